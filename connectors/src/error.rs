@@ -1,0 +1,93 @@
+//! The one error of all connectors, and what a caller must do about it.
+
+use std::path::PathBuf;
+
+/// What went wrong at a system outside Tallow. The text says what was tried on what.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder.
+    #[error("{action} {}", path.display())]
+    File {
+        /// What was tried, in the infinitive: `open`, `append to`, …
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The embedded database.
+    #[error("{action} {}", path.display())]
+    Sqlite {
+        /// What was tried.
+        action: &'static str,
+        /// On which database file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Data that is there and is not what it must be.
+    #[error("{what} is damaged: {detail}")]
+    Damaged {
+        /// Which data.
+        what: String,
+        /// In which way.
+        detail: String,
+    },
+    /// A request that can't be answered as it stands: the caller's mistake.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// What the caller must do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Try again later: it may pass by itself (a disk that is full, a database that is locked).
+    Retry,
+    /// Leave this item out, count it, go on with the next.
+    Skip,
+    /// Stop and tell a human: trying again can't help.
+    Stop,
+}
+
+impl Error {
+    /// What the caller must do.
+    pub fn action(&self) -> Action {
+        use std::io::ErrorKind as Kind;
+        match self {
+            Error::File { source, .. } => match source.kind() {
+                Kind::StorageFull
+                | Kind::QuotaExceeded
+                | Kind::Interrupted
+                | Kind::WouldBlock
+                | Kind::TimedOut
+                | Kind::ResourceBusy => Action::Retry,
+                _ => Action::Stop,
+            },
+            Error::Sqlite { source, .. } => match source.sqlite_error_code() {
+                Some(
+                    rusqlite::ErrorCode::DatabaseBusy
+                    | rusqlite::ErrorCode::DatabaseLocked
+                    | rusqlite::ErrorCode::DiskFull
+                    | rusqlite::ErrorCode::SystemIoFailure,
+                ) => Action::Retry,
+                _ => Action::Stop,
+            },
+            Error::Damaged { .. } => Action::Skip,
+            Error::Unusable(_) => Action::Stop,
+        }
+    }
+}
+
+/// The error and all its sources in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

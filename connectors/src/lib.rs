@@ -1,0 +1,11 @@
+//! One module per system outside Tallow: feeds that make ticks, logs that keep them, sinks and stores that keep what
+//! has settled. No graph logic and no HTTP serving.
+
+pub mod clock;
+pub mod error;
+pub mod model;
+pub mod store;
+
+pub use error::{Action, Error};
+/// The domain's words, for the layers above.
+pub use tallow_dataflow as dataflow;

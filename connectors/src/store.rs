@@ -1,0 +1,258 @@
+//! The traits between the pipeline, its stores and the server. The embedded and the real ones implement the same.
+//!
+//! - [`Sink`]: takes what has settled. Blocking, on a thread of its own.
+//! - [`History`]: answers queries over settled candles and alerts.
+//! - [`Cache`]: the newest candle of each symbol, and the stream of updates.
+//! - [`Pipeline`]: what the running dataflow says of itself.
+
+use crate::error::Error;
+use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tallow_dataflow::{Counts, EventTime, Interval, Severity, Step, Symbol};
+
+/// Takes settled changes into a store.
+pub trait Sink: Send {
+    /// The sink's name in logs, metrics and `/health`.
+    fn name(&self) -> &'static str;
+
+    /// Stores the changes of these steps, all of them or none. Storing the same steps again changes nothing, and an
+    /// older version of a candle or alert never replaces a newer one.
+    ///
+    /// # Errors
+    /// Nothing has been stored; [`Error::action`] says what to do.
+    fn write(&mut self, steps: &[Step]) -> Result<(), Error>;
+}
+
+/// The interval of a query: settled, or rolled up from settled ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The settled interval that is read.
+    pub base: Interval,
+    /// The length of the windows answered, in milliseconds: that of `base` or a multiple.
+    pub window_ms: u64,
+}
+
+impl From<Interval> for Span {
+    fn from(base: Interval) -> Span {
+        Span { base, window_ms: base.millis() }
+    }
+}
+
+/// Newest or oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+/// Which candles of a symbol to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CandleQuery {
+    /// Whose.
+    pub symbol: Symbol,
+    /// How long the windows are.
+    pub span: Span,
+    /// Windows that start at or after this.
+    pub from: Option<EventTime>,
+    /// Windows that start before this.
+    pub until: Option<EventTime>,
+    /// In which order.
+    pub direction: Direction,
+    /// At most so many.
+    pub limit: usize,
+    /// After leaving out so many.
+    pub offset: usize,
+}
+
+/// Candles read, and how many there are in all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CandlePage {
+    /// The rows asked for.
+    pub rows: Vec<CandleRow>,
+    /// How many rows the query has without its limit and offset.
+    pub total: u64,
+}
+
+/// Figures over a range of closed candles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandleStats {
+    /// Start of the first window; none where there are no candles.
+    pub first: EventTime,
+    /// End of the last window.
+    pub last: EventTime,
+    /// The lowest low.
+    pub lowest_price: f64,
+    /// The highest high.
+    pub highest_price: f64,
+    /// Mean price, every tick weighing the same.
+    pub average_price: f64,
+    /// Sum of the traded sizes. Rolling 24-hour volumes are not added up.
+    pub total_volume: f64,
+    /// How many candles.
+    pub candle_count: u64,
+    /// The first open.
+    pub first_open: f64,
+    /// The last close.
+    pub last_close: f64,
+    /// Sample standard deviation of the returns from close to close; none with fewer than three candles.
+    pub volatility: Option<f64>,
+    /// Correlation between a candle's volume and its absolute return; none where it is undefined.
+    pub volume_price_correlation: Option<f64>,
+}
+
+/// Which alerts to read, newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertQuery {
+    /// Whose; none for every symbol's.
+    pub symbol: Option<Symbol>,
+    /// Windows that end at or after this.
+    pub since: Option<EventTime>,
+    /// Only of this severity.
+    pub severity: Option<Severity>,
+    /// With those that a correction has undone.
+    pub include_retracted: bool,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Reads what has settled.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The store's name in `X-Data-Source` and `/health`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can be reached.
+    ///
+    /// # Errors
+    /// When not, and why.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// Every symbol it has, sorted.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn symbols(&self) -> Result<Vec<Symbol>, Error>;
+
+    /// Closed candles.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error>;
+
+    /// Figures over the candles of a query, its limit and offset aside; none where there are no candles.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error>;
+
+    /// Alerts.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error>;
+}
+
+/// Something new, as it goes to every subscriber. Serialised once: `json` is the `data` of a WebSocket frame.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// A candle that moved, or closed, or was corrected.
+    Candle {
+        /// The candle.
+        candle: Arc<LatestCandle>,
+        /// Its JSON.
+        json: Arc<str>,
+    },
+    /// An alert raised or retracted.
+    Alert {
+        /// The alert.
+        alert: Arc<AlertMessage>,
+        /// Its JSON.
+        json: Arc<str>,
+    },
+}
+
+/// The newest one-minute candle of each symbol and the stream of updates.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// The cache's name in `X-Data-Source` and `/health`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can be reached.
+    ///
+    /// # Errors
+    /// When not, and why.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// The newest one-minute candle of a symbol, open or closed.
+    ///
+    /// # Errors
+    /// When the cache can't answer.
+    async fn latest(&self, symbol: Symbol) -> Result<Option<Arc<LatestCandle>>, Error>;
+
+    /// Those of all symbols, sorted by symbol.
+    ///
+    /// # Errors
+    /// When the cache can't answer.
+    async fn latest_all(&self) -> Result<Vec<Arc<LatestCandle>>, Error>;
+
+    /// The newest candle of a symbol and interval that has been published.
+    ///
+    /// # Errors
+    /// When the cache can't answer.
+    async fn newest(&self, symbol: Symbol, interval: Interval) -> Result<Option<Arc<LatestCandle>>, Error>;
+
+    /// Every update from now on. A receiver that falls behind is told how many it missed.
+    fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Update>;
+}
+
+/// Where one sink stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its name.
+    pub name: String,
+    /// Steps that wait to be written.
+    pub queue: u64,
+    /// Writes that had to be tried again.
+    pub retries: u64,
+    /// Everything with a logical time below this has been stored.
+    pub stored_through: Option<EventTime>,
+    /// Why it does not write at the moment, if it does not.
+    pub problem: Option<String>,
+}
+
+/// Where the dataflow of this pipeline stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PipelineStatus {
+    /// Where the ticks come from: `simulated`, `coingecko`, …
+    pub source: String,
+    /// Whether it has caught up with its log and answers for the present.
+    pub ready: bool,
+    /// The buckets of the records read.
+    pub counts: Counts,
+    /// The frontier: everything with a logical time below it is settled.
+    pub watermark: Option<EventTime>,
+    /// The newest event time seen.
+    pub max_event_time: Option<EventTime>,
+    /// Candles settled for the first time, by interval in the order of `Interval::ALL`.
+    pub candles_settled: [u64; 3],
+    /// Corrections, likewise.
+    pub corrections: [u64; 3],
+    /// Alerts raised.
+    pub alerts_raised: u64,
+    /// Alerts retracted.
+    pub alerts_retracted: u64,
+    /// The sinks.
+    pub sinks: Vec<SinkStatus>,
+    /// What has failed for good, if anything has.
+    pub failure: Option<String>,
+}
+
+/// What the running dataflow says of itself.
+pub trait Pipeline: Send + Sync {
+    /// Where it stands now.
+    fn status(&self) -> PipelineStatus;
+}
