@@ -7,17 +7,24 @@
 mod alert;
 mod bar;
 mod candle;
+mod graph;
 mod number;
+mod operators;
 mod outlet;
 mod record;
+mod run;
 mod settings;
+mod settle;
 mod symbol;
 mod tick;
 mod time;
+mod views;
+mod watermark;
 
 pub use alert::{Alert, AlertStatus, AlertType, DETECTOR, SettledAlert, Severity};
 pub use bar::{Bar, Order};
 pub use candle::{Candle, LiveCandle, SettledCandle, Volume};
+pub use graph::{WorkerIo, build};
 pub use number::{
     Decimal, FixedText, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MIN_PRICE, NOTIONAL_PLACES, NotionalSum,
     PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum, nearest_ratio,
@@ -26,6 +33,7 @@ pub use outlet::{Outlet, Step};
 pub use record::{
     Clock, Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason,
 };
+pub use run::{RunError, run};
 pub use settings::{AnomalySettings, Settings};
 pub use symbol::{InvalidSymbol, MAX_SYMBOL_LEN, Symbol, SymbolText};
 pub use tick::{DecodeError, Tick, decode};

@@ -41,3 +41,6 @@ pub trait Outlet {
     /// Whether what was given so far waits in a queue that is full: the source then stops reading until it is not.
     fn is_full(&self) -> bool;
 }
+
+/// The outlet of a worker, as its operators share it.
+pub(crate) type SharedOutlet = std::rc::Rc<std::cell::RefCell<Box<dyn Outlet>>>;

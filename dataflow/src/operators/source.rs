@@ -1,0 +1,332 @@
+//! The source: reads a worker's partitions, decides where each record belongs, and holds back time.
+//!
+//! - **Input.** The partitions that this worker owns. Each is read in turns of at most `batch_records`.
+//! - **Output.** Partial bars under the worker's one capability; each carries its own logical time, which is never
+//!   earlier. Rejects and counts leave by the outlet.
+//! - **Frontier.** The capability stands at the least frontier of the live partitions' watermarks, and timely's
+//!   progress protocol makes the global minimum of it. A partition that has finished does not count. One that is idle
+//!   (read to its end and silent for `idle_timeout`, or empty from the start) does not count either; if all of this
+//!   worker's are, the capability follows the other workers', and the clock if theirs are idle too (see `peers.rs`).
+//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of the global frontier is not read.
+//! - **Back-pressure.** While the outlet is full nothing is read. A partition that is not read is not idle.
+//! - **State.** A watermark and counts per partition; the batch in hand.
+
+use super::combine::{Combiner, PartialBar};
+use super::peers::{Advance, Peers, Report};
+use crate::bar::Bar;
+use crate::outlet::SharedOutlet;
+use crate::record::{
+    Clock, Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason,
+};
+use crate::settings::Settings;
+use crate::tick::{DecodeError, decode};
+use crate::time::{EventTime, Interval, next_second};
+use crate::watermark::{Placement, Watermark};
+use std::sync::Arc;
+use std::time::Duration;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
+use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::dataflow::{Scope, StreamVec};
+
+/// How long the source rests when there was nothing to read: a share of the time in which a tick must be visible.
+const REST: Duration = Duration::from_millis(2);
+
+/// The most partial bars that a batch collects before the rest of the graph gets its turn.
+const MAX_PARTIALS: usize = 65_536;
+
+/// Whether a partition can still hold the frontier back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Behind, paused, or not silent for long enough.
+    Live,
+    /// Read to its end and silent.
+    Idle,
+    /// Nothing will follow.
+    Finished,
+}
+
+/// One partition as its worker sees it.
+struct Partition {
+    reader: Box<dyn PartitionReader>,
+    watermark: Watermark,
+    counts: Counts,
+    offset: Option<u64>,
+    /// When the last record was read.
+    last_read_ms: u64,
+    state: State,
+}
+
+/// What the source works with.
+pub(crate) struct SourceConfig {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) readers: Vec<Box<dyn PartitionReader>>,
+    pub(crate) outlet: SharedOutlet,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) peers: Peers,
+    /// Shows the global frontier of the source's own output.
+    pub(crate) frontier: ProbeHandle<u64>,
+}
+
+/// Adds the source to the graph.
+pub(crate) fn source<'scope>(
+    scope: Scope<'scope, u64>,
+    config: SourceConfig,
+) -> StreamVec<'scope, u64, PartialBar> {
+    let mut builder = OperatorBuilder::new("source".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let (output, stream) = builder.new_output();
+    let mut output = OutputBuilder::from(output);
+    let worker = scope.index();
+    builder.build(move |mut capabilities| {
+        let mut capability = capabilities.pop();
+        let mut source = Source::new(worker, config);
+        move |_frontiers| {
+            let Some(held) = capability.as_mut() else { return };
+            let turn = source.turn(*held.time());
+            if source.combiner.len() > 0 {
+                output.activate().session(held).give_iterator(source.combiner.drain());
+            }
+            match turn.frontier {
+                Some(frontier) => {
+                    advance(held, frontier);
+                    if turn.busy { activator.activate() } else { activator.activate_after(REST) }
+                }
+                None => capability = None,
+            }
+        }
+    });
+    stream
+}
+
+/// Downgrades only where there is something to tell.
+fn advance(capability: &mut Capability<u64>, frontier: u64) {
+    if frontier > *capability.time() {
+        capability.downgrade(&frontier);
+    }
+}
+
+/// How one turn of the source ended.
+struct Turn {
+    /// The least logical time that may still come; none when nothing will.
+    frontier: Option<u64>,
+    /// Whether something was read, so that there may be more.
+    busy: bool,
+}
+
+struct Source {
+    worker: usize,
+    settings: Arc<Settings>,
+    partitions: Vec<Partition>,
+    outlet: SharedOutlet,
+    clock: Arc<dyn Clock>,
+    peers: Peers,
+    global: ProbeHandle<u64>,
+    combiner: Combiner,
+    progress: Vec<PartitionProgress>,
+}
+
+impl Source {
+    fn new(worker: usize, config: SourceConfig) -> Source {
+        let now_ms = config.clock.now_ms();
+        let partition = |reader| Partition {
+            reader,
+            watermark: Watermark::default(),
+            counts: Counts::default(),
+            offset: None,
+            last_read_ms: now_ms,
+            state: State::Live,
+        };
+        Source {
+            worker,
+            settings: config.settings,
+            partitions: config.readers.into_iter().map(partition).collect(),
+            outlet: config.outlet,
+            clock: config.clock,
+            peers: config.peers,
+            global: config.frontier,
+            combiner: Combiner::default(),
+            progress: Vec::new(),
+        }
+    }
+
+    /// Reads from every partition that may be read. `held` is the time of the worker's capability.
+    fn turn(&mut self, held: u64) -> Turn {
+        let now_ms = self.clock.now_ms();
+        let full = self.outlet.borrow().is_full();
+        let global = self.global.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
+        let mut rejects = Vec::new();
+        let mut busy = false;
+        for partition in &mut self.partitions {
+            if partition.state == State::Finished {
+                continue;
+            }
+            let ahead = partition.watermark.frontier().saturating_sub(global) > self.settings.max_skew_ms;
+            if full || ahead || self.combiner.len() >= MAX_PARTIALS {
+                partition.state = State::Live;
+                continue;
+            }
+            let before = partition.counts.records_in;
+            let status = partition.read(&self.settings, now_ms, held, &mut self.combiner, &mut rejects);
+            let read_some = partition.counts.records_in > before;
+            busy |= read_some;
+            if read_some {
+                partition.last_read_ms = now_ms;
+            }
+            partition.state = match status {
+                ReadStatus::More => {
+                    busy = true;
+                    State::Live
+                }
+                ReadStatus::CaughtUp => {
+                    let silent_ms = now_ms.saturating_sub(partition.last_read_ms);
+                    let idle = partition.offset.is_none() || silent_ms >= self.settings.idle_timeout_ms;
+                    if idle && !read_some { State::Idle } else { State::Live }
+                }
+                ReadStatus::Finished => State::Finished,
+                ReadStatus::Failed(message) => {
+                    self.outlet.borrow_mut().failed(partition.reader.partition(), message);
+                    State::Finished
+                }
+            };
+        }
+        if !rejects.is_empty() {
+            self.outlet.borrow_mut().rejected(rejects);
+        }
+        self.tell_progress();
+        Turn { frontier: self.frontier(held, now_ms), busy }
+    }
+
+    /// The least logical time that this worker may still send.
+    fn frontier(&mut self, held: u64, now_ms: u64) -> Option<u64> {
+        let live = self.partitions.iter().filter(|p| p.state == State::Live);
+        let live_frontier = live.map(|p| p.watermark.frontier()).min();
+        let max_event_time = self.partitions.iter().filter_map(|p| p.watermark.max_event_time()).max();
+        let last_read_ms = self.partitions.iter().map(|p| p.last_read_ms).max();
+        let report = Report {
+            worker: self.worker,
+            live_frontier: live_frontier.map(|frontier| frontier.max(held)),
+            max_event_time: max_event_time.map(EventTime::millis),
+            silent_ms: now_ms.saturating_sub(last_read_ms.unwrap_or(now_ms)),
+        };
+        if self.partitions.iter().all(|p| p.state == State::Finished) {
+            self.peers.finish(report);
+            return None;
+        }
+        self.peers.report(report, now_ms);
+        Some(live_frontier.unwrap_or_else(|| match self.peers.advance(now_ms) {
+            Advance::Unknown => held,
+            Advance::Live(frontier) => frontier,
+            Advance::Silent { max_event_time, silent_ms } => next_second(
+                (max_event_time + silent_ms).saturating_sub(self.settings.max_out_of_orderness_ms),
+            ),
+        }))
+    }
+
+    fn tell_progress(&mut self) {
+        let now: Vec<PartitionProgress> = self.partitions.iter().map(Partition::progress).collect();
+        if now != self.progress {
+            self.outlet.borrow_mut().progress(&now);
+            self.progress = now;
+        }
+    }
+}
+
+impl Partition {
+    fn read(
+        &mut self,
+        settings: &Settings,
+        now_ms: u64,
+        floor: u64,
+        combiner: &mut Combiner,
+        rejects: &mut Vec<Reject>,
+    ) -> ReadStatus {
+        let Partition { reader, watermark, counts, offset, .. } = self;
+        let partition = reader.partition();
+        reader.read(settings.batch_records, &mut |record: Record<'_>| {
+            counts.records_in += 1;
+            *offset = Some(record.offset);
+            let Some(payload) = record.payload else {
+                counts.tombstones += 1;
+                return;
+            };
+            if let Err((reason, detail)) =
+                accept(payload, &record, partition, now_ms, floor, settings, watermark, counts, combiner)
+            {
+                counts.reject(reason);
+                rejects.push(Reject {
+                    partition,
+                    offset: record.offset,
+                    reason,
+                    detail,
+                    raw: payload.to_vec(),
+                });
+            }
+        })
+    }
+
+    fn progress(&self) -> PartitionProgress {
+        PartitionProgress {
+            partition: self.reader.partition(),
+            counts: self.counts,
+            offset: self.offset,
+            max_event_time: self.watermark.max_event_time(),
+            idle: self.state == State::Idle,
+        }
+    }
+}
+
+/// Decodes and places one record, or says why not.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the borrowed parts of one partition; a struct of them would be built for every record"
+)]
+#[inline]
+fn accept(
+    payload: &[u8],
+    record: &Record<'_>,
+    partition: u32,
+    now_ms: u64,
+    floor: u64,
+    settings: &Settings,
+    watermark: &mut Watermark,
+    counts: &mut Counts,
+    combiner: &mut Combiner,
+) -> Result<(), (RejectReason, String)> {
+    let tick = decode(payload).map_err(|error| match error {
+        DecodeError::Malformed(detail) => (RejectReason::Malformed, detail),
+        DecodeError::Invalid(detail) => (RejectReason::Invalid, detail),
+    })?;
+    // A record that claims to have been written later than now does not get a later bound by that.
+    let written = record.log_time.or(tick.received).map_or(now_ms, |written| written.millis().min(now_ms));
+    if tick.time.millis() > written.saturating_add(settings.max_future_ms) {
+        let detail = format!(
+            "timestamp {} is more than {} ms past {}, when it was written",
+            tick.time.rfc3339(),
+            settings.max_future_ms,
+            EventTime(written).rfc3339()
+        );
+        return Err((RejectReason::Future, detail));
+    }
+    let logical = match watermark.place(tick.time, floor, settings) {
+        Placement::OnTime { logical } => {
+            counts.on_time += 1;
+            logical
+        }
+        Placement::Late { logical } => {
+            counts.late += 1;
+            logical
+        }
+        Placement::TooLate { logical } => {
+            let detail = format!(
+                "timestamp {} came at {}, when its minute could not be corrected any more",
+                tick.time.rfc3339(),
+                EventTime(logical).rfc3339()
+            );
+            return Err((RejectReason::TooLate, detail));
+        }
+    };
+    let minute = Interval::OneMinute.window_start(tick.time);
+    combiner.add(tick.symbol, minute, logical, &Bar::of(&tick, minute, partition, record.offset));
+    Ok(())
+}

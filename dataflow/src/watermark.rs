@@ -1,0 +1,133 @@
+//! The watermark of a partition, and the logical time that it gives each tick.
+//!
+//! Notation. *w* is the partition's watermark before the tick: the largest event time accepted from the partition so
+//! far, less `max_out_of_orderness`; 0 at the start. *e* is the end of the tick's one-minute window. *f* is the time
+//! that the source has already given up, a whole second: nothing may be put before it.
+//!
+//! Definition. A tick's logical time is
+//! 1. on time, if *w* < *e*: *e*;
+//! 2. late, otherwise: the first whole second after *w*;
+//! 3. in either case *f*, if *f* is later: then it is late too;
+//! 4. too late, and rejected, if the result is at or past *e* + `allowed_lateness`.
+//!
+//! Property. Every logical time is at least `next_second(w)`, and *w* never falls. Hence a source that holds its
+//! capability at `next_second(w)` can always send the next tick, and a window is closed as soon as *w* reaches its end.
+//!
+//! Property. Without step 3, which happens only after a partition has been idle, logical times are a function of the
+//! partition's prefix: not of the other partitions, not of batching, not of when the records were read.
+
+use crate::settings::Settings;
+use crate::time::{EventTime, Interval, next_second};
+
+/// Where a tick belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// With the other ticks of its window, at the window's end.
+    OnTime {
+        /// The logical time.
+        logical: u64,
+    },
+    /// As a correction.
+    Late {
+        /// The logical time.
+        logical: u64,
+    },
+    /// Nowhere: its window can't be corrected any more.
+    TooLate {
+        /// The logical time that it would have had.
+        logical: u64,
+    },
+}
+
+/// The watermark of one partition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watermark {
+    max_event_time: Option<EventTime>,
+    watermark: u64,
+}
+
+impl Watermark {
+    /// The largest event time accepted so far.
+    pub(crate) fn max_event_time(&self) -> Option<EventTime> {
+        self.max_event_time
+    }
+
+    /// The frontier that this watermark stands for: the least logical time that the next tick can get.
+    pub(crate) fn frontier(&self) -> u64 {
+        next_second(self.watermark)
+    }
+
+    /// Places a tick of event time `time`, then moves the watermark. `floor` is *f*.
+    pub(crate) fn place(&mut self, time: EventTime, floor: u64, settings: &Settings) -> Placement {
+        let end = Interval::OneMinute.window_end(time).millis();
+        let own = if self.watermark < end { end } else { next_second(self.watermark) };
+        let logical = own.max(floor);
+        if logical >= end + settings.allowed_lateness_ms {
+            return Placement::TooLate { logical };
+        }
+        if self.max_event_time.is_none_or(|max| time > max) {
+            self.max_event_time = Some(time);
+            self.watermark = time.millis().saturating_sub(settings.max_out_of_orderness_ms);
+        }
+        if logical == end { Placement::OnTime { logical } } else { Placement::Late { logical } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(watermark: &mut Watermark, ms: u64) -> Placement {
+        watermark.place(EventTime(ms), 0, &Settings::default())
+    }
+
+    #[test]
+    fn a_tick_behind_the_newest_is_on_time_until_the_watermark_reaches_its_windows_end() {
+        let mut watermark = Watermark::default();
+        assert_eq!(place(&mut watermark, 69_999), Placement::OnTime { logical: 120_000 });
+        assert_eq!(place(&mut watermark, 100), Placement::OnTime { logical: 60_000 });
+        assert_eq!(place(&mut watermark, 70_000), Placement::OnTime { logical: 120_000 });
+        assert_eq!(place(&mut watermark, 100), Placement::Late { logical: 61_000 });
+    }
+
+    #[test]
+    fn late_ticks_of_one_second_of_the_watermark_share_a_logical_time() {
+        let mut watermark = Watermark::default();
+        place(&mut watermark, 75_100);
+        assert_eq!(place(&mut watermark, 100), Placement::Late { logical: 66_000 });
+        place(&mut watermark, 75_900);
+        assert_eq!(place(&mut watermark, 200), Placement::Late { logical: 66_000 });
+    }
+
+    #[test]
+    fn a_tick_is_too_late_from_the_allowed_lateness_on() {
+        let mut watermark = Watermark::default();
+        let end_of_lateness = 60_000 + 900_000;
+        place(&mut watermark, end_of_lateness - 1_001 + 10_000);
+        assert_eq!(place(&mut watermark, 5), Placement::Late { logical: end_of_lateness - 1_000 });
+        place(&mut watermark, end_of_lateness - 1_000 + 10_000);
+        assert_eq!(place(&mut watermark, 5), Placement::TooLate { logical: end_of_lateness });
+    }
+
+    #[test]
+    fn a_tick_behind_the_sources_floor_becomes_a_correction_there() {
+        let mut watermark = Watermark::default();
+        let placed = watermark.place(EventTime(30_000), 75_000, &Settings::default());
+        assert_eq!(placed, Placement::Late { logical: 75_000 });
+    }
+
+    #[test]
+    fn no_placement_lies_before_the_frontier_that_was_promised() {
+        let mut watermark = Watermark::default();
+        let mut seed = 7u64;
+        for _ in 0..10_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let promised = watermark.frontier();
+            let (Placement::OnTime { logical }
+            | Placement::Late { logical }
+            | Placement::TooLate { logical }) = place(&mut watermark, (seed >> 33) % 3_000_000);
+            assert!(logical >= promised);
+            assert!(watermark.frontier() >= promised);
+        }
+    }
+}

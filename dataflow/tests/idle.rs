@@ -1,0 +1,193 @@
+//! Idle partitions under a clock that the test moves: when time goes on, and what becomes of a tick that comes then.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
+use tallow_dataflow::{Interval, Settings, SettledCandle, run};
+
+const NOON: u64 = 1_700_006_400_000;
+
+/// A graph that runs on threads of its own until the test is over.
+struct Running {
+    topics: Vec<Topic>,
+    clock: Arc<MockClock>,
+    collector: Collector,
+    stop: Arc<AtomicBool>,
+    workers: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(partitions: u32, workers: usize, settings: Settings) -> Running {
+        let topics: Vec<Topic> = (0..partitions).map(Topic::new).collect();
+        let clock = Arc::new(MockClock(AtomicU64::new(NOON)));
+        let (collector, stop) = (Collector::default(), Arc::<AtomicBool>::default());
+        let (its_topics, its_clock, outlet, its_stop) =
+            (topics.clone(), clock.clone(), collector.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            run(workers, &settings, its_stop, move |index, peers| {
+                worker_io(&its_topics, index, peers, &outlet, &its_clock)
+            })
+            .unwrap();
+        });
+        Running { topics, clock, collector, stop, workers, thread: Some(thread) }
+    }
+
+    fn send(&self, partition: usize, ms_after_noon: u64, price: u64) {
+        let before = self.read();
+        self.topics[partition].push(tick("BTC", NOON + ms_after_noon, price, 1));
+        wait_for("the tick to be read", || self.read() > before);
+    }
+
+    fn read(&self) -> u64 {
+        self.collector.progress.lock().unwrap().values().map(|p| p.counts.records_in).sum()
+    }
+
+    fn set_clock(&self, ms_after_noon: u64) {
+        self.clock.0.store(NOON + ms_after_noon, Ordering::SeqCst);
+    }
+
+    fn frontier(&self) -> u64 {
+        self.collector.frontier(self.workers).saturating_sub(NOON)
+    }
+
+    fn wait_for_frontier(&self, ms_after_noon: u64) {
+        wait_for(&format!("the frontier to reach {ms_after_noon}, it is {}", self.frontier()), || {
+            self.frontier() >= ms_after_noon
+        });
+    }
+
+    fn minutes(&self) -> Vec<SettledCandle> {
+        let candles = self.collector.outcome().candles;
+        candles.into_iter().filter(|candle| candle.interval == Interval::OneMinute).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let result = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            result.unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_quiet_market_closes_its_last_candle_within_the_stated_bound() {
+    for workers in [1, 2] {
+        let market = Running::start(3, workers, Settings::default());
+        market.set_clock(59_000);
+        market.send(0, 59_000, 100);
+        // Silent, but not for long enough: time stands still.
+        market.set_clock(59_000 + 29_999);
+        assert!(market.frontier() <= 60_000 && market.minutes().is_empty());
+        // The window ended at 60 000; the bound is max(10 s, 30 s) + 1 s after that.
+        market.set_clock(60_000 + 31_000);
+        wait_for("the candle", || market.minutes().len() == 1);
+        assert_eq!(market.minutes()[0].revision, 0);
+        // Time goes on at the pace of the clock: maximal event time − 10 s + silence.
+        market.set_clock(200_000);
+        market.wait_for_frontier(191_000);
+        assert_eq!(market.frontier(), 191_000);
+    }
+}
+
+#[test]
+fn an_idle_partition_does_not_hold_the_others_back() {
+    for workers in [1, 2] {
+        let market = Running::start(2, workers, Settings::default());
+        market.send(0, 1_000, 100);
+        market.send(1, 1_000, 200);
+        market.send(0, 75_000, 101);
+        // Partition 1 might still bring ticks of the first minute.
+        assert!(market.frontier() <= 60_000);
+        market.set_clock(31_000);
+        market.send(0, 76_000, 102);
+        market.wait_for_frontier(67_000);
+        assert_eq!(market.minutes().len(), 1);
+    }
+}
+
+#[test]
+fn a_tick_that_ends_the_silence_too_late_for_its_window_becomes_a_correction() {
+    let market = Running::start(2, 1, Settings::default());
+    market.send(0, 1_000, 100);
+    market.send(1, 1_000, 200);
+    market.set_clock(31_000);
+    market.send(0, 75_000, 101);
+    market.wait_for_frontier(66_000);
+    market.set_clock(45_000);
+    // By its own partition this tick would be on time.
+    market.send(1, 59_000, 300);
+    market.send(1, 90_000, 300);
+    market.send(0, 100_000, 102);
+    market.wait_for_frontier(80_000);
+    let minutes = market.minutes();
+    let first: Vec<(u32, f64, u64)> = minutes
+        .iter()
+        .filter(|c| c.candle.window_start.millis() == NOON)
+        .map(|c| (c.revision, c.candle.close.0, c.candle.count))
+        .collect();
+    assert_eq!(first, [(0, 2.0, 2), (1, 3.0, 3)]);
+}
+
+#[test]
+fn partitions_that_are_empty_from_the_start_do_not_count() {
+    let market = Running::start(3, 2, Settings::default());
+    market.set_clock(20_000);
+    market.send(1, 1_000, 100);
+    market.send(1, 75_000, 100);
+    // Workers repeat what they tell each other only as the clock moves.
+    market.set_clock(20_200);
+    market.wait_for_frontier(66_000);
+    assert_eq!(market.minutes().len(), 1);
+}
+
+#[test]
+fn a_paused_replay_of_old_data_is_not_thrown_years_ahead() {
+    let market = Running::start(1, 1, Settings::default());
+    // The ticks are of noon, the clock is a year further.
+    market.set_clock(31_536_000_000);
+    market.send(0, 1_000, 100);
+    market.set_clock(31_536_000_000 + 40_000);
+    market.wait_for_frontier(31_000);
+    assert_eq!(market.frontier(), 32_000);
+}
+
+#[test]
+fn a_partition_that_back_pressure_keeps_from_being_read_is_not_idle() {
+    let market = Running::start(2, 1, Settings::default());
+    market.send(0, 1_000, 100);
+    market.send(1, 1_000, 100);
+    market.collector.full.store(true, Ordering::SeqCst);
+    market.topics[1].push(tick("BTC", NOON + 2_000, 100, 1));
+    market.set_clock(300_000);
+    // Two turns of the source later nothing has been read and time stands.
+    let frontier = market.frontier();
+    market.collector.full.store(false, Ordering::SeqCst);
+    wait_for("the waiting tick", || market.read() == 3);
+    assert!(frontier <= 1_000, "{frontier}");
+    assert_eq!(market.collector.outcome().counts.on_time, 3);
+}
+
+#[test]
+fn open_candles_are_shown_at_once_and_then_at_most_every_interval() {
+    let settings = Settings { live_interval_ms: Some(250), ..Settings::default() };
+    let market = Running::start(1, 1, settings);
+    market.send(0, 1_000, 100);
+    wait_for("the first showing", || market.collector.live.lock().unwrap().len() == 3);
+    market.send(0, 1_100, 105);
+    market.send(0, 1_200, 103);
+    assert_eq!(market.collector.live.lock().unwrap().len(), 3);
+    market.set_clock(250);
+    wait_for("the second showing", || market.collector.live.lock().unwrap().len() == 6);
+    let live = market.collector.live.lock().unwrap().clone();
+    assert_eq!((live[3].candle.open.0, live[3].candle.high.0, live[3].candle.close.0), (1.0, 1.05, 1.03));
+    assert_eq!(live[3].event_time.millis(), NOON + 1_200);
+    assert_eq!(live[5].interval, Interval::FifteenMinutes);
+}

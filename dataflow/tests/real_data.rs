@@ -1,0 +1,82 @@
+//! Recorded trades of real exchanges: the bars must be the exchange's own, and every record accounted for.
+//!
+//! The recordings stand beside the checkout (`../shared/data`). Where they don't, the tests say so and pass, unless
+//! `TALLOW_REQUIRE_ALL` is set.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
+
+mod support;
+
+use std::path::PathBuf;
+use support::settle;
+use tallow_dataflow::{Interval, Settings};
+
+fn recording(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{} is missing", path.display());
+    eprintln!("skipped: {} is missing", path.display());
+    None
+}
+
+#[test]
+fn krakens_trades_give_krakens_bars_to_the_digit() {
+    let Some(path) = recording("kraken/ticks.jsonl") else { return };
+    let lines = std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect();
+    let outcome = settle(&[lines], 1, &Settings::default());
+    let bars = std::fs::read_to_string(recording("kraken/bars_1m.csv").unwrap()).unwrap();
+    let mut compared = 0;
+    for bar in bars.lines().skip(1) {
+        let fields: Vec<&str> = bar.split(',').collect();
+        let (start, count): (u64, u64) = (fields[1].parse().unwrap(), fields[7].parse().unwrap());
+        let candle = outcome
+            .candles
+            .iter()
+            .filter(|c| c.interval == Interval::OneMinute && c.candle.window_start.millis() == start)
+            .map(|c| c.candle)
+            .next_back();
+        assert_eq!(candle.map_or(0, |candle| candle.count), count, "{bar}");
+        let Some(candle) = candle else { continue };
+        let exact = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+        let shown = [candle.open, candle.high, candle.low, candle.close].map(|price| price.to_string());
+        assert_eq!(shown, [2, 3, 4, 5].map(|column| exact(fields[column])), "{bar}");
+        assert_eq!(candle.traded_volume().to_string(), exact(fields[6]), "{bar}");
+        let vwap = (candle.vwap().unwrap().0 * 10.0).floor() / 10.0;
+        assert_eq!(vwap, fields[8].parse::<f64>().unwrap(), "{bar}");
+        compared += 1;
+    }
+    assert!(compared > 200, "only {compared} bars were compared");
+}
+
+#[test]
+fn every_record_of_the_binance_recording_is_accounted_for() {
+    let Some(path) = recording("binance/ticks.jsonl.gz") else { return };
+    let output = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+    let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 69_808);
+    let counts = |outcome: &support::Outcome| {
+        assert_eq!(outcome.counts.buckets().iter().map(|(_, n)| n).sum::<u64>(), outcome.counts.records_in);
+        let minutes = outcome.candles.iter().filter(|c| c.interval == Interval::OneMinute);
+        minutes.map(|c| c.candle.count).sum::<u64>()
+    };
+    let whole = settle(&[lines.clone()], 1, &Settings::default());
+    assert_eq!(counts(&whole), 69_808);
+    assert!(whole.candles.iter().all(|candle| candle.revision == 0));
+    // A partition for each market: two of them end at midnight.
+    let mut markets = vec![Vec::new(); 4];
+    for line in lines {
+        let market = ["\"BTCUSDT\"", "\"ETHUSDT\"", "\"BTCUSDT.P\"", "\"ETHUSDT.P\""];
+        markets[market.iter().position(|name| line.contains(name)).unwrap()].push(line);
+    }
+    let split = settle(&markets, 2, &Settings::default());
+    assert_eq!(counts(&split), 69_808);
+    let closes = |outcome: &support::Outcome| {
+        let figures = |c: &tallow_dataflow::SettledCandle| {
+            (c.symbol, c.interval, c.candle.window_start, c.candle.size_sum)
+        };
+        outcome.candles.iter().map(figures).collect::<Vec<_>>()
+    };
+    assert_eq!(closes(&split), closes(&whole));
+}

@@ -1,0 +1,216 @@
+//! Runs the graph over records in memory and collects what comes out.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+pub(crate) mod oracle;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tallow_dataflow::{
+    Clock, Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus, Record, Reject,
+    Settings, SettledAlert, SettledCandle, Step, WorkerIo, run,
+};
+
+/// What a run of the graph put out, in an order that does not depend on scheduling.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Outcome {
+    pub candles: Vec<SettledCandle>,
+    pub alerts: Vec<SettledAlert>,
+    pub rejects: Vec<Reject>,
+    pub counts: Counts,
+    pub failures: Vec<String>,
+}
+
+impl Outcome {
+    fn sort(mut self) -> Outcome {
+        self.candles.sort_unstable_by_key(|c| (c.symbol, c.interval, c.candle.window_start, c.revision));
+        self.alerts.sort_unstable_by_key(|a| (a.alert.symbol, a.alert.window_start, a.settled_at));
+        self.rejects.sort_unstable_by_key(|r| (r.partition, r.offset));
+        self
+    }
+}
+
+/// Collects everything from all workers.
+#[derive(Clone, Default)]
+pub(crate) struct Collector {
+    pub steps: Arc<Mutex<Vec<Step>>>,
+    pub live: Arc<Mutex<Vec<LiveCandle>>>,
+    pub rejects: Arc<Mutex<Vec<Reject>>>,
+    pub failures: Arc<Mutex<Vec<String>>>,
+    pub progress: Arc<Mutex<std::collections::BTreeMap<u32, PartitionProgress>>>,
+    pub full: Arc<AtomicBool>,
+}
+
+impl Outlet for Collector {
+    fn settled(&mut self, step: Step) {
+        self.steps.lock().unwrap().push(step);
+    }
+    fn live(&mut self, candles: Vec<LiveCandle>) {
+        self.live.lock().unwrap().extend(candles);
+    }
+    fn rejected(&mut self, rejects: Vec<Reject>) {
+        self.rejects.lock().unwrap().extend(rejects);
+    }
+    fn progress(&mut self, partitions: &[PartitionProgress]) {
+        self.progress.lock().unwrap().extend(partitions.iter().map(|p| (p.partition, *p)));
+    }
+    fn failed(&mut self, partition: u32, message: String) {
+        self.failures.lock().unwrap().push(format!("{partition}: {message}"));
+    }
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+}
+
+impl Collector {
+    pub fn outcome(&self) -> Outcome {
+        let steps = self.steps.lock().unwrap();
+        let mut counts = Counts::default();
+        self.progress.lock().unwrap().values().for_each(|p| counts.add(&p.counts));
+        Outcome {
+            candles: steps.iter().flat_map(|step| step.candles.iter().copied()).collect(),
+            alerts: steps.iter().flat_map(|step| step.alerts.iter().copied()).collect(),
+            rejects: self.rejects.lock().unwrap().clone(),
+            counts,
+            failures: self.failures.lock().unwrap().clone(),
+        }
+        .sort()
+    }
+
+    /// The least frontier that any worker has announced.
+    pub fn frontier(&self, workers: usize) -> u64 {
+        let steps = self.steps.lock().unwrap();
+        let of = |worker| {
+            let last = steps.iter().rev().find(|step| step.worker == worker);
+            last.map_or(0, |step| step.frontier.map_or(u64::MAX, |frontier| frontier.millis()))
+        };
+        (0..workers).map(of).min().unwrap_or(0)
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Default)]
+pub(crate) struct MockClock(pub AtomicU64);
+
+impl Clock for MockClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A partition in memory that a test appends to while it is read.
+#[derive(Clone, Default)]
+pub(crate) struct Topic {
+    pub partition: u32,
+    pub records: Arc<Mutex<VecDeque<Option<Vec<u8>>>>>,
+    pub finished: Arc<AtomicBool>,
+    next_offset: u64,
+}
+
+impl Topic {
+    pub fn new(partition: u32) -> Topic {
+        Topic { partition, ..Topic::default() }
+    }
+    pub fn push(&self, line: impl Into<Vec<u8>>) {
+        self.records.lock().unwrap().push_back(Some(line.into()));
+    }
+    pub fn push_tombstone(&self) {
+        self.records.lock().unwrap().push_back(None);
+    }
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::SeqCst);
+    }
+}
+
+impl PartitionReader for Topic {
+    fn partition(&self) -> u32 {
+        self.partition
+    }
+    fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
+        let finished = self.finished.load(Ordering::SeqCst);
+        let mut records = self.records.lock().unwrap();
+        for _ in 0..limit {
+            let Some(payload) = records.pop_front() else {
+                return if finished { ReadStatus::Finished } else { ReadStatus::CaughtUp };
+            };
+            visit(Record { offset: self.next_offset, log_time: None, payload: payload.as_deref() });
+            self.next_offset += 1;
+        }
+        ReadStatus::More
+    }
+}
+
+/// Settles bounded partitions on `workers` threads; the clock shows the far future.
+pub(crate) fn settle(partitions: &[Vec<String>], workers: usize, settings: &Settings) -> Outcome {
+    let topics: Vec<Topic> = partitions
+        .iter()
+        .zip(0..)
+        .map(|(lines, partition)| {
+            let topic = Topic::new(partition);
+            lines.iter().for_each(|line| topic.push(line.as_bytes()));
+            topic.finish();
+            topic
+        })
+        .collect();
+    let clock = Arc::new(MockClock(AtomicU64::new(4_000_000_000_000)));
+    let collector = Collector::default();
+    let outlet = collector.clone();
+    run(workers, settings, Arc::default(), move |index, peers| {
+        worker_io(&topics, index, peers, &outlet, &clock)
+    })
+    .unwrap();
+    collector.outcome()
+}
+
+/// The partitions of worker `index` out of `peers`: partition modulo workers.
+pub(crate) fn worker_io(
+    topics: &[Topic],
+    index: usize,
+    peers: usize,
+    outlet: &Collector,
+    clock: &Arc<MockClock>,
+) -> WorkerIo {
+    let own = topics.iter().filter(|topic| topic.partition as usize % peers == index);
+    WorkerIo {
+        readers: own.map(|topic| Box::new(topic.clone()) as Box<dyn PartitionReader>).collect(),
+        outlet: Box::new(outlet.clone()),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+    }
+}
+
+/// A tick as a line of JSON; `price` in hundredths, `size` in thousandths.
+pub(crate) fn tick(symbol: &str, ms: u64, price: u64, size: u64) -> String {
+    format!(
+        r#"{{"symbol":"{symbol}","price_usd":{}.{:02},"size":{}.{:03},"timestamp":{ms}}}"#,
+        price / 100,
+        price % 100,
+        size / 1000,
+        size % 1000
+    )
+}
+
+/// Waits until `ready` says so; fails after ten seconds.
+pub(crate) fn wait_for(what: &str, ready: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !ready() {
+        assert!(std::time::Instant::now() < deadline, "waited ten seconds for {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A small generator of pseudo-random numbers (SplitMix64), so that a seed names a log for good.
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
