@@ -38,9 +38,9 @@ pub struct Bar {
     /// Price of the last tick.
     pub close: Price,
     /// How many ticks, with or without a size.
-    pub count: u64,
+    pub count: u32,
     /// How many ticks carried a size: were trades.
-    pub sized: u64,
+    pub sized: u32,
     /// Sum of the prices.
     pub price_sum: PriceSum,
     /// Sum of the sizes.
@@ -88,8 +88,8 @@ impl Bar {
         }
         self.high = self.high.max(other.high);
         self.low = self.low.min(other.low);
-        self.count += other.count;
-        self.sized += other.sized;
+        self.count = self.count.saturating_add(other.count);
+        self.sized = self.sized.saturating_add(other.sized);
         // The bounds of an accepted tick leave room for 10⁸ ticks a window; past that a sum stays at its limit
         // rather than wrapping into nonsense.
         self.price_sum = self.price_sum.saturating_add(other.price_sum);

@@ -25,9 +25,9 @@ pub struct Candle {
     /// Price of the last tick.
     pub close: Price,
     /// How many ticks it was made of.
-    pub count: u64,
+    pub count: u32,
     /// How many of them carried a size.
-    pub sized: u64,
+    pub sized: u32,
     /// Sum of the prices.
     pub price_sum: PriceSum,
     /// Sum of the sizes.
@@ -61,8 +61,8 @@ impl Candle {
         self.high = self.high.max(later.high);
         self.low = self.low.min(later.low);
         self.close = later.close;
-        self.count += later.count;
-        self.sized += later.sized;
+        self.count = self.count.saturating_add(later.count);
+        self.sized = self.sized.saturating_add(later.sized);
         self.price_sum = self.price_sum.saturating_add(later.price_sum);
         self.size_sum = self.size_sum.saturating_add(later.size_sum);
         self.notional_sum = self.notional_sum.saturating_add(later.notional_sum);

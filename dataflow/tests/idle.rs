@@ -128,7 +128,7 @@ fn a_tick_that_ends_the_silence_too_late_for_its_window_becomes_a_correction() {
     market.send(0, 100_000, 102);
     market.wait_for_frontier(80_000);
     let minutes = market.minutes();
-    let first: Vec<(u32, f64, u64)> = minutes
+    let first: Vec<(u32, f64, u32)> = minutes
         .iter()
         .filter(|c| c.candle.window_start.millis() == NOON)
         .map(|c| (c.revision, c.candle.close.0, c.candle.count))

@@ -37,7 +37,7 @@ fn krakens_trades_give_krakens_bars_to_the_digit() {
             .filter(|c| c.interval == Interval::OneMinute && c.candle.window_start.millis() == start)
             .map(|c| c.candle)
             .next_back();
-        assert_eq!(candle.map_or(0, |candle| candle.count), count, "{bar}");
+        assert_eq!(candle.map_or(0, |candle| u64::from(candle.count)), count, "{bar}");
         let Some(candle) = candle else { continue };
         let exact = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
         let shown = [candle.open, candle.high, candle.low, candle.close].map(|price| price.to_string());
@@ -59,7 +59,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     let counts = |outcome: &support::Outcome| {
         assert_eq!(outcome.counts.buckets().iter().map(|(_, n)| n).sum::<u64>(), outcome.counts.records_in);
         let minutes = outcome.candles.iter().filter(|c| c.interval == Interval::OneMinute);
-        minutes.map(|c| c.candle.count).sum::<u64>()
+        minutes.map(|c| u64::from(c.candle.count)).sum::<u64>()
     };
     let whole = settle(&[lines.clone()], 1, &Settings::default());
     assert_eq!(counts(&whole), 69_808);

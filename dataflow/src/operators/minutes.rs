@@ -19,13 +19,14 @@
 use super::combine::PartialBar;
 use crate::bar::Bar;
 use crate::candle::Candle;
+use crate::number::Price;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 use crate::time::{EventTime, Interval};
 use crate::views::anomalies::Move;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -106,51 +107,70 @@ impl<D: Clone + 'static> Emit<D>
     }
 }
 
+/// Where a minute is kept: the number of its fifteen-minute block since the epoch, and its place in the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    block: u32,
+    index: u32,
+}
+
 /// A minute that can still change.
 struct Minute {
+    symbol: Symbol,
     start: EventTime,
     bar: Bar,
     revision: u32,
-    /// Its move as last emitted; none before the first time.
-    moved: Option<Move>,
+    /// The close before it as its move was last emitted; none where there was no such candle.
+    previous_close: Option<Price>,
     /// The logical time at which it last changed.
     changed_at: u64,
+    /// The symbol's minute before this one.
+    earlier: Option<Place>,
 }
 
-/// The retained minutes of one symbol, each list oldest first, `old` before `open`.
-#[derive(Default)]
-struct Retained {
-    open: VecDeque<Minute>,
-    old: VecDeque<Move>,
+impl Minute {
+    fn version(&self) -> Versioned {
+        (Candle::of(&self.bar, self.start), self.revision)
+    }
+
+    /// Its move as last emitted, unless its bar has changed since.
+    fn moved(&self) -> Move {
+        Move::of(self.start, self.bar.open, self.bar.close, self.previous_close, self.revision)
+    }
 }
 
-/// A minute as it was before the logical time in hand.
+/// A minute that the logical time in hand has changed, as it was before.
 struct Touched {
-    symbol: Symbol,
-    start: EventTime,
-    before: Option<Versioned>,
+    place: Place,
+    before: Option<(Versioned, Move)>,
 }
 
+/// The retained minutes. They are kept by fifteen-minute block, in the order in which they came, and chained by
+/// symbol: a new minute is appended and a block is freed whole. Why not a list per symbol: with a hundred thousand
+/// symbols those are a hundred thousand allocations that grow, and as many cache misses a minute.
 struct State {
     settings: Arc<Settings>,
     /// Partial bars whose logical time the frontier has not passed.
     pending: BTreeMap<u64, Vec<PartialBar>>,
-    symbols: HashMap<Symbol, Retained, FixedState>,
-    /// When the candles of a fifteen-minute window expire, and of which symbols there are any.
-    candle_expiry: BTreeMap<u64, Vec<Symbol>>,
-    /// The same for moves.
-    move_expiry: BTreeMap<u64, Vec<Symbol>>,
+    /// The newest minute of every symbol.
+    newest: HashMap<Symbol, Place, FixedState>,
+    /// Minutes that can still change.
+    open: BTreeMap<u32, Vec<Minute>>,
+    /// The moves of blocks that have expired, each in the place where its minute was.
+    old: BTreeMap<u32, Vec<(Symbol, Move)>>,
     touched: Vec<Touched>,
 }
+
+const BLOCK_MS: u64 = Interval::FifteenMinutes.millis();
 
 impl State {
     fn new(settings: Arc<Settings>) -> State {
         State {
             settings,
             pending: BTreeMap::new(),
-            symbols: HashMap::default(),
-            candle_expiry: BTreeMap::new(),
-            move_expiry: BTreeMap::new(),
+            newest: HashMap::default(),
+            open: BTreeMap::new(),
+            old: BTreeMap::new(),
             touched: Vec::new(),
         }
     }
@@ -159,9 +179,14 @@ impl State {
         self.pending.entry(partial.logical).or_default().push(partial);
     }
 
-    /// When the candles of the fifteen-minute window around `start` expire.
-    fn candles_expire(&self, start: EventTime) -> u64 {
-        Interval::FifteenMinutes.window_end(start).millis() + self.settings.allowed_lateness_ms
+    /// When the candles of a block expire: nothing can correct them, nor a roll-up that they are part of.
+    fn candles_expire(&self, block: u32) -> u64 {
+        (u64::from(block) + 1) * BLOCK_MS + self.settings.allowed_lateness_ms
+    }
+
+    /// When the moves of a block expire: no baseline that can still change reaches back to them.
+    fn moves_expire(&self, block: u32) -> u64 {
+        self.candles_expire(block) + self.settings.anomalies.lookback_ms
     }
 
     /// Applies everything below the frontier, in order of time, and returns the least time still to come.
@@ -173,11 +198,9 @@ impl State {
         moves: &mut impl Emit<(Symbol, Move)>,
     ) -> Option<u64> {
         loop {
-            let [arrival, candle_expiry, move_expiry] = [
-                self.pending.first_key_value().map(|(time, _)| *time),
-                self.candle_expiry.first_key_value().map(|(time, _)| *time),
-                self.move_expiry.first_key_value().map(|(time, _)| *time),
-            ];
+            let arrival = self.pending.first_key_value().map(|(time, _)| *time);
+            let candle_expiry = self.open.first_key_value().map(|(block, _)| self.candles_expire(*block));
+            let move_expiry = self.old.first_key_value().map(|(block, _)| self.moves_expire(*block));
             let next = match frontier {
                 Some(_) => [arrival, candle_expiry, move_expiry].into_iter().flatten().min()?,
                 None => arrival?,
@@ -185,16 +208,14 @@ impl State {
             if frontier.is_some_and(|frontier| frontier <= next) {
                 return Some(next);
             }
-            if let Some(partials) = self.pending.remove(&next) {
+            if arrival == Some(next)
+                && let Some((_, partials)) = self.pending.pop_first()
+            {
                 self.apply(next, &partials, candles, moves);
-            }
-            if frontier.is_some() {
-                if let Some(symbols) = self.candle_expiry.remove(&next) {
-                    self.expire_candles(next, symbols, candles);
-                }
-                if let Some(symbols) = self.move_expiry.remove(&next) {
-                    self.expire_moves(next, &symbols, moves);
-                }
+            } else if candle_expiry == Some(next) {
+                self.expire_candles(next, candles);
+            } else {
+                self.expire_moves(next, moves);
             }
         }
     }
@@ -207,124 +228,154 @@ impl State {
         candles: &mut impl Emit<(Symbol, Versioned)>,
         moves: &mut impl Emit<(Symbol, Move)>,
     ) {
-        let mut touched = std::mem::take(&mut self.touched);
         for partial in partials {
-            let expiry = self.candles_expire(partial.minute);
-            let retained = self.symbols.entry(partial.symbol).or_default();
-            match retained.open.binary_search_by_key(&partial.minute, |minute| minute.start) {
-                Ok(at) => {
-                    let minute = &mut retained.open[at];
-                    if minute.changed_at != time {
-                        minute.changed_at = time;
-                        let before = (Candle::of(&minute.bar, minute.start), minute.revision);
-                        minute.revision += 1;
-                        touched.push(Touched {
-                            symbol: partial.symbol,
-                            start: partial.minute,
-                            before: Some(before),
-                        });
-                    }
-                    minute.bar.merge(&partial.bar);
-                }
-                Err(at) => {
-                    let block = Interval::FifteenMinutes.window_start(partial.minute);
-                    let same_block = |minute: Option<&Minute>| {
-                        minute.is_some_and(|m| Interval::FifteenMinutes.window_start(m.start) == block)
-                    };
-                    if !same_block(retained.open.get(at))
-                        && !same_block(at.checked_sub(1).and_then(|before| retained.open.get(before)))
-                    {
-                        self.candle_expiry.entry(expiry).or_default().push(partial.symbol);
-                    }
-                    retained.open.insert(
-                        at,
-                        Minute {
-                            start: partial.minute,
-                            bar: partial.bar,
-                            revision: 0,
-                            moved: None,
-                            changed_at: time,
-                        },
-                    );
-                    touched.push(Touched { symbol: partial.symbol, start: partial.minute, before: None });
-                }
-            }
+            self.merge(time, partial);
         }
-        for Touched { symbol, start, before } in touched.drain(..) {
-            let Some(retained) = self.symbols.get_mut(&symbol) else { continue };
-            let Ok(at) = retained.open.binary_search_by_key(&start, |minute| minute.start) else { continue };
-            let minute = &retained.open[at];
-            let after = (Candle::of(&minute.bar, start), minute.revision);
-            if let Some(before) = before {
-                candles.emit((symbol, before), time, -1);
+        let touched = std::mem::take(&mut self.touched);
+        for Touched { place, before } in &touched {
+            let previous_close = self.close_before(*place);
+            let Some(minute) = self.minute_mut(*place) else { continue };
+            minute.previous_close = previous_close;
+            let (symbol, version, moved) = (minute.symbol, minute.version(), minute.moved());
+            if let Some((version, moved)) = before {
+                candles.emit((symbol, *version), time, -1);
+                moves.emit((symbol, *moved), time, -1);
             }
-            candles.emit((symbol, after), time, 1);
-            retained.update_move(at, symbol, time, &self.settings, moves);
-            // The candle after it looks back at this one.
-            retained.update_move(at + 1, symbol, time, &self.settings, moves);
+            candles.emit((symbol, version), time, 1);
+            moves.emit((symbol, moved), time, 1);
+            self.update_successor(symbol, *place, time, moves);
         }
         self.touched = touched;
+        self.touched.clear();
     }
 
-    /// Retracts the candles of a fifteen-minute window, and keeps their moves.
-    fn expire_candles(
-        &mut self,
-        time: u64,
-        symbols: Vec<Symbol>,
-        candles: &mut impl Emit<(Symbol, Versioned)>,
-    ) {
-        let end = time - self.settings.allowed_lateness_ms;
-        for symbol in &symbols {
-            let Some(retained) = self.symbols.get_mut(symbol) else { continue };
-            while let Some(minute) = retained.open.pop_front_if(|minute| minute.start.millis() < end) {
-                let candle = Candle::of(&minute.bar, minute.start);
-                candles.emit((*symbol, (candle, minute.revision)), time, -1);
-                retained.old.extend(minute.moved);
+    /// Adds a partial bar to its minute, and notes the minute as touched.
+    fn merge(&mut self, time: u64, partial: &PartialBar) {
+        let block = block_of(partial.minute);
+        // The place to insert after: the symbol's newest minute that is not newer than this one.
+        let mut later = None;
+        let mut at = self.newest.get(&partial.symbol).copied();
+        while let Some(place) = at {
+            match self.minute_mut(place) {
+                Some(minute) if minute.start == partial.minute => {
+                    if minute.changed_at != time {
+                        minute.changed_at = time;
+                        let before = (minute.version(), minute.moved());
+                        minute.revision += 1;
+                        minute.bar.merge(&partial.bar);
+                        self.touched.push(Touched { place, before: Some(before) });
+                    } else {
+                        minute.bar.merge(&partial.bar);
+                    }
+                    return;
+                }
+                Some(minute) if minute.start > partial.minute => {
+                    later = Some(place);
+                    at = minute.earlier;
+                }
+                // An older minute, or one of a block that has expired.
+                _ => break,
             }
         }
-        self.move_expiry.insert(time + self.settings.anomalies.lookback_ms, symbols);
+        let minutes = self.open.entry(block).or_default();
+        let place = Place { block, index: u32::try_from(minutes.len()).unwrap_or(u32::MAX) };
+        minutes.push(Minute {
+            symbol: partial.symbol,
+            start: partial.minute,
+            bar: partial.bar,
+            revision: 0,
+            previous_close: None,
+            changed_at: time,
+            earlier: at,
+        });
+        match later {
+            Some(later) => {
+                if let Some(later) = self.minute_mut(later) {
+                    later.earlier = Some(place);
+                }
+            }
+            None => {
+                self.newest.insert(partial.symbol, place);
+            }
+        }
+        self.touched.push(Touched { place, before: None });
     }
 
-    /// Retracts the moves of a fifteen-minute window.
-    fn expire_moves(&mut self, time: u64, symbols: &[Symbol], moves: &mut impl Emit<(Symbol, Move)>) {
-        let end = time - self.settings.anomalies.lookback_ms - self.settings.allowed_lateness_ms;
-        for symbol in symbols {
-            let Some(retained) = self.symbols.get_mut(symbol) else { continue };
-            while let Some(moved) = retained.old.pop_front_if(|moved| moved.window_start.millis() < end) {
-                moves.emit((*symbol, moved), time, -1);
+    /// Re-emits the move of the minute after `place` if that looks back at another close now. One that the time in
+    /// hand has touched itself has its own turn.
+    fn update_successor(
+        &mut self,
+        symbol: Symbol,
+        place: Place,
+        time: u64,
+        moves: &mut impl Emit<(Symbol, Move)>,
+    ) {
+        let mut at = self.newest.get(&symbol).copied().filter(|newest| *newest != place);
+        while let Some(candidate) = at {
+            let Some(minute) = self.minute_mut(candidate) else { return };
+            if minute.earlier != Some(place) {
+                at = minute.earlier;
+                continue;
             }
-            if retained.old.is_empty() && retained.open.is_empty() {
-                self.symbols.remove(symbol);
+            if minute.changed_at != time {
+                let before = minute.moved();
+                let previous_close = self.close_before(candidate);
+                let Some(minute) = self.minute_mut(candidate) else { return };
+                minute.previous_close = previous_close;
+                let after = minute.moved();
+                if after != before {
+                    moves.emit((symbol, before), time, -1);
+                    moves.emit((symbol, after), time, 1);
+                }
+            }
+            return;
+        }
+    }
+
+    fn minute_mut(&mut self, place: Place) -> Option<&mut Minute> {
+        self.open.get_mut(&place.block)?.get_mut(place.index as usize)
+    }
+
+    /// The close of the symbol's minute before the one at `place`, if that started at most `lookback` before.
+    fn close_before(&self, place: Place) -> Option<Price> {
+        let minute = self.open.get(&place.block)?.get(place.index as usize)?;
+        let earlier = minute.earlier?;
+        let (start, close) = match self.open.get(&earlier.block) {
+            Some(minutes) => {
+                minutes.get(earlier.index as usize).map(|minute| (minute.start, minute.bar.close))?
+            }
+            None => {
+                let (_, moved) = self.old.get(&earlier.block)?.get(earlier.index as usize)?;
+                (moved.window_start, moved.close)
+            }
+        };
+        (minute.start.millis() - start.millis() <= self.settings.anomalies.lookback_ms).then_some(close)
+    }
+
+    /// Retracts the candles of the oldest block, and keeps their moves.
+    fn expire_candles(&mut self, time: u64, candles: &mut impl Emit<(Symbol, Versioned)>) {
+        let Some((block, minutes)) = self.open.pop_first() else { return };
+        let moves = minutes.iter().map(|minute| {
+            candles.emit((minute.symbol, minute.version()), time, -1);
+            (minute.symbol, minute.moved())
+        });
+        self.old.insert(block, moves.collect());
+    }
+
+    /// Retracts the moves of the oldest block.
+    fn expire_moves(&mut self, time: u64, moves: &mut impl Emit<(Symbol, Move)>) {
+        let Some((block, expired)) = self.old.pop_first() else { return };
+        for (symbol, moved) in expired {
+            moves.emit((symbol, moved), time, -1);
+            // Of the symbol's minutes this was the last one.
+            if self.newest.get(&symbol).is_some_and(|newest| newest.block <= block) {
+                self.newest.remove(&symbol);
             }
         }
     }
 }
 
-impl Retained {
-    /// Computes the move of `open[at]`, if there is one, and emits what has changed since it was last emitted.
-    fn update_move(
-        &mut self,
-        at: usize,
-        symbol: Symbol,
-        time: u64,
-        settings: &Settings,
-        moves: &mut impl Emit<(Symbol, Move)>,
-    ) {
-        let earlier = match at.checked_sub(1) {
-            Some(earlier) => self.open.get(earlier).map(|minute| (minute.start, minute.bar.close)),
-            None => self.old.back().map(|moved| (moved.window_start, moved.close)),
-        };
-        let Some(minute) = self.open.get_mut(at) else { return };
-        let previous = earlier
-            .filter(|(earlier, _)| minute.start.millis() - earlier.millis() <= settings.anomalies.lookback_ms)
-            .map(|(_, close)| close);
-        let moved = Move::of(minute.start, minute.bar.open, minute.bar.close, previous, minute.revision);
-        let before = minute.moved.replace(moved);
-        if before != Some(moved) {
-            if let Some(before) = before {
-                moves.emit((symbol, before), time, -1);
-            }
-            moves.emit((symbol, moved), time, 1);
-        }
-    }
+/// The number of the fifteen-minute block of a minute; with event times up to the year 9999 it fits.
+fn block_of(minute: EventTime) -> u32 {
+    u32::try_from(minute.millis() / BLOCK_MS).unwrap_or(u32::MAX)
 }

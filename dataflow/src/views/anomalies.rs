@@ -39,8 +39,9 @@ pub(crate) struct Move {
     pub(crate) open: Price,
     /// The candle's close.
     pub(crate) close: Price,
-    /// The close of the candle before it, if there is one within the lookback.
-    pub(crate) previous_close: Option<Price>,
+    /// The close of the candle before it; 0, which is no price, if there is none within the lookback. Not an
+    /// `Option`, because there is one of these for every symbol-minute of the lookback.
+    pub(crate) previous_close: Price,
     /// ln(close / previous close) in units of 10⁻¹⁴; 0 without a previous close.
     pub(crate) log_return: i64,
     /// The candle's revision.
@@ -59,7 +60,19 @@ impl Move {
             let log_return = libm::log(close.0 / previous.0).clamp(-MAX_RETURN, MAX_RETURN);
             libm::rint(log_return * RETURN_UNITS) as i64
         });
-        Move { window_start, open, close, previous_close, log_return, revision }
+        Move {
+            window_start,
+            open,
+            close,
+            previous_close: previous_close.unwrap_or_default(),
+            log_return,
+            revision,
+        }
+    }
+
+    /// The close of the candle before it, if there is one within the lookback.
+    pub(crate) fn previous_close(&self) -> Option<Price> {
+        (self.previous_close.0 > 0.0).then_some(self.previous_close)
     }
 }
 
@@ -73,7 +86,7 @@ struct Baseline {
 
 impl Baseline {
     fn slide(&mut self, moved: &Move, sign: i128) {
-        if moved.previous_close.is_some() {
+        if moved.previous_close().is_some() {
             let log_return = i128::from(moved.log_return);
             self.samples += sign;
             self.sum += sign * log_return;
@@ -110,7 +123,7 @@ pub(crate) fn judge<'a>(
             next_oldest = oldest.next();
         }
         // Two samples at least, whatever the setting: one has no deviation.
-        if let Some(previous_close) = moved.previous_close
+        if let Some(previous_close) = moved.previous_close()
             && baseline.samples >= i128::from(settings.min_samples.max(2))
         {
             let (mean, stddev) = (baseline.mean(), baseline.stddev());
