@@ -3,6 +3,8 @@
 
 pub mod clock;
 pub mod error;
+pub mod file;
+pub mod filelog;
 pub mod model;
 pub mod store;
 
