@@ -30,7 +30,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_whole_line_is_lost_and_no_partial_one_is_seen(acts in prop::collection::vec(act(), 1..60)) {
         let (_folder, mut config) = config();
