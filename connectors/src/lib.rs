@@ -3,6 +3,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod export;
+pub mod file;
+pub mod filelog;
 pub mod model;
 pub mod store;
 

@@ -1,0 +1,133 @@
+//! Takes the results of a replay and writes them when it has ended.
+
+use super::alerts::Alerts;
+use super::candles::Candles;
+use super::draft::Draft;
+use super::rejects::Rejects;
+use super::summary::{Summary, peak_rss_bytes};
+use super::table::Format;
+use crate::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tallow_dataflow::{Counts, Reject, Step};
+
+/// What the caller knows of the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// The buckets of all partitions' records.
+    pub counts: Counts,
+    /// From the start of reading to the last settled result.
+    pub elapsed: Duration,
+    /// Worker threads over all processes.
+    pub workers: usize,
+}
+
+/// Collects the results of a replay. Dropped before [`finish`](Export::finish), it leaves nothing behind.
+pub struct Export {
+    folder: PathBuf,
+    format: Format,
+    candles: Candles,
+    alerts: Alerts,
+    rejects: Rejects,
+}
+
+impl Export {
+    /// Begins an export into a folder, which is created where it is missing. Tries at once whether it can be written.
+    ///
+    /// # Errors
+    /// When it is a file, or can't be created or written.
+    pub fn create(folder: &Path, format: Format) -> Result<Export, Error> {
+        if folder.exists() && !folder.is_dir() {
+            return Err(Error::Unusable(format!(
+                "write results into {}: it is a file, not a folder",
+                folder.display()
+            )));
+        }
+        std::fs::create_dir_all(folder).map_err(|source| Error::File {
+            action: "create folder",
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Export {
+            folder: folder.to_owned(),
+            format,
+            candles: Candles::default(),
+            alerts: Alerts::default(),
+            rejects: Rejects::create(folder)?,
+        })
+    }
+
+    /// Takes what a worker has settled. The steps of several workers may come in any order.
+    pub fn settled(&mut self, step: &Step) {
+        self.candles.add(&step.candles);
+        self.alerts.add(&step.alerts);
+    }
+
+    /// Writes records that were not accepted.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn rejected(&mut self, rejects: &[Reject]) -> Result<(), Error> {
+        rejects.iter().try_for_each(|reject| self.rejects.add(reject))
+    }
+
+    /// Writes all files, and only when each is complete gives them their names.
+    ///
+    /// # Errors
+    /// When one can't be written; then none has been, unless it is the moving into place that failed.
+    pub fn finish(self, run: &Run) -> Result<Summary, Error> {
+        let Export { folder, format, candles, alerts, rejects } = self;
+        let candles_name = format!("candles.{}", format.name());
+        let (candles_file, (candles, corrections)) =
+            written(&folder, &candles_name, |out| candles.write(format, out))?;
+        let alerts_name = format!("alerts.{}", format.name());
+        let (alerts_file, (alerts, alerts_retracted)) =
+            written(&folder, &alerts_name, |out| alerts.write(format, out))?;
+        let rejects_file = rejects.complete()?;
+
+        let Counts { records_in, on_time, late, malformed, invalid, future, too_late, tombstones } =
+            run.counts;
+        let elapsed_seconds = run.elapsed.as_secs_f64();
+        let summary = Summary {
+            records_in,
+            on_time,
+            late,
+            malformed,
+            invalid,
+            future,
+            too_late,
+            tombstones,
+            candles,
+            alerts,
+            alerts_retracted,
+            corrections,
+            elapsed_seconds,
+            ticks_per_second: if run.elapsed.is_zero() { 0.0 } else { records_in as f64 / elapsed_seconds },
+            peak_rss_bytes: peak_rss_bytes(),
+            workers: run.workers,
+        };
+        let (summary_file, ()) = written(&folder, "summary.json", |out| {
+            serde_json::to_writer_pretty(&mut *out, &summary)?;
+            out.write_all(b"\n")
+        })?;
+
+        candles_file.publish_as(&candles_name)?;
+        alerts_file.publish_as(&alerts_name)?;
+        rejects_file.publish_as(Rejects::name())?;
+        summary_file.publish_as("summary.json")?;
+        Ok(summary)
+    }
+}
+
+/// A complete file, and what writing it gave.
+fn written<T>(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut std::io::BufWriter<std::fs::File>) -> std::io::Result<T>,
+) -> Result<(Draft, T), Error> {
+    let mut draft = Draft::create(folder, name)?;
+    let value = draft.write_with(write)?;
+    draft.complete()?;
+    Ok((draft, value))
+}
