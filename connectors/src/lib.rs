@@ -3,7 +3,11 @@
 
 pub mod clock;
 pub mod error;
+pub mod memory;
 pub mod model;
+pub mod retry;
+pub mod sinks;
+pub mod sqlite;
 pub mod store;
 
 pub use error::{Action, Error};
