@@ -145,9 +145,9 @@ impl SinkQueue {
             if left.is_zero() {
                 let problem = state.problem.as_deref().unwrap_or("it is still writing");
                 let waiting = wanted - state.stored;
-                return Err(
-                    self.error(format!("{waiting} steps were not stored within {within:?}: {problem}"))
-                );
+                return Err(self.error(format!(
+                    "not everything was stored within {within:?}, {waiting} waiting: {problem}"
+                )));
             }
             state = self.stored.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -83,8 +83,9 @@ impl Windows {
         let Some(crypto_id) = crypto_id(connection, query.symbol)? else { return Ok(None) };
         let length = integer(query.span.window_ms);
         // A window is in the range if its start is, and all its candles with it.
-        let aligned = |time: EventTime| millis(EventTime(time.millis().div_ceil(query.span.window_ms)))
-            .saturating_mul(length);
+        let aligned = |time: EventTime| {
+            millis(EventTime(time.millis().div_ceil(query.span.window_ms))).saturating_mul(length)
+        };
         let from = aligned(query.from.unwrap_or(EventTime(0)));
         let mut until = query.until.map_or(i64::MAX, aligned);
         if query.span.window_ms != query.span.base.millis() {
@@ -117,13 +118,12 @@ impl Windows {
     }
 
     fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
-        let count: i64 =
-            connection.prepare_cached(&count_statement(self.span.base))?.query_row(
-                named_params! {
-                    ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
-                },
-                |row| row.get(0),
-            )?;
+        let count: i64 = connection.prepare_cached(&count_statement(self.span.base))?.query_row(
+            named_params! {
+                ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
+            },
+            |row| row.get(0),
+        )?;
         Ok(count.unsigned_abs())
     }
 

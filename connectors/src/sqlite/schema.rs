@@ -32,9 +32,8 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         return Err(Error::Unusable(format!("database {} is read-only", path.display())));
     }
     migrate(&mut connection, path)?;
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-        .map_err(&failed)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(&failed)?;
     if mode != "wal" {
         let why = "its file system has no shared memory, as network shares have not";
         return Err(Error::Unusable(format!(
@@ -94,9 +93,8 @@ fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, Error> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application_id = pragma("application_id").map_err(&failed)?;
     let user_version = pragma("user_version").map_err(&failed)?;
-    let tables: i64 = connection
-        .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(&failed)?;
+    let tables: i64 =
+        connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
     if application_id != APPLICATION_ID {
         if application_id == 0 && user_version == 0 && tables == 0 {
             return Ok(None);
@@ -159,10 +157,7 @@ mod tests {
         assert_eq!(std::fs::read(&foreign).unwrap(), before);
 
         let nowhere = dir.path().join("missing/tallow.db");
-        assert_eq!(
-            refusal(&nowhere),
-            "open database FILE: unable to open database file: FILE"
-        );
+        assert_eq!(refusal(&nowhere), "open database FILE: unable to open database file: FILE");
     }
 
     #[test]

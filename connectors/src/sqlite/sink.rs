@@ -50,18 +50,14 @@ impl SqliteSink {
         })
     }
 
-    /// Lets the file grow to at most so many pages, for tests that need a full disk.
+    /// The connection, for tests that break it.
     #[cfg(test)]
-    pub(super) fn limit_pages(&mut self, pages: u32) -> rusqlite::Result<()> {
-        self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Writes the changes in one transaction, and answers with the ids that it gave out.
-    fn store(
-        &mut self,
-        steps: &[Step],
-        through: Option<EventTime>,
-    ) -> rusqlite::Result<Vec<(Symbol, i64)>> {
+    fn store(&mut self, steps: &[Step], through: Option<EventTime>) -> rusqlite::Result<Vec<(Symbol, i64)>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut ids = Ids { known: &self.ids, added: Vec::new() };
         write_candles(&transaction, steps, &mut ids)?;
@@ -185,11 +181,7 @@ fn candle_upsert(interval: Interval) -> String {
     )
 }
 
-fn write_candles(
-    transaction: &Transaction<'_>,
-    steps: &[Step],
-    ids: &mut Ids<'_>,
-) -> rusqlite::Result<()> {
+fn write_candles(transaction: &Transaction<'_>, steps: &[Step], ids: &mut Ids<'_>) -> rusqlite::Result<()> {
     for interval in Interval::ALL {
         let mut candles =
             steps.iter().flat_map(|step| &step.candles).filter(|it| it.interval == interval).peekable();

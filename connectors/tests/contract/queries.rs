@@ -109,8 +109,7 @@ async fn compare_pages<B: StoreBed>(seed: u64, base: Interval, spans: &[u64]) {
         let rows: Vec<CandleRow> = candles.iter().map(CandleRow::from).collect();
         for window_ms in spans {
             let span = rolled_up(base, *window_ms);
-            let windows =
-                if span == base.into() { rows.clone() } else { plainly_rolled_up(&rows, span) };
+            let windows = if span == base.into() { rows.clone() } else { plainly_rolled_up(&rows, span) };
             for _ in 0..40 {
                 let query = any_query(&mut random, name, span, &rows);
                 let found = history.candles(&query).await.unwrap();

@@ -44,8 +44,7 @@ fn plain_stats(rows: &[CandleRow]) -> Option<CandleStats> {
         last_close: last.close_price,
         volatility: (returns.len() >= 2)
             .then(|| (comoment(&returns, &returns) / (returns.len() - 1) as f64).sqrt()),
-        volume_price_correlation: (variances > 0.0)
-            .then(|| comoment(&volumes, &sizes) / variances.sqrt()),
+        volume_price_correlation: (variances > 0.0).then(|| comoment(&volumes, &sizes) / variances.sqrt()),
     })
 }
 
