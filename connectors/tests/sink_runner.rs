@@ -228,6 +228,8 @@ fn closing_gives_up_in_time_on_a_sink_that_never_writes() {
         error,
         "sink scripted: not everything was stored within 1ms, 1 waiting: write to store: no storage space"
     );
+    let closed = queue.wait_stored(PATIENCE).unwrap_err().to_string();
+    assert_eq!(closed, "sink scripted: it was closed before everything was stored");
     // The thread, and the sink with it, goes.
     until("gone", || Arc::strong_count(&sink.turns) == 1);
 }

@@ -129,7 +129,7 @@ impl SinkQueue {
     /// Waits until everything that has been queued before this call is stored.
     ///
     /// # Errors
-    /// When the sink has failed for good, or it is not stored within the time given.
+    /// When the sink has failed for good or was closed before, or it is not stored within the time given.
     pub fn wait_stored(&self, within: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -140,6 +140,9 @@ impl SinkQueue {
             }
             if state.stored >= wanted {
                 return Ok(());
+            }
+            if state.given_up {
+                return Err(self.error("it was closed before everything was stored".to_owned()));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -187,6 +190,7 @@ impl SinkQueue {
     pub(super) fn give_up(&self) {
         self.lock().given_up = true;
         self.work.notify_one();
+        self.stored.notify_all();
     }
 
     /// Waits for the next things to write; none when the writer must end.

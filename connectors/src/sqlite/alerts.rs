@@ -105,7 +105,7 @@ impl FromSql for Name<AlertStatus> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::sqlite::candles::tests::plan;
+    use crate::sqlite::statements::tests::plan;
 
     #[test]
     fn alerts_are_read_along_an_index_and_never_sorted() {

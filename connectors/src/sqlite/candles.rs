@@ -8,6 +8,7 @@
 //! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
 
 use super::sink::{integer, millis, read_progress};
+use super::statements;
 use crate::model::CandleRow;
 use crate::store::{CandlePage, CandleQuery, Direction, Span};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -106,7 +107,8 @@ impl Windows {
         query: &CandleQuery,
         mut visit: impl FnMut(CandleRow),
     ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(&settled_statement(self.span.base, query.direction))?;
+        let mut statement =
+            connection.prepare_cached(&statements::settled(self.span.base, query.direction))?;
         let mut rows = statement.query(named_params! {
             ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
             ":limit": integer(query.limit as u64), ":offset": integer(query.offset as u64),
@@ -118,7 +120,7 @@ impl Windows {
     }
 
     fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
-        let count: i64 = connection.prepare_cached(&count_statement(self.span.base))?.query_row(
+        let count: i64 = connection.prepare_cached(&statements::count(self.span.base))?.query_row(
             named_params! {
                 ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
             },
@@ -129,7 +131,7 @@ impl Windows {
 
     /// The starts of the rolled-up windows that have candles, in order.
     fn starts(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-        let mut statement = connection.prepare_cached(&starts_statement(self.span.base))?;
+        let mut statement = connection.prepare_cached(&statements::starts(self.span.base))?;
         let rows = statement.query_map(
             named_params! {
                 ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
@@ -146,7 +148,7 @@ impl Windows {
         direction: Direction,
         mut visit: impl FnMut(CandleRow),
     ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(&rolled_up_statement(self.span.base, direction))?;
+        let mut statement = connection.prepare_cached(&statements::rolled_up(self.span.base, direction))?;
         let mut rows = statement.query(named_params! {
             ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
             ":length": self.length(),
@@ -161,91 +163,12 @@ impl Windows {
 /// The time up to which everything of this symbol has settled and is in the file.
 fn over_through(connection: &Connection, crypto_id: i64, base: Interval) -> rusqlite::Result<i64> {
     let newest: Option<i64> = connection
-        .prepare_cached(&newest_statement(base))?
+        .prepare_cached(&statements::newest(base))?
         .query_row([crypto_id], |row| row.get(0))
         .optional()?;
     // A candle settles at its window's end, so that end must be below what the file is complete to.
     let complete = read_progress(connection)?.map(|through| millis(through) - 1);
     Ok(newest.max(complete).unwrap_or(0))
-}
-
-fn newest_statement(base: Interval) -> String {
-    format!(
-        "SELECT window_end FROM price_aggregates_{base} WHERE crypto_id = ?1
-         ORDER BY window_start DESC LIMIT 1"
-    )
-}
-
-const fn order(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ascending => "ASC",
-        Direction::Descending => "DESC",
-    }
-}
-
-fn settled_statement(base: Interval, direction: Direction) -> String {
-    format!(
-        "SELECT window_start, window_end, open_price, high_price, low_price, close_price, avg_price, vwap,
-            volume_sum, quote_volume, trade_count, revision
-         FROM price_aggregates_{base}
-         WHERE crypto_id = :crypto_id AND window_start >= :from AND window_start < :until
-         ORDER BY window_start {} LIMIT :limit OFFSET :offset",
-        order(direction)
-    )
-}
-
-fn count_statement(base: Interval) -> String {
-    format!(
-        "SELECT COUNT(*) FROM price_aggregates_{base}
-         WHERE crypto_id = :crypto_id AND window_start >= :from AND window_start < :until"
-    )
-}
-
-/// From window to window by one look at the key each, past all candles between.
-fn starts_statement(base: Interval) -> String {
-    let next = |at: &str| {
-        format!(
-            "(SELECT window_start FROM price_aggregates_{base}
-              WHERE crypto_id = :crypto_id AND window_start >= {at} AND window_start < :until
-              ORDER BY window_start LIMIT 1) / :length * :length"
-        )
-    };
-    format!(
-        "WITH RECURSIVE windows (start) AS (
-            SELECT {} UNION ALL SELECT {} FROM windows WHERE start IS NOT NULL)
-         SELECT start FROM windows WHERE start IS NOT NULL",
-        next(":from"),
-        next("start + :length")
-    )
-}
-
-fn rolled_up_statement(base: Interval, direction: Direction) -> String {
-    let price_at = |column: &str, window: &str| {
-        format!(
-            "(SELECT {column} FROM price_aggregates_{base}
-              WHERE crypto_id = :crypto_id AND window_start = rolled.{window})"
-        )
-    };
-    format!(
-        "SELECT number * :length, (number + 1) * :length, {open}, high, low, {close}, average, vwap,
-            COALESCE(traded, {rolling}), quote, ticks, revisions
-         FROM (
-            SELECT window_start / :length AS number, MIN(window_start) AS first, MAX(window_start) AS last,
-                MAX(high_price) AS high, MIN(low_price) AS low,
-                SUM(avg_price * trade_count) / SUM(trade_count) AS average,
-                SUM(quote_volume) FILTER (WHERE vwap IS NOT NULL)
-                    / SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL) AS vwap,
-                SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL) AS traded,
-                SUM(quote_volume) AS quote, SUM(trade_count) AS ticks, SUM(revision) AS revisions
-            FROM price_aggregates_{base}
-            WHERE crypto_id = :crypto_id AND window_start >= :from AND window_start < :until
-            GROUP BY number) AS rolled
-         ORDER BY number {order}",
-        open = price_at("open_price", "first"),
-        close = price_at("close_price", "last"),
-        rolling = price_at("volume_sum", "last"),
-        order = order(direction)
-    )
 }
 
 fn read(row: &Row<'_>, symbol: Symbol) -> rusqlite::Result<CandleRow> {
@@ -285,48 +208,4 @@ pub(super) fn symbol(row: &Row<'_>, column: usize) -> rusqlite::Result<Symbol> {
     Symbol::parse(text.as_bytes()).map_err(|why| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(why))
     })
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-    use super::*;
-    use crate::sqlite::schema::open_for_writing;
-
-    /// The steps by which SQLite would answer a statement.
-    pub(in crate::sqlite) fn plan(statement: &str) -> Vec<String> {
-        let dir = tempfile::tempdir().unwrap();
-        let connection = open_for_writing(&dir.path().join("tallow.db")).unwrap();
-        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-        explain.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap()
-    }
-
-    #[test]
-    fn no_query_reads_a_whole_table_or_sorts_what_the_key_has_in_order() {
-        for base in Interval::ALL {
-            let along_the_key = [
-                settled_statement(base, Direction::Ascending),
-                settled_statement(base, Direction::Descending),
-                count_statement(base),
-                newest_statement(base),
-            ];
-            for statement in along_the_key {
-                let plan = plan(&statement);
-                assert!(plan.iter().all(|step| step.starts_with("SEARCH price_aggregates_")), "{plan:?}");
-            }
-            let rolled_up = [
-                starts_statement(base),
-                rolled_up_statement(base, Direction::Ascending),
-                rolled_up_statement(base, Direction::Descending),
-            ];
-            for statement in rolled_up {
-                let plan = plan(&statement);
-                let reads = plan.iter().filter(|step| step.contains("price_aggregates_"));
-                assert!(reads.clone().count() > 0, "{plan:?}");
-                for step in reads {
-                    assert!(step.starts_with("SEARCH") && step.contains("PRIMARY KEY"), "{plan:?}");
-                }
-            }
-        }
-    }
 }

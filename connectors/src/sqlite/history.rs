@@ -7,7 +7,7 @@ use crate::model::AlertRow;
 use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Span};
 use async_trait::async_trait;
 use std::path::Path;
-use tallow_dataflow::Symbol;
+use tallow_dataflow::{MAX_EVENT_TIME, Symbol};
 
 /// Answers queries out of the embedded store.
 ///
@@ -29,7 +29,8 @@ impl SqliteHistory {
 
 fn check(span: Span) -> Result<(), Error> {
     let base = span.base.millis();
-    if span.window_ms == 0 || span.window_ms % base != 0 {
+    if span.window_ms == 0 || span.window_ms > MAX_EVENT_TIME.millis() || !span.window_ms.is_multiple_of(base)
+    {
         return Err(Error::Unusable(format!(
             "windows of {} ms can't be rolled up from {} candles",
             span.window_ms, span.base

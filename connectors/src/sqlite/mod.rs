@@ -18,6 +18,7 @@ mod pool;
 mod rejects;
 mod schema;
 mod sink;
+mod statements;
 mod stats;
 
 pub use history::SqliteHistory;

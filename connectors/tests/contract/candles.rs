@@ -152,7 +152,7 @@ pub(crate) async fn a_price_comes_back_digit_for_digit<B: StoreBed>() {
     let bed = B::fresh();
     let mut sink = bed.sink(1);
     let mut settled = candle("BTC", BASE, MIDNIGHT, 5, 100.0);
-    settled.candle.open = Price(1219.345_585_274_282_7);
+    settled.candle.open = Price(1_219.345_585_274_282_7);
     settled.candle.high = Price(1e12);
     settled.candle.low = Price(1e-18);
     settled.candle.close = Price(0.1 + 0.2);

@@ -215,7 +215,7 @@ pub(crate) async fn a_window_that_is_no_multiple_of_its_base_is_refused<B: Store
     let bed = B::fresh();
     let _sink = bed.sink(1);
     let history = bed.history();
-    for window_ms in [0, 1, 20 * MINUTE] {
+    for window_ms in [0, 1, 20 * MINUTE, (15 * MINUTE) << 40] {
         let query = all("BTC", rolled_up(Interval::FifteenMinutes, window_ms));
         let refused = history.candles(&query).await.unwrap_err();
         assert_eq!(refused.action(), Action::Stop);
