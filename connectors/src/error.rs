@@ -35,6 +35,23 @@ pub enum Error {
         /// In which way.
         detail: String,
     },
+    /// A thread of our own.
+    #[error("start thread {name}")]
+    Thread {
+        /// What it is for.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A sink that takes no more, or has not stored what it was given.
+    #[error("sink {sink}: {problem}")]
+    Sink {
+        /// Its name.
+        sink: &'static str,
+        /// Why.
+        problem: String,
+    },
     /// A request that can't be answered as it stands: the caller's mistake.
     #[error("{0}")]
     Unusable(String),
@@ -75,7 +92,7 @@ impl Error {
                 _ => Action::Stop,
             },
             Error::Damaged { .. } => Action::Skip,
-            Error::Unusable(_) => Action::Stop,
+            Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }
     }
 }
@@ -85,6 +102,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
+        // SQLite's code below SQLite's message says the same once more.
+        if cause.is::<rusqlite::ffi::Error>() {
+            break;
+        }
         text.push_str(": ");
         text.push_str(&cause.to_string());
         source = cause.source();

@@ -6,7 +6,11 @@ pub mod error;
 pub mod export;
 pub mod file;
 pub mod filelog;
+pub mod memory;
 pub mod model;
+pub mod retry;
+pub mod sinks;
+pub mod sqlite;
 pub mod store;
 
 pub use error::{Action, Error};

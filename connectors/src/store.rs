@@ -10,7 +10,7 @@ use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tallow_dataflow::{Counts, EventTime, Interval, Severity, Step, Symbol};
+use tallow_dataflow::{Counts, EventTime, Interval, Reject, Severity, Step, Symbol};
 
 /// Takes settled changes into a store.
 pub trait Sink: Send {
@@ -23,9 +23,21 @@ pub trait Sink: Send {
     /// # Errors
     /// Nothing has been stored; [`Error::action`] says what to do.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error>;
+
+    /// Keeps records that were not accepted, by partition and offset, as far as the store has a place for them: a
+    /// bounded one, the newest stay. Writing the same ones again changes nothing.
+    ///
+    /// # Errors
+    /// None has been kept; [`Error::action`] says what to do.
+    fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error>;
+
+    /// Every change with a logical time below this is in the store, this run's and those of the runs before. None
+    /// while nothing is known.
+    fn stored_through(&self) -> Option<EventTime>;
 }
 
-/// The interval of a query: settled, or rolled up from settled ones.
+/// The interval of a query: settled, or rolled up from settled ones. Of the rolled-up windows only those that are over
+/// are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The settled interval that is read.
@@ -98,13 +110,15 @@ pub struct CandleStats {
     pub first_open: f64,
     /// The last close.
     pub last_close: f64,
-    /// Sample standard deviation of the returns from close to close; none with fewer than three candles.
+    /// Sample standard deviation (n − 1) of the simple returns, close / previous close − 1, from each candle of the
+    /// range to the next, adjoining or not; a fraction, not annualised. None with fewer than three candles.
     pub volatility: Option<f64>,
-    /// Correlation between a candle's volume and its absolute return; none where it is undefined.
+    /// Pearson's correlation between a candle's traded volume and the absolute value of its simple return, over the
+    /// candles that have both. None where either does not vary.
     pub volume_price_correlation: Option<f64>,
 }
 
-/// Which alerts to read, newest first.
+/// Which alerts to read: newest window first, those of the same window by id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertQuery {
     /// Whose; none for every symbol's.

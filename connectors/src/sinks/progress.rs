@@ -1,0 +1,84 @@
+//! Up to which logical time everything has been given, out of the frontiers of all workers.
+
+use tallow_dataflow::{EventTime, Step};
+
+/// The frontiers of the workers whose steps go into one sink.
+///
+/// The least of them is the time below which nothing more will come from anyone. A worker that has given no step yet
+/// holds it back entirely; one whose input has ended no longer does. When all inputs have ended, what is known to be
+/// complete reaches just past the newest change: not further, because the same log may be continued in another run.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    workers: Vec<Reach>,
+    /// Just past the newest logical time that any step spoke of.
+    newest: Option<EventTime>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    Unknown,
+    Through(EventTime),
+    Ended,
+}
+
+impl Progress {
+    /// That of `workers` workers, numbered from 0, none of which has given a step.
+    pub fn new(workers: usize) -> Progress {
+        Progress { workers: vec![Reach::Unknown; workers], newest: None }
+    }
+
+    /// Takes note of a worker's step. Steps of one worker come in order.
+    pub fn observe(&mut self, step: &Step) {
+        if step.worker >= self.workers.len() {
+            self.workers.resize(step.worker + 1, Reach::Unknown);
+        }
+        self.workers[step.worker] = step.frontier.map_or(Reach::Ended, Reach::Through);
+        let past = |time: EventTime| EventTime(time.millis().saturating_add(1));
+        let candles = step.candles.iter().map(|candle| past(candle.settled_at));
+        let alerts = step.alerts.iter().map(|alert| past(alert.settled_at));
+        self.newest = candles.chain(alerts).chain(step.frontier).max().max(self.newest);
+    }
+
+    /// Every change with a logical time below this has been given; none while a worker has not been heard of.
+    pub fn through(&self) -> Option<EventTime> {
+        let mut least = None;
+        for reach in &self.workers {
+            match reach {
+                Reach::Unknown => return None,
+                Reach::Through(frontier) => least = Some(least.map_or(*frontier, |it| (*frontier).min(it))),
+                Reach::Ended => {}
+            }
+        }
+        least.or(self.newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(worker: usize, frontier: Option<u64>) -> Step {
+        Step { worker, frontier: frontier.map(EventTime), ..Step::default() }
+    }
+
+    #[test]
+    fn the_slowest_worker_counts_and_an_unheard_one_holds_everything_back() {
+        let mut progress = Progress::new(2);
+        progress.observe(&step(0, Some(5_000)));
+        assert_eq!(progress.through(), None);
+        progress.observe(&step(1, Some(3_000)));
+        assert_eq!(progress.through(), Some(EventTime(3_000)));
+        progress.observe(&step(1, Some(9_000)));
+        assert_eq!(progress.through(), Some(EventTime(5_000)));
+    }
+
+    #[test]
+    fn an_ended_worker_holds_nothing_back_and_all_ended_reach_the_newest_time() {
+        let mut progress = Progress::new(2);
+        progress.observe(&step(0, Some(5_000)));
+        progress.observe(&step(1, None));
+        assert_eq!(progress.through(), Some(EventTime(5_000)));
+        progress.observe(&step(0, None));
+        assert_eq!(progress.through(), Some(EventTime(5_000)));
+    }
+}
