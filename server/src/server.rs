@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::exchange;
-use crate::settings::MAX_HEAD_BYTES;
+use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
 use crate::shutdown::{Stopping, Tasks};
 use crate::websocket::Hub;
 use hyper::Request;
@@ -16,11 +16,16 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tallow_connectors::error::chain;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 
 /// How long to wait after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the start waits for the cache to be read. Without it the server starts all the same.
+const PREFILL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why the server has stopped without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +83,11 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
     let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
     let updates = app.cache.subscribe();
+    match tokio::time::timeout(PREFILL_LIMIT, hub.prefill(&*app.cache)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(cache = app.cache.name(), error = chain(&error), "cache not read"),
+        Err(_) => tracing::warn!(cache = app.cache.name(), "cache not read in time"),
+    }
     let hub_task = tokio::spawn(hub.clone().run(app.cache.clone(), updates));
     let tasks = Tasks::new();
     let shared = Arc::new(Shared { app, hub, tasks, websockets, stopping, started: Instant::now() });
@@ -149,11 +159,14 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, _permit: OwnedSemaph
         let shared = shared.clone();
         service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), request))
     };
+    // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.app.settings.header_read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

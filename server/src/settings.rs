@@ -11,6 +11,8 @@ pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most bytes a WebSocket client's message may have.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// How long the farewell to a WebSocket client may take: what was being written, the close frame and the client's own.
+pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// How the server behaves towards its clients.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +31,8 @@ pub struct ServerSettings {
     pub shutdown_timeout: Duration,
     /// After what silence a WebSocket client gets a keepalive frame.
     pub keepalive: Duration,
-    /// How long a WebSocket client may accept nothing before it is closed with 1013.
+    /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
+    /// with 1013.
     pub send_timeout: Duration,
     /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013.
     pub client_queue: usize,

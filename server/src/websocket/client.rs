@@ -1,20 +1,20 @@
 //! The task of one client: the greeting, then the mailbox at the client's pace, its messages, and the farewell.
 
 use super::frame::{self, Frame};
-use super::hub::{Membership, Shown};
+use super::hub::Membership;
 use super::mailbox::Mailbox;
+use super::series::Shown;
 use super::subscription::Subscription;
 use crate::api::latest::newest_closed;
 use crate::app::App;
 use crate::server::Shared;
-use crate::settings::MAX_MESSAGE_BYTES;
+use crate::settings::{FAREWELL_LIMIT, MAX_MESSAGE_BYTES};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tallow_connectors::Error;
 use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
 use tallow_connectors::error::chain;
@@ -24,9 +24,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-
-/// How long the farewell may take: what was being written, the close frame and the client's own.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// The most frames that are written before the socket is flushed. What has been taken can't be conflated any more.
 const BATCH: usize = 32;

@@ -6,11 +6,13 @@
 
 use super::frame::{self, Frame, Stamp};
 use super::mailbox::Mailbox;
+use super::series::{Series, Shown};
 use super::subscription::Key;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tallow_connectors::dataflow::{Clock, EventTime, Symbol};
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{Clock, EventTime, Interval, Symbol};
 use tallow_connectors::error::chain;
 use tallow_connectors::model::LatestCandle;
 use tallow_connectors::store::{Cache, Pipeline, Update};
@@ -36,32 +38,12 @@ struct State {
     source: String,
 }
 
-/// What the hub has seen of one symbol and interval.
-#[derive(Default)]
-struct Series {
-    /// The newest sequence number.
-    seq: u64,
-    /// Whether updates may be missing after `seq` and the clients know: the next number, whatever it is, is no news.
-    announced: bool,
-    /// Up to this number the clients have been told everything after a gap.
-    told: u64,
-    newest: Option<Shown>,
-    newest_closed: Option<Shown>,
-}
-
-/// A candle and its JSON.
-#[derive(Clone)]
-pub(crate) struct Shown {
-    pub(crate) candle: Arc<LatestCandle>,
-    pub(crate) json: Arc<str>,
-}
-
 /// A client's place at the hub, given up when dropped.
 pub(crate) struct Membership {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
     /// The candles that the hub had when the client came: everything after them goes to the mailbox.
-    pub(crate) snapshot: Vec<Shown>,
+    pub(super) snapshot: Vec<Shown>,
 }
 
 impl Drop for Membership {
@@ -109,6 +91,19 @@ impl Hub {
     pub(crate) fn stamped<T>(&self, write: impl FnOnce(&Stamp<'_>) -> T) -> T {
         let state = self.state();
         write(&self.stamp(&state))
+    }
+
+    /// Takes over what the cache has, so that a gap right after the start is seen as one. To be called after
+    /// subscribing and before there are clients.
+    pub(crate) async fn prefill(&self, cache: &dyn Cache) -> Result<(), Error> {
+        for minute in cache.latest_all().await? {
+            for interval in Interval::ALL {
+                if let Some(candle) = cache.newest(minute.symbol, interval).await? {
+                    self.state().restore(candle);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes updates until the task is aborted.
@@ -226,14 +221,13 @@ impl Hub {
     }
 
     fn restore(&self, candle: Arc<LatestCandle>) {
-        let Ok(json) = serde_json::to_string(&*candle) else { return };
         let mut state = self.state();
-        let series = state.series.entry((candle.symbol, candle.interval)).or_default();
-        if !series.announced || candle.seq <= series.seq {
+        let key = (candle.symbol, candle.interval);
+        // An update that came meanwhile has restored the series already.
+        if !state.series.get(&key).is_some_and(|series| series.announced && series.seq < candle.seq) {
             return;
         }
-        series.seen(Shown { candle: candle.clone(), json: json.as_str().into() });
-        series.told = candle.seq;
+        let Some(json) = state.restore(candle.clone()) else { return };
         let mut frame: Option<Frame> = None;
         for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(&candle)) {
             let frame = frame.get_or_insert_with(|| self.stamp(&state).initial_data(candle.symbol, &json));
@@ -259,20 +253,22 @@ impl State {
     fn room(&self, symbol: Symbol) -> impl Iterator<Item = &Arc<Mailbox>> {
         [Some(symbol), None].into_iter().filter_map(|room| self.rooms.get(&room)).flatten()
     }
-}
 
-impl Series {
-    fn seen(&mut self, shown: Shown) {
-        let is_newer = |old: &Option<Shown>| {
-            old.as_ref().is_none_or(|old| old.candle.window_start <= shown.candle.window_start)
+    /// Takes a candle from the cache as the newest of its series: updates up to it are of no use any more. Gives its
+    /// JSON.
+    fn restore(&mut self, candle: Arc<LatestCandle>) -> Option<Arc<str>> {
+        let json: Arc<str> = match serde_json::to_string(&*candle) {
+            Ok(json) => json.into(),
+            Err(error) => {
+                tracing::error!(%error, symbol = %candle.symbol, "candle not written as JSON");
+                return None;
+            }
         };
-        (self.seq, self.announced, self.told) = (shown.candle.seq, false, 0);
-        if shown.candle.is_closed && is_newer(&self.newest_closed) {
-            self.newest_closed = Some(shown.clone());
-        }
-        if is_newer(&self.newest) {
-            self.newest = Some(shown);
-        }
+        let series = self.series.entry((candle.symbol, candle.interval)).or_default();
+        let told = candle.seq;
+        series.seen(Shown { candle, json: json.clone() });
+        series.told = told;
+        Some(json)
     }
 }
 

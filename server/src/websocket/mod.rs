@@ -10,6 +10,7 @@ mod client;
 mod frame;
 mod hub;
 mod mailbox;
+mod series;
 mod subscription;
 
 pub(crate) use hub::Hub;
