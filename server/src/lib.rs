@@ -1,1 +1,26 @@
-//! placeholder
+//! The HTTP and WebSocket face of Tallow: a thin server over the store traits.
+//!
+//! It reads what the pipeline has stored and says what the pipeline says of itself; it knows nothing of the graph.
+//! The caller owns the listener and the stop signal: see [`serve`].
+//!
+//! - `router` turns a method and a path into a handler of `api`, `websocket` or `page`.
+//! - `exchange` gives every answer what all have in common: request id, timings, CORS, problem documents.
+//! - `websocket` has one hub that takes each update once and puts the same frame into the mailbox of every client.
+
+mod answer;
+mod api;
+mod app;
+mod cors;
+mod exchange;
+mod page;
+mod problem;
+mod query;
+mod router;
+mod server;
+mod settings;
+mod shutdown;
+mod websocket;
+
+pub use app::App;
+pub use server::{ServeError, serve};
+pub use settings::ServerSettings;

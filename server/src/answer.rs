@@ -1,0 +1,41 @@
+//! The answer of a handler: a status, headers and a body that is complete in memory.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+/// An answer. Its body is at most a thousand candles, so nothing is streamed.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// An answer of this type with this body, not to be stored by anyone on the way.
+pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The value as JSON. A float that is not finite becomes `null`.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Answer, serde_json::Error> {
+    Ok(with_body(status, "application/json", serde_json::to_vec(value)?))
+}
+
+/// Adds a header whose value is made of characters that headers may have.
+pub(crate) fn set_header(answer: &mut Answer, name: &'static str, value: impl ToString) {
+    match HeaderValue::try_from(value.to_string()) {
+        Ok(value) => {
+            answer.headers_mut().insert(name, value);
+        }
+        Err(error) => tracing::error!(header = name, %error, "header left out"),
+    }
+}

@@ -1,0 +1,94 @@
+//! `/health`: whether each part works, 200 even when one does not. `/ready`: whether the answers are of the present.
+
+use crate::answer::{self, Answer};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::query::Query;
+use hyper::StatusCode;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::EventTime;
+use tallow_connectors::error::chain;
+use tallow_connectors::model::rfc3339;
+
+/// How long a store may take to say that it is there.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+const HEALTHY: &str = "healthy";
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(with = "rfc3339")]
+    timestamp: EventTime,
+    services: BTreeMap<String, String>,
+    /// Where the ticks come from.
+    source: String,
+}
+
+/// What is wrong with each part; nothing with those that work.
+#[derive(Default)]
+struct Findings(BTreeMap<String, Vec<String>>);
+
+impl Findings {
+    /// Adds what was found. Parts of one name, such as a store and its sink, are one service.
+    fn add(&mut self, name: &str, problem: Option<String>) {
+        self.0.entry(name.to_owned()).or_default().extend(problem);
+    }
+
+    fn into_services(self) -> BTreeMap<String, String> {
+        let text = |problems: Vec<String>| match problems[..] {
+            [] => HEALTHY.to_owned(),
+            _ => format!("unhealthy: {}", problems.join("; ")),
+        };
+        self.0.into_iter().map(|(name, problems)| (name, text(problems))).collect()
+    }
+}
+
+/// Whether each store, each sink and the pipeline work.
+pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    let (cache, history) = tokio::join!(pinged(app.cache.ping()), pinged(app.history.ping()));
+    let status = app.pipeline.status();
+    let mut findings = Findings::default();
+    findings.add(app.cache.name(), cache);
+    findings.add(app.history.name(), history);
+    findings.add("pipeline", status.failure);
+    for sink in status.sinks {
+        findings.add(&sink.name, sink.problem);
+    }
+    let services = findings.into_services();
+    let all_healthy = services.values().all(|state| state == HEALTHY);
+    let health = Health {
+        status: if all_healthy { HEALTHY } else { "degraded" },
+        timestamp: app.now(),
+        services,
+        source: status.source,
+    };
+    Ok(answer::json(StatusCode::OK, &health)?)
+}
+
+/// Why a store is not there, if it is not.
+async fn pinged(ping: impl Future<Output = Result<(), Error>>) -> Option<String> {
+    match tokio::time::timeout(PING_LIMIT, ping).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(chain(&error)),
+        Err(_) => Some(format!("no answer within {} s", PING_LIMIT.as_secs())),
+    }
+}
+
+/// 200 once the pipeline answers for the present, 503 before that and after it has failed.
+pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    let status = app.pipeline.status();
+    if let Some(failure) = status.failure {
+        return Err(Problem::unavailable(format!("the pipeline has failed: {failure}")));
+    }
+    if !status.ready {
+        return Err(Problem::unavailable("the pipeline is still catching up with its log"));
+    }
+    Ok(answer::json(StatusCode::OK, &serde_json::json!({ "status": "ready" }))?)
+}

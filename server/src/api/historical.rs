@@ -1,0 +1,226 @@
+//! `/api/v1/historical/{symbol}`, `/stats` and `/latest`: closed candles.
+
+use crate::answer::{self, Answer, set_header};
+use crate::api::series;
+use crate::app::App;
+use crate::problem::Problem;
+use crate::query::Query;
+use hyper::StatusCode;
+use serde::Serialize;
+use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
+use tallow_connectors::model::rfc3339;
+use tallow_connectors::store::{CandleQuery, Direction, Span};
+
+const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
+
+/// The intervals that can be asked for. Those beyond 15 minutes are rolled up in the query.
+const SPANS: [(&str, Span); 6] = [
+    ("1m", settled(Interval::OneMinute)),
+    ("5m", settled(Interval::FiveMinutes)),
+    ("15m", settled(Interval::FifteenMinutes)),
+    ("1h", rolled_up(HOUR_MS)),
+    ("4h", rolled_up(4 * HOUR_MS)),
+    ("1d", rolled_up(24 * HOUR_MS)),
+];
+
+const fn settled(base: Interval) -> Span {
+    Span { base, window_ms: base.millis() }
+}
+
+const fn rolled_up(window_ms: u64) -> Span {
+    Span { base: Interval::FifteenMinutes, window_ms }
+}
+
+const MAX_LIMIT: u64 = 1000;
+const DEFAULT_LIMIT: u64 = 100;
+/// Two hundred years of minutes: past any series, within any store's integers.
+const MAX_OFFSET: u64 = 100_000_000;
+
+#[derive(Clone, Copy)]
+enum Fill {
+    None,
+    Previous,
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Csv,
+}
+
+/// Figures over a range, as the API shows them.
+#[derive(Serialize)]
+struct Stats {
+    symbol: Symbol,
+    #[serde(with = "rfc3339")]
+    start_time: EventTime,
+    #[serde(with = "rfc3339")]
+    end_time: EventTime,
+    lowest_price: f64,
+    highest_price: f64,
+    average_price: f64,
+    total_volume: f64,
+    candle_count: u64,
+    price_range: f64,
+    price_change_pct: f64,
+    volatility: Option<f64>,
+    volume_price_correlation: Option<f64>,
+}
+
+/// A page of candles.
+pub(crate) async fn list(
+    app: &App,
+    symbol: Symbol,
+    path: &str,
+    raw: Option<&str>,
+) -> Result<Answer, Problem> {
+    let known = ["interval", "start_time", "end_time", "limit", "offset", "order_by", "fill", "format"];
+    let mut query = Query::parse(raw, &known);
+    let orders = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+    let limit = query.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
+    let offset = query.integer("offset", 0..=MAX_OFFSET).unwrap_or(0);
+    let direction = query.choice("order_by", &orders).unwrap_or(Direction::Descending);
+    let fill = query.choice("fill", &[("none", Fill::None), ("previous", Fill::Previous)]);
+    let format = query.choice("format", &[("json", Format::Json), ("csv", Format::Csv)]);
+    let candles = CandleQuery {
+        direction,
+        limit: limit as usize,
+        offset: offset as usize,
+        ..range(app, symbol, &mut query)
+    };
+    query.finish()?;
+
+    let page = match fill.unwrap_or(Fill::None) {
+        Fill::None => app.history.candles(&candles).await?,
+        Fill::Previous => series::filled(&*app.history, &candles).await?,
+    };
+    if page.total == 0 {
+        return Err(no_candles(app, symbol).await);
+    }
+    let mut answer = match format.unwrap_or(Format::Json) {
+        Format::Json => answer::json(StatusCode::OK, &page.rows)?,
+        Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows)?),
+    };
+    let returned = page.rows.len() as u64;
+    let next = offset + returned;
+    let has_more = returned > 0 && next < page.total;
+    set_header(&mut answer, "x-total-count", page.total);
+    set_header(&mut answer, "x-returned-count", returned);
+    set_header(&mut answer, "x-has-more", has_more);
+    if has_more {
+        set_header(&mut answer, "link", format!("<{}>; rel=\"next\"", with_offset(path, raw, next)));
+    }
+    Ok(answer)
+}
+
+/// Figures over a range of candles.
+pub(crate) async fn stats(app: &App, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+    let mut query = Query::parse(raw, &["interval", "start_time", "end_time"]);
+    let candles = range(app, symbol, &mut query);
+    query.finish()?;
+    let Some(figures) = app.history.stats(&candles).await? else {
+        return Err(no_candles(app, symbol).await);
+    };
+    let stats = Stats {
+        symbol,
+        start_time: figures.first,
+        end_time: figures.last,
+        lowest_price: figures.lowest_price,
+        highest_price: figures.highest_price,
+        average_price: figures.average_price,
+        total_volume: figures.total_volume,
+        candle_count: figures.candle_count,
+        price_range: figures.highest_price - figures.lowest_price,
+        price_change_pct: (figures.last_close / figures.first_open - 1.0) * 100.0,
+        volatility: figures.volatility,
+        volume_price_correlation: figures.volume_price_correlation,
+    };
+    Ok(answer::json(StatusCode::OK, &stats)?)
+}
+
+/// The newest closed candle.
+pub(crate) async fn latest(app: &App, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+    let mut query = Query::parse(raw, &["interval"]);
+    let candles = range(app, symbol, &mut query);
+    query.finish()?;
+    match app.history.candles(&candles).await?.rows.first() {
+        Some(row) => Ok(answer::json(StatusCode::OK, row)?),
+        None => Err(no_candles(app, symbol).await),
+    }
+}
+
+/// The newest candle of the interval and range that the parameters name.
+fn range(app: &App, symbol: Symbol, query: &mut Query) -> CandleQuery {
+    let span = query.choice("interval", &SPANS).unwrap_or(SPANS[0].1);
+    let (start, end) = (query.time("start_time"), query.time("end_time"));
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        let detail = format!("{} is not after start_time, {}", end.rfc3339(), start.rfc3339());
+        query.note("end_time", detail, "a time after start_time");
+    }
+    // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
+    let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(span.window_ms));
+    let end = end.map(aligned);
+    let until = match closed_until(app, span) {
+        Some(closed) => Some(end.map_or(closed, |end| end.min(closed))),
+        None => end,
+    };
+    CandleQuery {
+        symbol,
+        span,
+        from: start.map(aligned),
+        until,
+        direction: Direction::Descending,
+        limit: 1,
+        offset: 0,
+    }
+}
+
+/// The start of the first window that may still be open; none where every window that the store has is closed, which
+/// is so for settled intervals. A window of several settled ones is closed when the last of them is: when its end lies
+/// below the frontier.
+fn closed_until(app: &App, span: Span) -> Option<EventTime> {
+    if span.window_ms == span.base.millis() {
+        return None;
+    }
+    let last_ms = app.pipeline.status().watermark?.millis().saturating_sub(1);
+    Some(EventTime(last_ms - last_ms % span.window_ms))
+}
+
+/// Says why there is nothing: the symbol, or the range.
+async fn no_candles(app: &App, symbol: Symbol) -> Problem {
+    match app.knows(symbol).await {
+        Ok(true) => {
+            let detail = format!("{symbol} has no closed candle of this interval in this range");
+            Problem::new(StatusCode::NOT_FOUND, "no_data", detail)
+        }
+        Ok(false) => Problem::unknown_symbol(symbol),
+        Err(error) => error.into(),
+    }
+}
+
+/// The rows under their field names.
+fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>, Problem> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let written = rows.iter().try_for_each(|row| writer.serialize(row));
+    written
+        .map_err(|error| error.to_string())
+        .and_then(|()| writer.into_inner().map_err(|e| e.to_string()))
+        .map_err(|error| {
+            tracing::error!(error, "answer not written as CSV");
+            Problem::internal()
+        })
+}
+
+/// The same request from another offset on.
+fn with_offset(path: &str, raw: Option<&str>, offset: u64) -> String {
+    let mut next = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+        if name != "offset" {
+            next.append_pair(&name, &value);
+        }
+    }
+    next.append_pair("offset", &offset.to_string());
+    format!("{path}?{}", next.finish())
+}

@@ -1,0 +1,181 @@
+//! `/api/v1/latest/{symbol}` and `/api/v1/latest/all`: the newest one-minute candle, open or closed.
+//!
+//! It comes from the cache; where the cache has none or can't answer, the newest closed candle comes from the history.
+
+use crate::answer::{self, Answer, set_header};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::query::Query;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use hyper::StatusCode;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
+use tallow_connectors::error::chain;
+use tallow_connectors::model::{CandleRow, LatestCandle, rfc3339};
+use tallow_connectors::store::{CandleQuery, Direction};
+
+/// How many symbols that the cache does not have are looked up at a time.
+const LOOKUPS: usize = 8;
+
+/// The newest candle as the API shows it.
+#[derive(Serialize)]
+struct Latest<'a> {
+    symbol: Symbol,
+    #[serde(with = "rfc3339")]
+    window_start: EventTime,
+    #[serde(with = "rfc3339")]
+    window_end: EventTime,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    volume_sum: f64,
+    event_count: u64,
+    is_closed: bool,
+    revision: u32,
+    #[serde(with = "rfc3339")]
+    event_time: EventTime,
+    /// Where the ticks come from.
+    source: &'a str,
+}
+
+impl<'a> Latest<'a> {
+    fn cached(candle: &LatestCandle, source: &'a str) -> Latest<'a> {
+        Latest {
+            symbol: candle.symbol,
+            window_start: EventTime(candle.window_start.saturating_mul(1000)),
+            window_end: EventTime(candle.window_end.saturating_mul(1000)),
+            open: candle.open,
+            high: candle.high,
+            low: candle.low,
+            close: candle.close,
+            volume_sum: candle.volume_sum,
+            event_count: candle.event_count,
+            is_closed: candle.is_closed,
+            revision: candle.revision,
+            event_time: candle.event_time,
+            source,
+        }
+    }
+
+    fn stored(row: &CandleRow, source: &'a str) -> Latest<'a> {
+        Latest {
+            symbol: row.symbol,
+            window_start: row.window_start,
+            window_end: row.window_end,
+            open: row.open_price,
+            high: row.high_price,
+            low: row.low_price,
+            close: row.close_price,
+            volume_sum: row.volume_sum,
+            event_count: row.trade_count,
+            is_closed: true,
+            revision: row.revision,
+            event_time: row.window_end,
+            source,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct All<'a> {
+    #[serde(with = "rfc3339")]
+    timestamp: EventTime,
+    prices: BTreeMap<Symbol, Latest<'a>>,
+    cache_hit_rate: String,
+    source: &'a str,
+}
+
+/// One symbol's newest candle.
+pub(crate) async fn one(app: &App, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    let source = app.pipeline.status().source;
+    let cached = app.cache.latest(symbol).await.unwrap_or_else(|error| {
+        tracing::warn!(store = app.cache.name(), error = chain(&error), "falling back to the history");
+        None
+    });
+    let hit = cached.is_some();
+    let latest = match cached {
+        Some(candle) => Latest::cached(&candle, &source),
+        None => {
+            let row = newest_closed(app, symbol, Interval::OneMinute).await?;
+            Latest::stored(&row.ok_or_else(|| Problem::unknown_symbol(symbol))?, &source)
+        }
+    };
+    let mut answer = answer::json(StatusCode::OK, &latest)?;
+    describe(app, &mut answer, hit, Some(latest.event_time));
+    Ok(answer)
+}
+
+/// Every symbol's newest candle.
+pub(crate) async fn all(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    let source = app.pipeline.status().source;
+    let cached = app.cache.latest_all().await;
+    let settled = app.history.symbols().await;
+    let (cached, settled) = match (cached, settled) {
+        (Ok(cached), Ok(settled)) => (cached, settled),
+        (Ok(cached), Err(error)) => {
+            tracing::warn!(
+                store = app.history.name(),
+                error = chain(&error),
+                "answering from the cache alone"
+            );
+            (cached, Vec::new())
+        }
+        (Err(error), Ok(settled)) => {
+            tracing::warn!(store = app.cache.name(), error = chain(&error), "falling back to the history");
+            (Vec::new(), settled)
+        }
+        (Err(_), Err(error)) => return Err(error.into()),
+    };
+    let mut prices: BTreeMap<Symbol, Latest> =
+        cached.iter().map(|candle| (candle.symbol, Latest::cached(candle, &source))).collect();
+    let hits = prices.len();
+    let missed: Vec<Symbol> = settled.into_iter().filter(|symbol| !prices.contains_key(symbol)).collect();
+    let mut stored = stream::iter(missed)
+        .map(|symbol| newest_closed(app, symbol, Interval::OneMinute))
+        .buffer_unordered(LOOKUPS);
+    while let Some(row) = stored.try_next().await? {
+        prices.extend(row.map(|row| (row.symbol, Latest::stored(&row, &source))));
+    }
+
+    let hit_rate = if prices.is_empty() { 100.0 } else { 100.0 * hits as f64 / prices.len() as f64 };
+    let newest = prices.values().map(|latest| latest.event_time).max();
+    let hit = hits == prices.len();
+    let all =
+        All { timestamp: app.now(), prices, cache_hit_rate: format!("{hit_rate:.1}%"), source: &source };
+    let mut answer = answer::json(StatusCode::OK, &all)?;
+    describe(app, &mut answer, hit, newest);
+    Ok(answer)
+}
+
+/// The newest closed candle of a symbol and interval.
+pub(crate) async fn newest_closed(
+    app: &App,
+    symbol: Symbol,
+    interval: Interval,
+) -> Result<Option<CandleRow>, Error> {
+    let query = CandleQuery {
+        symbol,
+        span: interval.into(),
+        from: None,
+        until: None,
+        direction: Direction::Descending,
+        limit: 1,
+        offset: 0,
+    };
+    Ok(app.history.candles(&query).await?.rows.into_iter().next())
+}
+
+/// Says where the data comes from and how old the newest of it is.
+fn describe(app: &App, answer: &mut Answer, hit: bool, event_time: Option<EventTime>) {
+    set_header(answer, "x-data-source", if hit { app.cache.name() } else { app.history.name() });
+    set_header(answer, "x-cache-hit", hit);
+    if let Some(event_time) = event_time {
+        let age_ms = app.now().millis().saturating_sub(event_time.millis());
+        set_header(answer, "x-data-age-seconds", format!("{:.3}", age_ms as f64 / 1000.0));
+    }
+}

@@ -1,0 +1,93 @@
+//! A series of candles without gaps: `fill=previous`.
+//!
+//! The series of a query has one candle for every window from the oldest settled candle in the query's range to the
+//! newest, both included. Where a window has no settled candle it is flat: open, high, low, close and mean are the
+//! previous close, `vwap` is null, volumes and `trade_count` are 0. Limit, offset and total count the candles of the
+//! series, flat ones included; so pages put together are the series, each window once. Nothing is filled before the
+//! oldest or after the newest settled candle of the range: there the server would be guessing.
+
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::EventTime;
+use tallow_connectors::model::CandleRow;
+use tallow_connectors::store::{CandlePage, CandleQuery, Direction, History};
+
+/// The page of the series that the query asks for. Reads no more than the page's own candles and three more.
+pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result<CandlePage, Error> {
+    let window_ms = query.span.window_ms;
+    let Some(oldest) = first(history, query, query.until, Direction::Ascending).await? else {
+        return Ok(CandlePage::default());
+    };
+    let Some(newest) = first(history, query, query.until, Direction::Descending).await? else {
+        return Ok(CandlePage::default());
+    };
+    let start_ms = oldest.window_start.millis();
+    let total = newest.window_start.millis().saturating_sub(start_ms) / window_ms + 1;
+    let skipped = (query.offset as u64).min(total);
+    let count = (query.limit as u64).min(total - skipped);
+    if count == 0 {
+        return Ok(CandlePage { rows: Vec::new(), total });
+    }
+    let ahead = match query.direction {
+        Direction::Ascending => skipped,
+        Direction::Descending => total - skipped - count,
+    };
+    let from = EventTime(start_ms + ahead * window_ms);
+    let until = EventTime(from.millis() + count * window_ms);
+    let page = CandleQuery {
+        from: Some(from),
+        until: Some(until),
+        direction: Direction::Ascending,
+        offset: 0,
+        ..query.clone()
+    };
+    let mut settled = history.candles(&page).await?.rows.into_iter().peekable();
+    let mut previous = match settled.peek() {
+        Some(row) if row.window_start == from => None,
+        _ => first(history, query, Some(from), Direction::Descending).await?,
+    };
+
+    let mut rows = Vec::new();
+    for window_start in (from.millis()..until.millis()).step_by(window_ms as usize).map(EventTime) {
+        let row = match settled.next_if(|row| row.window_start == window_start) {
+            Some(row) => Some(row),
+            None => previous.as_ref().map(|previous| flat(previous, window_start, window_ms)),
+        };
+        rows.extend(row.clone());
+        previous = row.or(previous);
+    }
+    if query.direction == Direction::Descending {
+        rows.reverse();
+    }
+    Ok(CandlePage { rows, total })
+}
+
+/// The first settled candle of the query's range, up to `until`, from this side.
+async fn first(
+    history: &dyn History,
+    query: &CandleQuery,
+    until: Option<EventTime>,
+    direction: Direction,
+) -> Result<Option<CandleRow>, Error> {
+    let query = CandleQuery { until, direction, limit: 1, offset: 0, ..query.clone() };
+    Ok(history.candles(&query).await?.rows.into_iter().next())
+}
+
+/// The candle of a window in which nothing happened.
+fn flat(previous: &CandleRow, window_start: EventTime, window_ms: u64) -> CandleRow {
+    let close = previous.close_price;
+    CandleRow {
+        symbol: previous.symbol,
+        window_start,
+        window_end: EventTime(window_start.millis() + window_ms),
+        open_price: close,
+        high_price: close,
+        low_price: close,
+        close_price: close,
+        avg_price: close,
+        vwap: None,
+        volume_sum: 0.0,
+        quote_volume: 0.0,
+        trade_count: 0,
+        revision: 0,
+    }
+}

@@ -1,0 +1,76 @@
+//! What the server serves: the stores, the pipeline and the settings, behind their traits.
+
+use crate::settings::ServerSettings;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tallow_connectors::Error;
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::dataflow::{Clock, EventTime, Symbol};
+use tallow_connectors::error::chain;
+use tallow_connectors::store::{Cache, History, Pipeline};
+
+/// What the server answers from.
+pub struct App {
+    /// The newest candles and the stream of updates. What its subscribers are sent it must already have stored.
+    pub(crate) cache: Arc<dyn Cache>,
+    /// Closed candles and alerts.
+    pub(crate) history: Arc<dyn History>,
+    /// What the running dataflow says of itself.
+    pub(crate) pipeline: Arc<dyn Pipeline>,
+    /// How the server behaves.
+    pub(crate) settings: ServerSettings,
+    /// The time in answers, and that against which ages and lookbacks are measured.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// An app on the system's clock.
+    pub fn new(
+        cache: Arc<dyn Cache>,
+        history: Arc<dyn History>,
+        pipeline: Arc<dyn Pipeline>,
+        settings: ServerSettings,
+    ) -> App {
+        App { cache, history, pipeline, settings, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same app on another clock.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> App {
+        App { clock, ..self }
+    }
+
+    pub(crate) fn now(&self) -> EventTime {
+        EventTime(self.clock.now_ms())
+    }
+
+    /// Every symbol that one of the stores has. Fails only where neither can answer.
+    pub(crate) async fn symbols(&self) -> Result<BTreeSet<Symbol>, Error> {
+        let settled = self.history.symbols().await;
+        match (settled, self.cache.latest_all().await) {
+            (Ok(settled), Ok(cached)) => {
+                Ok(settled.into_iter().chain(cached.iter().map(|candle| candle.symbol)).collect())
+            }
+            (Ok(settled), Err(error)) => {
+                tracing::warn!(store = self.cache.name(), error = chain(&error), "symbols not read");
+                Ok(settled.into_iter().collect())
+            }
+            (Err(error), Ok(cached)) => {
+                tracing::warn!(store = self.history.name(), error = chain(&error), "symbols not read");
+                Ok(cached.iter().map(|candle| candle.symbol).collect())
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    /// Whether one of the stores has this symbol. Fails only where neither says yes and one can't answer.
+    pub(crate) async fn knows(&self, symbol: Symbol) -> Result<bool, Error> {
+        match self.cache.latest(symbol).await {
+            Ok(Some(_)) => Ok(true),
+            Ok(None) => Ok(self.history.symbols().await?.contains(&symbol)),
+            Err(error) => match self.history.symbols().await {
+                Ok(symbols) if symbols.contains(&symbol) => Ok(true),
+                _ => Err(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Which pages of other origins may read the answers, after the Fetch standard.
+
+use crate::answer::{self, Answer, set_header};
+use hyper::header::{HOST, HeaderMap, ORIGIN, VARY};
+use hyper::{Response, StatusCode};
+
+/// The methods of every route, for `Allow` and preflights.
+pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// Headers that a page of another origin may read.
+const EXPOSED: &str = "Link, Retry-After, Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, \
+    X-Has-More, X-Process-Time-Ms, X-Request-ID, X-Returned-Count, X-Total-Count";
+
+/// What a request says of the page that makes it.
+pub(crate) struct Caller {
+    origin: Option<String>,
+    /// Whether the page came from this server.
+    same: bool,
+}
+
+impl Caller {
+    /// Reads the headers of a request.
+    pub(crate) fn of(headers: &HeaderMap) -> Caller {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let origin = text(ORIGIN);
+        let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        Caller { origin: origin.map(str::to_owned), same: host.is_some() && host == text(HOST) }
+    }
+
+    /// Whether this caller may read the answers. One that is no page of another origin always may.
+    pub(crate) fn is_allowed(&self, allowed: &[String]) -> bool {
+        let Some(origin) = &self.origin else { return true };
+        self.same || allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin))
+    }
+
+    /// Adds to an answer what the browser of this caller needs to see.
+    pub(crate) fn admit(&self, allowed: &[String], answer: &mut Answer) {
+        let everyone = allowed.iter().any(|entry| entry == "*");
+        if everyone {
+            set_header(answer, "access-control-allow-origin", "*");
+        } else {
+            answer.headers_mut().append(VARY, hyper::header::HeaderValue::from_static("Origin"));
+            match &self.origin {
+                Some(origin) if self.is_allowed(allowed) => {
+                    set_header(answer, "access-control-allow-origin", origin);
+                }
+                _ => return,
+            }
+        }
+        set_header(answer, "access-control-expose-headers", EXPOSED);
+    }
+}
+
+/// The answer to `OPTIONS`: also the preflight of a request with headers of its own.
+pub(crate) fn options() -> Answer {
+    let mut answer: Response<_> = answer::empty(StatusCode::NO_CONTENT);
+    set_header(&mut answer, "allow", METHODS);
+    set_header(&mut answer, "access-control-allow-methods", METHODS);
+    set_header(&mut answer, "access-control-allow-headers", "Content-Type, X-Request-ID");
+    set_header(&mut answer, "access-control-max-age", 86_400);
+    answer
+}

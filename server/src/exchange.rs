@@ -1,0 +1,82 @@
+//! What every exchange of a request for an answer has in common: the request id, the timings, CORS, the limits of
+//! size and time, and that a handler that panics costs no more than its own answer.
+
+use crate::answer::{Answer, set_header};
+use crate::cors::Caller;
+use crate::problem::Problem;
+use crate::router;
+use crate::server::Shared;
+use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use hyper::{Request, StatusCode};
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The most characters of a request id that is kept.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Answers a request, whatever happens.
+pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let caller = Caller::of(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+
+    let limit = shared.app.settings.request_timeout;
+    let work = AssertUnwindSafe(respond(&shared, &caller, request)).catch_unwind();
+    let outcome = match tokio::time::timeout(limit, work).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Problem::internal()),
+        Err(_) => Err(Problem::unavailable(format!("no answer within {} s", limit.as_secs_f64()))),
+    };
+    let mut answer = outcome.unwrap_or_else(|problem| problem.answer(&id));
+
+    let elapsed = format!("{:.3}", started.elapsed().as_secs_f64() * 1000.0);
+    set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
+    set_header(&mut answer, "x-process-time-ms", &elapsed);
+    set_header(&mut answer, "x-request-id", &id);
+    set_header(&mut answer, "x-content-type-options", "nosniff");
+    caller.admit(&shared.app.settings.allowed_origins, &mut answer);
+
+    let status = answer.status().as_u16();
+    if answer.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request_id = id, %method, path, status, elapsed, "request failed");
+    } else {
+        tracing::debug!(request_id = id, %method, path, status, elapsed, "request answered");
+    }
+    Ok(answer)
+}
+
+async fn respond(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let uri = request.uri();
+    let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if uri_bytes > MAX_URI_BYTES {
+        let detail = format!("path and query have {uri_bytes} bytes, the most is {MAX_URI_BYTES}");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail));
+    }
+    let header_bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > MAX_HEADER_BYTES {
+        let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
+    }
+    router::route(shared, caller, request).await
+}
+
+/// The incoming request id if it is a sane one, else a new one that sorts by time.
+fn request_id(headers: &HeaderMap) -> String {
+    let incoming = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let sane = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    };
+    incoming.filter(sane).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}

@@ -1,0 +1,140 @@
+//! The parameters of a request: each known, given once, within its bounds, or named in the error.
+
+use crate::problem::{ParameterError, Problem};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
+
+/// The parameters of one request. Each getter notes what is wrong and goes on with the default; [`Query::finish`]
+/// then refuses the request with everything noted.
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+    errors: Vec<ParameterError>,
+}
+
+impl Query {
+    /// Reads the part of the URI after `?`, of which only these parameters are understood.
+    pub(crate) fn parse(raw: Option<&str>, known: &[&str]) -> Query {
+        let mut query = Query { pairs: Vec::new(), errors: Vec::new() };
+        for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*name) {
+                let allowed = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
+                query.note(&name, "unknown parameter", allowed);
+            } else if query.pairs.iter().any(|(other, _)| *other == name) {
+                query.note(&name, "given more than once", "once");
+            } else {
+                query.pairs.push((name.into_owned(), value.into_owned()));
+            }
+        }
+        query
+    }
+
+    /// Refuses a request that has any parameter.
+    pub(crate) fn none(raw: Option<&str>) -> Result<(), Problem> {
+        Query::parse(raw, &[]).finish()
+    }
+
+    /// The text of a parameter.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Notes what is wrong with a parameter.
+    pub(crate) fn note(&mut self, parameter: &str, detail: impl Display, allowed: impl Display) {
+        let (detail, allowed) = (detail.to_string(), allowed.to_string());
+        self.errors.push(ParameterError { parameter: parameter.to_owned(), detail, allowed });
+    }
+
+    /// One of these names, in any case.
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let found = choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(text));
+        if let Some((_, value)) = found {
+            return Some(*value);
+        }
+        let allowed: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+        self.note(name, format!("{text:?} is not one of the allowed values"), allowed.join(", "));
+        None
+    }
+
+    /// An integer within these bounds.
+    pub(crate) fn integer(&mut self, name: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let text = self.text(name)?;
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = text.parse().ok().filter(|value| digits && bounds.contains(value));
+        if value.is_none() {
+            let detail = format!("{text:?} is not an integer within the bounds");
+            self.note(name, detail, format!("{}–{}", bounds.start(), bounds.end()));
+        }
+        value
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.choice(name, &[("true", true), ("false", false)])
+    }
+
+    /// A time: RFC 3339, or milliseconds since the epoch.
+    pub(crate) fn time(&mut self, name: &str) -> Option<EventTime> {
+        let text = self.text(name)?;
+        let time = time(text);
+        if time.is_none() {
+            let detail = format!("{text:?} is not a time within the years 1970 and 9999");
+            self.note(name, detail, "RFC 3339, or milliseconds since 1970");
+        }
+        time
+    }
+
+    /// Refuses the request if anything was noted.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(self.errors)) }
+    }
+}
+
+fn time(text: &str) -> Option<EventTime> {
+    let millis = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()?
+    } else {
+        let instant: jiff::Timestamp = match text.parse() {
+            Ok(instant) => instant,
+            // The `+` of an offset that was not percent-encoded arrives as a space.
+            Err(_) => {
+                let (before, offset) = text.rsplit_once(' ')?;
+                format!("{before}+{offset}").parse().ok()?
+            }
+        };
+        u64::try_from(instant.as_millisecond()).ok()?
+    };
+    Some(EventTime(millis)).filter(|time| *time <= MAX_EVENT_TIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_milliseconds() {
+        let expected = Some(EventTime(1_763_271_000_000));
+        assert_eq!(time("1763271000000"), expected);
+        assert_eq!(time("2025-11-16T05:30:00Z"), expected);
+        assert_eq!(time("2025-11-16T06:30:00+01:00"), expected);
+        assert_eq!(time("2025-11-16T06:30:00 01:00"), expected);
+    }
+
+    #[test]
+    fn what_is_no_time_or_out_of_range_is_refused() {
+        let texts = ["", "-1", "1.5", "yesterday", "0001-01-01T00:00:00Z", "253402300800000", "2025-11-16"];
+        for text in texts {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_noted() {
+        let mut query = Query::parse(Some("limit=0&limit=5&hours=x&extra=1"), &["limit", "hours"]);
+        assert_eq!(query.integer("limit", 1..=100), None);
+        assert_eq!(query.integer("hours", 1..=168), None);
+        let named: Vec<&str> = query.errors.iter().map(|error| error.parameter.as_str()).collect();
+        assert_eq!(named, ["limit", "extra", "limit", "hours"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! The server itself: accepts connections, serves each in a task of its own, stops when told.
+
+use crate::app::App;
+use crate::exchange;
+use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
+use crate::shutdown::{Stopping, Tasks};
+use crate::websocket::Hub;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tallow_connectors::error::chain;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+
+/// How long to wait after the system could not open another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the start waits for the cache to be read. Without it the server starts all the same.
+const PREFILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the server has stopped without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener has no address.
+    #[error("read the address of the listener")]
+    Address(#[source] io::Error),
+    /// The listener is of no use any more.
+    #[error("accept a connection on {address}")]
+    Accept {
+        /// The listener's address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What all requests of a running server share.
+pub(crate) struct Shared {
+    pub(crate) app: App,
+    /// Takes every update to the WebSocket clients.
+    pub(crate) hub: Arc<Hub>,
+    /// Connections and WebSocket clients.
+    pub(crate) tasks: Tasks,
+    /// One permit for each WebSocket client that may still come.
+    pub(crate) websockets: Arc<Semaphore>,
+    pub(crate) stopping: Stopping,
+    pub(crate) started: Instant,
+}
+
+/// Aborts what still runs when the future of [`serve`] is dropped half-way.
+struct Cleanup {
+    shared: Arc<Shared>,
+    hub: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        self.shared.tasks.abort();
+        self.hub.abort();
+    }
+}
+
+/// Serves until `stop` is ready. Then accepts nothing more, closes WebSocket clients with 1001, lets running requests
+/// finish within the settings' shutdown timeout, cuts off what is left and returns.
+///
+/// # Errors
+/// When the listener itself has failed. A failed connection is no error, and neither is being out of file
+/// descriptors: the server then waits until it can go on.
+pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Address)?;
+    let (stop_sender, stopping) = Stopping::new();
+    let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
+    let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
+    let updates = app.cache.subscribe();
+    match tokio::time::timeout(PREFILL_LIMIT, hub.prefill(&*app.cache)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(cache = app.cache.name(), error = chain(&error), "cache not read"),
+        Err(_) => tracing::warn!(cache = app.cache.name(), "cache not read in time"),
+    }
+    let hub_task = tokio::spawn(hub.clone().run(app.cache.clone(), updates));
+    let tasks = Tasks::new();
+    let shared = Arc::new(Shared { app, hub, tasks, websockets, stopping, started: Instant::now() });
+    let _cleanup = Cleanup { shared: shared.clone(), hub: hub_task };
+
+    tracing::info!(%address, "serving");
+    let mut stop = pin!(stop);
+    let outcome = loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stop => break Ok(()),
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                shared.tasks.spawn(connection(shared.clone(), stream, permit));
+            }
+            Err(error) if may_pass(&error) => {
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            Err(source) => break Err(ServeError::Accept { address, source }),
+        }
+    };
+    drop(listener);
+    // Nobody left to hear it is as good as everyone having heard it.
+    let _ = stop_sender.send(true);
+    let cut_off = shared.tasks.finish(shared.app.settings.shutdown_timeout).await;
+    tracing::info!(%address, cut_off, "stopped serving");
+    outcome
+}
+
+/// The next connection, taken only once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+/// Whether accepting may work again later: the failure was that connection's, or the system is out of something.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    const OUT_OF_FILES_PROCESS: i32 = 24;
+    const OUT_OF_FILES_SYSTEM: i32 = 23;
+    const OUT_OF_BUFFERS: i32 = 105;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::OutOfMemory
+            | Kind::TimedOut
+            | Kind::WouldBlock
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    ) || matches!(error.raw_os_error(), Some(OUT_OF_FILES_PROCESS | OUT_OF_FILES_SYSTEM | OUT_OF_BUFFERS))
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    // Small frames should leave at once. A socket that refuses serves as well, only later.
+    let _ = stream.set_nodelay(true);
+    let mut stopping = shared.stopping.clone();
+    let service = {
+        let shared = shared.clone();
+        service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), request))
+    };
+    // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.app.settings.header_read_timeout)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,55 @@
+//! The settings of the server: who may call it, and how much of anything it allows.
+
+use std::time::Duration;
+
+/// The most bytes a request's path and query may have.
+pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
+/// The most bytes the names and values of a request's headers may have.
+pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The most bytes that are read before a request's head must be complete: room for a head that is too long to be
+/// answered with a problem document that says so.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most bytes a WebSocket client's message may have.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// How long the farewell to a WebSocket client may take: what was being written, the close frame and the client's own.
+pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How the server behaves towards its clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerSettings {
+    /// The origins whose pages may read the answers, as `https://example.org`; `*` for every one.
+    pub allowed_origins: Vec<String>,
+    /// How many HTTP connections are open at a time; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// How many WebSocket clients are connected at a time; further ones are answered 503.
+    pub max_websockets: usize,
+    /// Within what time a connection must have sent the whole head of its next request.
+    pub header_read_timeout: Duration,
+    /// Within what time a request is answered; after it the answer is 503.
+    pub request_timeout: Duration,
+    /// How long a stop waits for requests and WebSocket clients before it cuts them off.
+    pub shutdown_timeout: Duration,
+    /// After what silence a WebSocket client gets a keepalive frame.
+    pub keepalive: Duration,
+    /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
+    /// with 1013.
+    pub send_timeout: Duration,
+    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013.
+    pub client_queue: usize,
+}
+
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        ServerSettings {
+            allowed_origins: vec!["*".to_owned()],
+            max_connections: 1024,
+            max_websockets: 1024,
+            header_read_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(3),
+            keepalive: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(30),
+            client_queue: 4096,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The hub: takes every update of the cache once and hands it to every client that wants it.
+//!
+//! **Gaps.** The updates of a symbol and interval are numbered one by one. Where a number is skipped, or the hub has
+//! fallen behind the stream and the channel says so, clients are sent `resync_required`: what is missing can't be sent
+//! any more. What follows is complete again.
+
+use super::frame::{self, Frame, Stamp};
+use super::mailbox::Mailbox;
+use super::series::{Series, Shown};
+use super::subscription::Key;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{Clock, EventTime, Interval, Symbol};
+use tallow_connectors::error::chain;
+use tallow_connectors::model::LatestCandle;
+use tallow_connectors::store::{Cache, Pipeline, Update};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+/// How long to wait before subscribing again after the stream has ended.
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The hub of one server.
+pub(crate) struct Hub {
+    pipeline: Arc<dyn Pipeline>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    series: BTreeMap<Key, Series>,
+    /// The clients of each symbol, and under none those of all.
+    rooms: HashMap<Option<Symbol>, Vec<Arc<Mailbox>>>,
+    /// As a JSON string.
+    source: String,
+}
+
+/// A client's place at the hub, given up when dropped.
+pub(crate) struct Membership {
+    hub: Arc<Hub>,
+    mailbox: Arc<Mailbox>,
+    /// The candles that the hub had when the client came: everything after them goes to the mailbox.
+    pub(super) snapshot: Vec<Shown>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut state = self.hub.state();
+        let symbol = self.mailbox.subscription.symbol;
+        if let Some(room) = state.rooms.get_mut(&symbol) {
+            room.retain(|other| !Arc::ptr_eq(other, &self.mailbox));
+            if room.is_empty() {
+                state.rooms.remove(&symbol);
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// A hub without clients that has seen nothing.
+    pub(crate) fn new(pipeline: Arc<dyn Pipeline>, clock: Arc<dyn Clock>) -> Hub {
+        Hub { pipeline, clock, state: Mutex::default() }
+    }
+
+    /// Takes in a client. From now on its mailbox gets what it wants.
+    pub(crate) fn join(self: &Arc<Hub>, mailbox: Arc<Mailbox>) -> Membership {
+        let source = json_string(&self.pipeline.status().source);
+        let mut state = self.state();
+        state.source = source;
+        let subscription = &mailbox.subscription;
+        let shown = state.series.iter().filter(|(key, _)| subscription.wants(**key));
+        let snapshot = shown
+            .filter_map(|(_, series)| match subscription.closed_only {
+                true => series.newest_closed.clone(),
+                false => series.newest.clone(),
+            })
+            .collect();
+        state.rooms.entry(subscription.symbol).or_default().push(mailbox.clone());
+        Membership { hub: self.clone(), mailbox, snapshot }
+    }
+
+    /// How many clients there are.
+    pub(crate) fn clients(&self) -> usize {
+        self.state().rooms.values().map(Vec::len).sum()
+    }
+
+    /// Calls `write` with the stamp of this moment.
+    pub(crate) fn stamped<T>(&self, write: impl FnOnce(&Stamp<'_>) -> T) -> T {
+        let state = self.state();
+        write(&self.stamp(&state))
+    }
+
+    /// Takes over what the cache has, so that a gap right after the start is seen as one. To be called after
+    /// subscribing and before there are clients.
+    pub(crate) async fn prefill(&self, cache: &dyn Cache) -> Result<(), Error> {
+        for minute in cache.latest_all().await? {
+            for interval in Interval::ALL {
+                if let Some(candle) = cache.newest(minute.symbol, interval).await? {
+                    self.state().restore(candle);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes updates until the task is aborted.
+    pub(crate) async fn run(self: Arc<Hub>, cache: Arc<dyn Cache>, mut updates: Receiver<Update>) {
+        loop {
+            match updates.recv().await {
+                Ok(update) => self.deliver(&update),
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "WebSocket hub fell behind, clients must resync");
+                    self.announce_gap();
+                    self.catch_up(&mut updates);
+                    self.return_to_present(&*cache).await;
+                }
+                Err(RecvError::Closed) => {
+                    tracing::warn!(cache = cache.name(), "stream of updates ended, subscribing again");
+                    tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
+                    updates = cache.subscribe();
+                    self.announce_gap();
+                    self.return_to_present(&*cache).await;
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, update: &Update) {
+        let mut state = self.state();
+        match update {
+            Update::Candle { candle, json } => self.deliver_candle(&mut state, candle, json),
+            Update::Alert { alert, json } => {
+                let mut frame = None;
+                for mailbox in state.room(alert.symbol) {
+                    let frame = frame.get_or_insert_with(|| self.stamp(&state).alert(alert.symbol, json));
+                    mailbox.keep(frame.clone());
+                }
+            }
+        }
+    }
+
+    fn deliver_candle(&self, state: &mut State, candle: &Arc<LatestCandle>, json: &Arc<str>) {
+        let key = (candle.symbol, candle.interval);
+        let series = state.series.entry(key).or_default();
+        if candle.seq <= series.told {
+            return;
+        }
+        // A number below the last one is a publisher that started anew: it is a gap as well.
+        let gap = series.seq != 0 && !series.announced && candle.seq != series.seq + 1;
+        let from_seq = candle.seq.min(series.seq + 1);
+        series.seen(Shown { candle: candle.clone(), json: json.clone() });
+        if gap {
+            let missing =
+                frame::resync_required(self.now(), &candle.symbol.text(), Some(candle.interval), from_seq);
+            let room = state.room(candle.symbol).filter(|mailbox| mailbox.subscription.wants(key));
+            room.for_each(|mailbox| mailbox.keep(missing.clone()));
+        }
+        let mut frame = None;
+        for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(candle)) {
+            let frame = frame.get_or_insert_with(|| self.stamp(state).price_update(candle.symbol, json));
+            mailbox.candle(candle, frame.clone());
+        }
+    }
+
+    /// Tells every client from where on updates may be missing: of each series of its own; of all at once where it
+    /// has subscribed to all, or to nothing that has been seen.
+    fn announce_gap(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        for (&symbol, room) in &state.rooms {
+            for mailbox in room {
+                let name = mailbox.subscription.name();
+                let mut told = false;
+                if let Some(symbol) = symbol {
+                    for &interval in &mailbox.subscription.intervals {
+                        if let Some(series) = state.series.get(&(symbol, interval)) {
+                            let from_seq = series.seq + 1;
+                            mailbox.keep(frame::resync_required(now, &name, Some(interval), from_seq));
+                            told = true;
+                        }
+                    }
+                }
+                if !told {
+                    mailbox.keep(frame::resync_required(now, &name, None, 0));
+                }
+            }
+        }
+        state.series.values_mut().for_each(|series| series.announced = true);
+    }
+
+    /// Delivers what the channel still holds.
+    fn catch_up(&self, updates: &mut Receiver<Update>) {
+        loop {
+            match updates.try_recv() {
+                Ok(update) => self.deliver(&update),
+                Err(TryRecvError::Lagged(_)) => self.announce_gap(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Sends the newest candle of every series whose newest update was among those missed.
+    async fn return_to_present(&self, cache: &dyn Cache) {
+        let stale: Vec<Key> = {
+            let state = self.state();
+            state.series.iter().filter(|(_, series)| series.announced).map(|(key, _)| *key).collect()
+        };
+        for (symbol, interval) in stale {
+            match cache.newest(symbol, interval).await {
+                Ok(Some(candle)) => self.restore(candle),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(cache = cache.name(), error = chain(&error), "newest candle not read");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn restore(&self, candle: Arc<LatestCandle>) {
+        let mut state = self.state();
+        let key = (candle.symbol, candle.interval);
+        // An update that came meanwhile has restored the series already.
+        if !state.series.get(&key).is_some_and(|series| series.announced && series.seq < candle.seq) {
+            return;
+        }
+        let Some(json) = state.restore(candle.clone()) else { return };
+        let mut frame: Option<Frame> = None;
+        for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(&candle)) {
+            let frame = frame.get_or_insert_with(|| self.stamp(&state).initial_data(candle.symbol, &json));
+            mailbox.keep(frame.clone());
+        }
+    }
+
+    fn stamp<'a>(&self, state: &'a State) -> Stamp<'a> {
+        Stamp { time: self.now(), source: &state.source }
+    }
+
+    fn now(&self) -> EventTime {
+        EventTime(self.clock.now_ms())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The clients that may want something of this symbol.
+    fn room(&self, symbol: Symbol) -> impl Iterator<Item = &Arc<Mailbox>> {
+        [Some(symbol), None].into_iter().filter_map(|room| self.rooms.get(&room)).flatten()
+    }
+
+    /// Takes a candle from the cache as the newest of its series: updates up to it are of no use any more. Gives its
+    /// JSON.
+    fn restore(&mut self, candle: Arc<LatestCandle>) -> Option<Arc<str>> {
+        let json: Arc<str> = match serde_json::to_string(&*candle) {
+            Ok(json) => json.into(),
+            Err(error) => {
+                tracing::error!(%error, symbol = %candle.symbol, "candle not written as JSON");
+                return None;
+            }
+        };
+        let series = self.series.entry((candle.symbol, candle.interval)).or_default();
+        let told = candle.seq;
+        series.seen(Shown { candle, json: json.clone() });
+        series.told = told;
+        Some(json)
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

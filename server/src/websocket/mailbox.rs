@@ -1,0 +1,272 @@
+//! The frames that wait for one client, in the order in which they came.
+//!
+//! - **Conflation.** Of the open candles of a symbol and interval only the newest waits; a closed candle takes the
+//!   place of the open one of its window. So what open candles need is bounded by the number of symbols.
+//! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than the limit, the
+//!   mailbox is full: it is emptied for good and the client must be closed.
+
+use super::frame::Frame;
+use super::subscription::{Key, Subscription};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tallow_connectors::model::LatestCandle;
+use tokio::sync::Notify;
+
+/// The mailbox of one client: filled by the hub and the client's reader, emptied by its writer.
+pub(crate) struct Mailbox {
+    /// What the client wants.
+    pub(crate) subscription: Subscription,
+    /// How many frames that must not be dropped may wait.
+    limit: usize,
+    waiting: Mutex<Waiting>,
+    /// A frame has come. Heard by the one writer.
+    arrived: Notify,
+    /// The mailbox has become full.
+    overflowed: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// By number of arrival.
+    frames: BTreeMap<u64, Letter>,
+    next: u64,
+    /// The number and window of the open candle that waits.
+    open: HashMap<Key, (u64, u64)>,
+    /// How many of the frames must not be dropped.
+    kept: usize,
+    /// The sequence number up to which the client has been told everything by its snapshot.
+    told: HashMap<Key, u64>,
+    full: bool,
+}
+
+struct Letter {
+    frame: Frame,
+    /// Whose candle it is, and its sequence number.
+    candle: Option<(Key, u64)>,
+    is_open: bool,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub(crate) fn new(subscription: Subscription, limit: usize) -> Mailbox {
+        Mailbox {
+            subscription,
+            limit,
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+            overflowed: Notify::new(),
+        }
+    }
+
+    /// Whether the client wants this candle.
+    pub(crate) fn wants(&self, candle: &LatestCandle) -> bool {
+        self.subscription.wants((candle.symbol, candle.interval))
+            && (candle.is_closed || !self.subscription.closed_only)
+    }
+
+    /// Adds the frame of a candle that the client wants.
+    pub(crate) fn candle(&self, candle: &LatestCandle, frame: Frame) {
+        let key = (candle.symbol, candle.interval);
+        let mut waiting = self.waiting();
+        if let Some(told) = waiting.told.get(&key) {
+            if candle.seq <= *told {
+                return;
+            }
+            waiting.told.remove(&key);
+        }
+        if let Some(&(number, window_start)) = waiting.open.get(&key)
+            && (!candle.is_closed || window_start == candle.window_start)
+        {
+            waiting.open.remove(&key);
+            waiting.frames.remove(&number);
+        }
+        if !candle.is_closed {
+            let number = waiting.next;
+            waiting.open.insert(key, (number, candle.window_start));
+        }
+        let letter = Letter { frame, candle: Some((key, candle.seq)), is_open: !candle.is_closed };
+        self.add(&mut waiting, letter);
+    }
+
+    /// Adds a frame that must not be dropped.
+    pub(crate) fn keep(&self, frame: Frame) {
+        self.add(&mut self.waiting(), Letter { frame, candle: None, is_open: false });
+    }
+
+    /// The client has been given this candle by its snapshot: leaves out updates that are not newer.
+    pub(crate) fn told(&self, candle: &LatestCandle) {
+        let (key, seq) = ((candle.symbol, candle.interval), candle.seq);
+        let mut waiting = self.waiting();
+        let waiting = &mut *waiting;
+        let mut newer = false;
+        waiting.frames.retain(|number, letter| match letter.candle {
+            Some((other, letter_seq)) if other == key && letter_seq <= seq => {
+                waiting.kept -= usize::from(!letter.is_open);
+                if waiting.open.get(&key).is_some_and(|(open, _)| open == number) {
+                    waiting.open.remove(&key);
+                }
+                false
+            }
+            Some((other, _)) => {
+                newer |= other == key;
+                true
+            }
+            None => true,
+        });
+        if !newer {
+            waiting.told.insert(key, seq);
+        }
+    }
+
+    /// The next frame, once there is one.
+    pub(crate) async fn next(&self) -> Frame {
+        loop {
+            if let Some(frame) = self.take() {
+                return frame;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// The next frame, if there is one.
+    pub(crate) fn take(&self) -> Option<Frame> {
+        let mut waiting = self.waiting();
+        let (_, letter) = waiting.frames.pop_first()?;
+        match letter.candle {
+            Some((key, _)) if letter.is_open => {
+                waiting.open.remove(&key);
+            }
+            _ => waiting.kept -= 1,
+        }
+        Some(letter.frame)
+    }
+
+    /// Returns once the mailbox is full.
+    pub(crate) async fn overflow(&self) {
+        while !self.waiting().full {
+            self.overflowed.notified().await;
+        }
+    }
+
+    fn add(&self, waiting: &mut Waiting, letter: Letter) {
+        if waiting.full {
+            return;
+        }
+        waiting.kept += usize::from(!letter.is_open);
+        if waiting.kept > self.limit {
+            *waiting = Waiting { full: true, ..Waiting::default() };
+            self.overflowed.notify_one();
+            return;
+        }
+        waiting.frames.insert(waiting.next, letter);
+        waiting.next += 1;
+        self.arrived.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use tallow_connectors::dataflow::{EventTime, Interval};
+
+    fn mailbox(limit: usize) -> Mailbox {
+        let subscription = Subscription {
+            symbol: None,
+            intervals: Interval::ALL.to_vec(),
+            closed_only: false,
+            resume_from: None,
+        };
+        Mailbox::new(subscription, limit)
+    }
+
+    fn candle(symbol: &str, window_start: u64, seq: u64, is_closed: bool) -> LatestCandle {
+        LatestCandle {
+            symbol: symbol.parse().unwrap(),
+            interval: Interval::OneMinute,
+            window_start,
+            window_end: window_start + 60,
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume_sum: 0.0,
+            event_count: 1,
+            is_closed,
+            revision: 0,
+            seq,
+            event_time: EventTime(window_start * 1000),
+        }
+    }
+
+    fn put(mailbox: &Mailbox, candle: &LatestCandle) {
+        mailbox.candle(candle, format!("{} {}", candle.symbol, candle.seq).into());
+    }
+
+    fn contents(mailbox: &Mailbox) -> Vec<String> {
+        std::iter::from_fn(|| mailbox.take()).map(|frame| frame.to_string()).collect()
+    }
+
+    #[test]
+    fn of_open_candles_only_the_newest_waits() {
+        let mailbox = mailbox(8);
+        for seq in 1..=100 {
+            put(&mailbox, &candle("BTC", 0, seq, false));
+            put(&mailbox, &candle("ETH", 0, seq, false));
+        }
+        assert_eq!(contents(&mailbox), ["BTC 100", "ETH 100"]);
+    }
+
+    #[test]
+    fn closed_candles_all_wait_and_the_order_is_kept() {
+        let mailbox = mailbox(8);
+        put(&mailbox, &candle("BTC", 0, 1, false));
+        put(&mailbox, &candle("BTC", 0, 2, true));
+        put(&mailbox, &candle("BTC", 60, 3, false));
+        put(&mailbox, &candle("BTC", 0, 4, true));
+        put(&mailbox, &candle("BTC", 60, 5, false));
+        put(&mailbox, &candle("BTC", 60, 6, true));
+        assert_eq!(contents(&mailbox), ["BTC 2", "BTC 4", "BTC 6"]);
+    }
+
+    #[test]
+    fn a_correction_of_an_older_window_leaves_the_open_candle_waiting() {
+        let mailbox = mailbox(8);
+        put(&mailbox, &candle("BTC", 60, 1, false));
+        put(&mailbox, &candle("BTC", 0, 2, true));
+        assert_eq!(contents(&mailbox), ["BTC 1", "BTC 2"]);
+    }
+
+    #[test]
+    fn what_the_snapshot_has_told_is_left_out_before_and_after() {
+        let mailbox = mailbox(8);
+        put(&mailbox, &candle("BTC", 0, 1, true));
+        put(&mailbox, &candle("ETH", 0, 1, true));
+        put(&mailbox, &candle("BTC", 60, 2, false));
+        mailbox.told(&candle("BTC", 60, 3, false));
+        put(&mailbox, &candle("BTC", 60, 3, false));
+        put(&mailbox, &candle("BTC", 60, 4, true));
+        assert_eq!(contents(&mailbox), ["ETH 1", "BTC 4"]);
+    }
+
+    #[test]
+    fn only_frames_that_must_not_be_dropped_fill_it() {
+        let mailbox = mailbox(2);
+        for minute in 0..50 {
+            put(&mailbox, &candle(&format!("S{minute}"), 0, 1, false));
+        }
+        put(&mailbox, &candle("BTC", 0, 1, true));
+        mailbox.keep("alert".into());
+        assert_eq!(contents(&mailbox).len(), 52);
+        for seq in 2..=4 {
+            put(&mailbox, &candle("BTC", seq * 60, seq, true));
+        }
+        assert_eq!(contents(&mailbox), Vec::<String>::new());
+        assert!(mailbox.waiting().full);
+    }
+}

@@ -1,0 +1,62 @@
+//! `/ws/prices/{symbol}`: live prices over WebSocket.
+//!
+//! One hub takes every update of the cache once, writes its frame once, and puts it into the mailbox of every client
+//! that wants it; a task for each client takes from its mailbox at the client's pace. So a slow client delays nobody:
+//! its open candles are conflated in its mailbox, and once too many frames wait that must not be dropped it is closed.
+//!
+//! Architecture invariant: the hub never waits for a client.
+
+mod client;
+mod frame;
+mod hub;
+mod mailbox;
+mod series;
+mod subscription;
+
+pub(crate) use hub::Hub;
+
+use crate::answer::Answer;
+use crate::cors::Caller;
+use crate::problem::Problem;
+use crate::server::Shared;
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use std::sync::Arc;
+use subscription::Subscription;
+use tallow_connectors::dataflow::Symbol;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+/// Answers the handshake and starts the task of the client. No symbol stands for every one.
+///
+/// A symbol that nobody has seen is refused only after the handshake, with close code 1008: a browser does not show a
+/// page why a handshake has failed.
+pub(crate) fn upgrade(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    mut request: Request<Incoming>,
+    symbol: Option<Symbol>,
+) -> Result<Answer, Problem> {
+    let subscription = Subscription::parse(symbol, request.uri().query())?;
+    if !caller.is_allowed(&shared.app.settings.allowed_origins) {
+        let detail = "pages of this origin may not connect";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail));
+    }
+    let answer = create_response_with_body(&request, Default::default).map_err(|error| {
+        let detail = format!("this is a WebSocket: {error}");
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
+            .with("Upgrade", "websocket")
+            .with("Connection", "Upgrade")
+            .with("Sec-WebSocket-Version", 13)
+    })?;
+    let permit = shared.websockets.clone().try_acquire_owned().map_err(|_| {
+        let most = shared.app.settings.max_websockets;
+        Problem::unavailable(format!("{most} WebSocket clients are connected, the most there may be"))
+    })?;
+    let upgraded = hyper::upgrade::on(&mut request);
+    let task = client::run(shared.clone(), upgraded, subscription);
+    shared.tasks.spawn(async move {
+        task.await;
+        drop(permit);
+    });
+    Ok(answer)
+}

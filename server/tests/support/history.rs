@@ -1,0 +1,194 @@
+//! A history in memory: plain lists of rows.
+
+use super::START_MS;
+use super::market::{down, symbol};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
+use tallow_connectors::model::{AlertRow, CandleRow};
+use tallow_connectors::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History};
+use tokio::sync::{Notify, Semaphore};
+
+/// The symbol at which the history panics.
+pub const PANIC: &str = "PANIC";
+
+/// A history that keeps what the test puts into it.
+pub struct MemoryHistory {
+    rows: Mutex<Vec<(Interval, CandleRow)>>,
+    alerts: Mutex<Vec<AlertRow>>,
+    pub is_down: AtomicBool,
+    /// Queries wait here while it is closed.
+    pub gate: Semaphore,
+    pub is_gated: AtomicBool,
+    /// A query has come to the closed gate.
+    pub waits: Notify,
+}
+
+impl Default for MemoryHistory {
+    fn default() -> MemoryHistory {
+        MemoryHistory {
+            rows: Mutex::default(),
+            alerts: Mutex::default(),
+            is_down: AtomicBool::new(false),
+            gate: Semaphore::new(0),
+            is_gated: AtomicBool::new(false),
+            waits: Notify::new(),
+        }
+    }
+}
+
+impl MemoryHistory {
+    pub fn put(&self, interval: Interval, row: CandleRow) {
+        self.rows.lock().unwrap().push((interval, row));
+    }
+
+    pub fn put_alert(&self, alert: AlertRow) {
+        self.alerts.lock().unwrap().push(alert);
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        if self.is_gated.load(Ordering::SeqCst) {
+            self.waits.notify_one();
+            self.gate.acquire().await.unwrap().forget();
+        }
+        if self.is_down.load(Ordering::SeqCst) { Err(down("history")) } else { Ok(()) }
+    }
+
+    /// The windows of a query, ascending, without its limit and offset.
+    fn windows(&self, query: &CandleQuery) -> Vec<CandleRow> {
+        assert_ne!(query.symbol, symbol(PANIC), "the test wants this panic");
+        let mut windows: BTreeMap<EventTime, CandleRow> = BTreeMap::new();
+        let mut rows = self.rows.lock().unwrap().clone();
+        rows.sort_by_key(|(_, row)| row.window_start);
+        for (interval, row) in rows {
+            if interval != query.span.base || row.symbol != query.symbol {
+                continue;
+            }
+            let start_ms = row.window_start.millis();
+            let start = EventTime(start_ms - start_ms % query.span.window_ms);
+            let whole = windows.entry(start).or_insert_with(|| CandleRow {
+                window_start: start,
+                window_end: EventTime(start.millis() + query.span.window_ms),
+                volume_sum: 0.0,
+                trade_count: 0,
+                ..row.clone()
+            });
+            whole.high_price = whole.high_price.max(row.high_price);
+            whole.low_price = whole.low_price.min(row.low_price);
+            whole.close_price = row.close_price;
+            whole.volume_sum += row.volume_sum;
+            whole.trade_count += row.trade_count;
+        }
+        let within = |time: &EventTime| {
+            query.from.is_none_or(|from| *time >= from) && query.until.is_none_or(|until| *time < until)
+        };
+        windows.into_iter().filter(|(start, _)| within(start)).map(|(_, row)| row).collect()
+    }
+}
+
+#[async_trait]
+impl History for MemoryHistory {
+    fn name(&self) -> &'static str {
+        "books"
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.check().await
+    }
+
+    async fn symbols(&self) -> Result<Vec<Symbol>, Error> {
+        self.check().await?;
+        let rows = self.rows.lock().unwrap();
+        Ok(rows.iter().map(|(_, row)| row.symbol).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
+        self.check().await?;
+        let mut rows = self.windows(query);
+        let total = rows.len() as u64;
+        if query.direction == Direction::Descending {
+            rows.reverse();
+        }
+        Ok(CandlePage { rows: rows.into_iter().skip(query.offset).take(query.limit).collect(), total })
+    }
+
+    async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
+        self.check().await?;
+        let rows = self.windows(query);
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+        Ok(Some(CandleStats {
+            first: first.window_start,
+            last: last.window_end,
+            lowest_price: rows.iter().map(|row| row.low_price).fold(f64::INFINITY, f64::min),
+            highest_price: rows.iter().map(|row| row.high_price).fold(0.0, f64::max),
+            average_price: 100.0,
+            total_volume: rows.iter().map(|row| row.volume_sum).sum(),
+            candle_count: rows.len() as u64,
+            first_open: first.open_price,
+            last_close: last.close_price,
+            volatility: None,
+            volume_price_correlation: Some(f64::NAN),
+        }))
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {
+        self.check().await?;
+        let mut alerts = self.alerts.lock().unwrap().clone();
+        alerts.retain(|alert| {
+            query.symbol.is_none_or(|symbol| alert.symbol == symbol)
+                && query.since.is_none_or(|since| alert.window_end >= since)
+                && query.severity.is_none_or(|severity| alert.severity == severity)
+                && (query.include_retracted || alert.status == AlertStatus::Raised)
+        });
+        alerts.sort_by_key(|alert| std::cmp::Reverse(alert.window_start));
+        alerts.truncate(query.limit);
+        Ok(alerts)
+    }
+}
+
+/// The closed one-minute candle of the given minute after the start.
+pub fn row(name: &str, minute: u64, close: f64) -> CandleRow {
+    let window_start = EventTime(START_MS + minute * 60_000);
+    CandleRow {
+        symbol: symbol(name),
+        window_start,
+        window_end: EventTime(window_start.millis() + 60_000),
+        open_price: 100.0,
+        high_price: close.max(100.0),
+        low_price: close.min(100.0),
+        close_price: close,
+        avg_price: 100.0,
+        vwap: Some(100.0),
+        volume_sum: 2.5,
+        quote_volume: 250.0,
+        trade_count: 3,
+        revision: 0,
+    }
+}
+
+pub fn alert_row(name: &str, minute: u64, severity: Severity, status: AlertStatus) -> AlertRow {
+    let window_start = EventTime(START_MS + minute * 60_000);
+    let window_end = EventTime(window_start.millis() + 60_000);
+    AlertRow {
+        alert_id: format!("{name}:1m:{}:zscore", window_start.millis()),
+        symbol: symbol(name),
+        alert_type: AlertType::PriceDrop,
+        severity,
+        price_change_pct: -1.5,
+        old_price: 100.0,
+        new_price: 98.5,
+        z_score: -6.5,
+        mean: 0.0,
+        stddev: 0.002,
+        samples: 60,
+        threshold: 4.0,
+        window_start,
+        window_end,
+        revision: 0,
+        status,
+        created_at: window_end,
+    }
+}
