@@ -3,7 +3,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod feed;
 pub mod model;
+pub mod simulator;
 pub mod store;
 
 pub use error::{Action, Error};
