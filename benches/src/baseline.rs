@@ -125,27 +125,35 @@ impl<'s> Partition<'s> {
             return;
         }
         let bar = Bar::of(tick, EventTime(start), self.number, offset);
-        let market = self.market(tick.symbol);
         if late {
             totals.records.late += 1;
+            let market = self.market(tick.symbol);
             self.late.push((market, start, bar));
             self.late_at = next_second(self.watermark);
         } else {
             totals.records.on_time += 1;
+            // First close what the tick's own watermark closes, never its own window: else three minutes could be open.
+            self.advance(time, totals);
+            let market = self.market(tick.symbol);
             self.markets[market as usize].add(start, &bar);
         }
-        if time > self.max_event_time {
-            self.max_event_time = time;
-            self.watermark = time.saturating_sub(self.settings.max_out_of_orderness_ms);
-            if !self.late.is_empty() && next_second(self.watermark) > self.late_at {
-                self.correct(totals);
-            }
-            if self.watermark >= self.next_close {
-                self.close_through(self.watermark, totals);
-            }
-        }
-        // Only now: the tick's own windows are not among those that its watermark has closed.
         self.busy_until = self.busy_until.max(Interval::FifteenMinutes.window_end(tick.time).millis());
+    }
+
+    /// Moves the watermark on to where a tick of this event time puts it.
+    #[inline]
+    fn advance(&mut self, time: u64, totals: &mut Totals) {
+        if time <= self.max_event_time {
+            return;
+        }
+        self.max_event_time = time;
+        self.watermark = time.saturating_sub(self.settings.max_out_of_orderness_ms);
+        if !self.late.is_empty() && next_second(self.watermark) > self.late_at {
+            self.correct(totals);
+        }
+        if self.watermark >= self.next_close {
+            self.close_through(self.watermark, totals);
+        }
     }
 
     #[inline]

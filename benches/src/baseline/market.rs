@@ -198,9 +198,13 @@ impl Market {
         let Some(end) = now.checked_sub(settings.allowed_lateness_ms) else { return };
         let keep = end - end % Interval::FifteenMinutes.millis();
         let expired = |start: u64| start < keep;
-        while self.minutes.pop_front_if(|minute| expired(minute.start)).is_some() {}
-        for roll_ups in [&mut self.fives, &mut self.fifteens] {
-            while roll_ups.list.pop_front_if(|(whole, _)| expired(whole.window_start.millis())).is_some() {}
+        while self.minutes.front().is_some_and(|minute| expired(minute.start)) {
+            self.minutes.pop_front();
+        }
+        for RollUps { list, .. } in [&mut self.fives, &mut self.fifteens] {
+            while list.front().is_some_and(|(whole, _)| expired(whole.window_start.millis())) {
+                list.pop_front();
+            }
         }
         self.returns.expire(keep.saturating_sub(settings.anomalies.lookback_ms));
         self.alerts.retain(|alert| !expired(alert.window_start.millis()));

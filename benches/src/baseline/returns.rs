@@ -65,7 +65,7 @@ impl Returns {
 
     /// Forgets the minutes from `start` on, to be pushed again.
     pub(super) fn rewind(&mut self, start: u64) {
-        while self.list.pop_back_if(|last| last.start >= start).is_some() {}
+        self.list.truncate(self.list.partition_point(|minute| minute.start < start));
         // The baseline may have slid past minutes that count again for an earlier one.
         (self.oldest, self.samples, self.sum, self.squares) = (0, 0, 0, 0);
         for at in 0..self.list.len() {
@@ -75,11 +75,14 @@ impl Returns {
 
     /// Frees the minutes that start before `start`; no baseline may need them any more.
     pub(super) fn expire(&mut self, start: u64) {
-        while let Some(first) = self.list.pop_front_if(|first| first.start < start) {
+        while let Some(first) = self.list.front()
+            && first.start < start
+        {
             match self.oldest.checked_sub(1) {
                 Some(oldest) => self.oldest = oldest,
                 None => self.slide(first.log_return, -1),
             }
+            self.list.pop_front();
         }
     }
 
