@@ -53,8 +53,8 @@ impl FeedTick {
     /// Appends the tick's JSON, one line without its line feed.
     ///
     /// `received_ms` is the time at which the line is written to its log, milliseconds since the epoch. A timestamp
-    /// is judged to lie in the future against it. Times are written as integers: reading RFC 3339 back costs as much
-    /// as reading all the rest of the line.
+    /// is judged to lie in the future against it. Times are written as integers, the cheaper to read of the two forms
+    /// that a tick may have.
     pub fn to_json_line(&self, received_ms: u64, buf: &mut Vec<u8>) {
         let symbol = self.symbol.text();
         let mut digits = itoa::Buffer::new();

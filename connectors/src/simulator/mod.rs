@@ -25,7 +25,8 @@
 //! throughout a burst. The traded value is log-normal, its logarithm with a standard deviation of 1.3.
 //!
 //! **Units.** Event times in whole milliseconds, prices and sizes as exact decimals of the symbol's steps.
-//! **State** per symbol: some 500 bytes. **Cost** per tick: four random numbers, two exponentials, one heap step.
+//! **State** per symbol: some 500 bytes. **Cost** per tick: five random numbers, four
+//! exponentials, one heap step.
 
 mod disorder;
 mod listing;
