@@ -4,11 +4,13 @@
 pub mod clock;
 pub mod error;
 pub mod export;
+pub mod feed;
 pub mod file;
 pub mod filelog;
 pub mod memory;
 pub mod model;
 pub mod retry;
+pub mod simulator;
 pub mod sinks;
 pub mod sqlite;
 pub mod store;

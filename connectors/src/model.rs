@@ -76,7 +76,7 @@ impl From<&LiveCandle> for LatestCandle {
             low: live.candle.low.0,
             close: live.candle.close.0,
             volume_sum: live.candle.volume().value(),
-            event_count: live.candle.count,
+            event_count: u64::from(live.candle.count),
             is_closed: false,
             revision: 0,
             seq: 0,
@@ -146,7 +146,7 @@ impl From<&SettledCandle> for CandleRow {
             vwap: candle.vwap().map(|price| price.0),
             volume_sum: candle.volume().value(),
             quote_volume: candle.quote_volume().value(),
-            trade_count: candle.count,
+            trade_count: u64::from(candle.count),
             revision: settled.revision,
         }
     }

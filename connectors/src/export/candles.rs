@@ -108,7 +108,7 @@ fn row<W: Write>(table: &mut Table<'_, W>, settled: &SettledCandle) -> io::Resul
         candle.vwap().map_or(Cell::Absent, Cell::Float),
         Cell::Decimal(&candle.volume()),
         Cell::Decimal(&candle.quote_volume()),
-        Cell::Integer(candle.count),
+        Cell::Integer(u64::from(candle.count)),
         Cell::Integer(u64::from(*revision)),
     ])
 }

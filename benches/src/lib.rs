@@ -1,0 +1,14 @@
+//! Programs that measure Tallow, and what they measure it against.
+//!
+//! - [`log`]: the logs that are settled, made once from fixed seeds.
+//! - [`baseline`]: the hand-written loop with hash maps and no dataflow.
+//! - [`system`]: what is measured, each run in a process of its own.
+//! - [`totals`]: what a run has settled, counted the same way for every system.
+//! - [`report`]: the table.
+
+pub mod baseline;
+pub mod lines;
+pub mod log;
+pub mod report;
+pub mod system;
+pub mod totals;

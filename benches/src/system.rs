@@ -1,0 +1,95 @@
+//! What is measured, and how: each run in a process of its own, so that its peak memory is its own too.
+
+use crate::baseline;
+use crate::totals::Settled;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use tallow_connectors::clock::SystemClock;
+use tallow_dataflow::{Clock, Settings};
+
+/// Something that settles a log. Each one is a sub-command of the program: `settle-bench run SYSTEM FILE…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// The hand-written loop.
+    Baseline,
+}
+
+impl System {
+    /// Every system, in the order of the table; ratios are those of a later one to an earlier one.
+    pub const ALL: [System; 1] = [System::Baseline];
+
+    /// The system of this name, if there is one.
+    ///
+    /// # Errors
+    /// With the names that there are.
+    pub fn parse(name: &str) -> Result<System, String> {
+        let known = System::ALL.map(|system| system.to_string());
+        let place = known.iter().position(|known| known == name);
+        place.map(|i| System::ALL[i]).ok_or_else(|| format!("systems are {}", known.join(", ")))
+    }
+
+    /// Settles a log in this process.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn settle(self, log: &[PathBuf]) -> Result<Outcome> {
+        let settings = Settings::default();
+        let start = Instant::now();
+        let totals = match self {
+            System::Baseline => baseline::settle(log, &settings, SystemClock.now_ms())?,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let ticks_per_second = totals.records.records_in as f64 / seconds;
+        Ok(Outcome { ticks_per_second, settled: totals.settled(), peak_rss_bytes: peak_rss_bytes()? })
+    }
+
+    /// Settles a log in a new process of this program.
+    ///
+    /// # Errors
+    /// When the process can't be started or fails.
+    pub fn settle_apart(self, log: &[PathBuf]) -> Result<Outcome> {
+        let program = std::env::current_exe().context("find the program itself")?;
+        let output = Command::new(program)
+            .arg("run")
+            .arg(self.to_string())
+            .args(log)
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("start {self}"))?;
+        if !output.status.success() {
+            bail!("{self} ended with {}", output.status);
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| format!("read what {self} has settled"))
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            System::Baseline => "baseline",
+        })
+    }
+}
+
+/// How one run went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Records read per second, from opening the first file to the last candle.
+    pub ticks_per_second: f64,
+    /// What was settled.
+    pub settled: Settled,
+    /// The most memory that the process has held.
+    pub peak_rss_bytes: u64,
+}
+
+/// The peak of this process's resident memory, as the kernel counts it.
+fn peak_rss_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    let kilobytes: u64 = peak.context("find VmHWM in /proc/self/status")?.parse()?;
+    Ok(kilobytes * 1024)
+}
