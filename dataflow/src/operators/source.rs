@@ -36,6 +36,9 @@ use timely::dataflow::{Scope, StreamVec};
 /// How long the source rests when there was nothing to read: a share of the time in which a tick must be visible.
 const REST: Duration = Duration::from_millis(2);
 
+/// How long it rests when there is something to read, but what it has read must settle first.
+const SHORT_REST: Duration = Duration::from_micros(100);
+
 /// The most partial bars that a batch collects before the rest of the graph gets its turn.
 const MAX_PARTIALS: usize = 65_536;
 
@@ -96,7 +99,10 @@ pub(crate) fn source<'scope>(
             match turn.frontier {
                 Some(frontier) => {
                     advance(held, frontier);
-                    if turn.busy { activator.activate() } else { activator.activate_after(REST) }
+                    match turn.rest {
+                        Some(rest) => activator.activate_after(rest),
+                        None => activator.activate(),
+                    }
                 }
                 None => capability = None,
             }
@@ -116,8 +122,8 @@ fn advance(capability: &mut Capability<u64>, frontier: u64) {
 struct Turn {
     /// The least logical time that may still come; none when nothing will.
     frontier: Option<u64>,
-    /// Whether something was read, so that there may be more.
-    busy: bool,
+    /// How long to rest before the next turn; none if something was read, so that there may be more.
+    rest: Option<Duration>,
 }
 
 struct Source {
@@ -165,6 +171,7 @@ impl Source {
         let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
         let mut rejects = Vec::new();
         let mut busy = false;
+        let mut held_up = false;
         for partition in &mut self.partitions {
             if partition.state == State::Finished {
                 continue;
@@ -172,6 +179,7 @@ impl Source {
             let ahead = partition.watermark.frontier().saturating_sub(settled) > self.settings.max_skew_ms;
             if wait || ahead || self.combiner.len() >= MAX_PARTIALS {
                 partition.state = State::Live;
+                held_up = true;
                 continue;
             }
             let before = partition.counts.records_in;
@@ -202,7 +210,12 @@ impl Source {
             self.outlet.borrow_mut().rejected(rejects);
         }
         self.tell_progress();
-        Turn { frontier: self.frontier(held, now_ms), busy }
+        let rest = match (busy, held_up) {
+            (true, _) => None,
+            (false, true) => Some(SHORT_REST),
+            (false, false) => Some(REST),
+        };
+        Turn { frontier: self.frontier(held, now_ms), rest }
     }
 
     /// The least logical time that this worker may still send.
