@@ -167,7 +167,8 @@ impl Source {
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
     fn turn(&mut self, held: u64) -> Turn {
         let now_ms = self.clock.now_ms();
-        let wait = self.expiring.get() || self.outlet.borrow().is_full();
+        let full = self.outlet.borrow().is_full();
+        let wait = full || self.expiring.get();
         let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
         let mut rejects = Vec::new();
         let mut busy = false;
@@ -179,7 +180,7 @@ impl Source {
             let ahead = partition.watermark.frontier().saturating_sub(settled) > self.settings.max_skew_ms;
             if wait || ahead || self.combiner.len() >= MAX_PARTIALS {
                 partition.state = State::Live;
-                held_up = true;
+                held_up |= !full;
                 continue;
             }
             let before = partition.counts.records_in;
