@@ -3,6 +3,7 @@
 //! - [`log`]: the logs that are settled, made once from fixed seeds.
 //! - [`baseline`]: the hand-written loop with hash maps and no dataflow.
 //! - [`system`]: what is measured, each run in a process of its own.
+//! - [`tallow`]: the graph, with its settled output only counted.
 //! - [`totals`]: what a run has settled, counted the same way for every system.
 //! - [`report`]: the table.
 
@@ -11,4 +12,5 @@ pub mod lines;
 pub mod log;
 pub mod report;
 pub mod system;
+pub mod tallow;
 pub mod totals;

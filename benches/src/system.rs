@@ -1,6 +1,7 @@
 //! What is measured, and how: each run in a process of its own, so that its peak memory is its own too.
 
 use crate::baseline;
+use crate::tallow;
 use crate::totals::Settled;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,15 @@ use tallow_dataflow::{Clock, Settings};
 pub enum System {
     /// The hand-written loop.
     Baseline,
+    /// Tallow with one worker.
+    TallowOne,
+    /// Tallow with two workers.
+    TallowTwo,
 }
 
 impl System {
     /// Every system, in the order of the table; ratios are those of a later one to an earlier one.
-    pub const ALL: [System; 1] = [System::Baseline];
+    pub const ALL: [System; 3] = [System::Baseline, System::TallowOne, System::TallowTwo];
 
     /// The system of this name, if there is one.
     ///
@@ -41,6 +46,8 @@ impl System {
         let start = Instant::now();
         let totals = match self {
             System::Baseline => baseline::settle(log, &settings, SystemClock.now_ms())?,
+            System::TallowOne => tallow::settle(log, &settings, 1)?,
+            System::TallowTwo => tallow::settle(log, &settings, 2)?,
         };
         let seconds = start.elapsed().as_secs_f64();
         let ticks_per_second = totals.records.records_in as f64 / seconds;
@@ -71,6 +78,8 @@ impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             System::Baseline => "baseline",
+            System::TallowOne => "tallow-1",
+            System::TallowTwo => "tallow-2",
         })
     }
 }

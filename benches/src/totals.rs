@@ -51,7 +51,7 @@ impl Totals {
             candle.high.0.to_bits(),
             candle.low.0.to_bits(),
             candle.close.0.to_bits(),
-            candle.count << 32 | u64::from(settled.revision),
+            u64::from(candle.count) << 32 | u64::from(settled.revision),
             // The low halves of the sums tell as much as the whole.
             (candle.price_sum ^ candle.size_sum ^ candle.notional_sum) as u64,
             settled.settled_at.millis(),

@@ -18,12 +18,12 @@ use crate::time::Interval;
 use crate::views::anomalies::anomalies;
 use crate::views::candles::{Candles, rolled_up};
 use differential_dataflow::AsCollection;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
+use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
 use timely::worker::Worker;
 
 /// What one worker brings along.
@@ -41,7 +41,8 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
     let settings = Arc::new(settings.clone());
     let outlet = Rc::new(RefCell::new(io.outlet));
     let peers = Peers::connect(worker, Arc::clone(&io.clock));
-    let frontier = ProbeHandle::new();
+    let settled = ProbeHandle::new();
+    let expiring = Rc::new(Cell::new(false));
     worker.dataflow_named("tallow", |scope| {
         let source = source(
             scope,
@@ -51,19 +52,18 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 outlet: Rc::clone(&outlet),
                 clock: Arc::clone(&io.clock),
                 peers,
-                frontier: frontier.clone(),
+                settled: settled.clone(),
+                expiring: Rc::clone(&expiring),
             },
         );
-        let partials = source.probe_with(&frontier).exchange(|partial| partial.symbol.stable_hash());
+        let partials = source.exchange(|partial| partial.symbol.stable_hash());
         if let Some(interval_ms) = settings.live_interval_ms {
             live(partials.clone(), interval_ms, io.clock, Rc::clone(&outlet));
         }
-        let minutes = minutes(partials, &settings);
-        let candles_1m: Candles<'_> = minutes
-            .candles
-            .clone()
-            .map(|((symbol, (candle, _)), time, diff)| ((symbol, candle), time, diff))
-            .as_collection();
+        let minutes = minutes(partials, &settings, expiring);
+        let changed =
+            minutes.candles.clone().map(|((symbol, (candle, _)), time, diff)| ((symbol, candle), time, diff));
+        let candles_1m = changed.concat(minutes.expired).as_collection();
         let candles_5m = rolled_up(candles_1m, Interval::FiveMinutes);
         let candles_15m = rolled_up(candles_5m.clone(), Interval::FifteenMinutes);
         let anomalies = anomalies(minutes.moves.as_collection(), settings.anomalies.clone());
@@ -73,16 +73,16 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
         });
         let records = [
             settled_1m,
-            settled(candles_5m, Interval::FiveMinutes),
-            settled(candles_15m, Interval::FifteenMinutes),
+            rollup_records(candles_5m, Interval::FiveMinutes),
+            rollup_records(candles_15m, Interval::FifteenMinutes),
             anomalies.inner.map(|(alert, time, diff)| (Record::Alert(alert), time, diff)),
         ];
-        settle(scope.concatenate(records), &settings, outlet);
+        settle(scope.concatenate(records).probe_with(&settled), &settings, outlet);
     });
 }
 
 /// The candles of a roll-up as records; `settle` counts their revisions.
-fn settled(candles: Candles<'_>, interval: Interval) -> StreamVec<'_, u64, Difference<Record>> {
+fn rollup_records(candles: Candles<'_>, interval: Interval) -> StreamVec<'_, u64, Difference<Record>> {
     candles.inner.map(move |((symbol, candle), time, diff)| {
         (Record::Candle { interval, symbol, candle, revision: 0 }, time, diff)
     })

@@ -6,7 +6,7 @@ mod support;
 
 use proptest::prelude::*;
 use support::oracle::{Plain, assert_same, expected, lines, random_log};
-use support::settle;
+use support::{Random, settle};
 use tallow_dataflow::{AnomalySettings, Settings};
 
 /// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold.
@@ -73,6 +73,22 @@ fn a_partition_that_runs_ahead_changes_nothing() {
     let tight = Settings { max_skew_ms: 1_000, batch_records: 3, ..eager() };
     let free = Settings { max_skew_ms: u64::MAX, ..eager() };
     assert_eq!(settle(&lines(&log), 2, &tight), settle(&lines(&log), 1, &free));
+}
+
+#[test]
+fn blocks_that_expire_in_several_portions_equal_the_sequential_computation() {
+    let symbols: Vec<&'static str> = (0..400).map(|i| &*format!("S{i}").leak()).collect();
+    let mut random = Random(5);
+    let mut plains = Vec::new();
+    for minute in 0..60 {
+        for &symbol in &symbols {
+            let late = if random.chance(3) { random.below(240_000) } else { 0 };
+            let ms = 1_700_000_100_000 + minute * 60_000 + random.below(50_000) - late;
+            plains.push(Plain { symbol, ms, price: 10_000 + random.below(100), size: 1 });
+        }
+    }
+    let log = vec![plains];
+    assert_same(&settle(&lines(&log), 1, &eager()), &expected(&log, &eager()));
 }
 
 #[test]

@@ -4,14 +4,17 @@
 //!   that its state is at every moment exactly the state "as of the frontier". Applying them changes candles: the
 //!   old version is retracted and the new one asserted, both at that logical time.
 //! - **Key and window.** Symbol and minute. Input must be exchanged by symbol.
-//! - **Output 0, candles.** `(symbol, (candle, revision))`, retained until `expires(1)`: the end of the enclosing
-//!   fifteen-minute window plus `allowed_lateness`. Until then a roll-up can change.
-//! - **Output 1, moves.** `(symbol, move)`, the candle's close against the close before it, retained for another
-//!   `lookback`. Why here and not by a join in the views: this operator has the neighbour at hand, and the
-//!   detector then needs no candle older than its baseline, nor a logarithm per evaluation.
+//! - **Candles.** `(symbol, (candle, revision))`, retained until the end of the enclosing fifteen-minute window plus
+//!   `allowed_lateness`: until then a roll-up can change. Their expiry is an output of its own, `expired`, because only
+//!   the roll-ups want it.
+//! - **Moves.** `(symbol, move)`, the candle's close against the close before it, retained for another `lookback`. Why
+//!   here and not by a join in the views: this operator has the neighbour at hand, and the detector then needs no candle
+//!   older than its baseline, nor a logarithm per evaluation.
 //! - **Retraction and late data.** A late partial bar is a correction at its own logical time. If it changes a close
 //!   or adds a candle, the move of the candle after it changes too. At its expiry everything is retracted, with a
 //!   time at or past every correction's: `settle` tells the two apart by the time alone.
+//! - **Yielding.** Expiry comes for a whole block of minutes at once. It is put out in portions, so that what is
+//!   downstream consumes one before the next is made; `expiring` tells the source to wait meanwhile.
 //! - **Ties.** None: bars are merged, and merging does not depend on order.
 //! - **State.** Per symbol the retained minutes: bars while they can change, 64-byte moves after that. Freed at
 //!   expiry. Cost per partial bar: one hash look-up and one merge.
@@ -26,7 +29,9 @@ use crate::time::{EventTime, Interval};
 use crate::views::anomalies::Move;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -39,9 +44,10 @@ pub(crate) type Difference<D> = (D, u64, isize);
 /// A one-minute candle and how often it has been corrected.
 pub(crate) type Versioned = (Candle, u32);
 
-/// The two collections that come out.
+/// What comes out. `candles` and `expired` together are the collection of retained candles.
 pub(crate) struct Minutes<'scope> {
     pub(crate) candles: StreamVec<'scope, u64, Difference<(Symbol, Versioned)>>,
+    pub(crate) expired: StreamVec<'scope, u64, Difference<(Symbol, Candle)>>,
     pub(crate) moves: StreamVec<'scope, u64, Difference<(Symbol, Move)>>,
 }
 
@@ -49,43 +55,50 @@ pub(crate) struct Minutes<'scope> {
 pub(crate) fn minutes<'scope>(
     partials: StreamVec<'scope, u64, PartialBar>,
     settings: &Arc<Settings>,
+    expiring: Rc<Cell<bool>>,
 ) -> Minutes<'scope> {
     let mut builder = OperatorBuilder::new("minutes".to_owned(), partials.scope());
+    let activator = partials.scope().activator_for(builder.operator_info().address);
     let mut input = builder.new_input(partials, Pipeline);
     let (candles_output, candles) = builder.new_output();
+    let (expired_output, expired) = builder.new_output();
     let (moves_output, moves) = builder.new_output();
     let mut candles_output = OutputBuilder::from(candles_output);
+    let mut expired_output = OutputBuilder::from(expired_output);
     let mut moves_output = OutputBuilder::from(moves_output);
     let mut state = State::new(Arc::clone(settings));
     builder.build(move |_initial| {
         // Held at the least time at which something will have to be said; one for each output.
-        let mut held: Option<[Capability<u64>; 2]> = None;
+        let mut held: Option<[Capability<u64>; 3]> = None;
         move |frontiers| {
             input.for_each(|capability, partials: &mut Vec<PartialBar>| {
                 let Some(earliest) = partials.iter().map(|partial| partial.logical).min() else { return };
                 if held.as_ref().is_none_or(|held| earliest < *held[0].time()) {
-                    held = Some([capability.delayed(&earliest, 0), capability.delayed(&earliest, 1)]);
+                    held = Some([0, 1, 2].map(|output| capability.delayed(&earliest, output)));
                 }
                 partials.drain(..).for_each(|partial| state.stash(partial));
             });
-            let Some([candles_held, moves_held]) = &held else { return };
+            let Some([candles_held, expired_held, moves_held]) = &held else { return };
             let frontier = frontiers[0].frontier().first().copied();
-            let mut candles_output = candles_output.activate();
-            let mut moves_output = moves_output.activate();
             let next = state.advance(
                 frontier,
-                &mut candles_output.session(candles_held),
-                &mut moves_output.session(moves_held),
+                &mut candles_output.activate().session(candles_held),
+                &mut expired_output.activate().session(expired_held),
+                &mut moves_output.activate().session(moves_held),
             );
+            expiring.set(!state.expiring.is_empty());
+            if expiring.get() {
+                activator.activate();
+            }
             match (next, &mut held) {
                 (Some(next), Some(held)) => {
-                    held.iter_mut().filter(|h| *h.time() < next).for_each(|h| h.downgrade(&next))
+                    held.iter_mut().filter(|held| *held.time() < next).for_each(|held| held.downgrade(&next));
                 }
                 _ => held = None,
             }
         }
     });
-    Minutes { candles, moves }
+    Minutes { candles, expired, moves }
 }
 
 /// Where differences go.
@@ -159,7 +172,25 @@ struct State {
     /// The moves of blocks that have expired, each in the place where its minute was.
     old: BTreeMap<u32, Vec<(Symbol, Move)>>,
     touched: Vec<Touched>,
+    /// The block that is being expired.
+    expiring: Expiring,
 }
+
+/// What is left to retract of a block whose time has come.
+enum Expiring {
+    Nothing,
+    Candles { time: u64, block: u32, minutes: std::vec::IntoIter<Minute>, moves: Vec<(Symbol, Move)> },
+    Moves { time: u64, block: u32, moves: std::vec::IntoIter<(Symbol, Move)> },
+}
+
+impl Expiring {
+    fn is_empty(&self) -> bool {
+        matches!(self, Expiring::Nothing)
+    }
+}
+
+/// How many retractions of an expiry are put out at a time.
+const PORTION: usize = 4_096;
 
 const BLOCK_MS: u64 = Interval::FifteenMinutes.millis();
 
@@ -172,6 +203,7 @@ impl State {
             open: BTreeMap::new(),
             old: BTreeMap::new(),
             touched: Vec::new(),
+            expiring: Expiring::Nothing,
         }
     }
 
@@ -189,15 +221,23 @@ impl State {
         self.candles_expire(block) + self.settings.anomalies.lookback_ms
     }
 
-    /// Applies everything below the frontier, in order of time, and returns the least time still to come.
-    /// With the input at its end (`frontier` is none) nothing will be corrected any more, so nothing need expire.
+    /// Applies everything below the frontier, in order of time, and returns the least time still to come. Stops early
+    /// after a portion of an expiry. With the input at its end (`frontier` is none) nothing will be corrected any more,
+    /// so nothing need expire.
     fn advance(
         &mut self,
         frontier: Option<u64>,
         candles: &mut impl Emit<(Symbol, Versioned)>,
+        expired: &mut impl Emit<(Symbol, Candle)>,
         moves: &mut impl Emit<(Symbol, Move)>,
     ) -> Option<u64> {
+        if frontier.is_none() {
+            self.expiring = Expiring::Nothing;
+        }
         loop {
+            if let Some(unfinished) = self.expire_portion(expired, moves) {
+                return Some(unfinished);
+            }
             let arrival = self.pending.first_key_value().map(|(time, _)| *time);
             let candle_expiry = self.open.first_key_value().map(|(block, _)| self.candles_expire(*block));
             let move_expiry = self.old.first_key_value().map(|(block, _)| self.moves_expire(*block));
@@ -213,9 +253,13 @@ impl State {
             {
                 self.apply(next, &partials, candles, moves);
             } else if candle_expiry == Some(next) {
-                self.expire_candles(next, candles);
-            } else {
-                self.expire_moves(next, moves);
+                if let Some((block, minutes)) = self.open.pop_first() {
+                    let moves = Vec::with_capacity(minutes.len());
+                    self.expiring =
+                        Expiring::Candles { time: next, block, minutes: minutes.into_iter(), moves };
+                }
+            } else if let Some((block, moves)) = self.old.pop_first() {
+                self.expiring = Expiring::Moves { time: next, block, moves: moves.into_iter() };
             }
         }
     }
@@ -352,26 +396,40 @@ impl State {
         (minute.start.millis() - start.millis() <= self.settings.anomalies.lookback_ms).then_some(close)
     }
 
-    /// Retracts the candles of the oldest block, and keeps their moves.
-    fn expire_candles(&mut self, time: u64, candles: &mut impl Emit<(Symbol, Versioned)>) {
-        let Some((block, minutes)) = self.open.pop_first() else { return };
-        let moves = minutes.iter().map(|minute| {
-            candles.emit((minute.symbol, minute.version()), time, -1);
-            (minute.symbol, minute.moved())
-        });
-        self.old.insert(block, moves.collect());
-    }
-
-    /// Retracts the moves of the oldest block.
-    fn expire_moves(&mut self, time: u64, moves: &mut impl Emit<(Symbol, Move)>) {
-        let Some((block, expired)) = self.old.pop_first() else { return };
-        for (symbol, moved) in expired {
-            moves.emit((symbol, moved), time, -1);
-            // Of the symbol's minutes this was the last one.
-            if self.newest.get(&symbol).is_some_and(|newest| newest.block <= block) {
-                self.newest.remove(&symbol);
+    /// Retracts a portion of the block that is being expired: candles, whose moves are kept, or moves. Returns the time
+    /// of the expiry if there is more to do.
+    fn expire_portion(
+        &mut self,
+        expired: &mut impl Emit<(Symbol, Candle)>,
+        moves_out: &mut impl Emit<(Symbol, Move)>,
+    ) -> Option<u64> {
+        match &mut self.expiring {
+            Expiring::Nothing => return None,
+            Expiring::Candles { time, block, minutes, moves } => {
+                for minute in minutes.by_ref().take(PORTION) {
+                    expired.emit((minute.symbol, minute.version().0), *time, -1);
+                    moves.push((minute.symbol, minute.moved()));
+                }
+                if minutes.len() > 0 {
+                    return Some(*time);
+                }
+                self.old.insert(*block, std::mem::take(moves));
+            }
+            Expiring::Moves { time, block, moves } => {
+                for (symbol, moved) in moves.by_ref().take(PORTION) {
+                    moves_out.emit((symbol, moved), *time, -1);
+                    // Of the symbol's minutes this was the last one.
+                    if self.newest.get(&symbol).is_some_and(|newest| newest.block <= *block) {
+                        self.newest.remove(&symbol);
+                    }
+                }
+                if moves.len() > 0 {
+                    return Some(*time);
+                }
             }
         }
+        self.expiring = Expiring::Nothing;
+        None
     }
 }
 

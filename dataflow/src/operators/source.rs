@@ -7,8 +7,10 @@
 //!   progress protocol makes the global minimum of it. A partition that has finished does not count. One that is idle
 //!   (read to its end and silent for `idle_timeout`, or empty from the start) does not count either; if all of this
 //!   worker's are, the capability follows the other workers', and the clock if theirs are idle too (see `peers.rs`).
-//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of the global frontier is not read.
-//! - **Back-pressure.** While the outlet is full nothing is read. A partition that is not read is not idle.
+//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of what has settled everywhere is not read:
+//!   neither a slow partition nor a slow worker lets ticks pile up.
+//! - **Back-pressure.** While the outlet is full, or `minutes` is busy expiring, nothing is read. A partition that is not
+//!   read is not idle.
 //! - **State.** A watermark and counts per partition; the batch in hand.
 
 use super::combine::{Combiner, PartialBar};
@@ -22,6 +24,8 @@ use crate::settings::Settings;
 use crate::tick::{DecodeError, decode};
 use crate::time::{EventTime, Interval, next_second};
 use crate::watermark::{Placement, Watermark};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use timely::dataflow::operators::Capability;
@@ -31,6 +35,9 @@ use timely::dataflow::{Scope, StreamVec};
 
 /// How long the source rests when there was nothing to read: a share of the time in which a tick must be visible.
 const REST: Duration = Duration::from_millis(2);
+
+/// How long it rests when there is something to read, but what it has read must settle first.
+const SHORT_REST: Duration = Duration::from_micros(100);
 
 /// The most partial bars that a batch collects before the rest of the graph gets its turn.
 const MAX_PARTIALS: usize = 65_536;
@@ -64,8 +71,10 @@ pub(crate) struct SourceConfig {
     pub(crate) outlet: SharedOutlet,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) peers: Peers,
-    /// Shows the global frontier of the source's own output.
-    pub(crate) frontier: ProbeHandle<u64>,
+    /// Shows what has settled on all workers.
+    pub(crate) settled: ProbeHandle<u64>,
+    /// Whether this worker's `minutes` is busy expiring.
+    pub(crate) expiring: Rc<Cell<bool>>,
 }
 
 /// Adds the source to the graph.
@@ -90,7 +99,10 @@ pub(crate) fn source<'scope>(
             match turn.frontier {
                 Some(frontier) => {
                     advance(held, frontier);
-                    if turn.busy { activator.activate() } else { activator.activate_after(REST) }
+                    match turn.rest {
+                        Some(rest) => activator.activate_after(rest),
+                        None => activator.activate(),
+                    }
                 }
                 None => capability = None,
             }
@@ -110,8 +122,8 @@ fn advance(capability: &mut Capability<u64>, frontier: u64) {
 struct Turn {
     /// The least logical time that may still come; none when nothing will.
     frontier: Option<u64>,
-    /// Whether something was read, so that there may be more.
-    busy: bool,
+    /// How long to rest before the next turn; none if something was read, so that there may be more.
+    rest: Option<Duration>,
 }
 
 struct Source {
@@ -121,7 +133,8 @@ struct Source {
     outlet: SharedOutlet,
     clock: Arc<dyn Clock>,
     peers: Peers,
-    global: ProbeHandle<u64>,
+    settled: ProbeHandle<u64>,
+    expiring: Rc<Cell<bool>>,
     combiner: Combiner,
     progress: Vec<PartitionProgress>,
 }
@@ -144,7 +157,8 @@ impl Source {
             outlet: config.outlet,
             clock: config.clock,
             peers: config.peers,
-            global: config.frontier,
+            settled: config.settled,
+            expiring: config.expiring,
             combiner: Combiner::default(),
             progress: Vec::new(),
         }
@@ -154,16 +168,19 @@ impl Source {
     fn turn(&mut self, held: u64) -> Turn {
         let now_ms = self.clock.now_ms();
         let full = self.outlet.borrow().is_full();
-        let global = self.global.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
+        let wait = full || self.expiring.get();
+        let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
         let mut rejects = Vec::new();
         let mut busy = false;
+        let mut held_up = false;
         for partition in &mut self.partitions {
             if partition.state == State::Finished {
                 continue;
             }
-            let ahead = partition.watermark.frontier().saturating_sub(global) > self.settings.max_skew_ms;
-            if full || ahead || self.combiner.len() >= MAX_PARTIALS {
+            let ahead = partition.watermark.frontier().saturating_sub(settled) > self.settings.max_skew_ms;
+            if wait || ahead || self.combiner.len() >= MAX_PARTIALS {
                 partition.state = State::Live;
+                held_up |= !full;
                 continue;
             }
             let before = partition.counts.records_in;
@@ -194,7 +211,12 @@ impl Source {
             self.outlet.borrow_mut().rejected(rejects);
         }
         self.tell_progress();
-        Turn { frontier: self.frontier(held, now_ms), busy }
+        let rest = match (busy, held_up) {
+            (true, _) => None,
+            (false, true) => Some(SHORT_REST),
+            (false, false) => Some(REST),
+        };
+        Turn { frontier: self.frontier(held, now_ms), rest }
     }
 
     /// The least logical time that this worker may still send.

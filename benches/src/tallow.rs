@@ -1,0 +1,85 @@
+//! Tallow itself: the graph over the files of a log, one partition a file.
+
+use crate::totals::Totals;
+use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::file::FileReader;
+use tallow_dataflow::{
+    Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, Reject, Settings, Step, WorkerIo, run,
+};
+
+/// What the workers have in common: the totals of those that have finished, and what has failed.
+#[derive(Default)]
+struct Shared {
+    totals: Totals,
+    failures: Vec<String>,
+}
+
+/// One worker's outlet: counts on its own, and adds up when the worker is done.
+struct Counting {
+    totals: Totals,
+    partitions: BTreeMap<u32, Counts>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Outlet for Counting {
+    fn settled(&mut self, step: Step) {
+        step.candles.iter().for_each(|candle| self.totals.candle(candle));
+        step.alerts.iter().for_each(|alert| self.totals.alert(alert));
+    }
+    fn live(&mut self, _candles: Vec<LiveCandle>) {}
+    fn rejected(&mut self, _rejects: Vec<Reject>) {}
+    fn progress(&mut self, partitions: &[PartitionProgress]) {
+        self.partitions.extend(partitions.iter().map(|progress| (progress.partition, progress.counts)));
+    }
+    fn failed(&mut self, partition: u32, message: String) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.failures.push(format!("partition {partition}: {message}"));
+    }
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        let mut totals = std::mem::take(&mut self.totals);
+        self.partitions.values().for_each(|counts| totals.records.add(counts));
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).totals.merge(totals);
+    }
+}
+
+/// Settles a log with so many workers.
+///
+/// # Errors
+/// When a file can't be read or a worker fails.
+pub fn settle(log: &[PathBuf], settings: &Settings, workers: usize) -> Result<Totals> {
+    let mut readers: Vec<Vec<Box<dyn PartitionReader + Send>>> = Vec::new();
+    readers.resize_with(workers, Vec::new);
+    for (partition, file) in (0u32..).zip(log) {
+        readers[partition as usize % workers].push(Box::new(FileReader::open(file, partition)?));
+    }
+    let readers = Mutex::new(readers);
+    let shared = Arc::<Mutex<Shared>>::default();
+    let results = Arc::clone(&shared);
+    run(workers, settings, Arc::default(), move |index, _| {
+        let own = std::mem::take(&mut readers.lock().unwrap_or_else(PoisonError::into_inner)[index]);
+        WorkerIo {
+            readers: own.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
+            outlet: Box::new(Counting {
+                totals: Totals::default(),
+                partitions: BTreeMap::new(),
+                shared: Arc::clone(&results),
+            }),
+            clock: Arc::new(SystemClock),
+        }
+    })?;
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(failure) = shared.failures.first() {
+        bail!("{failure}");
+    }
+    Ok(std::mem::take(&mut shared.totals))
+}
