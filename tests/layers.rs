@@ -139,7 +139,14 @@ fn nothing_is_exempt_from_the_ban_of_unsafe_code() {
 #[test]
 fn no_file_names_a_folder_of_a_machine() {
     // In two pieces, because this file is looked at too.
-    let homes = [("/ho", "me/"), ("/Us", "ers/"), ("/ro", "ot/"), ("/wo", "rk/"), ("/pri", "vate/"), ("C:\\", "Users")];
+    let homes = [
+        ("/ho", "me/"),
+        ("/Us", "ers/"),
+        ("/ro", "ot/"),
+        ("/wo", "rk/"),
+        ("/pri", "vate/"),
+        ("C:\\", "Users"),
+    ];
     let homes = homes.map(|(start, end)| format!("{start}{end}"));
     let here = root().to_str().unwrap();
     for (path, text) in files() {
