@@ -28,7 +28,7 @@ impl EventTime {
 
     /// The RFC 3339 form in UTC, with milliseconds only where there are any.
     pub fn rfc3339(self) -> String {
-        let precision = if self.0 % SECOND_MS == 0 { None } else { Some(3) };
+        let precision = if self.0.is_multiple_of(SECOND_MS) { None } else { Some(3) };
         let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(precision);
         match jiff::Timestamp::from_millisecond(i64::try_from(self.0).unwrap_or(i64::MAX)) {
             Ok(instant) => printer.timestamp_to_string(&instant),

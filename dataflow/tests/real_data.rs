@@ -61,7 +61,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
         let minutes = outcome.candles.iter().filter(|c| c.interval == Interval::OneMinute);
         minutes.map(|c| u64::from(c.candle.count)).sum::<u64>()
     };
-    let whole = settle(&[lines.clone()], 1, &Settings::default());
+    let whole = settle(std::slice::from_ref(&lines), 1, &Settings::default());
     assert_eq!(counts(&whole), 69_808);
     assert!(whole.candles.iter().all(|candle| candle.revision == 0));
     // A partition for each market: two of them end at midnight.

@@ -16,7 +16,7 @@ fn open(settled: &SettledCandle) -> LiveCandle {
     LiveCandle { symbol: settled.symbol, interval: settled.interval, candle: settled.candle, event_time }
 }
 
-fn minute(number: u64, count: u64) -> SettledCandle {
+fn minute(number: u64, count: u32) -> SettledCandle {
     candle("BTC", Interval::OneMinute, MIDNIGHT + number * MINUTE, count, 100.0)
 }
 
@@ -103,14 +103,14 @@ pub(crate) async fn numbers_grow_by_one_per_symbol_and_interval<B: CacheBed>() {
     bed.publish_live(&[open(&minute(0, 1))]);
     let mut updates = bed.cache().subscribe();
     let of = |name, interval, count| open(&candle(name, interval, MIDNIGHT, count, 100.0));
-    for count in 2..5 {
+    for count in 2..5u32 {
         bed.publish_live(&[
             of("BTC", Interval::OneMinute, count),
             of("BTC", Interval::FiveMinutes, count),
             of("ETH", Interval::OneMinute, count),
         ]);
         for first in [2, 1, 1] {
-            assert_eq!(next_candle(&mut updates).await.seq, first + count - 2);
+            assert_eq!(next_candle(&mut updates).await.seq, first + u64::from(count) - 2);
         }
     }
     let latest = bed.cache().latest(symbol("BTC")).await.unwrap().unwrap();

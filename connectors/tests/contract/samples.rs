@@ -23,7 +23,7 @@ pub(crate) fn candle(
     name: &str,
     interval: Interval,
     window_start: u64,
-    count: u64,
+    count: u32,
     price: f64,
 ) -> SettledCandle {
     let exact_price = (price * 1e6) as i128 * 10i128.pow(12);
@@ -131,7 +131,7 @@ pub(crate) fn market(
     let mut close = random.random_range(0.01..50_000.0f64);
     let mut candles = Vec::new();
     for _ in 0..count {
-        let ticks = random.random_range(1..500u64);
+        let ticks = random.random_range(1..500u32);
         let open = close * random.random_range(0.99..1.01f64);
         close = open * random.random_range(0.98..1.02f64);
         let mut settled = candle(name, interval, window_start, ticks, open);

@@ -127,9 +127,9 @@ pub(crate) async fn figures_that_are_undefined_are_absent<B: StoreBed>() {
         assert_eq!(stats.volume_price_correlation, None);
     }
     // Quotes carry no traded volume.
-    let quotes = (10..20).map(|number| {
-        let price = 100.0 + (number * number % 7) as f64;
-        let moving = candle("ETH", Interval::OneMinute, MIDNIGHT + number * MINUTE, number, price);
+    let quotes = (10..20u32).map(|number| {
+        let price = 100.0 + f64::from(number * number % 7);
+        let moving = candle("ETH", Interval::OneMinute, MIDNIGHT + u64::from(number) * MINUTE, number, price);
         quoted(&moving, Some(price * 1e6))
     });
     write(&mut *sink, &[step(quotes.collect(), vec![])]);

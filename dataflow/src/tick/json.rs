@@ -78,11 +78,12 @@ impl Number<'_> {
             1e18, 1e19, 1e20, 1e21, 1e22,
         ];
         // Both operands are exact floats, so one operation rounds correctly (Clinger's fast path).
-        if self.mantissa < 1 << 53 && !self.cut {
-            if let Some(power) = EXACT.get(self.exponent.unsigned_abs() as usize) {
-                let mantissa = self.mantissa as f64;
-                return if self.exponent < 0 { mantissa / power } else { mantissa * power };
-            }
+        if self.mantissa < 1 << 53
+            && !self.cut
+            && let Some(power) = EXACT.get(self.exponent.unsigned_abs() as usize)
+        {
+            let mantissa = self.mantissa as f64;
+            return if self.exponent < 0 { mantissa / power } else { mantissa * power };
         }
         // The grammar has been checked, and it is a subset of what `f64` parses.
         self.text.trim_start_matches('-').parse().unwrap_or(f64::INFINITY)

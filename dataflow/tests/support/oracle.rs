@@ -181,7 +181,9 @@ fn changes_of(symbol: &str, accepted: &[Accepted], settings: &Settings, changes:
 
 /// The alerts of the state as of `time`: window start → revision, samples, z.
 fn judge(accepted: &[Accepted], time: u64, settings: &Settings) -> BTreeMap<u64, (u32, u32, f64)> {
-    let mut closes: BTreeMap<u64, (f64, (u64, usize, usize), BTreeSet<u64>)> = BTreeMap::new();
+    // Close, place of the tick that made it, logical times of all ticks.
+    type Minute = (f64, (u64, usize, usize), BTreeSet<u64>);
+    let mut closes: BTreeMap<u64, Minute> = BTreeMap::new();
     for tick in accepted.iter().filter(|tick| tick.logical <= time) {
         let start = tick.plain.ms / MINUTE * MINUTE;
         let close = closes.entry(start).or_insert((0.0, (0, 0, 0), BTreeSet::new()));

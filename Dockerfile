@@ -1,0 +1,32 @@
+# Tallow as an image: built in one stage, run by an unprivileged user in another.
+
+FROM rust:1.95.0-slim-trixie AS build
+# SQLite, zstd and zlib are compiled from the sources that come with their crates.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends build-essential \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package tallow \
+    && cp target/release/tallow /usr/local/bin/tallow
+
+FROM debian:13.1-slim
+# curl is for the health check.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates curl \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tallow \
+    && install --directory --owner=tallow --group=tallow /data
+COPY --from=build /usr/local/bin/tallow /usr/local/bin/tallow
+USER tallow
+VOLUME /data
+EXPOSE 8000
+ENV TALLOW__SERVER__LISTEN=0.0.0.0:8000 \
+    TALLOW__UP__DATA=/data
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["curl", "--fail", "--silent", "--show-error", "--max-time", "3", "http://127.0.0.1:8000/health"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tallow"]
+CMD ["up"]

@@ -1,0 +1,171 @@
+//! What holds of the repository as a whole: which crate may know which, and what no file may contain.
+//!
+//! `tallow → server → connectors → dataflow`, and what each layer must not know of the world outside.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn table(path: &str) -> toml::Table {
+    toml::from_str(&std::fs::read_to_string(root().join(path)).unwrap()).unwrap()
+}
+
+/// The names of what a crate depends on, on whatever platform; those of its tests only if asked for.
+fn dependencies(folder: &str, with_tests: bool) -> BTreeSet<String> {
+    let manifest = table(&format!("{folder}/Cargo.toml"));
+    let mut kinds = vec!["dependencies", "build-dependencies"];
+    if with_tests {
+        kinds.push("dev-dependencies");
+    }
+    let mut names = BTreeSet::new();
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let targets = targets.iter().flat_map(|targets| targets.values().filter_map(toml::Value::as_table));
+    for table in std::iter::once(&manifest).chain(targets) {
+        for section in kinds.iter().filter_map(|kind| table.get(*kind)?.as_table()) {
+            for (name, spec) in section {
+                let renamed = spec.get("package").and_then(toml::Value::as_str);
+                names.insert(renamed.unwrap_or(name).to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The crates of this workspace among them.
+fn own(folder: &str) -> Vec<String> {
+    dependencies(folder, true).into_iter().filter(|name| name.starts_with("tallow")).collect()
+}
+
+#[test]
+fn the_arrow_of_dependency_points_one_way() {
+    assert_eq!(own("dataflow"), Vec::<String>::new());
+    assert_eq!(own("connectors"), ["tallow-dataflow"]);
+    assert_eq!(own("server"), ["tallow-connectors"]);
+    assert_eq!(own("."), ["tallow-connectors", "tallow-dataflow", "tallow-server"]);
+}
+
+#[test]
+fn every_member_of_the_workspace_has_its_place_in_these_tests() {
+    let manifest = table("Cargo.toml");
+    let members: Vec<_> = manifest["workspace"]["members"].as_array().unwrap().iter().collect();
+    let members: Vec<&str> = members.iter().map(|member| member.as_str().unwrap()).collect();
+    assert_eq!(members, ["dataflow", "connectors", "server", "benches", "fuzz"]);
+    for folder in [".", "dataflow", "connectors", "server", "benches", "fuzz"] {
+        let lints = &table(&format!("{folder}/Cargo.toml"))["lints"];
+        assert_eq!(lints["workspace"].as_bool(), Some(true), "{folder} has lints of its own");
+    }
+}
+
+#[test]
+fn only_the_dataflow_and_its_benchmarks_know_timely_and_differential() {
+    for folder in [".", "server", "connectors", "fuzz"] {
+        for name in ["timely", "differential-dataflow"] {
+            assert!(!dependencies(folder, true).contains(name), "{folder} depends on {name}");
+        }
+    }
+}
+
+#[test]
+fn the_dataflow_has_no_way_to_the_world_outside() {
+    // What it may have is listed, not what it may not, so that every new dependency is looked at here.
+    let allowed = ["differential-dataflow", "foldhash", "hashbrown", "jiff", "libm", "serde", "timely"];
+    let found = dependencies("dataflow", false);
+    let others: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(others.is_empty(), "the dataflow depends on {others:?}");
+}
+
+#[test]
+fn the_server_knows_no_store_and_the_connectors_serve_nothing() {
+    let never = [
+        ("server", ["rusqlite", "tokio-postgres", "redis", "rdkafka"]),
+        ("connectors", ["hyper-util", "tokio-tungstenite", "axum", "clap"]),
+    ];
+    for (folder, names) in never {
+        for name in names {
+            assert!(!dependencies(folder, false).contains(name), "{folder} depends on {name}");
+        }
+    }
+}
+
+/// Every text file that belongs to the repository, by its path in it.
+fn files() -> Vec<(PathBuf, String)> {
+    // What is made and not kept, as .gitignore has it.
+    let made = ["target", ".git", "node_modules", "data", "corpus", "artifacts", "coverage"];
+    let mut folders = vec![root().to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if made.contains(&name.as_str()) {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if let Ok(text) = std::fs::read_to_string(entry.path()) {
+                files.push((entry.path().strip_prefix(root()).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn every_source_file_says_first_what_it_is_for() {
+    let mut seen = 0;
+    for (path, text) in files() {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            assert!(text.starts_with("//! "), "{} does not open with //!", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "only {seen} source files were found");
+}
+
+#[test]
+fn nothing_is_exempt_from_the_ban_of_unsafe_code() {
+    assert_eq!(table("Cargo.toml")["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
+    for (path, text) in files() {
+        for exemption in ["allow", "expect", "warn"].map(|level| format!("{level}(unsafe_code")) {
+            assert!(!text.contains(&exemption), "{} has {exemption}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_names_a_folder_of_a_machine() {
+    // In two pieces, because this file is looked at too.
+    let homes = [
+        ("/ho", "me/"),
+        ("/Us", "ers/"),
+        ("/ro", "ot/"),
+        ("/wo", "rk/"),
+        ("/pri", "vate/"),
+        ("C:\\", "Users"),
+    ];
+    let homes = homes.map(|(start, end)| format!("{start}{end}"));
+    let here = root().to_str().unwrap();
+    for (path, text) in files() {
+        for place in homes.iter().map(String::as_str).chain([here]) {
+            assert!(!text.contains(place), "{} contains {place}", path.display());
+        }
+    }
+}
+
+#[test]
+fn crates_come_from_the_public_registry_alone() {
+    let lock = table("Cargo.lock");
+    for package in lock["package"].as_array().unwrap() {
+        let source = package.get("source").and_then(toml::Value::as_str);
+        let public = "registry+https://github.com/rust-lang/crates.io-index";
+        assert!(source.is_none_or(|source| source == public), "{} comes from {source:?}", package["name"]);
+    }
+    // A mirror is the business of the machine that uses it, and so stands in no file of the repository.
+    for name in ["config.toml", "config"] {
+        assert!(!root().join(".cargo").join(name).exists(), ".cargo/{name} is in the repository");
+    }
+}
