@@ -50,7 +50,8 @@ const STORE_LIMIT: Duration = Duration::from_secs(3);
 /// Runs until `stop` is set or something fails for good.
 ///
 /// # Errors
-/// When it can't start, which leaves everything as it was, or something has failed for good.
+/// When it can't start or something has failed for good. An address that can't be listened on is found out before
+/// anything is written.
 pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
     let listener = web::listen(config.server.listen)?;
@@ -118,8 +119,7 @@ impl Up {
         announce(config, from);
 
         let reader = log.log();
-        let settings =
-            SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
+        let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
         let board = Arc::new(Board::new(workers, config.dataflow.max_out_of_orderness_ms, store.queue()));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));

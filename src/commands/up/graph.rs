@@ -40,7 +40,8 @@ impl Graph {
             readers.into_iter().map(|reader| Mutex::new(Some(reader))).collect();
         let io = move |index: usize, peers: usize| {
             let own = readers.iter().skip(index).step_by(peers);
-            let readers = own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let readers =
+                own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
             WorkerIo {
                 readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
                 outlet: Box::new(WorkerOutlet::new(store.clone(), cache.clone(), board.clone())),

@@ -5,11 +5,11 @@ use super::halt::Halt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tallow_connectors::Error;
 use tallow_connectors::error::{Action, chain};
 use tallow_connectors::feed::FeedTick;
 use tallow_connectors::filelog::FileLogWriter;
 use tallow_connectors::retry::{Backoff, BackoffSettings};
-use tallow_connectors::Error;
 use tallow_dataflow::{EventTime, Symbol};
 
 /// The waits after a flush that failed. Short: a market that waits for its log falls behind.
@@ -63,7 +63,8 @@ impl Journal {
 
     /// Whether every partition that ticks will come to has some.
     pub(super) fn is_everywhere(&self) -> bool {
-        let has_records = |partition: &u32| matches!(self.last_offsets.get(*partition as usize), Some(Some(_)));
+        let has_records =
+            |partition: &u32| matches!(self.last_offsets.get(*partition as usize), Some(Some(_)));
         self.used.iter().all(has_records)
     }
 

@@ -7,9 +7,7 @@ use tallow_connectors::Error;
 use tallow_connectors::error::chain;
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sinks::SinkQueue;
-use tallow_dataflow::{
-    Interval, LiveCandle, Outlet, PartitionProgress, Reject, SettledCandle, Step, Symbol,
-};
+use tallow_dataflow::{Interval, LiveCandle, Outlet, PartitionProgress, Reject, SettledCandle, Step, Symbol};
 
 /// The outlet of one worker.
 ///
