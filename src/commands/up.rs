@@ -24,6 +24,7 @@ use feed::Feed;
 use graph::Graph;
 use halt::{Halt, Halter};
 use journal::Journal;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,6 +98,8 @@ struct Up {
     config: Config,
     board: Arc<Board>,
     log: FileLog,
+    /// The partitions that ticks come to.
+    used: BTreeSet<u32>,
     store: SinkRunner,
     cache: Arc<MemoryCache>,
     feed: Option<JoinHandle<Result<(), Error>>>,
@@ -118,13 +121,14 @@ impl Up {
         let (market, from) = market::open(&config.up, &log, SystemClock.now_ms()).map_err(told)?;
         announce(config, from);
 
+        let used: BTreeSet<u32> = config.up.symbols.iter().map(|it| log.partition_of(*it)).collect();
         let reader = log.log();
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
         let board = Arc::new(Board::new(workers, config.dataflow.max_out_of_orderness_ms, store.queue()));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
         let (halter, halt) = Halt::new();
-        let journal = Journal::new(log, &config.up.symbols, board.clone(), halt.clone()).map_err(told)?;
+        let journal = Journal::new(log, used.clone(), board.clone(), halt.clone()).map_err(told)?;
         let feed = Feed::new(market, from, journal, board.clone(), halt);
         let primed = feed.primed();
         let server = ServerSettings {
@@ -141,6 +145,7 @@ impl Up {
             config: config.clone(),
             board,
             log: reader,
+            used,
             store,
             cache,
             feed: Some(feed),
@@ -161,7 +166,7 @@ impl Up {
             self.check()?;
             if self.graph.is_none() && self.primed.load(Ordering::Acquire) {
                 let (store, cache, board) = (self.store.queue(), self.cache.clone(), self.board.clone());
-                self.graph = Some(Graph::start(&self.config, &self.log, store, cache, board)?);
+                self.graph = Some(Graph::start(&self.config, &self.log, &self.used, store, cache, board)?);
             }
             if !self.ready && self.board.is_ready() {
                 self.ready = true;

@@ -172,6 +172,43 @@ fn a_gap_longer_than_the_backfill_stays_and_a_new_symbol_starts_at_its_own_price
 }
 
 #[test]
+fn symbols_that_are_not_traded_any_more_hold_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    write_log(folder.path(), 100, 40);
+    assert!((0..PARTITIONS).filter(|partition| !ticks(folder.path(), *partition).is_empty()).count() > 1);
+    let settings = [("TALLOW__UP__SYMBOLS", r#"["BTC"]"#), ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000")];
+    let tallow = Tallow::ready(folder.path(), &settings);
+    let count = |symbol| {
+        let rows = tallow.json(&format!("/api/v1/historical/{symbol}?limit=1000"));
+        rows.as_array().unwrap().len()
+    };
+    assert!(count("BTC") >= 98, "{}", count("BTC"));
+    // The last of them was cut short and has closed all the same.
+    assert!((60..=61).contains(&count("ETH")), "{}", count("ETH"));
+    tallow.stop();
+}
+
+#[test]
+fn a_log_that_can_not_be_written_any_more_stops_it_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("TALLOW__UP__BACKFILL_HOURS", "0"),
+        ("TALLOW__UP__TRADES_PER_SECOND", "1000"),
+        ("TALLOW__LOG__PARTITIONS", "1"),
+        ("TALLOW__LOG__SEGMENT_BYTES", "1048576"),
+    ];
+    let tallow = Tallow::ready(folder.path(), &settings);
+    let log = folder.path().join("log");
+    std::fs::rename(log.join("partition-0"), log.join("elsewhere")).unwrap();
+    let (status, said) = tallow.ended();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let reason = said.trim_end().lines().last().unwrap();
+    assert!(reason.contains("append ticks to the log: open for appending"), "{said}");
+    assert!(reason.ends_with("No such file or directory (os error 2)"), "{said}");
+    assert!(said.contains("ERROR") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_waited_for_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();

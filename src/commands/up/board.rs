@@ -134,8 +134,8 @@ impl Board {
                 *last <= progress.and_then(|progress| progress.offset)
             });
             if read {
-                // The newest and not the least of the watermarks: an older one is that of a partition whose symbols
-                // are not traded any more, and until it is idle the history is not of the present.
+                // The newest and not the least of the watermarks: the history is of the present only once the
+                // partition that is furthest behind has come there.
                 let watermark = state
                     .max_event_time()
                     .map_or(0, |time| time.millis().saturating_sub(self.max_out_of_orderness_ms));

@@ -10,7 +10,7 @@ use tallow_connectors::error::{Action, chain};
 use tallow_connectors::feed::FeedTick;
 use tallow_connectors::filelog::FileLogWriter;
 use tallow_connectors::retry::{Backoff, BackoffSettings};
-use tallow_dataflow::{EventTime, Symbol};
+use tallow_dataflow::EventTime;
 
 /// The waits after a flush that failed. Short: a market that waits for its log falls behind.
 const BACKOFF: BackoffSettings =
@@ -40,17 +40,16 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// The journal of these symbols in a log, which may have records already.
+    /// The journal of a log, which may have records already. Ticks will come to the partitions of `used`.
     ///
     /// # Errors
     /// When the log can't be read.
     pub(super) fn new(
         log: FileLogWriter,
-        symbols: &[Symbol],
+        used: BTreeSet<u32>,
         board: Arc<Board>,
         halt: Halt,
     ) -> Result<Journal, Error> {
-        let used = symbols.iter().map(|symbol| log.partition_of(*symbol)).collect();
         let reader = log.log();
         let last_offset = |partition| -> Result<Option<u64>, Error> {
             let end = reader.end_offset(partition)?;
