@@ -52,6 +52,8 @@ pub(super) struct Number<'a> {
     exponent: i32,
     /// Whether digits other than zero were left out of `mantissa`.
     cut: bool,
+    /// Whether it has neither a fraction nor an exponent.
+    whole: bool,
 }
 
 impl Number<'_> {
@@ -65,11 +67,8 @@ impl Number<'_> {
 
     /// The number, if it is written as an integer of at most 19 digits.
     pub(super) fn integer(&self) -> Option<i128> {
-        let digits = self.text.strip_prefix('-').unwrap_or(self.text);
-        if digits.len() > 19 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        self.text.parse().ok()
+        let magnitude = (self.whole && self.exponent == 0).then_some(i128::from(self.mantissa))?;
+        Some(if self.negative { -magnitude } else { magnitude })
     }
 
     /// The nearest float of the magnitude.
@@ -321,6 +320,7 @@ impl<'a> Scanner<'a> {
         }
         let mut digits = Digits::default();
         let mut exponent = 0i32;
+        let mut whole = true;
         match self.peek() {
             // A leading zero stands alone.
             Some(b'0') => self.at += 1,
@@ -335,6 +335,7 @@ impl<'a> Scanner<'a> {
             _ => return Err(self.expected("a digit")),
         }
         if self.peek() == Some(b'.') {
+            whole = false;
             self.at += 1;
             let from = self.at;
             let mut significant = from;
@@ -354,6 +355,7 @@ impl<'a> Scanner<'a> {
             }
         }
         if let Some(b'e' | b'E') = self.peek() {
+            whole = false;
             self.at += 1;
             let mut sign = 1;
             if let Some(byte @ (b'+' | b'-')) = self.peek() {
@@ -377,6 +379,7 @@ impl<'a> Scanner<'a> {
             mantissa: digits.mantissa,
             exponent,
             cut: digits.cut,
+            whole,
         })
     }
 

@@ -1,0 +1,242 @@
+//! `tallow up`: everything in one process. A simulated market goes to a log of its own, the dataflow reads that log,
+//! what it settles goes to the embedded store and, with the open candles, to the cache, and the server shows both.
+//!
+//! ```text
+//! market ─► journal ─► log ─► dataflow ─► outlet ─┬─► store ─┐
+//! (a thread)                  (its threads)       └─► cache ─┴─► server
+//! ```
+//!
+//! A start replays the log from its beginning: the store takes the same rows again and stays as it is.
+
+mod board;
+mod feed;
+mod graph;
+mod halt;
+mod journal;
+mod market;
+mod outlet;
+mod web;
+
+use crate::config::Config;
+use anyhow::{Context, anyhow, bail};
+use board::Board;
+use feed::Feed;
+use graph::Graph;
+use halt::{Halt, Halter};
+use journal::Journal;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tallow_connectors::Error;
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::error::chain;
+use tallow_connectors::filelog::{FileLog, FileLogConfig, FileLogWriter};
+use tallow_connectors::memory::MemoryCache;
+use tallow_connectors::sinks::{SinkRunner, SinkSettings};
+use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
+use tallow_dataflow::{Clock, EventTime};
+use tallow_server::{App, ServerSettings};
+use web::Web;
+
+/// How often the threads are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How many updates the cache keeps for a subscriber that is behind.
+const CACHED_UPDATES: usize = 16_384;
+/// How long a stop waits for the store. What it has not stored by then comes again from the log at the next start.
+const STORE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Runs until `stop` is set or something fails for good.
+///
+/// # Errors
+/// When it can't start or something has failed for good. An address that can't be listened on is found out before
+/// anything is written.
+pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let listener = web::listen(config.server.listen)?;
+    let address = listener.local_addr().context("read the address of the listener")?;
+    let log = open_log(config)?;
+    let mut up = Up::start(config, listener, log)?;
+    tracing::info!(url = %format_args!("http://{address}"), "listening");
+    let outcome = up.watch(&stop, started);
+    if let Err(failure) = &outcome {
+        let failure = format!("{failure:#}");
+        tracing::error!(failure, "stopping because of a failure");
+        up.board.fail(failure);
+    }
+    let stopped = up.stop();
+    tracing::info!("stopped");
+    outcome.and(stopped)
+}
+
+/// Makes the data folder where it is missing and opens the log in it, which only one process can.
+fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
+    let data = &config.up.data;
+    let keep = || format!("keep data in {}", data.display());
+    if data.exists() && !data.is_dir() {
+        bail!("{}: it is not a folder", keep());
+    }
+    std::fs::create_dir_all(data).with_context(keep)?;
+    let settings = FileLogConfig {
+        folder: data.join("log"),
+        partitions: config.log.partitions,
+        segment_bytes: config.log.segment_bytes,
+        fsync_interval_ms: config.log.fsync_interval_ms,
+    };
+    FileLogWriter::open(&settings).map_err(told)
+}
+
+/// The error with its causes, each said once.
+fn told(error: Error) -> anyhow::Error {
+    anyhow!(chain(&error))
+}
+
+/// The running pipeline.
+struct Up {
+    config: Config,
+    board: Arc<Board>,
+    log: FileLog,
+    /// The partitions that ticks come to.
+    used: BTreeSet<u32>,
+    store: SinkRunner,
+    cache: Arc<MemoryCache>,
+    feed: Option<JoinHandle<Result<(), Error>>>,
+    halter: Halter,
+    /// Whether the dataflow may read the log.
+    primed: Arc<AtomicBool>,
+    graph: Option<Graph>,
+    web: Web,
+    ready: bool,
+}
+
+impl Up {
+    fn start(config: &Config, listener: std::net::TcpListener, log: FileLogWriter) -> anyhow::Result<Up> {
+        let data: &Path = &config.up.data;
+        let file = data.join("tallow.db");
+        let workers = config.dataflow.workers;
+        let sink = SqliteSink::open(&file, workers).map_err(told)?;
+        let history = SqliteHistory::open(&file).map_err(told)?;
+        let (market, from) = market::open(&config.up, &log, SystemClock.now_ms()).map_err(told)?;
+        announce(config, from);
+
+        let used: BTreeSet<u32> = config.up.symbols.iter().map(|it| log.partition_of(*it)).collect();
+        let reader = log.log();
+        let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
+        let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
+        let board = Arc::new(Board::new(workers, config.dataflow.max_out_of_orderness_ms, store.queue()));
+        let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
+        let (halter, halt) = Halt::new();
+        let journal = Journal::new(log, used.clone(), board.clone(), halt.clone()).map_err(told)?;
+        let feed = Feed::new(market, from, journal, board.clone(), halt);
+        let primed = feed.primed();
+        let server = ServerSettings {
+            allowed_origins: config.server.allowed_origins.clone(),
+            ..ServerSettings::default()
+        };
+        let app = App::new(cache.clone(), Arc::new(history), board.clone(), server);
+        let web = Web::start(listener, app)?;
+        let feed = std::thread::Builder::new()
+            .name("feed".to_owned())
+            .spawn(move || feed.run())
+            .context("start the thread of the feed")?;
+        Ok(Up {
+            config: config.clone(),
+            board,
+            log: reader,
+            used,
+            store,
+            cache,
+            feed: Some(feed),
+            halter,
+            primed,
+            graph: None,
+            web,
+            ready: false,
+        })
+    }
+
+    /// Looks after the threads until `stop` is set.
+    ///
+    /// # Errors
+    /// When something has failed for good.
+    fn watch(&mut self, stop: &AtomicBool, started: Instant) -> anyhow::Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            self.check()?;
+            if self.graph.is_none() && self.primed.load(Ordering::Acquire) {
+                let (store, cache, board) = (self.store.queue(), self.cache.clone(), self.board.clone());
+                self.graph = Some(Graph::start(&self.config, &self.log, &self.used, store, cache, board)?);
+            }
+            if !self.ready && self.board.is_ready() {
+                self.ready = true;
+                tracing::info!(seconds = started.elapsed().as_secs_f64(), "ready");
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Whether everything still runs.
+    fn check(&mut self) -> anyhow::Result<()> {
+        if let Some(failure) = self.board.failure() {
+            bail!(failure);
+        }
+        if let Some(failure) = self.store.queue().failure() {
+            bail!("store what has settled: {failure}");
+        }
+        if let Some(feed) = self.feed.take_if(|feed| feed.is_finished()) {
+            join_feed(feed)?;
+            bail!("the feed has ended");
+        }
+        if let Some(graph) = self.graph.take_if(|graph| graph.has_ended()) {
+            graph.stop()?;
+            bail!("the dataflow has ended");
+        }
+        if self.web.has_stopped() {
+            bail!("the server has stopped");
+        }
+        Ok(())
+    }
+
+    /// Stops in the order in which data flows, so that nothing that has settled is left out.
+    ///
+    /// # Errors
+    /// The first that something has to say.
+    fn stop(mut self) -> anyhow::Result<()> {
+        self.web.stop();
+        drop(self.halter);
+        let fed = self.feed.map_or(Ok(()), join_feed);
+        let settled = self.graph.map_or(Ok(()), Graph::stop);
+        let failed = self.store.queue().failure().is_some();
+        let stored = self.store.close(STORE_LIMIT).map_err(told);
+        let stored = match stored {
+            Err(error) if !failed => {
+                tracing::warn!(problem = %error, "not everything was stored, it comes again at the next start");
+                Ok(())
+            }
+            stored => stored,
+        };
+        let served = self.web.join();
+        fed.and(settled).and(stored).and(served)
+    }
+}
+
+fn join_feed(feed: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
+    let fed = feed.join().map_err(|_| anyhow!("the feed has panicked"))?;
+    fed.map_err(|error| told(error).context("append ticks to the log"))
+}
+
+/// Says what is about to run.
+fn announce(config: &Config, from: EventTime) {
+    let up = &config.up;
+    let symbols: Vec<String> = up.symbols.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        source = tallow_connectors::simulator::PRODUCER.source,
+        seed = up.seed,
+        symbols = symbols.join(","),
+        from = from.rfc3339(),
+        "the market is SIMULATED"
+    );
+    tracing::info!(folder = %up.data.display(), "keeping data");
+}

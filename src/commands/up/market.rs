@@ -1,0 +1,83 @@
+//! Where the simulated market opens: some hours ago on a first start, where the log ends on every other.
+
+use crate::config::UpConfig;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use tallow_connectors::Error;
+use tallow_connectors::filelog::FileLogWriter;
+use tallow_connectors::simulator::{Simulator, SimulatorSettings};
+use tallow_dataflow::{EventTime, MINUTE_MS, Price, Symbol, decode};
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+/// Opens the market, and says from when on it trades.
+///
+/// Each symbol goes on at the price of its last tick in the log; one that is not in the log starts at its usual price.
+/// What lies between the end of the log and now is traded too, as far back as the backfill reaches.
+///
+/// # Errors
+/// When a setting can't be, or the log can't be read.
+pub(super) fn open(up: &UpConfig, log: &FileLogWriter, now_ms: u64) -> Result<(Simulator, EventTime), Error> {
+    let settings = SimulatorSettings {
+        seed: up.seed,
+        symbols: up.symbols.clone(),
+        trades_per_second: up.trades_per_second,
+        ..SimulatorSettings::default()
+    };
+    // Checked to be finite and not negative; a fraction of a millisecond does not count.
+    let earliest = now_ms.saturating_sub((up.backfill_hours * HOUR_MS) as u64);
+    let last = LastTrades::read(log, &up.symbols)?;
+    let from_ms = match last.end {
+        // On a whole minute, so that the first candle is a whole one. Without backfill there is nothing to complete.
+        None if earliest < now_ms => earliest - earliest % MINUTE_MS,
+        None => now_ms,
+        Some(end) => (end.millis() + 1).max(earliest),
+    };
+    let from = EventTime(from_ms);
+    if let Some(end) = last.end {
+        if end.millis() + 1 < from_ms {
+            tracing::info!(
+                since = end.rfc3339(),
+                until = from.rfc3339(),
+                backfill_hours = up.backfill_hours,
+                "history has a gap, which is longer than the backfill"
+            );
+        }
+        if end.millis() > now_ms {
+            tracing::warn!(log_end = end.rfc3339(), "log ends in the future, trading goes on after that");
+        }
+    }
+    let trades: Vec<_> = last.trades.iter().map(|(symbol, (price, time))| (*symbol, *price, *time)).collect();
+    Ok((Simulator::resume(&settings, &trades, from_ms)?, from))
+}
+
+/// What the log knows of the markets.
+#[derive(Default)]
+struct LastTrades {
+    /// The newest event time; none where the log is empty.
+    end: Option<EventTime>,
+    /// The last price of each symbol, and when that was.
+    trades: BTreeMap<Symbol, (Price, EventTime)>,
+}
+
+impl LastTrades {
+    /// Reads every partition from its end until each of the symbols that belong there has been found.
+    fn read(log: &FileLogWriter, symbols: &[Symbol]) -> Result<LastTrades, Error> {
+        let mut last = LastTrades::default();
+        let reader = log.log();
+        for partition in 0..reader.partitions() {
+            let mut wanted: BTreeSet<Symbol> =
+                symbols.iter().copied().filter(|symbol| log.partition_of(*symbol) == partition).collect();
+            reader.newest_first(partition, &mut |line| {
+                // A line that is no tick is the graph's to reject.
+                let Ok(tick) = decode(line) else { return ControlFlow::Continue(()) };
+                last.end = last.end.max(Some(tick.time));
+                if wanted.remove(&tick.symbol) {
+                    last.trades.insert(tick.symbol, (Price(tick.price.value), tick.time));
+                }
+                if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        Ok(last)
+    }
+}

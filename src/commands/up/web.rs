@@ -1,0 +1,77 @@
+//! The server on threads of its own.
+
+use anyhow::Context;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tallow_server::{App, ServeError, serve};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Threads that serve.
+const THREADS: usize = 2;
+/// How long queries that nobody waits for any more may still run.
+const LAST_QUERIES: Duration = Duration::from_millis(500);
+
+/// Takes the address.
+///
+/// # Errors
+/// When it can't be listened on, which is said with the address.
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+    listener.set_nonblocking(true).with_context(|| format!("listen on {address}"))?;
+    Ok(listener)
+}
+
+/// The running server.
+pub(super) struct Web {
+    runtime: Runtime,
+    task: JoinHandle<Result<(), ServeError>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Web {
+    /// Serves the app.
+    ///
+    /// # Errors
+    /// When the system has no threads to give.
+    pub(super) fn start(listener: TcpListener, app: App) -> anyhow::Result<Web> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("server")
+            .enable_all()
+            .build()
+            .context("start the threads of the server")?;
+        let (stop, stopped) = oneshot::channel();
+        let listener = {
+            let _runtime = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).context("listen")?
+        };
+        let task = runtime.spawn(serve(listener, app, stopped));
+        Ok(Web { runtime, task, stop: Some(stop) })
+    }
+
+    /// Whether it has stopped, told or not.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Tells it to stop: it accepts nothing more, and those connected have a few seconds to finish.
+    pub(super) fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // An error says that it has stopped already.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits until it has stopped.
+    ///
+    /// # Errors
+    /// When it had failed.
+    pub(super) fn join(mut self) -> anyhow::Result<()> {
+        self.stop();
+        let served = self.runtime.block_on(self.task);
+        self.runtime.shutdown_timeout(LAST_QUERIES);
+        Ok(served.context("the server has panicked")??)
+    }
+}
