@@ -1,6 +1,8 @@
 //! `tallow up` as its users meet it: the real binary, its API, its data folder.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "up/failures.rs"]
+mod failures;
 #[path = "up/process.rs"]
 mod process;
 #[path = "up/reference.rs"]

@@ -107,7 +107,7 @@ struct Up {
     /// Whether the dataflow may read the log.
     primed: Arc<AtomicBool>,
     graph: Option<Graph>,
-    web: Web,
+    web: Option<Web>,
     ready: bool,
 }
 
@@ -152,7 +152,7 @@ impl Up {
             halter,
             primed,
             graph: None,
-            web,
+            web: Some(web),
             ready: false,
         })
     }
@@ -193,7 +193,8 @@ impl Up {
             graph.stop()?;
             bail!("the dataflow has ended");
         }
-        if self.web.has_stopped() {
+        if let Some(web) = self.web.take_if(|web| web.has_stopped()) {
+            web.join()?;
             bail!("the server has stopped");
         }
         Ok(())
@@ -204,7 +205,9 @@ impl Up {
     /// # Errors
     /// The first that something has to say.
     fn stop(mut self) -> anyhow::Result<()> {
-        self.web.stop();
+        if let Some(web) = &mut self.web {
+            web.stop();
+        }
         drop(self.halter);
         let fed = self.feed.map_or(Ok(()), join_feed);
         let settled = self.graph.map_or(Ok(()), Graph::stop);
@@ -217,7 +220,7 @@ impl Up {
             }
             stored => stored,
         };
-        let served = self.web.join();
+        let served = self.web.map_or(Ok(()), Web::join);
         fed.and(settled).and(stored).and(served)
     }
 }

@@ -118,7 +118,7 @@ impl Tallow {
 
     /// Waits until it has ended; its status and all that it said.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
-        let status = until("ended", LIMIT, || self.child.try_wait().expect("a status"));
+        let status = until("ended", 2 * LIMIT, || self.child.try_wait().expect("a status"));
         let listener = self.listener.take().expect("a listener");
         listener.join().expect("its stderr");
         (status, self.said())
