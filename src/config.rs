@@ -219,31 +219,29 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_named() {
-        let refused = |change: &dyn Fn(&mut Config)| {
+        type Change = fn(&mut Config);
+        let refused = |change: Change| {
             let mut config = defaults();
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(&dyn Fn(&mut Config), &str); 9] = [
-            (&|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
-            (&|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
-            (&|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
+        let cases: [(Change, &str); 9] = [
+            (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
+            (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
+            (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
             (
-                &|c| c.dataflow.idle_timeout_ms = u64::MAX,
+                |c| c.dataflow.idle_timeout_ms = u64::MAX,
                 "dataflow.idle_timeout_ms is 18446744073709551615, the most is 604800000",
             ),
             (
-                &|c| c.anomalies.lookback_ms = 59_999,
+                |c| c.anomalies.lookback_ms = 59_999,
                 "anomalies.lookback_ms is 59999, not within one minute and one day",
             ),
+            (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
+            (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
+            (|c| c.up.symbols.clear(), "up.symbols names no symbol"),
             (
-                &|c| c.anomalies.threshold = f64::NAN,
-                "anomalies.threshold is NaN, not a finite number above 0",
-            ),
-            (&|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
-            (&|c| c.up.symbols.clear(), "up.symbols names no symbol"),
-            (
-                &|c| c.logging.level = "warn,loud".to_owned(),
+                |c| c.logging.level = "warn,loud".to_owned(),
                 "logging.level has \"loud\", which is none of off, error, warn, info, debug, trace",
             ),
         ];
