@@ -1,15 +1,25 @@
 //! The settings: commented defaults compiled in, then a file, then the environment, then flags; checked once.
 
-use anyhow::{Context, bail};
-use figment::Figment;
-use figment::providers::{Env, Format, Toml};
+mod layers;
+
+use anyhow::bail;
+use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
 
 /// The commented defaults.
-pub(crate) const DEFAULTS: &str = include_str!("../config/default.toml");
+const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// The most worker threads: far beyond any machine this runs on, and below what makes a system refuse threads.
+const MAX_WORKERS: u64 = 256;
+
+/// The longest of the graph's durations, in milliseconds: a week.
+const MAX_DURATION_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// The names of log levels.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Every setting. What each means, and its unit, stands in `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +101,19 @@ pub(crate) struct LoggingConfig {
     pub(crate) format: LogFormat,
 }
 
+impl LoggingConfig {
+    /// A bare word that is no level would be taken for the name of a module, and then nothing be logged.
+    fn check(&self) -> anyhow::Result<()> {
+        for directive in self.level.split(',').map(str::trim) {
+            let bare = !directive.contains(['=', '[']);
+            if bare && !LEVELS.contains(&directive.to_ascii_lowercase().as_str()) {
+                bail!("logging.level has {directive:?}, which is none of {}", LEVELS.join(", "));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,16 +125,12 @@ pub(crate) enum LogFormat {
 impl Config {
     /// Reads the settings: defaults, then `file`, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
-        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        let mut layers = Layers::defaults()?;
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            figment = figment.merge(Toml::string(&text));
-            // Named here, because the provider of a text does not know where it came from.
-            figment
-                .extract::<Config>()
-                .with_context(|| format!("read the settings in {}", path.display()))?;
+            layers.file(path)?;
         }
-        Ok(figment.merge(Env::prefixed("TALLOW__").split("__")).extract()?)
+        layers.environment(std::env::vars_os())?;
+        Ok(layers.config())
     }
 
     /// Checks what types can't say. Called after the flags have been applied.
@@ -119,11 +138,26 @@ impl Config {
         let at_least = |name: &str, value: u64, least: u64| {
             if value < least { bail!("{name} is {value}, the least is {least}") } else { Ok(()) }
         };
+        let at_most = |name: &str, value: u64, most: u64| {
+            if value > most { bail!("{name} is {value}, the most is {most}") } else { Ok(()) }
+        };
         at_least("dataflow.workers", self.dataflow.workers as u64, 1)?;
+        at_most("dataflow.workers", self.dataflow.workers as u64, MAX_WORKERS)?;
         at_least("dataflow.batch_records", self.dataflow.batch_records as u64, 1)?;
         at_least("log.partitions", u64::from(self.log.partitions), 1)?;
         at_least("log.segment_bytes", self.log.segment_bytes, 1 << 20)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
+        for (name, value) in [
+            ("dataflow.max_out_of_orderness_ms", self.dataflow.max_out_of_orderness_ms),
+            ("dataflow.allowed_lateness_ms", self.dataflow.allowed_lateness_ms),
+            ("dataflow.max_future_ms", self.dataflow.max_future_ms),
+            ("dataflow.idle_timeout_ms", self.dataflow.idle_timeout_ms),
+            ("dataflow.max_skew_ms", self.dataflow.max_skew_ms),
+            ("dataflow.live_interval_ms", self.dataflow.live_interval_ms),
+            ("log.fsync_interval_ms", self.log.fsync_interval_ms),
+        ] {
+            at_most(name, value, MAX_DURATION_MS)?;
+        }
         if !(60_000..=86_400_000).contains(&self.anomalies.lookback_ms) {
             bail!(
                 "anomalies.lookback_ms is {}, not within one minute and one day",
@@ -145,7 +179,7 @@ impl Config {
         if self.up.symbols.is_empty() {
             bail!("up.symbols names no symbol");
         }
-        Ok(())
+        self.logging.check()
     }
 
     /// The graph's settings.
@@ -164,6 +198,55 @@ impl Config {
             max_skew_ms: self.dataflow.max_skew_ms,
             live_interval_ms: Some(self.dataflow.live_interval_ms),
             batch_records: self.dataflow.batch_records,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Config {
+        Layers::defaults().expect("the defaults are settings").config()
+    }
+
+    #[test]
+    fn the_defaults_pass_and_are_those_of_the_graph() {
+        let config = defaults();
+        config.check().expect("the defaults can be");
+        assert_eq!(config.graph(), Settings { live_interval_ms: Some(250), ..Settings::default() });
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        type Change = fn(&mut Config);
+        let refused = |change: Change| {
+            let mut config = defaults();
+            change(&mut config);
+            config.check().expect_err("refused").to_string()
+        };
+        let cases: [(Change, &str); 9] = [
+            (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
+            (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
+            (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
+            (
+                |c| c.dataflow.idle_timeout_ms = u64::MAX,
+                "dataflow.idle_timeout_ms is 18446744073709551615, the most is 604800000",
+            ),
+            (
+                |c| c.anomalies.lookback_ms = 59_999,
+                "anomalies.lookback_ms is 59999, not within one minute and one day",
+            ),
+            (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
+            (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
+            (|c| c.up.symbols.clear(), "up.symbols names no symbol"),
+            (
+                |c| c.logging.level = "warn,loud".to_owned(),
+                "logging.level has \"loud\", which is none of off, error, warn, info, debug, trace",
+            ),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(refused(change), expected);
         }
     }
 }

@@ -1,31 +1,88 @@
-//! The command line of Tallow.
+//! The command line of Tallow: reads the arguments and the settings, and runs a command.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad usage or configuration. An error is one line on standard error, and this is
+//! the one place that prints it.
 
+mod cli;
 mod commands;
 mod config;
+mod logging;
 
 use anyhow::Context;
+use cli::{Cli, Command};
+use config::Config;
+use signal_hook::consts::TERM_SIGNALS;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tallow_connectors::error::chain;
+
+/// The exit code of what has failed.
+const FAILED: u8 = 1;
+/// The exit code of bad usage or configuration.
+const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    subscriber.init();
-    match run() {
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(asked) if !asked.use_stderr() => {
+            // Help or the version. A reader that has gone is no failure.
+            let _ = asked.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            say(&format!("{} (see tallow --help)", cli::one_line(&error)));
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let (config, command) = match settle_settings(cli) {
+        Ok(settled) => settled,
+        Err(error) => {
+            say(&chain(&*error));
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    match run(&config, &command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            say(&chain(&*error));
+            ExitCode::from(FAILED)
         }
     }
 }
 
-fn run() -> anyhow::Result<()> {
-    let config = config::Config::load(None)?;
+/// Flags over environment over file over defaults, checked; and logging as they say.
+fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
+    let mut config = Config::load(cli.config())?;
+    let command = cli.apply(&mut config);
     config.check()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone()).context("listen for signals")?;
+    logging::start(&config.logging)?;
+    Ok((config, command))
+}
+
+fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
+    let stop = stop_signal().context("listen to signals")?;
+    match command {
+        Command::Up(_) => commands::up::run(config, stop),
+        Command::Backtest(flags) => commands::backtest::run(config, flags, stop),
     }
-    commands::up::run(&config, stop)
+}
+
+/// Set by the first signal to end; the second one ends the process at once.
+fn stop_signal() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in TERM_SIGNALS {
+        // In this order, so that the first signal finds the flag not yet set.
+        signal_hook::flag::register_conditional_shutdown(*signal, i32::from(FAILED), Arc::clone(&stop))?;
+        signal_hook::flag::register(*signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Prints an error: one line, whatever its parts are made of.
+fn say(problem: &str) {
+    let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "tallow: {line}");
 }

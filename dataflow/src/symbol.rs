@@ -140,8 +140,12 @@ impl fmt::Display for InvalidSymbol {
         match self {
             InvalidSymbol::Empty => f.write_str("symbol is empty"),
             InvalidSymbol::TooLong(len) => write!(f, "symbol has {len} bytes, the most is {MAX_SYMBOL_LEN}"),
-            InvalidSymbol::Character(byte) => {
+            InvalidSymbol::Character(byte) if byte.is_ascii() => {
                 write!(f, "symbol has {:?}, allowed are A-Z 0-9 . _ -", char::from(*byte))
+            }
+            // Part of a character that has several bytes.
+            InvalidSymbol::Character(byte) => {
+                write!(f, "symbol has byte 0x{byte:02x}, allowed are A-Z 0-9 . _ -")
             }
         }
     }

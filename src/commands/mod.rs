@@ -1,3 +1,4 @@
-//! The commands, one file each.
+//! One file per command: what each wires together.
 
+pub(crate) mod backtest;
 pub(crate) mod up;

@@ -322,11 +322,17 @@ fn accept(
     // A record that claims to have been written later than now does not get a later bound by that.
     let written = record.log_time.or(tick.received).map_or(now_ms, |written| written.millis().min(now_ms));
     if tick.time.millis() > written.saturating_add(settings.max_future_ms) {
+        // Without a time of the record's own the bound is that of the clock, which would make the words of a reject
+        // differ from one replay to the next.
+        let bound = if written == now_ms {
+            "the clock".to_owned()
+        } else {
+            format!("{}, when it was written", EventTime(written).rfc3339())
+        };
         let detail = format!(
-            "timestamp {} is more than {} ms past {}, when it was written",
+            "timestamp {} is more than {} ms past {bound}",
             tick.time.rfc3339(),
             settings.max_future_ms,
-            EventTime(written).rfc3339()
         );
         return Err((RejectReason::Future, detail));
     }

@@ -1,0 +1,113 @@
+//! What a human is told on standard error: how far a replay is, and in the end what came of it.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tallow_connectors::export::Summary;
+
+/// How often the progress is shown.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A line that is overwritten, on a terminal; elsewhere nothing.
+pub(super) struct Progress {
+    started: Instant,
+    /// When it is shown next; never where nobody looks.
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    /// Begins; the first line comes an interval later.
+    pub(super) fn start(started: Instant) -> Progress {
+        Progress { started, next: stderr().is_terminal().then(|| started + INTERVAL), shown: false }
+    }
+
+    /// Shows the line when it is due.
+    pub(super) fn show(&mut self, records: impl FnOnce() -> u64) {
+        let Some(next) = self.next else { return };
+        let now = Instant::now();
+        if now < next {
+            return;
+        }
+        self.next = Some(now + INTERVAL);
+        self.shown = true;
+        let records = records();
+        let rate = records as f64 / now.duration_since(self.started).as_secs_f64();
+        write(&format!("\r\x1b[K{} records, {} ticks/s", grouped(records), grouped(rate as u64)));
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&mut self) {
+        if self.shown {
+            write("\r\x1b[K");
+        }
+    }
+}
+
+/// Prints what came of a replay.
+pub(super) fn print(summary: &Summary, out: &Path) {
+    let buckets = [
+        ("on time", summary.on_time),
+        ("late", summary.late),
+        ("malformed", summary.malformed),
+        ("invalid", summary.invalid),
+        ("future", summary.future),
+        ("too late", summary.too_late),
+        ("tombstones", summary.tombstones),
+    ];
+    let buckets: Vec<String> = buckets
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{} {name}", grouped(count)))
+        .collect();
+    let workers =
+        if summary.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", summary.workers) };
+    write(&format!(
+        "records      {}{}\n\
+         candles      {} of 1m, {} of 5m, {} of 15m; {} corrections\n\
+         alerts       {}, {} of them retracted\n\
+         speed        {} ticks/s: {:.2} s with {workers}\n\
+         written to   {}\n",
+        grouped(summary.records_in),
+        if buckets.is_empty() { String::new() } else { format!(": {}", buckets.join(", ")) },
+        grouped(summary.candles.one_minute),
+        grouped(summary.candles.five_minutes),
+        grouped(summary.candles.fifteen_minutes),
+        grouped(summary.corrections),
+        grouped(summary.alerts),
+        grouped(summary.alerts_retracted),
+        grouped(summary.ticks_per_second as u64),
+        summary.elapsed_seconds,
+        out.display(),
+    ));
+}
+
+/// With standard error closed there is nobody to tell.
+fn write(text: &str) {
+    let mut stderr = stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.char_indices() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_in_threes() {
+        let numbers = [0, 999, 1_000, 12_345, 1_234_567];
+        assert_eq!(numbers.map(grouped), ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! The command line itself: what is asked of it, exit codes, and settings from files, the environment and flags.
+
+mod support;
+
+use std::path::PathBuf;
+use support::{backtest, fail, file, succeed, summary, tallow, text};
+
+fn tick(folder: &tempfile::TempDir) -> Vec<PathBuf> {
+    let line = br#"{"symbol":"BTC","price_usd":1,"timestamp":1}"#;
+    vec![file(folder.path(), "ticks.jsonl", line)]
+}
+
+#[test]
+fn help_and_version_are_answered_on_standard_output() {
+    for (arguments, part) in [
+        (vec!["--version"], concat!("tallow ", env!("CARGO_PKG_VERSION"))),
+        (vec!["--help"], "backtest"),
+        (vec!["backtest", "--help"], "--from <FILE>..."),
+        (vec!["up", "--help"], "--no-backfill"),
+    ] {
+        let output = tallow().args(&arguments).output().expect("started");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(part), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn bad_usage_is_one_line_and_exit_code_2() {
+    let cases: [(&[&str], &str); 14] = [
+        (&["--nonsense"], "unexpected argument '--nonsense' found"),
+        (&["replay"], "unrecognized subcommand 'replay'"),
+        (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
+        (&["backtest", "--from", "--out", "o"], "a value is required for '--from <FILE>...'"),
+        (
+            &["backtest", "--from", "a", "--out", "o", "--format", "parquet"],
+            "invalid value 'parquet' for '--format <FORMAT>' [possible values: csv, jsonl]",
+        ),
+        (&["backtest", "--from", "-", "-", "--out", "o"], "standard input ('-') can be read only once"),
+        (&["backtest", "--from", "a", "--out", "o", "--workers", "two"], "invalid value 'two'"),
+        (&["backtest", "--from", "a", "--out", "o", "--workers", "0"], "dataflow.workers is 0"),
+        (&["backtest", "--from", "a", "--out", "o", "--batch-records", "0"], "dataflow.batch_records is 0"),
+        (&["--port", "1", "backtest", "--from", "a", "--out", "o"], "flags of 'up' stand before 'backtest'"),
+        (&["up", "--port", "65536"], "invalid value '65536' for '--port <N>'"),
+        (&["--symbols", "BTC,E/H"], "invalid value 'E/H' for '--symbols <A,B,C>'"),
+        (&["--log-level", "loud"], "logging.level has \"loud\""),
+        (&["--log-format", "xml"], "invalid value 'xml' for '--log-format <FORMAT>'"),
+    ];
+    for (arguments, expected) in cases {
+        let line = fail(tallow().args(arguments), 2);
+        assert!(line.starts_with(expected), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn a_flag_is_over_the_environment_and_that_over_the_file_and_that_over_the_default() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ticks = tick(&folder);
+    let settings = file(folder.path(), "settings.toml", b"[dataflow]\nworkers = 2\n");
+    let out = folder.path().join("out");
+    let mut replay = backtest(&ticks, &out);
+    let workers = |replay: &mut std::process::Command| {
+        succeed(replay);
+        summary(&out)["workers"].clone()
+    };
+    assert_eq!(workers(&mut replay), 1);
+    assert_eq!(workers(replay.arg("--config").arg(settings)), 2);
+    assert_eq!(workers(replay.env("TALLOW__DATAFLOW__WORKERS", "3")), 3);
+    assert_eq!(workers(replay.args(["--workers", "4"])), 4);
+}
+
+#[test]
+fn settings_that_cannot_be_are_named_with_their_place_and_exit_code_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let ticks = tick(&folder);
+    let refused = |content: &[u8]| {
+        let settings = file(folder.path(), "settings.toml", content);
+        let line = fail(backtest(&ticks, &out).arg("--config").arg(&settings), 2);
+        line.replace(&settings.display().to_string(), "FILE")
+    };
+    assert_eq!(refused(b"[dataflow]\nworker = 2\n"), "read settings FILE: unknown key dataflow.worker");
+    assert_eq!(
+        refused(b"[dataflow]\nworkers = \"two\"\n"),
+        "read settings FILE: dataflow.workers: invalid type: string \"two\", expected usize"
+    );
+    assert_eq!(refused(b"[dataflow\n"), "read settings FILE: line 1: unclosed table, expected `]`");
+    assert_eq!(refused(b"\xff\xfe"), "read settings FILE: stream did not contain valid UTF-8");
+    assert_eq!(
+        refused(b"[anomalies]\nthreshold = nan"),
+        "anomalies.threshold is NaN, not a finite number above 0"
+    );
+
+    assert_eq!(
+        fail(backtest(&ticks, &out).arg("--config").arg(folder.path()), 2),
+        format!("read settings {}: Is a directory (os error 21)", folder.path().display())
+    );
+    assert_eq!(
+        fail(backtest(&ticks, &out).args(["--config", "missing.toml"]), 2),
+        "read settings missing.toml: No such file or directory (os error 2)"
+    );
+    assert_eq!(
+        fail(backtest(&ticks, &out).env("TALLOW__DATAFLOW__WORKER", "2"), 2),
+        "read environment variable TALLOW__DATAFLOW__WORKER: unknown key dataflow.worker"
+    );
+    assert_eq!(
+        fail(backtest(&ticks, &out).env("TALLOW__UP__SYMBOLS", "BTC,E/H"), 2),
+        "read environment variable TALLOW__UP__SYMBOLS: up.symbols: symbol has '/', allowed are A-Z 0-9 . _ -"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_replay_tells_a_human_what_came_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let told = succeed(&mut backtest(&tick(&folder), &out));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "records      1: 1 on time");
+    assert_eq!(lines[1], "candles      1 of 1m, 1 of 5m, 1 of 15m; 0 corrections");
+    assert_eq!(lines[2], "alerts       0, 0 of them retracted");
+    assert!(lines[3].starts_with("speed ") && lines[3].ends_with(" s with 1 worker"), "{told}");
+    assert_eq!(lines[4], format!("written to   {}", out.display()));
+    assert_eq!(lines.len(), 5, "no progress where no terminal is: {told}");
+    assert!(text(&out, "summary.json").ends_with("}\n"));
+}
