@@ -15,7 +15,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// The settings that all tests start with: few symbols, some history, alerts on any odd minute.
 pub(crate) const SETTINGS: [(&str, &str); 5] = [
     ("TALLOW__SERVER__LISTEN", "127.0.0.1:0"),
-    ("TALLOW__UP__SYMBOLS", r#"["BTC","ETH","SOL"]"#),
+    ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL"),
     ("TALLOW__UP__BACKFILL_HOURS", "2"),
     ("TALLOW__ANOMALIES__THRESHOLD", "2.5"),
     ("NO_COLOR", "1"),

@@ -154,7 +154,7 @@ fn a_gap_longer_than_the_backfill_stays_and_a_new_symbol_starts_at_its_own_price
     let end = write_log(folder.path(), 180, 120);
     let settings = [
         ("TALLOW__UP__BACKFILL_HOURS", "1"),
-        ("TALLOW__UP__SYMBOLS", r#"["BTC","ETH","SOL","DOGE","AVAX"]"#),
+        ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL,DOGE,AVAX"),
     ];
     let tallow = Tallow::ready(folder.path(), &settings);
     let doge = tallow.json("/api/v1/historical/DOGE?order_by=asc&limit=1000");
@@ -175,7 +175,7 @@ fn symbols_that_are_not_traded_any_more_hold_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     write_log(folder.path(), 100, 40);
     assert!((0..PARTITIONS).filter(|partition| !ticks(folder.path(), *partition).is_empty()).count() > 1);
-    let settings = [("TALLOW__UP__SYMBOLS", r#"["BTC"]"#), ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000")];
+    let settings = [("TALLOW__UP__SYMBOLS", "BTC"), ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000")];
     let tallow = Tallow::ready(folder.path(), &settings);
     let count = |symbol| {
         let rows = tallow.json(&format!("/api/v1/historical/{symbol}?limit=1000"));
