@@ -152,10 +152,7 @@ fn the_time_since_the_end_of_the_log_is_traded_too() {
 fn a_gap_longer_than_the_backfill_stays_and_a_new_symbol_starts_at_its_own_price() {
     let folder = tempfile::tempdir().unwrap();
     let end = write_log(folder.path(), 180, 120);
-    let settings = [
-        ("TALLOW__UP__BACKFILL_HOURS", "1"),
-        ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL,DOGE,AVAX"),
-    ];
+    let settings = [("TALLOW__UP__BACKFILL_HOURS", "1"), ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL,DOGE,AVAX")];
     let tallow = Tallow::ready(folder.path(), &settings);
     let doge = tallow.json("/api/v1/historical/DOGE?order_by=asc&limit=1000");
     assert!(doge.as_array().unwrap().len() >= 58, "{doge}");

@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind, Read};
 /// The longest line, in bytes without its end, that is shown whole.
 pub const MAX_LINE: usize = 1 << 20;
 
+/// How many bytes one read goes through before it lets its caller have a turn, in whole buffers.
+const MAX_READ: u64 = 16 << 20;
 /// The size of the buffer at first. It fits the second-level cache; larger ones measured slower.
 const FIRST_CAPACITY: usize = 256 << 10;
 
@@ -60,11 +62,13 @@ impl<R: Read> Lines<R> {
         self.position
     }
 
-    /// Shows up to `limit` lines, each with the position of its first byte.
+    /// Shows up to `limit` lines, each with the position of its first byte; fewer where they are long, so that what a
+    /// caller keeps of one read is bounded.
     ///
     /// # Errors
     /// Those of the stream, after every whole line before the error has been shown.
     pub(crate) fn read(&mut self, limit: usize, mut visit: impl FnMut(u64, &[u8])) -> io::Result<Pause> {
+        let from = self.position;
         let mut shown = 0;
         loop {
             shown += self.show_whole_lines(limit - shown, &mut visit);
@@ -85,7 +89,7 @@ impl<R: Read> Lines<R> {
             if self.ended {
                 return Ok(Pause::End);
             }
-            if shown == limit {
+            if shown == limit || self.position - from >= MAX_READ {
                 return Ok(Pause::Limit);
             }
             match self.fill() {
@@ -241,6 +245,16 @@ mod tests {
     fn a_byte_order_mark_is_skipped_at_the_start_and_nowhere_else() {
         assert_eq!(texts(b"\xef\xbb\xbf{a}\n\xef\xbb\xbf{b}\n"), [line(3, "{a}"), line(7, "\u{feff}{b}")]);
         assert_eq!(texts(b"\xef\xbb\xbf"), []);
+    }
+
+    #[test]
+    fn a_read_of_long_lines_ends_before_it_has_shown_all_that_it_may() {
+        let line = [vec![b'x'; MAX_LINE - 1], vec![b'\n']].concat();
+        let mut lines = Lines::new(std::io::Cursor::new(line.repeat(40)), 0);
+        let mut shown = 0;
+        let pause = lines.read(40, |_, _| shown += 1).expect("no error");
+        assert!(matches!(pause, Pause::Limit));
+        assert!((16..20).contains(&shown), "{shown}");
     }
 
     #[test]
