@@ -130,7 +130,7 @@ pub(crate) async fn stats(app: &App, symbol: Symbol, raw: Option<&str>) -> Resul
         average_price: figures.average_price,
         total_volume: figures.total_volume,
         candle_count: figures.candle_count,
-        price_range: figures.highest_price - figures.lowest_price,
+        price_range: difference(figures.highest_price, figures.lowest_price),
         price_change_pct: (figures.last_close / figures.first_open - 1.0) * 100.0,
         volatility: figures.volatility,
         volume_price_correlation: figures.volume_price_correlation,
@@ -223,4 +223,23 @@ fn with_offset(path: &str, raw: Option<&str>, offset: u64) -> String {
     }
     next.append_pair("offset", &offset.to_string());
     format!("{path}?{}", next.finish())
+}
+
+/// The difference of two prices as the decimals that they are printed as: 0.3 − 0.1 is 0.2.
+fn difference(high: f64, low: f64) -> f64 {
+    let places = |price: f64| price.to_string().split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let plain = high - low;
+    format!("{plain:.*}", places(high).max(places(low))).parse().unwrap_or(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn a_difference_of_prices_has_the_decimals_of_the_prices() {
+        assert_eq!(difference(96114.93, 94699.61), 1415.32);
+        assert_eq!(difference(0.00000003, 0.00000001), 0.00000002);
+        assert_eq!(difference(7.0, 7.0), 0.0);
+    }
 }
