@@ -3,10 +3,11 @@
 //! Grammar: RFC 8259, with the limits of `serde_json` (128 levels of nesting, escapes must form valid Unicode),
 //! so that the two accept the same texts.
 
+mod number;
+
 use super::DecodeError;
-use crate::number::Decimal;
+use number::{Digits, Number};
 use std::borrow::Cow;
-use std::fmt;
 
 /// The most levels of objects and arrays, the outermost object included.
 const MAX_DEPTH: usize = 127;
@@ -38,61 +39,6 @@ impl Value<'_> {
             Value::Array => "an array",
             Value::Object => "an object",
         }
-    }
-}
-
-/// A number and the text it was read from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Number<'a> {
-    text: &'a str,
-    negative: bool,
-    /// The first 19 significant digits.
-    mantissa: u64,
-    /// The power of ten of the last digit in `mantissa`.
-    exponent: i32,
-    /// Whether digits other than zero were left out of `mantissa`.
-    cut: bool,
-    /// Whether it has neither a fraction nor an exponent.
-    whole: bool,
-}
-
-impl Number<'_> {
-    /// The number, if it is not negative (minus zero is not).
-    pub(super) fn unsigned(&self) -> Option<Decimal> {
-        if self.negative && self.mantissa != 0 {
-            return None;
-        }
-        Some(Decimal { mantissa: self.mantissa, exponent: self.exponent, value: self.value() })
-    }
-
-    /// The number, if it is written as an integer of at most 19 digits.
-    pub(super) fn integer(&self) -> Option<i128> {
-        let magnitude = (self.whole && self.exponent == 0).then_some(i128::from(self.mantissa))?;
-        Some(if self.negative { -magnitude } else { magnitude })
-    }
-
-    /// The nearest float of the magnitude.
-    fn value(&self) -> f64 {
-        const EXACT: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
-            1e18, 1e19, 1e20, 1e21, 1e22,
-        ];
-        // Both operands are exact floats, so one operation rounds correctly (Clinger's fast path).
-        if self.mantissa < 1 << 53
-            && !self.cut
-            && let Some(power) = EXACT.get(self.exponent.unsigned_abs() as usize)
-        {
-            let mantissa = self.mantissa as f64;
-            return if self.exponent < 0 { mantissa / power } else { mantissa * power };
-        }
-        // The grammar has been checked, and it is a subset of what `f64` parses.
-        self.text.trim_start_matches('-').parse().unwrap_or(f64::INFINITY)
-    }
-}
-
-impl fmt::Display for Number<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
     }
 }
 
@@ -436,27 +382,5 @@ impl<'a> Scanner<'a> {
                 continue 'value;
             }
         }
-    }
-}
-
-/// Collects the first 19 significant decimal digits.
-#[derive(Default)]
-struct Digits {
-    mantissa: u64,
-    cut: bool,
-}
-
-impl Digits {
-    /// Appends an ASCII digit; false if there was no room for it.
-    #[inline]
-    fn push(&mut self, byte: u8) -> bool {
-        let digit = u64::from(byte - b'0');
-        let fits = self.mantissa < 1_000_000_000_000_000_000;
-        if fits {
-            self.mantissa = self.mantissa * 10 + digit;
-        } else {
-            self.cut |= digit != 0;
-        }
-        fits
     }
 }
