@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// What the insertions are made of: bytes and pieces that mean something in JSON.
-const PIECES: [&[u8]; 24] = [
+const PIECES: [&[u8]; 26] = [
     b"{",
     b"}",
     b"[",
@@ -27,6 +27,8 @@ const PIECES: [&[u8]; 24] = [
     b"\\u0000",
     b"\\ud83d",
     b"\x00",
+    b"\x1f",
+    b"\x7f",
     b"\xff",
     b"\xc3\xa9",
     b"\xef\xbb\xbf",
