@@ -46,7 +46,7 @@ impl Default for Settings {
             max_future_ms: 60_000,
             anomalies: AnomalySettings::default(),
             idle_timeout_ms: 30_000,
-            max_skew_ms: 10 * MINUTE_MS,
+            max_skew_ms: 30 * MINUTE_MS,
             live_interval_ms: None,
             batch_records: 16_384,
         }
