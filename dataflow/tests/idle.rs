@@ -4,7 +4,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
 use tallow_dataflow::{Interval, Settings, SettledCandle, run};
@@ -24,7 +24,7 @@ struct Running {
 impl Running {
     fn start(partitions: u32, workers: usize, settings: Settings) -> Running {
         let topics: Vec<Topic> = (0..partitions).map(Topic::new).collect();
-        let clock = Arc::new(MockClock(AtomicU64::new(NOON)));
+        let clock = Arc::new(MockClock::new(NOON));
         let (collector, stop) = (Collector::default(), Arc::<AtomicBool>::default());
         let (its_topics, its_clock, outlet, its_stop) =
             (topics.clone(), clock.clone(), collector.clone(), stop.clone());
@@ -48,7 +48,7 @@ impl Running {
     }
 
     fn set_clock(&self, ms_after_noon: u64) {
-        self.clock.0.store(NOON + ms_after_noon, Ordering::SeqCst);
+        self.clock.run_to(NOON + ms_after_noon, self.workers);
     }
 
     fn frontier(&self) -> u64 {
@@ -83,6 +83,9 @@ fn a_quiet_market_closes_its_last_candle_within_the_stated_bound() {
         let market = Running::start(3, workers, Settings::default());
         market.set_clock(59_000);
         market.send(0, 59_000, 100);
+        // A worker that is far ahead of the others waits for them, and does not listen meanwhile.
+        market.set_clock(59_200);
+        market.wait_for_frontier(50_000);
         // Silent, but not for long enough: time stands still.
         market.set_clock(59_000 + 29_999);
         assert!(market.frontier() <= 60_000 && market.minutes().is_empty());
@@ -106,8 +109,12 @@ fn an_idle_partition_does_not_hold_the_others_back() {
         market.send(0, 75_000, 101);
         // Partition 1 might still bring ticks of the first minute.
         assert!(market.frontier() <= 60_000);
-        market.set_clock(31_000);
+        market.set_clock(20_000);
+        market.send(0, 75_500, 102);
+        market.set_clock(45_000);
         market.send(0, 76_000, 102);
+        // Workers repeat what they tell each other only as the clock moves.
+        market.set_clock(45_200);
         market.wait_for_frontier(67_000);
         assert_eq!(market.minutes().len(), 1);
     }
@@ -118,10 +125,10 @@ fn a_tick_that_ends_the_silence_too_late_for_its_window_becomes_a_correction() {
     let market = Running::start(2, 1, Settings::default());
     market.send(0, 1_000, 100);
     market.send(1, 1_000, 200);
-    market.set_clock(31_000);
+    market.set_clock(45_000);
     market.send(0, 75_000, 101);
     market.wait_for_frontier(66_000);
-    market.set_clock(45_000);
+    market.set_clock(46_000);
     // By its own partition this tick would be on time.
     market.send(1, 59_000, 300);
     market.send(1, 90_000, 300);
@@ -142,7 +149,6 @@ fn partitions_that_are_empty_from_the_start_do_not_count() {
     market.set_clock(20_000);
     market.send(1, 1_000, 100);
     market.send(1, 75_000, 100);
-    // Workers repeat what they tell each other only as the clock moves.
     market.set_clock(20_200);
     market.wait_for_frontier(66_000);
     assert_eq!(market.minutes().len(), 1);
@@ -152,11 +158,30 @@ fn partitions_that_are_empty_from_the_start_do_not_count() {
 fn a_paused_replay_of_old_data_is_not_thrown_years_ahead() {
     let market = Running::start(1, 1, Settings::default());
     // The ticks are of noon, the clock is a year further.
-    market.set_clock(31_536_000_000);
+    market.clock.jump_to(NOON + 31_536_000_000);
     market.send(0, 1_000, 100);
+    wait_for("the frontier to come to the tick", || market.collector.frontier(1) > 0);
     market.set_clock(31_536_000_000 + 40_000);
-    market.wait_for_frontier(31_000);
+    market.wait_for_frontier(32_000);
     assert_eq!(market.frontier(), 32_000);
+}
+
+#[test]
+fn a_machine_that_wakes_up_does_not_take_its_sleep_for_silence() {
+    for workers in [1, 2] {
+        let market = Running::start(2, workers, Settings::default());
+        market.send(0, 1_000, 100);
+        market.send(1, 1_500, 100);
+        market.clock.jump_to(NOON + 3_600_000);
+        // What was written meanwhile is read after a few turns in which there seemed to be nothing.
+        market.set_clock(3_600_000 + 2_000);
+        assert!(market.frontier() <= 1_000, "{}", market.frontier());
+        for (ms, price) in [(50_000, 101), (70_000, 102), (3_599_000, 103)] {
+            market.send(0, ms, price);
+            market.send(1, ms, price);
+        }
+        assert_eq!(market.collector.outcome().counts.on_time, 8);
+    }
 }
 
 #[test]

@@ -26,9 +26,9 @@ pub(crate) struct Report {
     pub(crate) live_frontier: Option<u64>,
     /// The largest event time that it has accepted.
     pub(crate) max_event_time: Option<u64>,
-    /// How long ago, by its own clock, it read its last tick, in milliseconds. A duration and not an instant, because
-    /// the clocks of two machines differ.
-    pub(crate) silent_ms: u64,
+    /// For how long it has read no tick, in milliseconds; none once it will never read one again. A duration and not an
+    /// instant, because the clocks of two machines differ.
+    pub(crate) silent_ms: Option<u64>,
 }
 
 /// A report and when it came.
@@ -47,9 +47,9 @@ pub(crate) enum Advance {
     Live(u64),
     /// All partitions are idle: up to the frontier of this watermark.
     Silent {
-        /// The largest event time of all, and how long ago the last tick was read.
+        /// The largest event time of all.
         max_event_time: u64,
-        /// How long ago that was.
+        /// For how long no worker has read a tick.
         silent_ms: u64,
     },
 }
@@ -63,6 +63,9 @@ pub(crate) struct Peers {
 
 /// How often at most a worker repeats a report in which only figures have moved, in milliseconds.
 const REPORT_INTERVAL_MS: u64 = 100;
+
+/// The age that a report of a worker that is there can have, in milliseconds, with ample room.
+const MAX_REPORT_AGE_MS: u64 = 2_000;
 
 impl Peers {
     /// Builds the dataflow of reports on this worker. Every worker must build it at the same point.
@@ -100,7 +103,7 @@ impl Peers {
 
     /// Tells the others for the last time: this worker's partitions are finished.
     pub(crate) fn finish(&mut self, report: Report) {
-        self.send(Report { live_frontier: None, ..report });
+        self.send(Report { live_frontier: None, silent_ms: None, ..report });
         self.input = None;
     }
 
@@ -117,21 +120,24 @@ impl Peers {
     pub(crate) fn advance(&self, now_ms: u64) -> Advance {
         let heard = self.heard.borrow();
         let mut live: Option<u64> = None;
-        let mut silent: Option<(u64, u64)> = None;
+        let mut newest: Option<u64> = None;
+        let mut silent: Option<u64> = None;
         for entry in heard.iter() {
             let Some(Heard { report, at_ms }) = entry else { return Advance::Unknown };
             if let Some(frontier) = report.live_frontier {
                 live = Some(live.map_or(frontier, |live| live.min(frontier)));
             }
-            if let Some(max) = report.max_event_time {
-                let since = report.silent_ms + now_ms.saturating_sub(*at_ms);
-                silent = Some(silent.map_or((max, since), |(m, s)| (m.max(max), s.min(since))));
+            newest = newest.max(report.max_event_time);
+            if let Some(silent_ms) = report.silent_ms {
+                // A report that is older than reports get was followed by our own sleep, not by silence.
+                let since = silent_ms + now_ms.saturating_sub(*at_ms).min(MAX_REPORT_AGE_MS);
+                silent = Some(silent.map_or(since, |silent| silent.min(since)));
             }
         }
-        match (live, silent) {
-            (Some(frontier), _) => Advance::Live(frontier),
-            (None, Some((max_event_time, silent_ms))) => Advance::Silent { max_event_time, silent_ms },
-            (None, None) => Advance::Unknown,
+        match (live, newest, silent) {
+            (Some(frontier), ..) => Advance::Live(frontier),
+            (None, Some(max_event_time), Some(silent_ms)) => Advance::Silent { max_event_time, silent_ms },
+            _ => Advance::Unknown,
         }
     }
 }

@@ -7,6 +7,8 @@
 //!   progress protocol makes the global minimum of it. A partition that has finished does not count. One that is idle
 //!   (read to its end and silent for `idle_timeout`, or empty from the start) does not count either; if all of this
 //!   worker's are, the capability follows the other workers', and the clock if theirs are idle too (see `peers.rs`).
+//! - **Silence** counts only while somebody listens: a turn adds at most a quarter of `idle_timeout`. A machine that wakes
+//!   up after an hour has not heard an hour of silence, and what was written meanwhile is not late.
 //! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of what has settled everywhere is not read:
 //!   neither a slow partition nor a slow worker lets ticks pile up.
 //! - **Back-pressure.** While the outlet is full, or `minutes` is busy expiring, nothing is read. A partition that is not
@@ -113,6 +115,10 @@ struct Source {
     expiring: Rc<Cell<bool>>,
     combiner: Combiner,
     progress: Vec<PartitionProgress>,
+    /// When the last turn was.
+    turned_ms: u64,
+    /// For how long no partition has had a record.
+    silent_ms: u64,
 }
 
 impl Source {
@@ -121,7 +127,7 @@ impl Source {
         Source {
             worker,
             settings: config.settings,
-            partitions: config.readers.into_iter().map(|reader| Partition::new(reader, now_ms)).collect(),
+            partitions: config.readers.into_iter().map(Partition::new).collect(),
             outlet: config.outlet,
             clock: config.clock,
             peers: config.peers,
@@ -129,12 +135,16 @@ impl Source {
             expiring: config.expiring,
             combiner: Combiner::default(),
             progress: Vec::new(),
+            turned_ms: now_ms,
+            silent_ms: 0,
         }
     }
 
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
     fn turn(&mut self, held: u64) -> Turn {
         let now_ms = self.clock.now_ms();
+        let listened_ms = now_ms.saturating_sub(self.turned_ms).min(self.settings.idle_timeout_ms / 4);
+        self.turned_ms = now_ms;
         let full = self.outlet.borrow().is_full();
         let wait = full || self.expiring.get();
         let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
@@ -155,18 +165,16 @@ impl Source {
             let status = partition.read(&self.settings, now_ms, held, &mut self.combiner, &mut rejects);
             let read_some = partition.counts.records_in > before;
             busy |= read_some;
-            if read_some {
-                partition.last_read_ms = now_ms;
-            }
+            partition.silent_ms = if read_some { 0 } else { partition.silent_ms + listened_ms };
             partition.state = match status {
                 ReadStatus::More => {
                     busy = true;
                     State::Live
                 }
                 ReadStatus::CaughtUp => {
-                    let silent_ms = now_ms.saturating_sub(partition.last_read_ms);
-                    let idle = partition.offset.is_none() || silent_ms >= self.settings.idle_timeout_ms;
-                    if idle && !read_some { State::Idle } else { State::Live }
+                    let silent = partition.silent_ms >= self.settings.idle_timeout_ms;
+                    let idle = !read_some && (partition.offset.is_none() || silent);
+                    if idle { State::Idle } else { State::Live }
                 }
                 ReadStatus::Finished => State::Finished,
                 ReadStatus::Failed(message) => {
@@ -175,6 +183,11 @@ impl Source {
                 }
             };
         }
+        self.silent_ms = match (busy, wait) {
+            (true, _) => 0,
+            (false, true) => self.silent_ms,
+            (false, false) => self.silent_ms + listened_ms,
+        };
         if !rejects.is_empty() {
             self.outlet.borrow_mut().rejected(rejects);
         }
@@ -192,12 +205,11 @@ impl Source {
         let live = self.partitions.iter().filter(|p| p.state == State::Live);
         let live_frontier = live.map(|p| p.watermark.frontier()).min();
         let max_event_time = self.partitions.iter().filter_map(|p| p.watermark.max_event_time()).max();
-        let last_read_ms = self.partitions.iter().map(|p| p.last_read_ms).max();
         let report = Report {
             worker: self.worker,
             live_frontier: live_frontier.map(|frontier| frontier.max(held)),
             max_event_time: max_event_time.map(EventTime::millis),
-            silent_ms: now_ms.saturating_sub(last_read_ms.unwrap_or(now_ms)),
+            silent_ms: Some(self.silent_ms),
         };
         if self.partitions.iter().all(|p| p.state == State::Finished) {
             self.peers.finish(report);

@@ -91,13 +91,44 @@ impl Collector {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until it is moved: at once, as when a machine has slept, or by the second, each of which
+/// every worker sees, as time goes by for those who are awake.
 #[derive(Default)]
-pub(crate) struct MockClock(pub AtomicU64);
+pub struct MockClock {
+    now_ms: AtomicU64,
+    seen_ms: Mutex<std::collections::BTreeMap<String, u64>>,
+}
+
+impl MockClock {
+    pub fn new(now_ms: u64) -> MockClock {
+        MockClock { now_ms: AtomicU64::new(now_ms), ..MockClock::default() }
+    }
+    /// Makes it then at once.
+    pub fn jump_to(&self, now_ms: u64) {
+        self.now_ms.store(now_ms, Ordering::SeqCst);
+    }
+    /// Lets time go by until then, before the eyes of so many workers.
+    pub fn run_to(&self, until_ms: u64, workers: usize) {
+        loop {
+            let now_ms = self.now_ms.load(Ordering::SeqCst);
+            wait_for("all workers to look at the clock", || {
+                let seen_ms = self.seen_ms.lock().unwrap();
+                seen_ms.values().filter(|seen_ms| **seen_ms >= now_ms).count() >= workers
+            });
+            if now_ms >= until_ms {
+                break;
+            }
+            self.jump_to(until_ms.min(now_ms + 1_000));
+        }
+    }
+}
 
 impl Clock for MockClock {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        let now_ms = self.now_ms.load(Ordering::SeqCst);
+        let thread = format!("{:?}", std::thread::current().id());
+        self.seen_ms.lock().unwrap().insert(thread, now_ms);
+        now_ms
     }
 }
 
@@ -155,7 +186,7 @@ pub(crate) fn settle(partitions: &[Vec<String>], workers: usize, settings: &Sett
             topic
         })
         .collect();
-    let clock = Arc::new(MockClock(AtomicU64::new(4_000_000_000_000)));
+    let clock = Arc::new(MockClock::new(4_000_000_000_000));
     let collector = Collector::default();
     let outlet = collector.clone();
     run(workers, settings, Arc::default(), move |index, peers| {

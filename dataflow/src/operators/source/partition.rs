@@ -25,19 +25,19 @@ pub(super) struct Partition {
     pub(super) watermark: Watermark,
     pub(super) counts: Counts,
     pub(super) offset: Option<u64>,
-    /// When the last record was read.
-    pub(super) last_read_ms: u64,
+    /// For how long it has been read to its end without a record.
+    pub(super) silent_ms: u64,
     pub(super) state: State,
 }
 
 impl Partition {
-    pub(super) fn new(reader: Box<dyn PartitionReader>, now_ms: u64) -> Partition {
+    pub(super) fn new(reader: Box<dyn PartitionReader>) -> Partition {
         Partition {
             reader,
             watermark: Watermark::default(),
             counts: Counts::default(),
             offset: None,
-            last_read_ms: now_ms,
+            silent_ms: 0,
             state: State::Live,
         }
     }
