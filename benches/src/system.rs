@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use tallow_connectors::clock::SystemClock;
+use tallow_connectors::export::peak_rss_bytes;
 use tallow_dataflow::{Clock, Settings};
 
 /// Something that settles a log. Each one is a sub-command of the program: `settle-bench run SYSTEM FILE…`.
@@ -51,7 +52,11 @@ impl System {
         };
         let seconds = start.elapsed().as_secs_f64();
         let ticks_per_second = totals.records.records_in as f64 / seconds;
-        Ok(Outcome { ticks_per_second, settled: totals.settled(), peak_rss_bytes: peak_rss_bytes()? })
+        let peak_rss_bytes = match peak_rss_bytes() {
+            0 => bail!("find the peak memory of the process: the system does not say"),
+            bytes => bytes,
+        };
+        Ok(Outcome { ticks_per_second, settled: totals.settled(), peak_rss_bytes })
     }
 
     /// Settles a log in a new process of this program.
@@ -93,12 +98,4 @@ pub struct Outcome {
     pub settled: Settled,
     /// The most memory that the process has held.
     pub peak_rss_bytes: u64,
-}
-
-/// The peak of this process's resident memory, as the kernel counts it.
-fn peak_rss_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-    let kilobytes: u64 = peak.context("find VmHWM in /proc/self/status")?.parse()?;
-    Ok(kilobytes * 1024)
 }

@@ -21,5 +21,5 @@ mod table;
 mod tests;
 
 pub use sink::{Export, Run};
-pub use summary::{CandleCounts, Summary};
+pub use summary::{CandleCounts, Summary, peak_rss_bytes};
 pub use table::Format;

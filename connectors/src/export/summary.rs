@@ -54,7 +54,7 @@ pub struct Summary {
 }
 
 /// The largest resident size of this process so far, in bytes; 0 where the system does not say.
-pub(super) fn peak_rss_bytes() -> u64 {
+pub fn peak_rss_bytes() -> u64 {
     std::fs::read_to_string("/proc/self/status").ok().and_then(|status| peak_in(&status)).unwrap_or(0)
 }
 

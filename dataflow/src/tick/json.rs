@@ -319,14 +319,7 @@ impl<'a> Scanner<'a> {
             }
             exponent = exponent.saturating_add(sign * written);
         }
-        Ok(Number {
-            text: &self.text[start..self.at],
-            negative,
-            mantissa: digits.mantissa,
-            exponent,
-            cut: digits.cut,
-            whole,
-        })
+        Ok(Number { text: &self.text[start..self.at], negative, mantissa: digits.mantissa, exponent, whole })
     }
 
     /// Checks and skips an array or object, without recursion.

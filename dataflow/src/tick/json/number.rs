@@ -12,8 +12,6 @@ pub(crate) struct Number<'a> {
     pub(super) mantissa: u64,
     /// The power of ten of the last digit in `mantissa`.
     pub(super) exponent: i32,
-    /// Whether digits other than zero were left out of `mantissa`.
-    pub(super) cut: bool,
     /// Whether it has neither a fraction nor an exponent.
     pub(super) whole: bool,
 }
@@ -40,8 +38,8 @@ impl Number<'_> {
             1e18, 1e19, 1e20, 1e21, 1e22,
         ];
         // Both operands are exact floats, so one operation rounds correctly (Clinger's fast path).
+        // A mantissa that has lost digits has nineteen of them and is far above 2⁵³.
         if self.mantissa < 1 << 53
-            && !self.cut
             && let Some(power) = EXACT.get(self.exponent.unsigned_abs() as usize)
         {
             let mantissa = self.mantissa as f64;
@@ -62,7 +60,6 @@ impl fmt::Display for Number<'_> {
 #[derive(Default)]
 pub(super) struct Digits {
     pub(super) mantissa: u64,
-    pub(super) cut: bool,
 }
 
 impl Digits {
@@ -73,8 +70,6 @@ impl Digits {
         let fits = self.mantissa < 1_000_000_000_000_000_000;
         if fits {
             self.mantissa = self.mantissa * 10 + digit;
-        } else {
-            self.cut |= digit != 0;
         }
         fits
     }
