@@ -7,6 +7,9 @@ use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tallow_connectors::kafka::KafkaConfig;
+use tallow_connectors::postgres::PostgresConfig;
+use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
 
 /// The commented defaults.
@@ -29,6 +32,9 @@ pub(crate) struct Config {
     pub(crate) anomalies: AnomaliesConfig,
     pub(crate) log: LogConfig,
     pub(crate) store: StoreConfig,
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) postgres: PostgresConfig,
+    pub(crate) redis: RedisConfig,
     pub(crate) server: ServerConfig,
     pub(crate) up: UpConfig,
     pub(crate) logging: LoggingConfig,
@@ -146,6 +152,10 @@ impl Config {
         at_least("dataflow.batch_records", self.dataflow.batch_records as u64, 1)?;
         at_least("log.partitions", u64::from(self.log.partitions), 1)?;
         at_least("log.segment_bytes", self.log.segment_bytes, 1 << 20)?;
+        at_least("kafka.partitions", u64::from(self.kafka.partitions), 1)?;
+        at_least("kafka.replication_factor", u64::from(self.kafka.replication_factor), 1)?;
+        at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
+        at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
         for (name, value) in [
             ("dataflow.max_out_of_orderness_ms", self.dataflow.max_out_of_orderness_ms),

@@ -27,6 +27,39 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// Kafka.
+    #[error("{action} {on}")]
+    Kafka {
+        /// What was tried.
+        action: &'static str,
+        /// On which topic, partition or broker.
+        on: String,
+        /// What librdkafka said.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// PostgreSQL.
+    #[error("{action} {on}")]
+    Postgres {
+        /// What was tried.
+        action: &'static str,
+        /// On which database, by host and name.
+        on: String,
+        /// What the driver or the server said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// Redis.
+    #[error("{action} {on}")]
+    Redis {
+        /// What was tried.
+        action: &'static str,
+        /// On which server.
+        on: String,
+        /// What the driver or the server said.
+        #[source]
+        source: redis::RedisError,
+    },
     /// Data that is there and is not what it must be.
     #[error("{what} is damaged: {detail}")]
     Damaged {
@@ -91,6 +124,8 @@ impl Error {
                 ) => Action::Retry,
                 _ => Action::Stop,
             },
+            // Which failures pass by themselves the modules of the services know.
+            Error::Kafka { .. } | Error::Postgres { .. } | Error::Redis { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }

@@ -1,0 +1,5 @@
+//! Apache Kafka, by librdkafka.
+
+mod config;
+
+pub use config::KafkaConfig;

@@ -1,0 +1,22 @@
+//! How to reach PostgreSQL, and how long rows are kept.
+
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// `[postgres]` of the settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// Where the database is, as a URL or as `key=value` pairs.
+    pub url: Secret,
+    /// The most connections that the server reads with.
+    pub pool_size: usize,
+    /// With TimescaleDB: chunks older than this are compressed, in days; 0 for never.
+    pub compress_after_days: u32,
+    /// With TimescaleDB: one-minute candles older than this are dropped, in days; 0 for never.
+    pub keep_1m_days: u32,
+    /// Likewise, five-minute candles.
+    pub keep_5m_days: u32,
+    /// Likewise, fifteen-minute candles.
+    pub keep_15m_days: u32,
+}

@@ -1,0 +1,5 @@
+//! Redis: the newest candles, and the channels of updates between processes.
+
+mod config;
+
+pub use config::RedisConfig;
