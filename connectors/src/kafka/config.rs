@@ -24,3 +24,21 @@ pub struct KafkaConfig {
     /// Further properties of librdkafka, `name=value`. Some of them are secrets.
     pub options: Vec<Secret>,
 }
+
+impl KafkaConfig {
+    /// The properties that every client begins with.
+    ///
+    /// # Errors
+    /// When an option is no `name=value`.
+    pub fn client(&self) -> Result<rdkafka::ClientConfig, crate::Error> {
+        let mut client = rdkafka::ClientConfig::new();
+        client.set("bootstrap.servers", &self.bootstrap_servers);
+        for option in &self.options {
+            let Some((name, value)) = option.expose().split_once('=') else {
+                return Err(crate::Error::Unusable("kafka.options has one that is no name=value".to_owned()));
+            };
+            client.set(name.trim(), value.trim());
+        }
+        Ok(client)
+    }
+}

@@ -20,8 +20,13 @@ pub(crate) fn redis() -> Option<String> {
 fn address(variable: &str) -> Option<String> {
     let address = std::env::var(variable).ok().filter(|address| !address.is_empty());
     if address.is_none() {
-        assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{variable} is not set; see scripts/services");
-        eprintln!("skipped: {variable} is not set; scripts/services up, then eval \"$(scripts/services env)\"");
+        assert!(
+            std::env::var_os("TALLOW_REQUIRE_ALL").is_none(),
+            "{variable} is not set; see scripts/services"
+        );
+        eprintln!(
+            "skipped: {variable} is not set; scripts/services up, then eval \"$(scripts/services env)\""
+        );
     }
     address
 }
