@@ -46,6 +46,7 @@ impl Graph {
                 own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
             WorkerIo {
                 readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
+                arrivals: None,
                 outlet: Box::new(WorkerOutlet::new(store.clone(), cache.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
             }
