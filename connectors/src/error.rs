@@ -125,7 +125,8 @@ impl Error {
                 _ => Action::Stop,
             },
             // Which failures pass by themselves the modules of the services know.
-            Error::Kafka { .. } | Error::Postgres { .. } | Error::Redis { .. } => Action::Retry,
+            Error::Kafka { source, .. } => crate::kafka::action(source),
+            Error::Postgres { .. } | Error::Redis { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }
@@ -137,8 +138,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // SQLite's code below SQLite's message says the same once more.
-        if cause.is::<rusqlite::ffi::Error>() {
+        // SQLite's code below SQLite's message says the same once more, and so does librdkafka's.
+        if cause.is::<rusqlite::ffi::Error>() || cause.is::<rdkafka::types::RDKafkaErrorCode>() {
             break;
         }
         text.push_str(": ");
