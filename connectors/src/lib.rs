@@ -12,6 +12,7 @@ pub mod memory;
 pub mod model;
 pub mod postgres;
 pub mod redis;
+pub mod remote;
 pub mod retry;
 pub mod secret;
 pub mod simulator;

@@ -6,7 +6,7 @@ use contract::{CacheBed, StoreBed};
 use std::sync::Arc;
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Cache, History, Sink};
+use tallow_connectors::store::{Cache, History, Publish, Sink};
 use tallow_dataflow::{LiveCandle, Step};
 
 contract::store_contract!(sqlite, super::SqliteBed);
