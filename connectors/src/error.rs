@@ -125,7 +125,8 @@ impl Error {
                 _ => Action::Stop,
             },
             // Which failures pass by themselves the modules of the services know.
-            Error::Kafka { .. } | Error::Postgres { .. } | Error::Redis { .. } => Action::Retry,
+            Error::Redis { source, .. } => crate::redis::action(source),
+            Error::Kafka { .. } | Error::Postgres { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }

@@ -17,6 +17,7 @@ pub mod retry;
 pub mod secret;
 pub mod simulator;
 pub mod sinks;
+mod slot;
 pub mod sqlite;
 pub mod store;
 

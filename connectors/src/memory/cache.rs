@@ -1,8 +1,8 @@
 //! The cache itself.
 
-use super::slot::Slot;
 use crate::error::Error;
 use crate::model::{AlertMessage, LatestCandle};
+use crate::slot::Slot;
 use crate::store::{Cache, Publish, Update};
 use async_trait::async_trait;
 use hashbrown::HashMap;
@@ -95,14 +95,14 @@ impl Cache for MemoryCache {
     async fn latest_all(&self) -> Result<Vec<Arc<LatestCandle>>, Error> {
         let mut latest: Vec<Arc<LatestCandle>> = self.read(|slots| {
             let minutes = slots.iter().filter(|((_, interval), _)| *interval == Interval::OneMinute);
-            minutes.filter_map(|(_, slot)| slot.newest.clone()).collect()
+            minutes.filter_map(|(_, slot)| slot.newest().cloned()).collect()
         });
         latest.sort_unstable_by_key(|candle| candle.symbol);
         Ok(latest)
     }
 
     async fn newest(&self, symbol: Symbol, interval: Interval) -> Result<Option<Arc<LatestCandle>>, Error> {
-        Ok(self.read(|slots| slots.get(&(symbol, interval)).and_then(|slot| slot.newest.clone())))
+        Ok(self.read(|slots| slots.get(&(symbol, interval)).and_then(|slot| slot.newest().cloned())))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Update> {

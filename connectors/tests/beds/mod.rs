@@ -1,0 +1,3 @@
+//! Beds of stores that are servers.
+
+pub(crate) mod redis;
