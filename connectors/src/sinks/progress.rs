@@ -1,5 +1,7 @@
 //! Up to which logical time everything has been given, out of the frontiers of all workers.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use tallow_dataflow::{EventTime, Step};
 
 /// The frontiers of the workers whose steps go into one sink.
@@ -9,7 +11,7 @@ use tallow_dataflow::{EventTime, Step};
 /// complete reaches just past the newest change: not further, because the same log may be continued in another run.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    workers: Vec<Reach>,
+    workers: BTreeMap<usize, Reach>,
     /// Just past the newest logical time that any step spoke of.
     newest: Option<EventTime>,
 }
@@ -24,15 +26,17 @@ enum Reach {
 impl Progress {
     /// That of `workers` workers, numbered from 0, none of which has given a step.
     pub fn new(workers: usize) -> Progress {
-        Progress { workers: vec![Reach::Unknown; workers], newest: None }
+        Progress::of(0..workers)
+    }
+
+    /// That of the workers with these numbers.
+    pub fn of(workers: Range<usize>) -> Progress {
+        Progress { workers: workers.map(|worker| (worker, Reach::Unknown)).collect(), newest: None }
     }
 
     /// Takes note of a worker's step. Steps of one worker come in order.
     pub fn observe(&mut self, step: &Step) {
-        if step.worker >= self.workers.len() {
-            self.workers.resize(step.worker + 1, Reach::Unknown);
-        }
-        self.workers[step.worker] = step.frontier.map_or(Reach::Ended, Reach::Through);
+        self.workers.insert(step.worker, step.frontier.map_or(Reach::Ended, Reach::Through));
         let past = |time: EventTime| EventTime(time.millis().saturating_add(1));
         let candles = step.candles.iter().map(|candle| past(candle.settled_at));
         let alerts = step.alerts.iter().map(|alert| past(alert.settled_at));
@@ -42,7 +46,7 @@ impl Progress {
     /// Every change with a logical time below this has been given; none while a worker has not been heard of.
     pub fn through(&self) -> Option<EventTime> {
         let mut least = None;
-        for reach in &self.workers {
+        for reach in self.workers.values() {
             match reach {
                 Reach::Unknown => return None,
                 Reach::Through(frontier) => least = Some(least.map_or(*frontier, |it| (*frontier).min(it))),
@@ -70,6 +74,15 @@ mod tests {
         assert_eq!(progress.through(), Some(EventTime(3_000)));
         progress.observe(&step(1, Some(9_000)));
         assert_eq!(progress.through(), Some(EventTime(5_000)));
+    }
+
+    #[test]
+    fn workers_of_other_processes_are_not_waited_for() {
+        let mut progress = Progress::of(2..4);
+        progress.observe(&step(2, Some(5_000)));
+        assert_eq!(progress.through(), None);
+        progress.observe(&step(3, Some(4_000)));
+        assert_eq!(progress.through(), Some(EventTime(4_000)));
     }
 
     #[test]

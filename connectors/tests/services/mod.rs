@@ -1,5 +1,10 @@
 //! Where the real services are that tests talk to: `eval "$(scripts/services env)"` says it to them.
 #![allow(dead_code, reason = "each test binary talks to some of the services")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod database;
+
+pub(crate) use database::Database;
 
 /// The brokers; none, which is said, where there are none.
 pub(crate) fn kafka() -> Option<String> {
@@ -20,8 +25,13 @@ pub(crate) fn redis() -> Option<String> {
 fn address(variable: &str) -> Option<String> {
     let address = std::env::var(variable).ok().filter(|address| !address.is_empty());
     if address.is_none() {
-        assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{variable} is not set; see scripts/services");
-        eprintln!("skipped: {variable} is not set; scripts/services up, then eval \"$(scripts/services env)\"");
+        assert!(
+            std::env::var_os("TALLOW_REQUIRE_ALL").is_none(),
+            "{variable} is not set; see scripts/services"
+        );
+        eprintln!(
+            "skipped: {variable} is not set; scripts/services up, then eval \"$(scripts/services env)\""
+        );
     }
     address
 }
