@@ -170,13 +170,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_not_repeated() {
-        for url in [
-            "",
-            "postgres://",
-            "mysql://me:hunter2@x/y",
-            "host=x password=a hunter2=b",
-            "postgres://me:%zz@x",
-        ] {
+        for url in ["", "postgres://", "mysql://me:hunter2@x/y", "host=x password=a hunter2=b"] {
             let refused = target(url).unwrap_err().to_string();
             assert!(refused.starts_with("postgres.url "), "{refused}");
             assert!(!refused.contains("hunter2"), "{refused}");
