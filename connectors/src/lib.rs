@@ -5,6 +5,7 @@ pub mod clock;
 pub mod error;
 pub mod export;
 pub mod feed;
+mod figures;
 pub mod file;
 pub mod filelog;
 pub mod kafka;

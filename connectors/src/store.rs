@@ -12,8 +12,15 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tallow_dataflow::{
-    Counts, EventTime, Interval, LiveCandle, PartitionProgress, Reject, Severity, Step, Symbol,
+    Counts, EventTime, Interval, LiveCandle, MAX_EVENT_TIME, PartitionProgress, Reject, Severity, Step,
+    Symbol,
 };
+
+/// How many rejects a store keeps; of more, the newest.
+pub const MAX_KEPT_REJECTS: usize = 100_000;
+
+/// How many bytes of a rejected record a store keeps; of a longer one, the first.
+pub const MAX_RAW_BYTES: usize = 16 * 1024;
 
 /// Takes settled changes into a store.
 pub trait Sink: Send {
@@ -52,6 +59,22 @@ pub struct Span {
 impl From<Interval> for Span {
     fn from(base: Interval) -> Span {
         Span { base, window_ms: base.millis() }
+    }
+}
+
+impl Span {
+    /// Whether the windows can be made of candles of the base.
+    ///
+    /// # Errors
+    /// When they can't: they are no multiple, or longer than time.
+    pub fn check(self) -> Result<(), Error> {
+        let (base, window_ms) = (self.base, self.window_ms);
+        if window_ms == 0 || window_ms > MAX_EVENT_TIME.millis() || !window_ms.is_multiple_of(base.millis()) {
+            return Err(Error::Unusable(format!(
+                "windows of {window_ms} ms can't be rolled up from {base} candles"
+            )));
+        }
+        Ok(())
     }
 }
 

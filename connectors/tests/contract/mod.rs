@@ -49,6 +49,8 @@ pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {
 macro_rules! store_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
+            use $crate::contract::StoreBed;
+
             $crate::contract::contract_tests! { $bed,
                 candles: [
                     the_same_steps_written_again_change_nothing,
@@ -86,6 +88,8 @@ macro_rules! store_contract {
 macro_rules! cache_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
+            use $crate::contract::CacheBed;
+
             $crate::contract::contract_tests! { $bed,
                 cache: [
                     the_newest_candle_is_the_latest_whatever_comes_after_it,
