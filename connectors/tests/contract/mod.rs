@@ -49,7 +49,6 @@ pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {
 macro_rules! store_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-            use $crate::contract::StoreBed;
 
             $crate::contract::contract_tests! { $bed,
                 candles: [
@@ -88,7 +87,6 @@ macro_rules! store_contract {
 macro_rules! cache_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-            use $crate::contract::CacheBed;
 
             $crate::contract::contract_tests! { $bed,
                 cache: [
