@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tallow_connectors::error::{Action, chain};
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
-use tallow_connectors::store::Cache;
+use tallow_connectors::store::{Cache, Publish};
 
 /// Far less than Redis is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
