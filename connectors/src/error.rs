@@ -137,7 +137,8 @@ impl Error {
             },
             // Which failures pass by themselves the modules of the services know.
             Error::Postgres { source, .. } => crate::postgres::action(source),
-            Error::Kafka { .. } | Error::Redis { .. } | Error::Timeout { .. } => Action::Retry,
+            Error::Redis { source, .. } => crate::redis::action(source),
+            Error::Kafka { .. } | Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }

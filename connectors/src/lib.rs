@@ -13,10 +13,12 @@ pub mod memory;
 pub mod model;
 pub mod postgres;
 pub mod redis;
+pub mod remote;
 pub mod retry;
 pub mod secret;
 pub mod simulator;
 pub mod sinks;
+mod slot;
 pub mod sqlite;
 pub mod store;
 

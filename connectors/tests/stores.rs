@@ -1,24 +1,25 @@
 //! Every sink, history and cache, put to the same contract. A new one is a bed and one line below.
 
+mod beds;
 mod contract;
 mod services;
 
-use contract::{CacheBed, StoreBed};
-use services::Database;
+use contract::{Bed, CacheBed, StoreBed};
 use std::sync::Arc;
 use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Cache, History, Sink};
+use tallow_connectors::store::{Cache, History, Publish, Sink};
 use tallow_dataflow::{LiveCandle, Step};
-use tokio::task::block_in_place;
 
 contract::store_contract!(sqlite, super::SqliteBed);
-contract::store_contract!(postgres, super::PostgresBed);
+contract::store_contract!(postgres, super::beds::postgres::PostgresBed);
 contract::cache_contract!(memory, super::MemoryBed);
+contract::cache_contract!(redis, super::beds::redis::RedisBed);
 
 /// A database file in a folder that goes with the bed.
 struct SqliteBed(tempfile::TempDir);
+
+impl Bed for SqliteBed {}
 
 impl StoreBed for SqliteBed {
     fn fresh() -> SqliteBed {
@@ -34,39 +35,9 @@ impl StoreBed for SqliteBed {
     }
 }
 
-/// A migrated database of the real server, which goes with the bed.
-struct PostgresBed(Database);
-
-impl PostgresBed {
-    fn config(&self) -> PostgresConfig {
-        PostgresConfig { url: self.0.url().into(), pool_size: 4, ..PostgresConfig::default() }
-    }
-}
-
-impl StoreBed for PostgresBed {
-    fn available() -> bool {
-        services::postgres().is_some()
-    }
-
-    fn fresh() -> PostgresBed {
-        block_in_place(|| {
-            let bed = PostgresBed(Database::create().expect("a database"));
-            migrate(&bed.config()).expect("migrated");
-            bed
-        })
-    }
-
-    fn sink(&self, workers: usize) -> Box<dyn Sink> {
-        let open = || PostgresSink::open(&self.config(), Share::whole(workers)).expect("a sink");
-        Box::new(block_in_place(open))
-    }
-
-    fn history(&self) -> Arc<dyn History> {
-        Arc::new(PostgresHistory::open(&self.config()).expect("a history"))
-    }
-}
-
 struct MemoryBed(MemoryCache);
+
+impl Bed for MemoryBed {}
 
 impl CacheBed for MemoryBed {
     fn fresh(capacity: usize) -> MemoryBed {
@@ -80,6 +51,8 @@ impl CacheBed for MemoryBed {
     fn publish_settled(&self, step: &Step) {
         self.0.publish_settled(step);
     }
+
+    fn settle(&self) {}
 
     fn cache(&self) -> &dyn Cache {
         &self.0

@@ -82,7 +82,7 @@ impl PostgresSink {
             target,
             session: Some(session),
             process,
-            progress: Progress::of(share.workers),
+            progress: Progress::new(share.workers),
             stored_through: recorded,
             recorded,
         })

@@ -12,12 +12,16 @@ use std::sync::Arc;
 use tallow_connectors::store::{Cache, History, Sink};
 use tallow_dataflow::{LiveCandle, Step};
 
-/// A place with one store that nobody else uses.
-pub(crate) trait StoreBed: Sized + Send + Sync + 'static {
-    /// Whether the service that it stands on is there. Where it is not, that is said and the tests are skipped.
-    fn available() -> bool {
+/// What may need a server.
+pub(crate) trait Bed {
+    /// Whether it is there. Where it is not, that has been said, and its tests are left out.
+    fn is_there() -> bool {
         true
     }
+}
+
+/// A place with one store that nobody else uses.
+pub(crate) trait StoreBed: Bed + Sized + Send + Sync + 'static {
     /// An empty store.
     fn fresh() -> Self;
     /// A new sink into it, for so many workers. What an earlier one wrote is still there.
@@ -27,15 +31,13 @@ pub(crate) trait StoreBed: Sized + Send + Sync + 'static {
 }
 
 /// A place with one cache that nobody else uses.
-pub(crate) trait CacheBed {
-    /// Whether the service that it stands on is there. Where it is not, that is said and the tests are skipped.
-    fn available() -> bool {
-        true
-    }
+pub(crate) trait CacheBed: Bed {
     /// An empty cache, whose subscribers may be so many updates behind.
     fn fresh(capacity: usize) -> Self;
     fn publish_live(&self, candles: &[LiveCandle]);
     fn publish_settled(&self, step: &Step);
+    /// Waits until everything published before is in the cache and has been sent to its subscribers.
+    fn settle(&self);
     fn cache(&self) -> &dyn Cache;
 }
 
@@ -47,8 +49,6 @@ pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {
 macro_rules! store_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-            use $crate::contract::StoreBed;
-
             $crate::contract::contract_tests! { $bed,
                 candles: [
                     the_same_steps_written_again_change_nothing,
@@ -86,8 +86,6 @@ macro_rules! store_contract {
 macro_rules! cache_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-            use $crate::contract::CacheBed;
-
             $crate::contract::contract_tests! { $bed,
                 cache: [
                     the_newest_candle_is_the_latest_whatever_comes_after_it,
@@ -108,7 +106,7 @@ macro_rules! contract_tests {
         $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                if <$bed>::available() {
+                if <$bed as $crate::contract::Bed>::is_there() {
                     $crate::contract::$part::$claim::<$bed>().await;
                 }
             }
