@@ -28,6 +28,11 @@ impl Database {
         format!("{server}/{}", self.name)
     }
 
+    /// What the server calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A connection to it.
     pub(crate) fn connect(&self) -> Client {
         Client::connect(&self.url(), NoTls).expect("a connection")
