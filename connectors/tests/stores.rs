@@ -5,17 +5,14 @@ mod contract;
 mod services;
 
 use contract::{Bed, CacheBed, StoreBed};
-use services::Database;
 use std::sync::Arc;
 use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
 use tallow_connectors::store::{Cache, History, Publish, Sink};
 use tallow_dataflow::{LiveCandle, Step};
-use tokio::task::block_in_place;
 
 contract::store_contract!(sqlite, super::SqliteBed);
-contract::store_contract!(postgres, super::PostgresBed);
+contract::store_contract!(postgres, super::beds::postgres::PostgresBed);
 contract::cache_contract!(memory, super::MemoryBed);
 contract::cache_contract!(redis, super::beds::redis::RedisBed);
 
@@ -35,40 +32,6 @@ impl StoreBed for SqliteBed {
 
     fn history(&self) -> Arc<dyn History> {
         Arc::new(SqliteHistory::open(self.0.path().join("tallow.db")).expect("a history"))
-    }
-}
-
-/// A migrated database of the real server, which goes with the bed.
-struct PostgresBed(Database);
-
-impl PostgresBed {
-    fn config(&self) -> PostgresConfig {
-        PostgresConfig { url: self.0.url().into(), pool_size: 4, ..PostgresConfig::default() }
-    }
-}
-
-impl Bed for PostgresBed {
-    fn is_there() -> bool {
-        services::postgres().is_some()
-    }
-}
-
-impl StoreBed for PostgresBed {
-    fn fresh() -> PostgresBed {
-        block_in_place(|| {
-            let bed = PostgresBed(Database::create().expect("a database"));
-            migrate(&bed.config()).expect("migrated");
-            bed
-        })
-    }
-
-    fn sink(&self, workers: usize) -> Box<dyn Sink> {
-        let open = || PostgresSink::open(&self.config(), Share::whole(workers)).expect("a sink");
-        Box::new(block_in_place(open))
-    }
-
-    fn history(&self) -> Arc<dyn History> {
-        Arc::new(PostgresHistory::open(&self.config()).expect("a history"))
     }
 }
 

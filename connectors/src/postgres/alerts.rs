@@ -123,3 +123,23 @@ impl<'a> FromSql<'a> for Name<Symbol> {
 
     accepts!(TEXT);
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::postgres::statements::tests::Planner;
+
+    #[test]
+    fn alerts_are_read_along_an_index() {
+        let Some(mut planner) = Planner::start() else { return };
+        let since = Time::from(EventTime(80 * 24 * 3_600_000));
+        let (nobody, nothing, somebody) = (None::<String>, None::<String>, Some("COIN7"));
+        let newest = planner.reads(statement(false), &[&nobody, &since, &nothing, &false, &10i64]);
+        assert!(newest.iter().any(|line| line.contains("using price_alerts_newest on")), "{newest:?}");
+        let of_symbol = planner.reads(statement(true), &[&somebody, &since, &nothing, &false, &10i64]);
+        assert!(of_symbol.iter().any(|line| line.contains("price_alerts_newest_of_symbol")), "{of_symbol:?}");
+        let all: Vec<&String> = newest.iter().chain(&of_symbol).collect();
+        assert!(all.iter().all(|line| !line.contains("Seq Scan on price_alerts")), "{all:?}");
+    }
+}

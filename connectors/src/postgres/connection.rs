@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 /// How long one address may take to be connected to.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to connect, to log in and to ask for the schema may take together.
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long what was sent may wait for the other side's network before the connection counts as lost.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 /// A silent connection is asked whether it is still there, three times at most.
@@ -96,17 +96,21 @@ impl Target {
     /// Connects, and checks that the schema is this program's.
     pub(super) async fn open(&self) -> Result<Connection, Error> {
         let opening = async {
-            let (client, driver) =
-                self.config.connect(NoTls).await.map_err(postgres("connect to", &self.on))?;
-            // What becomes of it every statement learns by itself.
-            let driver = tokio::spawn(async { drop(driver.await) });
-            let connection = Connection { client, driver };
+            let connection = self.connect().await?;
             let version = schema::version(&connection.client).await.map_err(postgres("read", &self.on))?;
             schema::check(version, &self.on)?;
             Ok(connection)
         };
         let late = |_| Error::Timeout { action: "connect to", on: self.on.clone(), limit: OPEN_LIMIT };
         tokio::time::timeout(OPEN_LIMIT, opening).await.map_err(late)?
+    }
+
+    /// Connects, however long it takes.
+    pub(super) async fn connect(&self) -> Result<Connection, Error> {
+        let (client, driver) = self.config.connect(NoTls).await.map_err(postgres("connect to", &self.on))?;
+        // What becomes of it every statement learns by itself.
+        let driver = tokio::spawn(async { drop(driver.await) });
+        Ok(Connection { client, driver })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The tables: is the database ours, is it of a version that this program knows, and the steps to the newest.
 
 use super::PostgresConfig;
-use super::connection::{Purpose, Target};
+use super::blocking::Blocking;
+use super::connection::{OPEN_LIMIT, Purpose, Target};
 use super::failures::postgres;
 use super::timescale::{self, Timescale};
 use crate::error::{Error, chain};
@@ -48,6 +49,8 @@ pub struct MigrationReport {
 pub fn migrate(config: &PostgresConfig) -> Result<MigrationReport, Error> {
     let target = Target::of(config, Purpose::Migrate)?;
     let on = &target.on;
+    // The blocking driver, which the migrations need, would wait for ever for a server that says nothing.
+    Blocking::start()?.wait("connect to", on, OPEN_LIMIT, target.connect())?;
     let mut client =
         blocking::Config::from(target.config().clone()).connect(NoTls).map_err(postgres("connect to", on))?;
     lock(&mut client, on)?;

@@ -82,3 +82,86 @@ pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
         order = order(direction)
     )
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::postgres::services::Database;
+    use crate::postgres::time::Time;
+    use crate::postgres::{PostgresConfig, migrate};
+    use ::postgres::types::ToSql;
+    use tallow_dataflow::EventTime;
+
+    /// How PostgreSQL would answer statements over a year of candles and as many alerts; none where it is not there.
+    pub(in crate::postgres) struct Planner {
+        client: ::postgres::Client,
+        _database: Database,
+    }
+
+    impl Planner {
+        pub(in crate::postgres) fn start() -> Option<Planner> {
+            let database = Database::create()?;
+            migrate(&PostgresConfig { url: database.url().into(), ..PostgresConfig::default() }).unwrap();
+            let mut client = database.connect();
+            let rows = "INSERT INTO cryptocurrencies (symbol, created_at, updated_at)
+                    SELECT 'COIN' || number, NOW(), NOW() FROM GENERATE_SERIES(1, 20) AS number;
+                INSERT INTO price_alerts
+                    SELECT id || ':' || start, id, 'PRICE_SPIKE', 'LOW', 1, 1, 1, 1, 1, 1, 1, 1, start, start, 0,
+                        'raised', start, start
+                    FROM cryptocurrencies, GENERATE_SERIES(TIMESTAMPTZ 'epoch', 'epoch'::TIMESTAMPTZ + '90 days', '1 hour')
+                        AS start;
+                ANALYZE;";
+            client.batch_execute(rows).unwrap();
+            for base in Interval::ALL {
+                let candles = format!(
+                    "INSERT INTO price_aggregates_{base}
+                        SELECT id, start, start, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, start
+                        FROM cryptocurrencies,
+                            GENERATE_SERIES(TIMESTAMPTZ 'epoch', 'epoch'::TIMESTAMPTZ + '30 days', '15 minutes') AS start;
+                    ANALYZE price_aggregates_{base}"
+                );
+                client.batch_execute(&candles).unwrap();
+            }
+            Some(Planner { client, _database: database })
+        }
+
+        /// The plan's lines that read a table.
+        pub(in crate::postgres) fn reads(
+            &mut self,
+            statement: &str,
+            parameters: &[&(dyn ToSql + Sync)],
+        ) -> Vec<String> {
+            let plan = self.client.query(&format!("EXPLAIN {statement}"), parameters).unwrap();
+            let lines = plan.iter().map(|row| row.get::<_, String>(0));
+            let reads: Vec<String> = lines.filter(|line| line.contains("Scan")).collect();
+            assert!(!reads.is_empty(), "{statement}");
+            reads
+        }
+    }
+
+    #[test]
+    fn every_statement_goes_along_a_primary_key() {
+        let Some(mut planner) = Planner::start() else { return };
+        let symbol = "COIN7";
+        let [from, until] = [3u64, 5].map(|day| Time::from(EventTime(day * 24 * 3_600_000)));
+        let (hour, limit, offset) = (3_600_000f64, 100i64, 0i64);
+        for base in Interval::ALL {
+            let key = format!("price_aggregates_{base}_pkey");
+            let mut statements: Vec<(String, Vec<&(dyn ToSql + Sync)>)> = vec![
+                (over(base), vec![&symbol]),
+                (count(base), vec![&symbol, &from, &until]),
+                (starts(base), vec![&symbol, &from, &until, &hour]),
+            ];
+            for direction in [Direction::Ascending, Direction::Descending] {
+                statements.push((settled(base, direction), vec![&symbol, &from, &until, &limit, &offset]));
+                statements.push((rolled_up(base, direction), vec![&symbol, &from, &until, &hour]));
+            }
+            for (statement, parameters) in statements {
+                let reads = planner.reads(&statement, &parameters);
+                assert!(reads.iter().any(|line| line.contains(&key)), "{reads:?}");
+                assert!(!reads.iter().any(|line| line.contains("Seq Scan on price_aggregates")), "{reads:?}");
+            }
+        }
+    }
+}

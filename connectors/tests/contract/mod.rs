@@ -49,7 +49,6 @@ pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {
 macro_rules! store_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-
             $crate::contract::contract_tests! { $bed,
                 candles: [
                     the_same_steps_written_again_change_nothing,
@@ -87,7 +86,6 @@ macro_rules! store_contract {
 macro_rules! cache_contract {
     ($name:ident, $bed:ty) => {
         mod $name {
-
             $crate::contract::contract_tests! { $bed,
                 cache: [
                     the_newest_candle_is_the_latest_whatever_comes_after_it,

@@ -18,7 +18,7 @@ impl Database {
     /// Makes one on this server.
     pub(crate) fn create_on(server: &str) -> Database {
         let name = super::unique("database");
-        execute(server, &format!("CREATE DATABASE {name}"));
+        execute(server, &format!("CREATE DATABASE {name}")).expect("the database is made");
         Database { server: server.to_owned(), name }
     }
 
@@ -26,6 +26,11 @@ impl Database {
     pub(crate) fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').expect("a URL with the name of a database");
         format!("{server}/{}", self.name)
+    }
+
+    /// What the server calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A connection to it.
@@ -36,14 +41,18 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let drop = || execute(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        match tokio::runtime::Handle::try_current() {
+        let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let drop = || execute(&self.server, &statement);
+        let dropped = match tokio::runtime::Handle::try_current() {
             Ok(_) => tokio::task::block_in_place(drop),
             Err(_) => drop(),
+        };
+        if !std::thread::panicking() {
+            dropped.expect("the database is dropped");
         }
     }
 }
 
-fn execute(server: &str, statement: &str) {
-    Client::connect(server, NoTls).expect("a connection").batch_execute(statement).expect("executed");
+fn execute(server: &str, statement: &str) -> Result<(), postgres::Error> {
+    Client::connect(server, NoTls)?.batch_execute(statement)
 }
