@@ -15,7 +15,7 @@
 
 mod deliveries;
 
-use super::KafkaConfig;
+use super::config::{KafkaConfig, unusable};
 use crate::error::Error;
 use deliveries::{Refusal, Reports};
 use rdkafka::ClientConfig;
@@ -70,9 +70,12 @@ impl KafkaProducer {
     /// When a property can't be.
     pub fn open(config: &KafkaConfig, client_id: &str) -> Result<KafkaProducer, Error> {
         let mut client = config.client()?;
-        client.set("client.id", client_id).set("enable.idempotence", "true").set("message.timeout.ms", "0");
+        client
+            .set("client.id", client_id)
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "0")
+            .set("partitioner", "murmur2_random");
         for (names, value) in [
-            (["partitioner", "partitioner"], "murmur2_random"),
             (["compression.type", "compression.codec"], "lz4"),
             (["linger.ms", "queue.buffering.max.ms"], LINGER_MS),
             (["queue.buffering.max.messages", "queue.buffering.max.messages"], QUEUE_RECORDS),
@@ -81,7 +84,7 @@ impl KafkaProducer {
         ] {
             set_unless_given(&mut client, &names, value);
         }
-        let inner = client.create_with_context(Reports::default()).map_err(impossible)?;
+        let inner = client.create_with_context(Reports::default()).map_err(unusable)?;
         Ok(KafkaProducer { inner, brokers: config.bootstrap_servers.clone() })
     }
 
@@ -241,14 +244,6 @@ fn set_unless_given(client: &mut ClientConfig, names: &[&str; 2], value: &str) {
     if names.iter().all(|name| client.get(name).is_none()) {
         client.set(names[0], value);
     }
-}
-
-/// A property that can't be, by its name: its value may be a secret.
-fn impossible(error: KafkaError) -> Error {
-    Error::Unusable(match error {
-        KafkaError::ClientConfig(_, _, property, _) => format!("the Kafka property {property} can't be so"),
-        error => format!("make a Kafka producer: {error}"),
-    })
 }
 
 fn stop(problem: String) -> Error {
