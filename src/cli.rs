@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Up(UpFlags),
     /// Settle files of ticks as fast as it goes, and write candles, alerts and rejects into a folder.
     Backtest(BacktestFlags),
+    /// Bring the database up to this program's schema; done again it changes nothing.
+    Migrate,
 }
 
 /// Flags of every command.
@@ -93,10 +95,17 @@ impl Cli {
     pub(crate) fn read() -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse()?;
         let refused = |problem: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, problem));
+        let other = match &cli.command {
+            None | Some(Command::Up(_)) => None,
+            Some(Command::Backtest(_)) => Some("backtest"),
+            Some(Command::Migrate) => Some("migrate"),
+        };
+        if let Some(other) = other
+            && cli.up != UpFlags::default()
+        {
+            return refused(&format!("flags of 'up' stand before '{other}'"));
+        }
         if let Some(Command::Backtest(flags)) = &cli.command {
-            if cli.up != UpFlags::default() {
-                return refused("flags of 'up' stand before 'backtest'");
-            }
             if flags.from.iter().filter(|file| *file == Path::new("-")).count() > 1 {
                 return refused("standard input ('-') can be read only once");
             }
@@ -121,6 +130,7 @@ impl Cli {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
             }
+            Command::Migrate => {}
         }
         command
     }
