@@ -105,10 +105,10 @@ impl Cli {
         {
             return refused(&format!("flags of 'up' stand before '{other}'"));
         }
-        if let Some(Command::Backtest(flags)) = &cli.command {
-            if flags.from.iter().filter(|file| *file == Path::new("-")).count() > 1 {
-                return refused("standard input ('-') can be read only once");
-            }
+        if let Some(Command::Backtest(flags)) = &cli.command
+            && flags.from.iter().filter(|file| *file == Path::new("-")).count() > 1
+        {
+            return refused("standard input ('-') can be read only once");
         }
         Ok(cli)
     }
