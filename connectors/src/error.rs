@@ -136,9 +136,10 @@ impl Error {
                 _ => Action::Stop,
             },
             // Which failures pass by themselves the modules of the services know.
+            Error::Kafka { source, .. } => crate::kafka::action(source),
             Error::Postgres { source, .. } => crate::postgres::action(source),
             Error::Redis { source, .. } => crate::redis::action(source),
-            Error::Kafka { .. } | Error::Timeout { .. } => Action::Retry,
+            Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }
@@ -150,8 +151,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // SQLite's code below SQLite's message says the same once more.
-        if cause.is::<rusqlite::ffi::Error>() {
+        // SQLite's code below SQLite's message says the same once more, and so does librdkafka's.
+        if cause.is::<rusqlite::ffi::Error>() || cause.is::<rdkafka::types::RDKafkaErrorCode>() {
             break;
         }
         text.push_str(": ");

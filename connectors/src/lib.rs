@@ -2,6 +2,7 @@
 //! has settled. No graph logic and no HTTP serving.
 
 pub mod clock;
+pub mod coingecko;
 pub mod error;
 pub mod export;
 pub mod feed;

@@ -2,4 +2,5 @@
 
 pub(crate) mod backtest;
 pub(crate) mod migrate;
+pub(crate) mod produce;
 pub(crate) mod up;
