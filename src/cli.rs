@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Up(UpFlags),
     /// Settle files of ticks as fast as it goes, and write candles, alerts and rejects into a folder.
     Backtest(BacktestFlags),
+    /// Bring the database up to this program's schema; done again it changes nothing.
+    Migrate,
     /// Feed ticks into Kafka: quotes of CoinGecko, a simulated market, or files.
     Produce(ProduceFlags),
 }
@@ -135,9 +137,10 @@ impl Cli {
     pub(crate) fn read() -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse()?;
         let refused = |problem: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, problem));
-        let (name, from) = match &cli.command {
+        let (name, from): (_, &[PathBuf]) = match &cli.command {
             None | Some(Command::Up(_)) => return Ok(cli),
             Some(Command::Backtest(flags)) => ("backtest", &flags.from),
+            Some(Command::Migrate) => ("migrate", &[]),
             Some(Command::Produce(flags)) => ("produce", &flags.from),
         };
         if cli.up != UpFlags::default() {
@@ -166,6 +169,7 @@ impl Cli {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
             }
+            Command::Migrate => {}
             Command::Produce(flags) => flags.apply(config),
         }
         command

@@ -25,6 +25,9 @@ const MAX_WORKERS: u64 = 256;
 /// The longest of the graph's durations, in milliseconds: a week.
 const MAX_DURATION_MS: u64 = 7 * 24 * 3_600 * 1_000;
 
+/// The longest that candles can be asked to be kept: a hundred years.
+const MAX_KEPT_DAYS: u64 = 36_500;
+
 /// The names of log levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -173,6 +176,14 @@ impl Config {
             ("log.fsync_interval_ms", self.log.fsync_interval_ms),
         ] {
             at_most(name, value, MAX_DURATION_MS)?;
+        }
+        for (name, days) in [
+            ("postgres.compress_after_days", self.postgres.compress_after_days),
+            ("postgres.keep_1m_days", self.postgres.keep_1m_days),
+            ("postgres.keep_5m_days", self.postgres.keep_5m_days),
+            ("postgres.keep_15m_days", self.postgres.keep_15m_days),
+        ] {
+            at_most(name, u64::from(days), MAX_KEPT_DAYS)?;
         }
         if !(60_000..=86_400_000).contains(&self.anomalies.lookback_ms) {
             bail!(

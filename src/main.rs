@@ -70,6 +70,7 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Up(_) => commands::up::run(config, stop),
         Command::Backtest(flags) => commands::backtest::run(config, flags, stop),
+        Command::Migrate => commands::migrate::run(config, stop),
         Command::Produce(flags) => commands::produce::run(config, flags, stop),
     }
 }

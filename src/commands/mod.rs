@@ -1,5 +1,6 @@
 //! One file per command: what each wires together.
 
 pub(crate) mod backtest;
+pub(crate) mod migrate;
 pub(crate) mod produce;
 pub(crate) mod up;
