@@ -1,12 +1,13 @@
 //! The command line: commands and flags. A flag overrides the setting that it stands for.
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, FeedKind, LogFormat, Speed};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tallow_connectors::export::Format;
-use tallow_dataflow::Symbol;
+use tallow_dataflow::{EventTime, Symbol};
 
 /// Candles and anomaly alerts from a log of crypto market ticks, live and replayed.
 ///
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Up(UpFlags),
     /// Settle files of ticks as fast as it goes, and write candles, alerts and rejects into a folder.
     Backtest(BacktestFlags),
+    /// Feed ticks into Kafka: quotes of CoinGecko, a simulated market, or files.
+    Produce(ProduceFlags),
 }
 
 /// Flags of every command.
@@ -88,18 +91,60 @@ pub(crate) struct BacktestFlags {
     batch_records: Option<usize>,
 }
 
+/// Flags of `produce`.
+#[derive(Debug, Args)]
+pub(crate) struct ProduceFlags {
+    /// Where the ticks come from.
+    #[arg(long, value_name = "FEED", value_parser = feed_kind())]
+    feed: Option<FeedKind>,
+    /// How fast event time runs against the clock, for sim and file: a factor, or max.
+    #[arg(long, value_name = "N|max")]
+    pub(crate) speed: Option<Speed>,
+    /// JSONL files, plain, gzip or zstd; `-` is standard input. Each line is sent as it stands, several files are merged
+    /// by time.
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) from: Vec<PathBuf>,
+    /// The same seed gives the same market.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The markets to simulate.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub(crate) symbols: Option<Vec<Symbol>>,
+    /// How many trades a second each of them has on average.
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<f64>,
+    /// When the simulated market opens (RFC 3339). Without it: now; at another speed than 1, a --duration ago.
+    #[arg(long, value_name = "TIME", value_parser = event_time)]
+    pub(crate) start: Option<EventTime>,
+    /// How much of the market is simulated: 60m, 1h30m, 20s. Without it: on and on.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Let some of the trades come out of order, and few of them late.
+    #[arg(long)]
+    pub(crate) disorder: bool,
+    /// The topic to feed.
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// Brokers to start from: host:port, separated by commas.
+    #[arg(long, value_name = "BROKERS")]
+    bootstrap: Option<String>,
+}
+
 impl Cli {
     /// Reads the process's arguments.
     pub(crate) fn read() -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse()?;
         let refused = |problem: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, problem));
-        if let Some(Command::Backtest(flags)) = &cli.command {
-            if cli.up != UpFlags::default() {
-                return refused("flags of 'up' stand before 'backtest'");
-            }
-            if flags.from.iter().filter(|file| *file == Path::new("-")).count() > 1 {
-                return refused("standard input ('-') can be read only once");
-            }
+        let (name, from) = match &cli.command {
+            None | Some(Command::Up(_)) => return Ok(cli),
+            Some(Command::Backtest(flags)) => ("backtest", &flags.from),
+            Some(Command::Produce(flags)) => ("produce", &flags.from),
+        };
+        if cli.up != UpFlags::default() {
+            return refused(&format!("flags of 'up' stand before '{name}'"));
+        }
+        if from.iter().filter(|file| *file == Path::new("-")).count() > 1 {
+            return refused("standard input ('-') can be read only once");
         }
         Ok(cli)
     }
@@ -121,6 +166,7 @@ impl Cli {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
             }
+            Command::Produce(flags) => flags.apply(config),
         }
         command
     }
@@ -141,6 +187,18 @@ impl UpFlags {
     }
 }
 
+impl ProduceFlags {
+    fn apply(&self, config: &mut Config) {
+        override_with(&mut config.produce.feed, self.feed);
+        override_with(&mut config.produce.speed, self.speed);
+        override_with(&mut config.produce.seed, self.seed);
+        override_with(&mut config.produce.symbols, self.symbols.clone());
+        override_with(&mut config.produce.trades_per_second, self.rate);
+        override_with(&mut config.kafka.topic, self.topic.clone());
+        override_with(&mut config.kafka.bootstrap_servers, self.bootstrap.clone());
+    }
+}
+
 fn override_with<T>(setting: &mut T, flag: Option<T>) {
     if let Some(value) = flag {
         *setting = value;
@@ -150,6 +208,21 @@ fn override_with<T>(setting: &mut T, flag: Option<T>) {
 fn export_format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name))
         .try_map(|name| Format::parse(&name).ok_or("not a format"))
+}
+
+fn feed_kind() -> impl TypedValueParser<Value = FeedKind> {
+    PossibleValuesParser::new(FeedKind::ALL.map(FeedKind::name))
+        .try_map(|name| FeedKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or("not a feed"))
+}
+
+fn event_time(text: &str) -> Result<EventTime, String> {
+    let instant: jiff::Timestamp = text.parse().map_err(|_| "not an RFC 3339 time".to_owned())?;
+    u64::try_from(instant.as_millisecond()).map(EventTime).map_err(|_| "before 1970".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| "not a duration as in 1h30m".to_owned())?;
+    Duration::try_from(duration).ok().filter(|it| !it.is_zero()).ok_or_else(|| "not above zero".to_owned())
 }
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {

@@ -1,16 +1,20 @@
 //! The settings: commented defaults compiled in, then a file, then the environment, then flags; checked once.
 
 mod layers;
+mod produce;
 
 use anyhow::bail;
 use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tallow_connectors::coingecko::CoinGeckoConfig;
 use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
+
+pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
 /// The commented defaults.
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -37,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) redis: RedisConfig,
     pub(crate) server: ServerConfig,
     pub(crate) up: UpConfig,
+    pub(crate) produce: ProduceConfig,
+    pub(crate) coingecko: CoinGeckoConfig,
     pub(crate) logging: LoggingConfig,
 }
 
@@ -189,6 +195,7 @@ impl Config {
         if self.up.symbols.is_empty() {
             bail!("up.symbols names no symbol");
         }
+        self.produce.check()?;
         self.logging.check()
     }
 

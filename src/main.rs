@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
+mod pipeline;
 
 use anyhow::Context;
 use cli::{Cli, Command};
@@ -57,6 +58,9 @@ fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
     let mut config = Config::load(cli.config())?;
     let command = cli.apply(&mut config);
     config.check()?;
+    if let Command::Produce(flags) = &command {
+        commands::produce::check(&config, flags)?;
+    }
     logging::start(&config.logging)?;
     Ok((config, command))
 }
@@ -66,6 +70,7 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Up(_) => commands::up::run(config, stop),
         Command::Backtest(flags) => commands::backtest::run(config, flags, stop),
+        Command::Produce(flags) => commands::produce::run(config, flags, stop),
     }
 }
 

@@ -2,9 +2,11 @@
 //! has settled. No graph logic and no HTTP serving.
 
 pub mod clock;
+pub mod coingecko;
 pub mod error;
 pub mod export;
 pub mod feed;
+mod figures;
 pub mod file;
 pub mod filelog;
 pub mod kafka;
@@ -12,6 +14,7 @@ pub mod memory;
 pub mod model;
 pub mod postgres;
 pub mod redis;
+pub mod remote;
 pub mod retry;
 pub mod secret;
 pub mod simulator;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tallow_connectors::error::{Action, chain};
 use tallow_connectors::model::{AlertMessage, LatestCandle};
 use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
-use tallow_connectors::store::{Cache, Update};
+use tallow_connectors::store::{Cache, Publish, Update};
 use tallow_dataflow::{AlertStatus, EventTime, Interval, LiveCandle, Step};
 
 /// The open candle of the window of this number.

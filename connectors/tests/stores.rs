@@ -8,10 +8,11 @@ use contract::{Bed, CacheBed, StoreBed};
 use std::sync::Arc;
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Cache, History, Sink};
+use tallow_connectors::store::{Cache, History, Publish, Sink};
 use tallow_dataflow::{LiveCandle, Step};
 
 contract::store_contract!(sqlite, super::SqliteBed);
+contract::store_contract!(postgres, super::beds::postgres::PostgresBed);
 contract::cache_contract!(memory, super::MemoryBed);
 contract::cache_contract!(redis, super::beds::redis::RedisBed);
 

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::model::{AlertMessage, LatestCandle};
 use crate::slot::Slot;
-use crate::store::{Cache, Update};
+use crate::store::{Cache, Publish, Update};
 use async_trait::async_trait;
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -32,27 +32,6 @@ impl MemoryCache {
         MemoryCache { slots: RwLock::default(), updates }
     }
 
-    /// Publishes open candles.
-    pub fn publish_live(&self, candles: &[LiveCandle]) {
-        for live in candles {
-            self.publish_candle(LatestCandle::from(live));
-        }
-    }
-
-    /// Publishes what has settled: every candle, corrections of old windows too, then every alert.
-    pub fn publish_settled(&self, step: &Step) {
-        for settled in &step.candles {
-            self.publish_candle(LatestCandle::from(settled));
-        }
-        for settled in &step.alerts {
-            if self.updates.receiver_count() == 0 {
-                break;
-            }
-            let alert = AlertMessage::from(settled);
-            self.send(&alert, |json| Update::Alert { alert: Arc::new(alert.clone()), json });
-        }
-    }
-
     fn publish_candle(&self, candle: LatestCandle) {
         // Sent under the lock, so that the numbers on the channel are in order whoever publishes. Kept before the
         // subscribers are counted, so that one who subscribes first and asks for the newest next misses nothing.
@@ -75,6 +54,27 @@ impl MemoryCache {
 
     fn read<T>(&self, look: impl FnOnce(&HashMap<(Symbol, Interval), Slot>) -> T) -> T {
         look(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Publish for MemoryCache {
+    fn publish_live(&self, candles: &[LiveCandle]) {
+        for live in candles {
+            self.publish_candle(LatestCandle::from(live));
+        }
+    }
+
+    fn publish_settled(&self, step: &Step) {
+        for settled in &step.candles {
+            self.publish_candle(LatestCandle::from(settled));
+        }
+        for settled in &step.alerts {
+            if self.updates.receiver_count() == 0 {
+                break;
+            }
+            let alert = AlertMessage::from(settled);
+            self.send(&alert, |json| Update::Alert { alert: Arc::new(alert.clone()), json });
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::queue::{NAME, Queue};
 use super::server::Server;
 use super::writer::Writer;
 use crate::error::Error;
-use crate::store::SinkStatus;
+use crate::store::{Publish, SinkStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,18 +38,6 @@ impl RedisPublisher {
         Ok(RedisPublisher { queue, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Publishes open candles, where they are newer than what has been published. While Redis is away or slow only
-    /// the newest of each symbol and interval is kept.
-    pub fn publish_live(&self, candles: &[LiveCandle]) {
-        self.queue.push_live(candles);
-    }
-
-    /// Publishes what has settled: every candle, corrections of old windows too, then every alert. While Redis is
-    /// away they are kept, up to a bound; of more the oldest are dropped.
-    pub fn publish_settled(&self, step: &Step) {
-        self.queue.push_settled(step);
-    }
-
     /// Where the publisher stands. It stores nothing through: it is a cache.
     pub fn status(&self) -> SinkStatus {
         self.queue.status()
@@ -68,6 +56,20 @@ impl RedisPublisher {
             join(thread);
         }
         published
+    }
+}
+
+impl Publish for RedisPublisher {
+    /// Publishes open candles, where they are newer than what has been published. While Redis is away or slow only
+    /// the newest of each symbol and interval is kept.
+    fn publish_live(&self, candles: &[LiveCandle]) {
+        self.queue.push_live(candles);
+    }
+
+    /// Publishes what has settled: every candle, corrections of old windows too, then every alert. While Redis is
+    /// away they are kept, up to a bound; of more the oldest are dropped.
+    fn publish_settled(&self, step: &Step) {
+        self.queue.push_settled(step);
     }
 }
 

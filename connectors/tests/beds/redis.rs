@@ -6,7 +6,7 @@ use ::redis::{Client, Connection, PushInfo, PushKind, cmd};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
-use tallow_connectors::store::{Cache, Update};
+use tallow_connectors::store::{Cache, Publish, Update};
 use tallow_dataflow::{LiveCandle, Step};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::Receiver;

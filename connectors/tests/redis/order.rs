@@ -4,7 +4,7 @@ use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty, window};
 use tallow_connectors::model::LatestCandle;
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
-use tallow_connectors::store::Cache;
+use tallow_connectors::store::{Cache, Publish};
 
 /// What is under the key.
 fn latest(server: &Server) -> LatestCandle {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tallow_connectors::error::{Action, chain};
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
-use tallow_connectors::store::Cache;
+use tallow_connectors::store::{Cache, Publish};
 
 /// Stops a thread, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);

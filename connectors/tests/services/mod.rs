@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test binary talks to some of the services")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
+mod database;
+
+pub(crate) use database::Database;
+
 /// The brokers; none, which is said, where there are none.
 pub(crate) fn kafka() -> Option<String> {
     address("TALLOW__KAFKA__BOOTSTRAP_SERVERS")

@@ -1,0 +1,169 @@
+//! What becomes of records: delivery reports counted, refusals kept until they are told, and what is wrong meanwhile.
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::ProducerContext;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What has become of the records given to a producer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Records that were queued.
+    pub queued: u64,
+    /// Those of them that all replicas have.
+    pub acknowledged: u64,
+    /// Those that never will be.
+    pub failed: u64,
+}
+
+impl Deliveries {
+    /// Records of which it is not yet known.
+    pub fn waiting(&self) -> u64 {
+        self.queued.saturating_sub(self.acknowledged + self.failed)
+    }
+}
+
+/// A record that Kafka has refused for good.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) topic: String,
+    pub(super) reason: String,
+}
+
+/// Hears what librdkafka reports.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    queued: AtomicU64,
+    acknowledged: AtomicU64,
+    failed: AtomicU64,
+    fatal: AtomicBool,
+    /// Whether `state` has a trouble, so that an acknowledgement need not lock it.
+    troubled: AtomicBool,
+    /// Whether `state` has a refusal, likewise.
+    refused: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What a broker or the way to it said since the last acknowledgement.
+    trouble: Option<String>,
+    /// The first refusal that has not been told.
+    refusal: Option<Refusal>,
+    failures: BTreeMap<String, u64>,
+    /// How many records were settled when that last changed, and when.
+    settled: Option<(u64, Instant)>,
+}
+
+impl Reports {
+    /// Counts a record as queued. Before it is: its report may come before the call that queues it returns.
+    pub(super) fn queue(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The record was not queued after all.
+    pub(super) fn take_back(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self) -> Deliveries {
+        // In this order, so that no record is settled that was not queued.
+        let acknowledged = self.acknowledged.load(Ordering::Acquire);
+        let failed = self.failed.load(Ordering::Acquire);
+        Deliveries { queued: self.queued.load(Ordering::Acquire), acknowledged, failed }
+    }
+
+    pub(super) fn failures(&self) -> Vec<(String, u64)> {
+        self.lock().failures.iter().map(|(reason, count)| (reason.clone(), *count)).collect()
+    }
+
+    pub(super) fn is_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    /// The first refusal since the last one that was taken.
+    pub(super) fn take_refusal(&self) -> Option<Refusal> {
+        if !self.refused.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut state = self.lock();
+        self.refused.store(false, Ordering::Release);
+        state.refusal.take()
+    }
+
+    /// Why records that wait don't get through: what was said since the last acknowledgement, or that there was none
+    /// for `silence` while this was asked.
+    pub(super) fn problem(&self, silence: Duration) -> Option<String> {
+        let counts = self.counts();
+        let settled = counts.acknowledged + counts.failed;
+        let mut state = self.lock();
+        let since = match state.settled {
+            Some((then, since)) if then == settled && counts.waiting() > 0 => since,
+            _ => Instant::now(),
+        };
+        state.settled = Some((settled, since));
+        if counts.waiting() == 0 {
+            return None;
+        }
+        state.trouble.clone().or_else(|| {
+            (since.elapsed() >= silence)
+                .then(|| format!("nothing has been acknowledged for {} s", since.elapsed().as_secs()))
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
+    /// The library's own lines say more than once what [`ClientContext::error`] says.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        if code == Some(Code::Fatal) {
+            self.fatal.store(true, Ordering::Release);
+        }
+        let mut state = self.lock();
+        // That all brokers are down says less than why.
+        if code != Some(Code::AllBrokersDown) || state.trouble.is_none() {
+            state.trouble = Some(reason.to_owned());
+            self.troubled.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => {
+                if self.troubled.load(Ordering::Acquire) {
+                    let mut state = self.lock();
+                    state.trouble = None;
+                    self.troubled.store(false, Ordering::Release);
+                }
+                self.acknowledged.fetch_add(1, Ordering::Release);
+            }
+            Err((error, record)) => {
+                let reason =
+                    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+                let mut state = self.lock();
+                *state.failures.entry(reason.clone()).or_default() += 1;
+                let refusal = Refusal { topic: record.topic().to_owned(), reason };
+                state.refusal.get_or_insert(refusal);
+                self.refused.store(true, Ordering::Release);
+                self.failed.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A topic of a test's own: made, read to its end by another client than the one under test, and deleted.
+#![allow(dead_code, reason = "each test binary reads its topics in its own way")]
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+
+/// How long the broker may take for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A topic, deleted when dropped.
+pub(crate) struct Topic {
+    brokers: String,
+    pub(crate) name: String,
+    partitions: i32,
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) partition: i32,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// Milliseconds since the epoch.
+    pub(crate) timestamp: i64,
+}
+
+impl Topic {
+    /// Makes the topic and waits until its partitions can be written.
+    pub(crate) fn make(brokers: &str, name: String, partitions: i32, settings: &[(&str, &str)]) -> Topic {
+        let topic = Topic { brokers: brokers.to_owned(), name, partitions };
+        let mut new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(1));
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+        let made = block_on(topic.admin().create_topics([&new], &options)).expect("an answer");
+        made.into_iter().next().expect("a result").expect("made");
+        let consumer = topic.consumer();
+        let deadline = Instant::now() + LIMIT;
+        while (0..partitions).any(|it| consumer.fetch_watermarks(&topic.name, it, LIMIT).is_err()) {
+            assert!(Instant::now() < deadline, "{} has no leaders", topic.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        topic
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("a client")
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", "tallow-tests")
+            .set("enable.auto.commit", "false")
+            .create()
+            .expect("a consumer")
+    }
+
+    /// Gives it more partitions.
+    pub(crate) fn grow(&self, partitions: usize) {
+        let more = [NewPartitions::new(&self.name, partitions)];
+        let grown = block_on(self.admin().create_partitions(&more, &AdminOptions::new())).expect("an answer");
+        grown.into_iter().next().expect("a result").expect("grown");
+    }
+
+    /// Deletes the records of a partition before an offset.
+    pub(crate) fn delete_records(&self, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Offset(before)).expect("an offset");
+        block_on(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
+    }
+
+    /// How many records its partitions have in all.
+    pub(crate) fn count(&self) -> i64 {
+        let consumer = self.consumer();
+        let end = |it| consumer.fetch_watermarks(&self.name, it, LIMIT).expect("watermarks").1;
+        (0..self.partitions).map(end).sum()
+    }
+
+    /// All its records, those of a partition in their order.
+    pub(crate) fn read(&self) -> Vec<Read> {
+        let consumer = self.consumer();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            list.add_partition_offset(&self.name, partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&list).expect("assigned");
+        let wanted = usize::try_from(self.count()).expect("a count");
+        let deadline = Instant::now() + LIMIT;
+        let mut records = Vec::with_capacity(wanted);
+        while records.len() < wanted {
+            assert!(Instant::now() < deadline, "{} of {wanted} records of {}", records.len(), self.name);
+            let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+            let message = message.expect("a record");
+            let headers = message.headers().into_iter().flat_map(Headers::iter);
+            records.push(Read {
+                partition: message.partition(),
+                key: message.key().map(<[u8]>::to_vec),
+                payload: message.payload().map(<[u8]>::to_vec),
+                headers: headers
+                    .map(|it| (it.key.to_owned(), it.value.unwrap_or_default().to_vec()))
+                    .collect(),
+                timestamp: message.timestamp().to_millis().expect("a timestamp"),
+            });
+        }
+        records
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // A broker of the test's own may be gone by now, and its topics with it.
+        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+        let _ = block_on(self.admin().delete_topics(&[&self.name], &options));
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
