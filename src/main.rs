@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
+mod pipeline;
 
 use anyhow::Context;
 use cli::{Cli, Command};

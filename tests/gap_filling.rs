@@ -59,6 +59,7 @@ fn the_gaps_are_filled_as_the_exchange_fills_them() {
     let outlet = Mutex::new(Some(Steps(send)));
     run(1, &Settings::default(), Arc::default(), move |_, _| WorkerIo {
         readers: vec![Box::new(FileReader::open(&ticks, 0).expect("a file")) as Box<dyn PartitionReader>],
+        arrivals: None,
         outlet: Box::new(outlet.lock().expect("not poisoned").take().expect("one worker")),
         clock: Arc::new(SystemClock),
     })

@@ -69,6 +69,7 @@ pub fn settle(log: &[PathBuf], settings: &Settings, workers: usize) -> Result<To
         let own = std::mem::take(&mut readers.lock().unwrap_or_else(PoisonError::into_inner)[index]);
         WorkerIo {
             readers: own.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
+            arrivals: None,
             outlet: Box::new(Counting {
                 totals: Totals::default(),
                 partitions: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! The one error of all connectors, and what a caller must do about it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What went wrong at a system outside Tallow. The text says what was tried on what.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,16 @@ pub enum Error {
         /// What the driver or the server said.
         #[source]
         source: redis::RedisError,
+    },
+    /// A service that does not answer in time.
+    #[error("{action} {on}: no answer within {limit:?}")]
+    Timeout {
+        /// What was tried.
+        action: &'static str,
+        /// On which service.
+        on: String,
+        /// How long was waited.
+        limit: Duration,
     },
     /// Data that is there and is not what it must be.
     #[error("{what} is damaged: {detail}")]
@@ -125,7 +136,10 @@ impl Error {
                 _ => Action::Stop,
             },
             // Which failures pass by themselves the modules of the services know.
-            Error::Kafka { .. } | Error::Postgres { .. } | Error::Redis { .. } => Action::Retry,
+            Error::Kafka { source, .. } => crate::kafka::action(source),
+            Error::Postgres { source, .. } => crate::postgres::action(source),
+            Error::Redis { source, .. } => crate::redis::action(source),
+            Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
         }
@@ -137,8 +151,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // SQLite's code below SQLite's message says the same once more.
-        if cause.is::<rusqlite::ffi::Error>() {
+        // SQLite's code below SQLite's message says the same once more, and so does librdkafka's.
+        if cause.is::<rusqlite::ffi::Error>() || cause.is::<rdkafka::types::RDKafkaErrorCode>() {
             break;
         }
         text.push_str(": ");

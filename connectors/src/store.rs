@@ -2,6 +2,7 @@
 //!
 //! - [`Sink`]: takes what has settled. Blocking, on a thread of its own.
 //! - [`History`]: answers queries over settled candles and alerts.
+//! - [`Publish`]: takes what a cache shows. Never blocking.
 //! - [`Cache`]: the newest candle of each symbol, and the stream of updates.
 //! - [`Pipeline`]: what the running dataflow says of itself.
 
@@ -10,7 +11,16 @@ use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tallow_dataflow::{Counts, EventTime, Interval, Reject, Severity, Step, Symbol};
+use tallow_dataflow::{
+    Counts, EventTime, Interval, LiveCandle, MAX_EVENT_TIME, PartitionProgress, Reject, Severity, Step,
+    Symbol,
+};
+
+/// How many rejects a store keeps; of more, the newest.
+pub const MAX_KEPT_REJECTS: usize = 100_000;
+
+/// How many bytes of a rejected record a store keeps; of a longer one, the first.
+pub const MAX_RAW_BYTES: usize = 16 * 1024;
 
 /// Takes settled changes into a store.
 pub trait Sink: Send {
@@ -49,6 +59,22 @@ pub struct Span {
 impl From<Interval> for Span {
     fn from(base: Interval) -> Span {
         Span { base, window_ms: base.millis() }
+    }
+}
+
+impl Span {
+    /// Whether the windows can be made of candles of the base.
+    ///
+    /// # Errors
+    /// When they can't: they are no multiple, or longer than time.
+    pub fn check(self) -> Result<(), Error> {
+        let (base, window_ms) = (self.base, self.window_ms);
+        if window_ms == 0 || window_ms > MAX_EVENT_TIME.millis() || !window_ms.is_multiple_of(base.millis()) {
+            return Err(Error::Unusable(format!(
+                "windows of {window_ms} ms can't be rolled up from {base} candles"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -223,6 +249,15 @@ pub trait Cache: Send + Sync {
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Update>;
 }
 
+/// Takes what a cache shows: open candles, and everything that settles. Never blocks.
+pub trait Publish: Send + Sync {
+    /// Publishes open candles.
+    fn publish_live(&self, candles: &[LiveCandle]);
+
+    /// Publishes what has settled: every candle, corrections of old windows too, then every alert.
+    fn publish_settled(&self, step: &Step);
+}
+
 /// Where one sink stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SinkStatus {
@@ -236,6 +271,15 @@ pub struct SinkStatus {
     pub stored_through: Option<EventTime>,
     /// Why it does not write at the moment, if it does not.
     pub problem: Option<String>,
+}
+
+/// Where one partition of the log stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// How far it has been read.
+    pub progress: PartitionProgress,
+    /// Records written and not yet read, where that is known.
+    pub pending: Option<u64>,
 }
 
 /// Where the dataflow of this pipeline stands.
@@ -255,11 +299,13 @@ pub struct PipelineStatus {
     pub candles_settled: [u64; 3],
     /// Corrections, likewise.
     pub corrections: [u64; 3],
-    /// Alerts raised.
-    pub alerts_raised: u64,
+    /// Alerts raised, by severity in the order of `Severity::ALL`.
+    pub alerts_raised: [u64; 3],
     /// Alerts retracted.
     pub alerts_retracted: u64,
-    /// The sinks.
+    /// The partitions that are read here, by number.
+    pub partitions: Vec<PartitionStatus>,
+    /// The log and the sinks.
     pub sinks: Vec<SinkStatus>,
     /// What has failed for good, if anything has.
     pub failure: Option<String>,

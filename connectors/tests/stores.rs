@@ -1,19 +1,25 @@
 //! Every sink, history and cache, put to the same contract. A new one is a bed and one line below.
 
+mod beds;
 mod contract;
+mod services;
 
-use contract::{CacheBed, StoreBed};
+use contract::{Bed, CacheBed, StoreBed};
 use std::sync::Arc;
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Cache, History, Sink};
+use tallow_connectors::store::{Cache, History, Publish, Sink};
 use tallow_dataflow::{LiveCandle, Step};
 
 contract::store_contract!(sqlite, super::SqliteBed);
+contract::store_contract!(postgres, super::beds::postgres::PostgresBed);
 contract::cache_contract!(memory, super::MemoryBed);
+contract::cache_contract!(redis, super::beds::redis::RedisBed);
 
 /// A database file in a folder that goes with the bed.
 struct SqliteBed(tempfile::TempDir);
+
+impl Bed for SqliteBed {}
 
 impl StoreBed for SqliteBed {
     fn fresh() -> SqliteBed {
@@ -31,6 +37,8 @@ impl StoreBed for SqliteBed {
 
 struct MemoryBed(MemoryCache);
 
+impl Bed for MemoryBed {}
+
 impl CacheBed for MemoryBed {
     fn fresh(capacity: usize) -> MemoryBed {
         MemoryBed(MemoryCache::new(capacity))
@@ -43,6 +51,8 @@ impl CacheBed for MemoryBed {
     fn publish_settled(&self, step: &Step) {
         self.0.publish_settled(step);
     }
+
+    fn settle(&self) {}
 
     fn cache(&self) -> &dyn Cache {
         &self.0

@@ -42,6 +42,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All, from the least.
+    pub const ALL: [Severity; 3] = [Severity::Low, Severity::Medium, Severity::High];
+
     /// The severity of a score that has reached the threshold.
     pub fn of(z: f64) -> Severity {
         match z.abs() {

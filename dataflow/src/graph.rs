@@ -21,6 +21,7 @@ use differential_dataflow::AsCollection;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
@@ -30,6 +31,9 @@ use timely::worker::Worker;
 pub struct WorkerIo {
     /// The partitions that this worker reads. Every partition belongs to exactly one worker.
     pub readers: Vec<Box<dyn PartitionReader>>,
+    /// Where readers of partitions come from that the log gets later. While the other end is there the input does not
+    /// end.
+    pub arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
     /// Where its results go.
     pub outlet: Box<dyn Outlet>,
     /// The clock on the wall.
@@ -49,6 +53,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
             SourceConfig {
                 settings: Arc::clone(&settings),
                 readers: io.readers,
+                arrivals: io.arrivals,
                 outlet: Rc::clone(&outlet),
                 clock: Arc::clone(&io.clock),
                 peers,

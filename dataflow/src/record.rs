@@ -20,6 +20,9 @@ pub enum ReadStatus {
     More,
     /// Everything written so far has been read; more may come.
     CaughtUp,
+    /// Nothing to give right now, and nobody knows whether that is the end: the log can't be reached, or has not answered
+    /// yet. The partition is neither idle nor silent.
+    Pending,
     /// Everything has been read and nothing will ever follow.
     Finished,
     /// The rest of the partition can't be read. It counts as finished; the message says what failed on what.
@@ -28,7 +31,8 @@ pub enum ReadStatus {
 
 /// A reader of one partition, used by the one worker that owns the partition.
 ///
-/// It never blocks longer than a local read takes: with nothing to give it says [`ReadStatus::CaughtUp`].
+/// It never blocks longer than a local read takes: with nothing to give it says [`ReadStatus::CaughtUp`], or
+/// [`ReadStatus::Pending`] where it can't tell that this is the end.
 pub trait PartitionReader {
     /// The partition's number, the same in every run over the same log.
     fn partition(&self) -> u32;

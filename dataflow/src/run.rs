@@ -1,4 +1,4 @@
-//! Runs the graph on the threads of one process.
+//! Runs the graph on the threads of one process, or of one of several that work together.
 
 use crate::graph::{WorkerIo, build};
 use crate::settings::Settings;
@@ -29,19 +29,71 @@ impl std::fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// Builds the graph on `workers` threads and runs it until its input has ended or `stop` is set.
+/// Which workers run here, and where the others are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Worker threads in each process.
+    pub threads: usize,
+    /// This process, counted from 0.
+    pub process: usize,
+    /// Where each process listens for the others, `host:port`, in the same order everywhere; empty for a process of
+    /// its own.
+    pub addresses: Vec<String>,
+}
+
+impl Cluster {
+    /// How many processes there are.
+    pub fn processes(&self) -> usize {
+        self.addresses.len().max(1)
+    }
+
+    /// The workers of this process among all.
+    pub fn workers(&self) -> std::ops::Range<usize> {
+        self.process * self.threads..(self.process + 1) * self.threads
+    }
+
+    fn config(&self) -> timely::CommunicationConfig {
+        if self.addresses.len() > 1 {
+            timely::CommunicationConfig::Cluster {
+                threads: self.threads,
+                process: self.process,
+                addresses: self.addresses.clone(),
+                report: false,
+                zerocopy: false,
+            }
+        } else {
+            timely::CommunicationConfig::Process(self.threads)
+        }
+    }
+}
+
+impl From<usize> for Cluster {
+    /// A process of its own with so many workers.
+    fn from(threads: usize) -> Cluster {
+        Cluster { threads, process: 0, addresses: Vec::new() }
+    }
+}
+
+/// Builds the graph on the workers of this process and runs it until its input has ended or `stop` is set.
 ///
-/// `io` is called once on each worker's thread, with the worker's index and the number of workers. When the input
-/// ends, everything still open is settled. When `stop` is set nothing more is: what is open stays open.
+/// `io` is called once on each worker's thread, with the worker's index and the number of workers, those of other
+/// processes included. When the input ends, everything still open is settled. When `stop` is set nothing more is: what is open stays open.
 ///
 /// # Errors
 /// When a worker can't be started or panics; the others are stopped then.
-pub fn run<F>(workers: usize, settings: &Settings, stop: Arc<AtomicBool>, io: F) -> Result<(), RunError>
+pub fn run<F>(
+    cluster: impl Into<Cluster>,
+    settings: &Settings,
+    stop: Arc<AtomicBool>,
+    io: F,
+) -> Result<(), RunError>
 where
     F: Fn(usize, usize) -> WorkerIo + Send + Sync + 'static,
 {
     let settings = settings.clone();
-    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+    let config =
+        timely::Config { communication: cluster.into().config(), worker: timely::WorkerConfig::default() };
+    let guards = timely::execute(config, move |worker| {
         let _stop_the_others = StopOnPanic(Arc::clone(&stop));
         build(worker, &settings, io(worker.index(), worker.peers()));
         while worker.has_dataflows() {

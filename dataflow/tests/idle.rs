@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
-use tallow_dataflow::{Interval, Settings, SettledCandle, run};
+use tallow_dataflow::{Interval, PartitionReader, Settings, SettledCandle, WorkerIo, run};
 
 const NOON: u64 = 1_700_006_400_000;
 
@@ -23,18 +24,31 @@ struct Running {
 
 impl Running {
     fn start(partitions: u32, workers: usize, settings: Settings) -> Running {
-        let topics: Vec<Topic> = (0..partitions).map(Topic::new).collect();
+        Running::start_with(partitions, 0, workers, settings).0
+    }
+
+    /// With the means of adding `later` partitions, the first of which is the last of `topics` less `later`.
+    fn start_with(
+        partitions: u32,
+        later: u32,
+        workers: usize,
+        settings: Settings,
+    ) -> (Running, Vec<Sender<Box<dyn PartitionReader + Send>>>) {
+        let topics: Vec<Topic> = (0..partitions + later).map(Topic::new).collect();
+        let (senders, arrivals): (Vec<_>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
+        let arrivals = Mutex::new(arrivals.into_iter().map(Some).collect::<Vec<_>>());
         let clock = Arc::new(MockClock::new(NOON));
         let (collector, stop) = (Collector::default(), Arc::<AtomicBool>::default());
         let (its_topics, its_clock, outlet, its_stop) =
-            (topics.clone(), clock.clone(), collector.clone(), stop.clone());
+            (topics[..partitions as usize].to_vec(), clock.clone(), collector.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
-            run(workers, &settings, its_stop, move |index, peers| {
-                worker_io(&its_topics, index, peers, &outlet, &its_clock)
+            run(workers, &settings, its_stop, move |index, peers| WorkerIo {
+                arrivals: arrivals.lock().unwrap()[index].take(),
+                ..worker_io(&its_topics, index, peers, &outlet, &its_clock)
             })
             .unwrap();
         });
-        Running { topics, clock, collector, stop, workers, thread: Some(thread) }
+        (Running { topics, clock, collector, stop, workers, thread: Some(thread) }, senders)
     }
 
     fn send(&self, partition: usize, ms_after_noon: u64, price: u64) {
@@ -215,4 +229,62 @@ fn open_candles_are_shown_at_once_and_then_at_most_every_interval() {
     assert_eq!((live[3].candle.open.0, live[3].candle.high.0, live[3].candle.close.0), (1.0, 1.05, 1.03));
     assert_eq!(live[3].event_time.millis(), NOON + 1_200);
     assert_eq!(live[5].interval, Interval::FifteenMinutes);
+}
+
+#[test]
+fn a_log_that_cannot_be_reached_is_not_silent() {
+    for workers in [1, 2] {
+        let market = Running::start(2, workers, Settings::default());
+        market.send(0, 59_000, 100);
+        market.send(1, 59_500, 100);
+        market.topics[1].away.store(true, Ordering::SeqCst);
+        // Partition 0 is silent, and of partition 1 nobody knows: time stands still, however long it takes.
+        market.set_clock(300_000);
+        assert!(market.frontier() <= 60_000 && market.minutes().is_empty());
+        market.topics[1].away.store(false, Ordering::SeqCst);
+        market.send(1, 59_900, 101);
+        assert_eq!(market.collector.outcome().counts.on_time, 3);
+        // It has to be silent for as long as any other before it counts as idle.
+        market.set_clock(300_000 + 29_000);
+        assert!(market.minutes().is_empty());
+        market.set_clock(300_000 + 32_000);
+        wait_for("the candle", || market.minutes().len() == 1);
+    }
+}
+
+#[test]
+fn a_partition_that_the_log_gets_later_is_read_too() {
+    for workers in [1, 2, 3] {
+        // With three workers the third has nothing to read at first.
+        let (market, senders) = Running::start_with(2, 1, workers, Settings::default());
+        market.send(0, 1_000, 100);
+        market.send(1, 1_000, 100);
+        senders[2 % workers].send(Box::new(market.topics[2].clone())).unwrap();
+        market.send(2, 2_000, 130);
+        // What lies too far past the clock would be rejected.
+        market.set_clock(20_000);
+        for partition in 0..3 {
+            market.send(partition, 75_000, 101);
+        }
+        wait_for("the candle", || market.minutes().len() == 1);
+        let candle = market.minutes()[0].candle;
+        assert_eq!((candle.count, candle.high.0), (3, 1.30));
+        assert_eq!(market.collector.outcome().counts.on_time, 6);
+    }
+}
+
+#[test]
+fn the_input_does_not_end_while_partitions_may_still_come() {
+    let (market, senders) = Running::start_with(1, 1, 2, Settings::default());
+    market.topics[0].push(tick("BTC", NOON, 100, 1));
+    market.topics[0].finish();
+    wait_for("the tick to be read", || market.read() == 1);
+    market.topics[1].push(tick("BTC", NOON + 1_000, 101, 1));
+    market.topics[1].finish();
+    senders[1].send(Box::new(market.topics[1].clone())).unwrap();
+    wait_for("the second tick to be read", || market.read() == 2);
+    assert!(market.minutes().is_empty());
+    drop(senders);
+    wait_for("the end", || market.minutes().len() == 1);
+    assert_eq!(market.minutes()[0].candle.count, 2);
 }

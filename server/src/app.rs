@@ -1,4 +1,6 @@
 //! What the server serves: the stores, the pipeline and the settings, behind their traits.
+//!
+//! A process that has no stores to read from serves what its pipeline says of itself, and nothing else.
 
 use crate::settings::ServerSettings;
 use std::collections::BTreeSet;
@@ -11,16 +13,24 @@ use tallow_connectors::store::{Cache, History, Pipeline};
 
 /// What the server answers from.
 pub struct App {
-    /// The newest candles and the stream of updates. What its subscribers are sent it must already have stored.
-    pub(crate) cache: Arc<dyn Cache>,
-    /// Closed candles and alerts.
-    pub(crate) history: Arc<dyn History>,
+    /// The stores; none where only the pipeline is served.
+    pub(crate) data: Option<Arc<Data>>,
     /// What the running dataflow says of itself.
     pub(crate) pipeline: Arc<dyn Pipeline>,
     /// How the server behaves.
     pub(crate) settings: ServerSettings,
     /// The time in answers, and that against which ages and lookbacks are measured.
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What the routes about candles, alerts and symbols answer from.
+pub(crate) struct Data {
+    /// The newest candles and the stream of updates. What its subscribers are sent it must already have stored.
+    pub(crate) cache: Arc<dyn Cache>,
+    /// Closed candles and alerts.
+    pub(crate) history: Arc<dyn History>,
+    pub(crate) pipeline: Arc<dyn Pipeline>,
+    clock: Arc<dyn Clock>,
 }
 
 impl App {
@@ -31,14 +41,32 @@ impl App {
         pipeline: Arc<dyn Pipeline>,
         settings: ServerSettings,
     ) -> App {
-        App { cache, history, pipeline, settings, clock: Arc::new(SystemClock) }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let data = Data { cache, history, pipeline: pipeline.clone(), clock: clock.clone() };
+        App { data: Some(Arc::new(data)), pipeline, settings, clock }
+    }
+
+    /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
+    pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
+        App { data: None, pipeline, settings, clock: Arc::new(SystemClock) }
     }
 
     /// The same app on another clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> App {
-        App { clock, ..self }
+        let data = self.data.map(|data| {
+            let Data { cache, history, pipeline, .. } = &*data;
+            let (cache, history, pipeline) = (cache.clone(), history.clone(), pipeline.clone());
+            Arc::new(Data { cache, history, pipeline, clock: clock.clone() })
+        });
+        App { data, clock, ..self }
     }
 
+    pub(crate) fn now(&self) -> EventTime {
+        EventTime(self.clock.now_ms())
+    }
+}
+
+impl Data {
     pub(crate) fn now(&self) -> EventTime {
         EventTime(self.clock.now_ms())
     }

@@ -1,7 +1,7 @@
 //! Which handler answers which path. Every route is read-only: `GET`, and `HEAD` with the same headers.
 
 use crate::answer::Answer;
-use crate::api::{alerts, health, historical, latest, stats, symbols};
+use crate::api::{alerts, health, historical, latest, metrics, stats, symbols};
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
@@ -16,13 +16,20 @@ use tallow_connectors::dataflow::{MAX_SYMBOL_LEN, Symbol};
 /// are possible.
 pub(crate) const ALL: &str = "ALL";
 
-/// A path with a handler, and the symbol as it stands there.
+/// A path with a handler.
 enum Route<'a> {
+    Health,
+    Ready,
+    Metrics,
+    Stats,
+    Data(DataRoute<'a>),
+}
+
+/// A path that is answered from the stores, or belongs to the page that shows them, with the symbol as it stands there.
+enum DataRoute<'a> {
     Document,
     Script,
     Style,
-    Health,
-    Ready,
     LatestAll,
     Latest(&'a str),
     Historical(&'a str),
@@ -30,29 +37,37 @@ enum Route<'a> {
     HistoricalLatest(&'a str),
     Alerts(Option<&'a str>),
     Symbols,
-    Stats,
     Prices(&'a str),
 }
 
-impl Route<'_> {
-    fn of(path: &str) -> Option<Route<'_>> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Route<'a>> {
+        let segments: Vec<&'a str> = path.split('/').skip(1).collect();
         Some(match segments[..] {
-            [""] => Route::Document,
-            ["page.js"] => Route::Script,
-            ["page.css"] => Route::Style,
             ["health"] => Route::Health,
             ["ready"] => Route::Ready,
-            ["api", "v1", "latest", name] if is_all(name) => Route::LatestAll,
-            ["api", "v1", "latest", name] => Route::Latest(name),
-            ["api", "v1", "historical", name] => Route::Historical(name),
-            ["api", "v1", "historical", name, "stats"] => Route::HistoricalStats(name),
-            ["api", "v1", "historical", name, "latest"] => Route::HistoricalLatest(name),
-            ["api", "v1", "alerts"] => Route::Alerts(None),
-            ["api", "v1", "alerts", name] => Route::Alerts(Some(name)),
-            ["api", "v1", "symbols"] => Route::Symbols,
+            ["metrics"] => Route::Metrics,
             ["api", "v1", "stats"] => Route::Stats,
-            ["ws", "prices", name] => Route::Prices(name),
+            _ => Route::Data(DataRoute::of(&segments)?),
+        })
+    }
+}
+
+impl<'a> DataRoute<'a> {
+    fn of(segments: &[&'a str]) -> Option<DataRoute<'a>> {
+        Some(match *segments {
+            [""] => DataRoute::Document,
+            ["page.js"] => DataRoute::Script,
+            ["page.css"] => DataRoute::Style,
+            ["api", "v1", "latest", name] if is_all(name) => DataRoute::LatestAll,
+            ["api", "v1", "latest", name] => DataRoute::Latest(name),
+            ["api", "v1", "historical", name] => DataRoute::Historical(name),
+            ["api", "v1", "historical", name, "stats"] => DataRoute::HistoricalStats(name),
+            ["api", "v1", "historical", name, "latest"] => DataRoute::HistoricalLatest(name),
+            ["api", "v1", "alerts"] => DataRoute::Alerts(None),
+            ["api", "v1", "alerts", name] => DataRoute::Alerts(Some(name)),
+            ["api", "v1", "symbols"] => DataRoute::Symbols,
+            ["ws", "prices", name] => DataRoute::Prices(name),
             _ => return None,
         })
     }
@@ -79,23 +94,31 @@ pub(crate) async fn route(
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
         return Err(problem.with("Allow", cors::METHODS));
     }
+    let route = match route {
+        Route::Health => return health::health(app, query).await,
+        Route::Ready => return health::ready(app, query),
+        Route::Metrics => return metrics::pipeline(app, shared.started.elapsed(), query),
+        Route::Stats => return stats::pipeline(app, shared.started.elapsed(), query).await,
+        Route::Data(route) => route,
+    };
+    let Some(data) = &app.data else {
+        let detail = format!("this process has no stores to answer {path} from; the server has");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_stores", detail));
+    };
     match route {
-        Route::Document => Ok(page::document()),
-        Route::Script => Ok(page::script()),
-        Route::Style => Ok(page::style()),
-        Route::Health => health::health(app, query).await,
-        Route::Ready => health::ready(app, query),
-        Route::LatestAll => latest::all(app, query).await,
-        Route::Latest(name) => latest::one(app, symbol(name)?, query).await,
-        Route::Historical(name) => historical::list(app, symbol(name)?, path, query).await,
-        Route::HistoricalStats(name) => historical::stats(app, symbol(name)?, query).await,
-        Route::HistoricalLatest(name) => historical::latest(app, symbol(name)?, query).await,
-        Route::Alerts(name) => alerts::list(app, name.map(symbol).transpose()?, query).await,
-        Route::Symbols => symbols::list(app, query).await,
-        Route::Stats => stats::pipeline(app, shared.started.elapsed(), query).await,
-        Route::Prices(name) => {
+        DataRoute::Document => Ok(page::document()),
+        DataRoute::Script => Ok(page::script()),
+        DataRoute::Style => Ok(page::style()),
+        DataRoute::LatestAll => latest::all(data, query).await,
+        DataRoute::Latest(name) => latest::one(data, symbol(name)?, query).await,
+        DataRoute::Historical(name) => historical::list(data, symbol(name)?, path, query).await,
+        DataRoute::HistoricalStats(name) => historical::stats(data, symbol(name)?, query).await,
+        DataRoute::HistoricalLatest(name) => historical::latest(data, symbol(name)?, query).await,
+        DataRoute::Alerts(name) => alerts::list(data, name.map(symbol).transpose()?, query).await,
+        DataRoute::Symbols => symbols::list(data, query).await,
+        DataRoute::Prices(name) => {
             let symbol = if is_all(name) { None } else { Some(symbol(name)?) };
-            websocket::upgrade(shared, caller, request, symbol)
+            websocket::upgrade(shared, data, caller, request, symbol)
         }
     }
 }

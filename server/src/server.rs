@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_connectors::error::chain;
+use tallow_connectors::store::Cache;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -60,13 +61,15 @@ pub(crate) struct Shared {
 /// Aborts what still runs when the future of [`serve`] is dropped half-way.
 struct Cleanup {
     shared: Arc<Shared>,
-    hub: tokio::task::JoinHandle<()>,
+    hub: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
         self.shared.tasks.abort();
-        self.hub.abort();
+        if let Some(hub) = &self.hub {
+            hub.abort();
+        }
     }
 }
 
@@ -82,13 +85,10 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
     let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
-    let updates = app.cache.subscribe();
-    match tokio::time::timeout(PREFILL_LIMIT, hub.prefill(&*app.cache)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(cache = app.cache.name(), error = chain(&error), "cache not read"),
-        Err(_) => tracing::warn!(cache = app.cache.name(), "cache not read in time"),
-    }
-    let hub_task = tokio::spawn(hub.clone().run(app.cache.clone(), updates));
+    let hub_task = match &app.data {
+        Some(data) => Some(run_hub(&hub, &data.cache).await),
+        None => None,
+    };
     let tasks = Tasks::new();
     let shared = Arc::new(Shared { app, hub, tasks, websockets, stopping, started: Instant::now() });
     let _cleanup = Cleanup { shared: shared.clone(), hub: hub_task };
@@ -118,6 +118,17 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let cut_off = shared.tasks.finish(shared.app.settings.shutdown_timeout).await;
     tracing::info!(%address, cut_off, "stopped serving");
     outcome
+}
+
+/// Starts the hub's task with what the cache has.
+async fn run_hub(hub: &Arc<Hub>, cache: &Arc<dyn Cache>) -> tokio::task::JoinHandle<()> {
+    let updates = cache.subscribe();
+    match tokio::time::timeout(PREFILL_LIMIT, hub.prefill(&**cache)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(cache = cache.name(), error = chain(&error), "cache not read"),
+        Err(_) => tracing::warn!(cache = cache.name(), "cache not read in time"),
+    }
+    tokio::spawn(hub.clone().run(cache.clone(), updates))
 }
 
 /// The next connection, taken only once there is room for it.

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use support::history::{alert_row, row};
 use support::market::candle;
 use support::{START_MS, Server};
-use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, Severity};
-use tallow_connectors::store::SinkStatus;
+use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
+use tallow_connectors::store::{PartitionStatus, SinkStatus};
 
 /// Minutes 0, 1 and 4 of BTC: two are missing.
 async fn with_history() -> Server {
@@ -258,7 +258,17 @@ async fn stats_show_where_the_pipeline_stands() {
         status.max_event_time = Some(EventTime(START_MS + 60_000));
         status.candles_settled = [5, 2, 1];
         status.corrections = [2, 1, 0];
-        (status.alerts_raised, status.alerts_retracted) = (4, 1);
+        (status.alerts_raised, status.alerts_retracted) = ([2, 1, 1], 1);
+        status.partitions = vec![PartitionStatus {
+            progress: PartitionProgress {
+                partition: 2,
+                counts: status.counts,
+                offset: Some(9),
+                max_event_time: Some(EventTime(START_MS + 60_000)),
+                idle: false,
+            },
+            pending: Some(4),
+        }];
         status.sinks = vec![SinkStatus {
             name: "books".to_owned(),
             stored_through: Some(EventTime(START_MS)),
@@ -274,10 +284,47 @@ async fn stats_show_where_the_pipeline_stands() {
             "records": {"on_time": 7, "late": 2, "malformed": 1, "invalid": 0, "future": 0, "too_late": 0, "tombstones": 0},
             "symbols": 1, "watermark": "2025-11-16T05:30:00Z", "max_event_time": "2025-11-16T05:31:00Z",
             "lag_seconds": 1.5, "candles_settled": {"1m": 5, "5m": 2, "15m": 1},
-            "corrections": {"1m": 2, "5m": 1, "15m": 0}, "alerts": {"raised": 4, "retracted": 1},
+            "corrections": {"1m": 2, "5m": 1, "15m": 0}, 
+            "alerts": {"raised": 4, "by_severity": {"LOW": 2, "MEDIUM": 1, "HIGH": 1}, "retracted": 1},
+            "partitions": [{"partition": 2, "records_in": 10, "offset": 9, "max_event_time": "2025-11-16T05:31:00Z",
+                "idle": false, "pending": 4}],
             "sinks": [{"name": "books", "queue": 0, "retries": 0, "stored_through": "2025-11-16T05:30:00Z", "problem": null}],
             "failure": null})
     );
+
+    let reply = server.get("/metrics").await;
+    assert!(reply.header("content-type").starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(reply.body.to_vec()).unwrap();
+    for line in [
+        r#"tallow_records_in_total{partition="2"} 10"#,
+        r#"tallow_records_total{bucket="on_time"} 7"#,
+        r#"tallow_watermark_lag_seconds{partition="2"} 1.5"#,
+        r#"tallow_pending_records{partition="2"} 4.0"#,
+        r#"tallow_candles_settled_total{interval="5m"} 2"#,
+        r#"tallow_corrections_total{interval="1m"} 2"#,
+        r#"tallow_alerts_total{severity="LOW"} 2"#,
+        r#"tallow_sink_up{sink="books"} 1.0"#,
+        r#"tallow_sink_queue{sink="books"} 0.0"#,
+        r#"tallow_sink_retries_total{sink="books"} 0"#,
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_without_stores_tells_of_its_pipeline_and_nothing_else() {
+    let server = Server::of_pipeline().await;
+    let health = server.json("/health").await;
+    assert_eq!(health["services"], json!({"pipeline": "healthy"}));
+    assert_eq!(server.json("/ready").await["status"], "ready");
+    assert_eq!(server.json("/api/v1/stats").await["symbols"], json!(null));
+    assert_eq!(server.get("/metrics").await.status, StatusCode::OK);
+    for path in ["/", "/api/v1/latest/BTC", "/api/v1/historical/BTC", "/ws/prices/BTC"] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, &*reply.problem()), (StatusCode::NOT_FOUND, "no_stores"), "{path}");
+    }
+    assert_eq!(server.get("/nowhere").await.problem(), "unknown_route");
 }
 
 #[tokio::test]

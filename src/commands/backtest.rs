@@ -83,6 +83,7 @@ fn settle(
         let mine = partitions.get_mut(worker).map(std::mem::take).unwrap_or_default();
         WorkerIo {
             readers: mine.into_iter().map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
+            arrivals: None,
             outlet: Box::new(ChannelOutlet::new(&channel, worker)),
             clock: Arc::clone(&clock),
         }

@@ -8,20 +8,17 @@
 //!
 //! A start replays the log from its beginning: the store takes the same rows again and stays as it is.
 
-mod board;
 mod feed;
 mod graph;
 mod halt;
 mod journal;
 mod market;
-mod outlet;
-mod web;
+mod written;
 
 use crate::config::Config;
+use crate::pipeline::{Board, BoardSettings, Destinations, Graph, Store, Web, listen, told};
 use anyhow::{Context, anyhow, bail};
-use board::Board;
 use feed::Feed;
-use graph::Graph;
 use halt::{Halt, Halter};
 use journal::Journal;
 use std::collections::BTreeSet;
@@ -32,14 +29,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tallow_connectors::Error;
 use tallow_connectors::clock::SystemClock;
-use tallow_connectors::error::chain;
 use tallow_connectors::filelog::{FileLog, FileLogConfig, FileLogWriter};
 use tallow_connectors::memory::MemoryCache;
+use tallow_connectors::simulator::PRODUCER;
 use tallow_connectors::sinks::{SinkRunner, SinkSettings};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
 use tallow_dataflow::{Clock, EventTime};
 use tallow_server::{App, ServerSettings};
-use web::Web;
+use written::Written;
 
 /// How often the threads are looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -55,7 +52,7 @@ const STORE_LIMIT: Duration = Duration::from_secs(3);
 /// anything is written.
 pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let listener = web::listen(config.server.listen)?;
+    let listener = listen(config.server.listen)?;
     let address = listener.local_addr().context("read the address of the listener")?;
     let log = open_log(config)?;
     let mut up = Up::start(config, listener, log)?;
@@ -86,11 +83,6 @@ fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
         fsync_interval_ms: config.log.fsync_interval_ms,
     };
     FileLogWriter::open(&settings).map_err(told)
-}
-
-/// The error with its causes, each said once.
-fn told(error: Error) -> anyhow::Error {
-    anyhow!(chain(&error))
 }
 
 /// The running pipeline.
@@ -125,11 +117,19 @@ impl Up {
         let reader = log.log();
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
-        let board = Arc::new(Board::new(workers, config.dataflow.max_out_of_orderness_ms, store.queue()));
+        let written = Arc::new(Written::default());
+        let board = Arc::new(Board::new(BoardSettings {
+            source: PRODUCER.source.to_owned(),
+            workers: 0..workers,
+            max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
+            log: written.clone(),
+            stores: vec![store.queue()],
+            others: Vec::new(),
+        }));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
         let (halter, halt) = Halt::new();
-        let journal = Journal::new(log, used.clone(), board.clone(), halt.clone()).map_err(told)?;
-        let feed = Feed::new(market, from, journal, board.clone(), halt);
+        let journal = Journal::new(log, used.clone(), written.clone(), halt.clone()).map_err(told)?;
+        let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
         let server = ServerSettings {
             allowed_origins: config.server.allowed_origins.clone(),
@@ -165,8 +165,10 @@ impl Up {
         while !stop.load(Ordering::Relaxed) {
             self.check()?;
             if self.graph.is_none() && self.primed.load(Ordering::Acquire) {
-                let (store, cache, board) = (self.store.queue(), self.cache.clone(), self.board.clone());
-                self.graph = Some(Graph::start(&self.config, &self.log, &self.used, store, cache, board)?);
+                let store = Store { queue: self.store.queue(), candles: true, alerts: true, rejects: true };
+                let destinations = Destinations { stores: vec![store], cache: self.cache.clone() };
+                let board = self.board.clone();
+                self.graph = Some(graph::start(&self.config, &self.log, &self.used, destinations, board)?);
             }
             if !self.ready && self.board.is_ready() {
                 self.ready = true;
@@ -181,9 +183,6 @@ impl Up {
     fn check(&mut self) -> anyhow::Result<()> {
         if let Some(failure) = self.board.failure() {
             bail!(failure);
-        }
-        if let Some(failure) = self.store.queue().failure() {
-            bail!("store what has settled: {failure}");
         }
         if let Some(feed) = self.feed.take_if(|feed| feed.is_finished()) {
             join_feed(feed)?;
@@ -235,7 +234,7 @@ fn announce(config: &Config, from: EventTime) {
     let up = &config.up;
     let symbols: Vec<String> = up.symbols.iter().map(ToString::to_string).collect();
     tracing::info!(
-        source = tallow_connectors::simulator::PRODUCER.source,
+        source = PRODUCER.source,
         seed = up.seed,
         symbols = symbols.join(","),
         from = from.rfc3339(),

@@ -83,6 +83,7 @@ impl Books {
                     Box::new(ToEnd(log.reader(partition, 0).expect("a reader"))) as Box<dyn PartitionReader>
                 })
                 .collect(),
+            arrivals: None,
             outlet: Box::new(clerk.clone()),
             clock: Arc::new(SystemClock),
         })

@@ -113,7 +113,7 @@ mod tests {
                 ReadStatus::More => {}
                 ReadStatus::Finished => return (records, None),
                 ReadStatus::Failed(message) => return (records, Some(message)),
-                ReadStatus::CaughtUp => panic!("a file that ends never says so"),
+                ReadStatus::CaughtUp | ReadStatus::Pending => panic!("a file that ends never says so"),
             }
         }
     }

@@ -1,7 +1,24 @@
 //! Apache Kafka, by librdkafka.
+//!
+//! - [`KafkaLog`]: the topic of ticks, read live; [`KafkaRange`]: a part of it, for backtests.
+//! - [`KafkaProducer`]: writes records. [`KafkaAlerts`] and [`KafkaDeadLetters`] are the sinks that use it.
+//! - [`ensure_topics`]: makes the topics.
+//!
+//! Partitions are assigned by number and read from offsets that the caller knows. No consumer joins a group, so there is
+//! no rebalance, and nothing is resumed from committed offsets.
 
 mod config;
+mod errors;
+mod fetcher;
+mod listener;
+mod log;
+mod monitor;
+mod place;
 mod producer;
+mod reader;
+mod topic;
 
 pub use config::KafkaConfig;
+pub(crate) use errors::action;
+pub use log::{KafkaLog, KafkaStatus, PartitionLag, Reader, WorkerPartitions};
 pub use producer::{Deliveries, KafkaProducer, Outgoing};

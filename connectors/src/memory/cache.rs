@@ -1,9 +1,9 @@
 //! The cache itself.
 
-use super::slot::Slot;
 use crate::error::Error;
 use crate::model::{AlertMessage, LatestCandle};
-use crate::store::{Cache, Update};
+use crate::slot::Slot;
+use crate::store::{Cache, Publish, Update};
 use async_trait::async_trait;
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -32,27 +32,6 @@ impl MemoryCache {
         MemoryCache { slots: RwLock::default(), updates }
     }
 
-    /// Publishes open candles.
-    pub fn publish_live(&self, candles: &[LiveCandle]) {
-        for live in candles {
-            self.publish_candle(LatestCandle::from(live));
-        }
-    }
-
-    /// Publishes what has settled: every candle, corrections of old windows too, then every alert.
-    pub fn publish_settled(&self, step: &Step) {
-        for settled in &step.candles {
-            self.publish_candle(LatestCandle::from(settled));
-        }
-        for settled in &step.alerts {
-            if self.updates.receiver_count() == 0 {
-                break;
-            }
-            let alert = AlertMessage::from(settled);
-            self.send(&alert, |json| Update::Alert { alert: Arc::new(alert.clone()), json });
-        }
-    }
-
     fn publish_candle(&self, candle: LatestCandle) {
         // Sent under the lock, so that the numbers on the channel are in order whoever publishes. Kept before the
         // subscribers are counted, so that one who subscribes first and asks for the newest next misses nothing.
@@ -78,6 +57,27 @@ impl MemoryCache {
     }
 }
 
+impl Publish for MemoryCache {
+    fn publish_live(&self, candles: &[LiveCandle]) {
+        for live in candles {
+            self.publish_candle(LatestCandle::from(live));
+        }
+    }
+
+    fn publish_settled(&self, step: &Step) {
+        for settled in &step.candles {
+            self.publish_candle(LatestCandle::from(settled));
+        }
+        for settled in &step.alerts {
+            if self.updates.receiver_count() == 0 {
+                break;
+            }
+            let alert = AlertMessage::from(settled);
+            self.send(&alert, |json| Update::Alert { alert: Arc::new(alert.clone()), json });
+        }
+    }
+}
+
 #[async_trait]
 impl Cache for MemoryCache {
     fn name(&self) -> &'static str {
@@ -95,14 +95,14 @@ impl Cache for MemoryCache {
     async fn latest_all(&self) -> Result<Vec<Arc<LatestCandle>>, Error> {
         let mut latest: Vec<Arc<LatestCandle>> = self.read(|slots| {
             let minutes = slots.iter().filter(|((_, interval), _)| *interval == Interval::OneMinute);
-            minutes.filter_map(|(_, slot)| slot.newest.clone()).collect()
+            minutes.filter_map(|(_, slot)| slot.newest().cloned()).collect()
         });
         latest.sort_unstable_by_key(|candle| candle.symbol);
         Ok(latest)
     }
 
     async fn newest(&self, symbol: Symbol, interval: Interval) -> Result<Option<Arc<LatestCandle>>, Error> {
-        Ok(self.read(|slots| slots.get(&(symbol, interval)).and_then(|slot| slot.newest.clone())))
+        Ok(self.read(|slots| slots.get(&(symbol, interval)).and_then(|slot| slot.newest().cloned())))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Update> {

@@ -3,6 +3,5 @@
 //! - [`MemoryCache`]: takes open and settled candles from the dataflow, answers as a [`Cache`](crate::store::Cache).
 
 mod cache;
-mod slot;
 
 pub use cache::MemoryCache;

@@ -4,7 +4,7 @@ use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// `[postgres]` of the settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
     /// Where the database is, as a URL or as `key=value` pairs.

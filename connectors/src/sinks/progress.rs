@@ -1,5 +1,6 @@
 //! Up to which logical time everything has been given, out of the frontiers of all workers.
 
+use std::ops::Range;
 use tallow_dataflow::{EventTime, Step};
 
 /// The frontiers of the workers whose steps go into one sink.
@@ -9,6 +10,8 @@ use tallow_dataflow::{EventTime, Step};
 /// complete reaches just past the newest change: not further, because the same log may be continued in another run.
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// The number of the first worker.
+    first: usize,
     workers: Vec<Reach>,
     /// Just past the newest logical time that any step spoke of.
     newest: Option<EventTime>,
@@ -22,17 +25,18 @@ enum Reach {
 }
 
 impl Progress {
-    /// That of `workers` workers, numbered from 0, none of which has given a step.
-    pub fn new(workers: usize) -> Progress {
-        Progress { workers: vec![Reach::Unknown; workers], newest: None }
+    /// That of these workers, none of which has given a step.
+    pub fn new(workers: Range<usize>) -> Progress {
+        Progress { first: workers.start, workers: vec![Reach::Unknown; workers.len()], newest: None }
     }
 
     /// Takes note of a worker's step. Steps of one worker come in order.
     pub fn observe(&mut self, step: &Step) {
-        if step.worker >= self.workers.len() {
-            self.workers.resize(step.worker + 1, Reach::Unknown);
+        let worker = step.worker.checked_sub(self.first).and_then(|place| self.workers.get_mut(place));
+        // A step of somebody else says nothing of these workers.
+        if let Some(reach) = worker {
+            *reach = step.frontier.map_or(Reach::Ended, Reach::Through);
         }
-        self.workers[step.worker] = step.frontier.map_or(Reach::Ended, Reach::Through);
         let past = |time: EventTime| EventTime(time.millis().saturating_add(1));
         let candles = step.candles.iter().map(|candle| past(candle.settled_at));
         let alerts = step.alerts.iter().map(|alert| past(alert.settled_at));
@@ -63,18 +67,19 @@ mod tests {
 
     #[test]
     fn the_slowest_worker_counts_and_an_unheard_one_holds_everything_back() {
-        let mut progress = Progress::new(2);
-        progress.observe(&step(0, Some(5_000)));
+        let mut progress = Progress::new(2..4);
+        progress.observe(&step(2, Some(5_000)));
         assert_eq!(progress.through(), None);
-        progress.observe(&step(1, Some(3_000)));
+        progress.observe(&step(3, Some(3_000)));
         assert_eq!(progress.through(), Some(EventTime(3_000)));
-        progress.observe(&step(1, Some(9_000)));
+        progress.observe(&step(0, Some(1_000)));
+        progress.observe(&step(3, Some(9_000)));
         assert_eq!(progress.through(), Some(EventTime(5_000)));
     }
 
     #[test]
     fn an_ended_worker_holds_nothing_back_and_all_ended_reach_the_newest_time() {
-        let mut progress = Progress::new(2);
+        let mut progress = Progress::new(0..2);
         progress.observe(&step(0, Some(5_000)));
         progress.observe(&step(1, None));
         assert_eq!(progress.through(), Some(EventTime(5_000)));

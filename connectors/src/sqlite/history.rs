@@ -4,10 +4,10 @@ use super::pool::Readers;
 use super::{alerts, candles, stats};
 use crate::error::Error;
 use crate::model::AlertRow;
-use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Span};
+use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History};
 use async_trait::async_trait;
 use std::path::Path;
-use tallow_dataflow::{MAX_EVENT_TIME, Symbol};
+use tallow_dataflow::Symbol;
 
 /// Answers queries out of the embedded store.
 ///
@@ -25,18 +25,6 @@ impl SqliteHistory {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteHistory, Error> {
         Ok(SqliteHistory { readers: Readers::open(path.as_ref())? })
     }
-}
-
-fn check(span: Span) -> Result<(), Error> {
-    let base = span.base.millis();
-    if span.window_ms == 0 || span.window_ms > MAX_EVENT_TIME.millis() || !span.window_ms.is_multiple_of(base)
-    {
-        return Err(Error::Unusable(format!(
-            "windows of {} ms can't be rolled up from {} candles",
-            span.window_ms, span.base
-        )));
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -57,13 +45,13 @@ impl History for SqliteHistory {
     }
 
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
-        check(query.span)?;
+        query.span.check()?;
         let query = query.clone();
         self.readers.read("read candles from", move |connection| candles::page(connection, &query)).await
     }
 
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
-        check(query.span)?;
+        query.span.check()?;
         let query = query.clone();
         self.readers.read("read candles from", move |connection| stats::of(connection, &query)).await
     }

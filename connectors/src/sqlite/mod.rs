@@ -22,5 +22,4 @@ mod statements;
 mod stats;
 
 pub use history::SqliteHistory;
-pub use rejects::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};
 pub use sink::SqliteSink;

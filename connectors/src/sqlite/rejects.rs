@@ -4,14 +4,9 @@
 //! is in the log, at that partition and offset.
 
 use super::sink::integer;
+use crate::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tallow_dataflow::Reject;
-
-/// How many rejects are kept; of more, the newest.
-pub const MAX_KEPT_REJECTS: usize = 100_000;
-
-/// How many bytes of a rejected record are kept; of a longer one, the first.
-pub const MAX_RAW_BYTES: usize = 16 * 1024;
 
 /// Writes the rejects in one transaction. One that is already there stays as it is.
 pub(super) fn store(connection: &mut Connection, rejects: &[Reject]) -> rusqlite::Result<()> {

@@ -44,7 +44,7 @@ impl SqliteSink {
             connection,
             path: path.to_path_buf(),
             ids,
-            progress: Progress::new(workers),
+            progress: Progress::new(0..workers),
             stored_through: recorded,
             recorded,
         })

@@ -20,6 +20,16 @@ fn minute(number: u64, count: u32) -> SettledCandle {
     candle("BTC", Interval::OneMinute, MIDNIGHT + number * MINUTE, count, 100.0)
 }
 
+fn publish_live(bed: &impl CacheBed, candles: &[LiveCandle]) {
+    bed.publish_live(candles);
+    bed.settle();
+}
+
+fn publish_settled(bed: &impl CacheBed, candles: Vec<SettledCandle>) {
+    bed.publish_settled(&step(candles, vec![]));
+    bed.settle();
+}
+
 /// An update arrives, or the test fails.
 async fn next(updates: &mut Receiver<Update>) -> Result<Update, RecvError> {
     tokio::time::timeout(Duration::from_secs(10), updates.recv()).await.unwrap()
@@ -45,24 +55,24 @@ pub(crate) async fn the_newest_candle_is_the_latest_whatever_comes_after_it<B: C
     assert_eq!(cache.latest(symbol("BTC")).await.unwrap(), None);
     assert_eq!(cache.latest_all().await.unwrap(), []);
 
-    bed.publish_live(&[open(&minute(0, 3))]);
+    publish_live(&bed, &[open(&minute(0, 3))]);
     assert_eq!(latest(cache).await, (0, false, 3, 0));
-    bed.publish_live(&[open(&minute(0, 5)), open(&minute(0, 4))]);
+    publish_live(&bed, &[open(&minute(0, 5)), open(&minute(0, 4))]);
     assert_eq!(latest(cache).await, (0, false, 5, 0));
-    bed.publish_live(&[open(&minute(1, 1))]);
-    bed.publish_settled(&step(vec![minute(0, 6)], vec![]));
+    publish_live(&bed, &[open(&minute(1, 1))]);
+    publish_settled(&bed, vec![minute(0, 6)]);
     assert_eq!(latest(cache).await, (1, false, 1, 0));
-    bed.publish_settled(&step(vec![minute(1, 1)], vec![]));
+    publish_settled(&bed, vec![minute(1, 1)]);
     assert_eq!(latest(cache).await, (1, true, 1, 0));
-    bed.publish_settled(&step(vec![corrected(&minute(1, 1), 7.0), minute(1, 1)], vec![]));
+    publish_settled(&bed, vec![corrected(&minute(1, 1), 7.0), minute(1, 1)]);
     assert_eq!(latest(cache).await, (1, true, 2, 1));
-    bed.publish_live(&[open(&minute(2, 1))]);
+    publish_live(&bed, &[open(&minute(2, 1))]);
     assert_eq!(latest(cache).await, (2, false, 1, 0));
 
     // Each interval and symbol for itself; the latest is of one minute.
     let five = candle("BTC", Interval::FiveMinutes, MIDNIGHT, 9, 100.0);
     let other = candle("ADA", Interval::OneMinute, MIDNIGHT, 2, 0.4);
-    bed.publish_live(&[open(&five), open(&other)]);
+    publish_live(&bed, &[open(&five), open(&other)]);
     assert_eq!(latest(cache).await, (2, false, 1, 0));
     let newest = cache.newest(symbol("BTC"), Interval::FiveMinutes).await.unwrap().unwrap();
     assert_eq!(newest.event_count, 9);
@@ -74,12 +84,12 @@ pub(crate) async fn the_newest_candle_is_the_latest_whatever_comes_after_it<B: C
 pub(crate) async fn an_open_candle_of_a_closed_window_is_dropped<B: CacheBed>() {
     let bed = B::fresh(CAPACITY);
     let mut updates = bed.cache().subscribe();
-    bed.publish_settled(&step(vec![minute(1, 4)], vec![]));
-    bed.publish_live(&[open(&minute(1, 9)), open(&minute(0, 9))]);
+    publish_settled(&bed, vec![minute(1, 4)]);
+    publish_live(&bed, &[open(&minute(1, 9)), open(&minute(0, 9))]);
     assert_eq!(latest(bed.cache()).await, (1, true, 4, 0));
-    bed.publish_live(&[open(&minute(3, 2))]);
+    publish_live(&bed, &[open(&minute(3, 2))]);
     // Of a window that has not closed, though a newer one is open: shown, and not the latest.
-    bed.publish_live(&[open(&minute(2, 8))]);
+    publish_live(&bed, &[open(&minute(2, 8))]);
     assert_eq!(latest(bed.cache()).await, (3, false, 2, 0));
     for (seq, ticks) in [(1, 4), (2, 2), (3, 8)] {
         let candle = next_candle(&mut updates).await;
@@ -89,9 +99,9 @@ pub(crate) async fn an_open_candle_of_a_closed_window_is_dropped<B: CacheBed>() 
 
 pub(crate) async fn a_correction_of_an_old_window_is_published_and_is_not_the_latest<B: CacheBed>() {
     let bed = B::fresh(CAPACITY);
-    bed.publish_settled(&step(vec![minute(0, 4), minute(1, 4)], vec![]));
+    publish_settled(&bed, vec![minute(0, 4), minute(1, 4)]);
     let mut updates = bed.cache().subscribe();
-    bed.publish_settled(&step(vec![corrected(&minute(0, 4), 7.0)], vec![]));
+    publish_settled(&bed, vec![corrected(&minute(0, 4), 7.0)]);
     let correction = next_candle(&mut updates).await;
     assert_eq!((correction.seq, correction.revision, correction.close), (3, 1, 7.0));
     assert_eq!(latest(bed.cache()).await, (1, true, 4, 0));
@@ -100,15 +110,18 @@ pub(crate) async fn a_correction_of_an_old_window_is_published_and_is_not_the_la
 pub(crate) async fn numbers_grow_by_one_per_symbol_and_interval<B: CacheBed>() {
     let bed = B::fresh(CAPACITY);
     // Also while nobody listens.
-    bed.publish_live(&[open(&minute(0, 1))]);
+    publish_live(&bed, &[open(&minute(0, 1))]);
     let mut updates = bed.cache().subscribe();
     let of = |name, interval, count| open(&candle(name, interval, MIDNIGHT, count, 100.0));
     for count in 2..5u32 {
-        bed.publish_live(&[
-            of("BTC", Interval::OneMinute, count),
-            of("BTC", Interval::FiveMinutes, count),
-            of("ETH", Interval::OneMinute, count),
-        ]);
+        publish_live(
+            &bed,
+            &[
+                of("BTC", Interval::OneMinute, count),
+                of("BTC", Interval::FiveMinutes, count),
+                of("ETH", Interval::OneMinute, count),
+            ],
+        );
         for first in [2, 1, 1] {
             assert_eq!(next_candle(&mut updates).await.seq, first + u64::from(count) - 2);
         }
@@ -122,6 +135,7 @@ pub(crate) async fn an_update_carries_its_json_and_alerts_follow_candles<B: Cach
     let mut updates = bed.cache().subscribe();
     let raised = settled_alert(alert("BTC", MIDNIGHT, 6.4), AlertStatus::Raised, 0);
     bed.publish_settled(&step(vec![minute(0, 4)], vec![raised]));
+    bed.settle();
     match next(&mut updates).await.unwrap() {
         Update::Candle { candle, json } => {
             assert_eq!(serde_json::from_str::<LatestCandle>(&json).unwrap(), *candle);
@@ -143,7 +157,7 @@ pub(crate) async fn a_bulk_of_history_tells_a_slow_subscriber_what_it_missed<B: 
     const BULK: u64 = 20_000;
     let bed = B::fresh(CAPACITY);
     let mut updates = bed.cache().subscribe();
-    bed.publish_settled(&step((0..BULK).map(|number| minute(number, 2)).collect(), vec![]));
+    publish_settled(&bed, (0..BULK).map(|number| minute(number, 2)).collect());
     assert_eq!(next(&mut updates).await.unwrap_err(), RecvError::Lagged(BULK - CAPACITY as u64));
     for seq in BULK - CAPACITY as u64 + 1..=BULK {
         assert_eq!(next_candle(&mut updates).await.seq, seq);
@@ -165,6 +179,7 @@ pub(crate) async fn numbers_are_in_order_on_the_channel_with_several_publishers<
             });
         }
     });
+    bed.settle();
     for seq in 1..=2 * EACH {
         assert_eq!(next_candle(&mut updates).await.seq, seq);
     }

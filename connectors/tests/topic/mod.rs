@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary reads its topics in its own way")]
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -68,6 +68,20 @@ impl Topic {
             .set("enable.auto.commit", "false")
             .create()
             .expect("a consumer")
+    }
+
+    /// Gives it more partitions.
+    pub(crate) fn grow(&self, partitions: usize) {
+        let more = [NewPartitions::new(&self.name, partitions)];
+        let grown = block_on(self.admin().create_partitions(&more, &AdminOptions::new())).expect("an answer");
+        grown.into_iter().next().expect("a result").expect("grown");
+    }
+
+    /// Deletes the records of a partition before an offset.
+    pub(crate) fn delete_records(&self, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Offset(before)).expect("an offset");
+        block_on(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 
     /// How many records its partitions have in all.

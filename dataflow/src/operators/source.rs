@@ -7,8 +7,11 @@
 //!   progress protocol makes the global minimum of it. A partition that has finished does not count. One that is idle
 //!   (read to its end and silent for `idle_timeout`, or empty from the start) does not count either; if all of this
 //!   worker's are, the capability follows the other workers', and the clock if theirs are idle too (see `peers.rs`).
-//! - **Silence** counts only while somebody listens: a turn adds at most a quarter of `idle_timeout`. A machine that wakes
-//!   up after an hour has not heard an hour of silence, and what was written meanwhile is not late.
+//! - **Silence** counts only while somebody listens: a turn adds at most a quarter of `idle_timeout`, and none while a
+//!   partition's log can't be reached. A machine that wakes up after an hour has not heard an hour of silence, and what
+//!   was written meanwhile is not late.
+//! - **Arrivals.** A partition that the log gets later is read like the others from its next turn on; until it has a
+//!   record it is idle.
 //! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of what has settled everywhere is not read:
 //!   neither a slow partition nor a slow worker lets ticks pile up.
 //! - **Back-pressure.** While the outlet is full, or `minutes` is busy expiring, nothing is read. A partition that is not
@@ -27,6 +30,7 @@ use partition::{Partition, State};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
@@ -46,6 +50,7 @@ const MAX_PARTIALS: usize = 65_536;
 pub(crate) struct SourceConfig {
     pub(crate) settings: Arc<Settings>,
     pub(crate) readers: Vec<Box<dyn PartitionReader>>,
+    pub(crate) arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
     pub(crate) outlet: SharedOutlet,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) peers: Peers,
@@ -108,6 +113,7 @@ struct Source {
     worker: usize,
     settings: Arc<Settings>,
     partitions: Vec<Partition>,
+    arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
     outlet: SharedOutlet,
     clock: Arc<dyn Clock>,
     peers: Peers,
@@ -128,6 +134,7 @@ impl Source {
             worker,
             settings: config.settings,
             partitions: config.readers.into_iter().map(Partition::new).collect(),
+            arrivals: config.arrivals,
             outlet: config.outlet,
             clock: config.clock,
             peers: config.peers,
@@ -142,6 +149,7 @@ impl Source {
 
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
     fn turn(&mut self, held: u64) -> Turn {
+        self.take_arrivals();
         let now_ms = self.clock.now_ms();
         let listened_ms = now_ms.saturating_sub(self.turned_ms).min(self.settings.idle_timeout_ms / 4);
         self.turned_ms = now_ms;
@@ -151,6 +159,7 @@ impl Source {
         let mut rejects = Vec::new();
         let mut busy = false;
         let mut held_up = false;
+        let mut unheard = false;
         for partition in &mut self.partitions {
             if partition.state == State::Finished {
                 continue;
@@ -165,8 +174,16 @@ impl Source {
             let status = partition.read(&self.settings, now_ms, held, &mut self.combiner, &mut rejects);
             let read_some = partition.counts.records_in > before;
             busy |= read_some;
-            partition.silent_ms = if read_some { 0 } else { partition.silent_ms + listened_ms };
+            partition.silent_ms = match (read_some, &status) {
+                (true, _) => 0,
+                (false, ReadStatus::Pending) => partition.silent_ms,
+                (false, _) => partition.silent_ms + listened_ms,
+            };
             partition.state = match status {
+                ReadStatus::Pending => {
+                    unheard = true;
+                    State::Live
+                }
                 ReadStatus::More => {
                     busy = true;
                     State::Live
@@ -183,7 +200,7 @@ impl Source {
                 }
             };
         }
-        self.silent_ms = match (busy, wait) {
+        self.silent_ms = match (busy, wait || unheard) {
             (true, _) => 0,
             (false, true) => self.silent_ms,
             (false, false) => self.silent_ms + listened_ms,
@@ -200,6 +217,17 @@ impl Source {
         Turn { frontier: self.frontier(held, now_ms), rest }
     }
 
+    /// Takes over the partitions that the log has got.
+    fn take_arrivals(&mut self) {
+        while let Some(arrivals) = &self.arrivals {
+            match arrivals.try_recv() {
+                Ok(reader) => self.partitions.push(Partition::new(reader)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.arrivals = None,
+            }
+        }
+    }
+
     /// The least logical time that this worker may still send.
     fn frontier(&mut self, held: u64, now_ms: u64) -> Option<u64> {
         let live = self.partitions.iter().filter(|p| p.state == State::Live);
@@ -211,7 +239,7 @@ impl Source {
             max_event_time: max_event_time.map(EventTime::millis),
             silent_ms: Some(self.silent_ms),
         };
-        if self.partitions.iter().all(|p| p.state == State::Finished) {
+        if self.arrivals.is_none() && self.partitions.iter().all(|p| p.state == State::Finished) {
             self.peers.finish(report);
             return None;
         }

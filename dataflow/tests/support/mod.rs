@@ -138,6 +138,8 @@ pub(crate) struct Topic {
     pub partition: u32,
     pub records: Arc<Mutex<VecDeque<Option<Vec<u8>>>>>,
     pub finished: Arc<AtomicBool>,
+    /// Whether the log can't be reached at the moment.
+    pub away: Arc<AtomicBool>,
     next_offset: u64,
 }
 
@@ -161,6 +163,9 @@ impl PartitionReader for Topic {
         self.partition
     }
     fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
+        if self.away.load(Ordering::SeqCst) {
+            return ReadStatus::Pending;
+        }
         let finished = self.finished.load(Ordering::SeqCst);
         let mut records = self.records.lock().unwrap();
         for _ in 0..limit {
@@ -176,16 +181,7 @@ impl PartitionReader for Topic {
 
 /// Settles bounded partitions on `workers` threads; the clock shows the far future.
 pub(crate) fn settle(partitions: &[Vec<String>], workers: usize, settings: &Settings) -> Outcome {
-    let topics: Vec<Topic> = partitions
-        .iter()
-        .zip(0..)
-        .map(|(lines, partition)| {
-            let topic = Topic::new(partition);
-            lines.iter().for_each(|line| topic.push(line.as_bytes()));
-            topic.finish();
-            topic
-        })
-        .collect();
+    let topics = bounded(partitions);
     let clock = Arc::new(MockClock::new(4_000_000_000_000));
     let collector = Collector::default();
     let outlet = collector.clone();
@@ -194,6 +190,20 @@ pub(crate) fn settle(partitions: &[Vec<String>], workers: usize, settings: &Sett
     })
     .unwrap();
     collector.outcome()
+}
+
+/// The lines of each partition, and nothing after them.
+pub(crate) fn bounded(partitions: &[Vec<String>]) -> Vec<Topic> {
+    partitions
+        .iter()
+        .zip(0..)
+        .map(|(lines, partition)| {
+            let topic = Topic::new(partition);
+            lines.iter().for_each(|line| topic.push(line.as_bytes()));
+            topic.finish();
+            topic
+        })
+        .collect()
 }
 
 /// The partitions of worker `index` out of `peers`: partition modulo workers.
@@ -207,6 +217,7 @@ pub(crate) fn worker_io(
     let own = topics.iter().filter(|topic| topic.partition as usize % peers == index);
     WorkerIo {
         readers: own.map(|topic| Box::new(topic.clone()) as Box<dyn PartitionReader>).collect(),
+        arrivals: None,
         outlet: Box::new(outlet.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
     }

@@ -1,7 +1,7 @@
 //! `/api/v1/alerts` and `/api/v1/alerts/{symbol}`: the alerts of the last hours, newest first.
 
 use crate::answer::{self, Answer};
-use crate::app::App;
+use crate::app::Data;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::router::ALL;
@@ -26,7 +26,7 @@ struct Alerts {
 }
 
 /// The alerts of a symbol, or of all. The lookback is counted back from now.
-pub(crate) async fn list(app: &App, symbol: Option<Symbol>, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>) -> Result<Answer, Problem> {
     let mut query = Query::parse(raw, &["limit", "hours", "severity", "include_retracted"]);
     let limit = query.integer("limit", 1..=100).unwrap_or(DEFAULT_LIMIT);
     let hours = query.integer("hours", 1..=168).unwrap_or(DEFAULT_HOURS);
@@ -35,18 +35,18 @@ pub(crate) async fn list(app: &App, symbol: Option<Symbol>, raw: Option<&str>) -
     let include_retracted = query.flag("include_retracted").unwrap_or(false);
     query.finish()?;
 
-    let since = EventTime(app.now().millis().saturating_sub(hours * HOUR_MS));
+    let since = EventTime(data.now().millis().saturating_sub(hours * HOUR_MS));
     let wanted =
         AlertQuery { symbol, since: Some(since), severity, include_retracted, limit: limit as usize };
-    let alerts = app.history.alerts(&wanted).await?;
+    let alerts = data.history.alerts(&wanted).await?;
     if let Some(symbol) = symbol
         && alerts.is_empty()
-        && !app.knows(symbol).await?
+        && !data.knows(symbol).await?
     {
         return Err(Problem::unknown_symbol(symbol));
     }
     let symbol = symbol.map_or_else(|| ALL.to_owned(), |symbol| symbol.to_string());
-    let source = app.pipeline.status().source;
+    let source = data.pipeline.status().source;
     let alerts = Alerts { symbol, alert_count: alerts.len(), lookback_hours: hours, alerts, source };
     Ok(answer::json(StatusCode::OK, &alerts)?)
 }

@@ -51,11 +51,13 @@ impl Findings {
 /// Whether each store, each sink and the pipeline work.
 pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let (cache, history) = tokio::join!(pinged(app.cache.ping()), pinged(app.history.ping()));
     let status = app.pipeline.status();
     let mut findings = Findings::default();
-    findings.add(app.cache.name(), cache);
-    findings.add(app.history.name(), history);
+    if let Some(data) = &app.data {
+        let (cache, history) = tokio::join!(pinged(data.cache.ping()), pinged(data.history.ping()));
+        findings.add(data.cache.name(), cache);
+        findings.add(data.history.name(), history);
+    }
     findings.add("pipeline", status.failure);
     for sink in status.sinks {
         findings.add(&sink.name, sink.problem);

@@ -2,7 +2,7 @@
 
 use crate::answer::{self, Answer, set_header};
 use crate::api::series;
-use crate::app::App;
+use crate::app::Data;
 use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
@@ -69,7 +69,7 @@ struct Stats {
 
 /// A page of candles.
 pub(crate) async fn list(
-    app: &App,
+    data: &Data,
     symbol: Symbol,
     path: &str,
     raw: Option<&str>,
@@ -86,16 +86,16 @@ pub(crate) async fn list(
         direction,
         limit: limit as usize,
         offset: offset as usize,
-        ..range(app, symbol, &mut query)
+        ..range(data, symbol, &mut query)
     };
     query.finish()?;
 
     let page = match fill.unwrap_or(Fill::None) {
-        Fill::None => app.history.candles(&candles).await?,
-        Fill::Previous => series::filled(&*app.history, &candles).await?,
+        Fill::None => data.history.candles(&candles).await?,
+        Fill::Previous => series::filled(&*data.history, &candles).await?,
     };
     if page.total == 0 {
-        return Err(no_candles(app, symbol).await);
+        return Err(no_candles(data, symbol).await);
     }
     let mut answer = match format.unwrap_or(Format::Json) {
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
@@ -114,12 +114,12 @@ pub(crate) async fn list(
 }
 
 /// Figures over a range of candles.
-pub(crate) async fn stats(app: &App, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
     let mut query = Query::parse(raw, &["interval", "start_time", "end_time"]);
-    let candles = range(app, symbol, &mut query);
+    let candles = range(data, symbol, &mut query);
     query.finish()?;
-    let Some(figures) = app.history.stats(&candles).await? else {
-        return Err(no_candles(app, symbol).await);
+    let Some(figures) = data.history.stats(&candles).await? else {
+        return Err(no_candles(data, symbol).await);
     };
     let stats = Stats {
         symbol,
@@ -139,18 +139,18 @@ pub(crate) async fn stats(app: &App, symbol: Symbol, raw: Option<&str>) -> Resul
 }
 
 /// The newest closed candle.
-pub(crate) async fn latest(app: &App, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
     let mut query = Query::parse(raw, &["interval"]);
-    let candles = range(app, symbol, &mut query);
+    let candles = range(data, symbol, &mut query);
     query.finish()?;
-    match app.history.candles(&candles).await?.rows.first() {
+    match data.history.candles(&candles).await?.rows.first() {
         Some(row) => Ok(answer::json(StatusCode::OK, row)?),
-        None => Err(no_candles(app, symbol).await),
+        None => Err(no_candles(data, symbol).await),
     }
 }
 
 /// The newest candle of the interval and range that the parameters name.
-fn range(app: &App, symbol: Symbol, query: &mut Query) -> CandleQuery {
+fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
     let span = query.choice("interval", &SPANS).unwrap_or(SPANS[0].1);
     let (start, end) = (query.time("start_time"), query.time("end_time"));
     if let (Some(start), Some(end)) = (start, end)
@@ -162,7 +162,7 @@ fn range(app: &App, symbol: Symbol, query: &mut Query) -> CandleQuery {
     // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
     let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(span.window_ms));
     let end = end.map(aligned);
-    let until = match closed_until(app, span) {
+    let until = match closed_until(data, span) {
         Some(closed) => Some(end.map_or(closed, |end| end.min(closed))),
         None => end,
     };
@@ -180,17 +180,17 @@ fn range(app: &App, symbol: Symbol, query: &mut Query) -> CandleQuery {
 /// The start of the first window that may still be open; none where every window that the store has is closed, which
 /// is so for settled intervals. A window of several settled ones is closed when the last of them is: when its end lies
 /// below the frontier.
-fn closed_until(app: &App, span: Span) -> Option<EventTime> {
+fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
     if span.window_ms == span.base.millis() {
         return None;
     }
-    let last_ms = app.pipeline.status().watermark?.millis().saturating_sub(1);
+    let last_ms = data.pipeline.status().watermark?.millis().saturating_sub(1);
     Some(EventTime(last_ms - last_ms % span.window_ms))
 }
 
 /// Says why there is nothing: the symbol, or the range.
-async fn no_candles(app: &App, symbol: Symbol) -> Problem {
-    match app.knows(symbol).await {
+async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
+    match data.knows(symbol).await {
         Ok(true) => {
             let detail = format!("{symbol} has no closed candle of this interval in this range");
             Problem::new(StatusCode::NOT_FOUND, "no_data", detail)

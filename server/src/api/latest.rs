@@ -3,7 +3,7 @@
 //! It comes from the cache; where the cache has none or can't answer, the newest closed candle comes from the history.
 
 use crate::answer::{self, Answer, set_header};
-use crate::app::App;
+use crate::app::Data;
 use crate::problem::Problem;
 use crate::query::Query;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -89,44 +89,44 @@ struct All<'a> {
 }
 
 /// One symbol's newest candle.
-pub(crate) async fn one(app: &App, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = app.pipeline.status().source;
-    let cached = app.cache.latest(symbol).await.unwrap_or_else(|error| {
-        tracing::warn!(store = app.cache.name(), error = chain(&error), "falling back to the history");
+    let source = data.pipeline.status().source;
+    let cached = data.cache.latest(symbol).await.unwrap_or_else(|error| {
+        tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
         None
     });
     let hit = cached.is_some();
     let latest = match cached {
         Some(candle) => Latest::cached(&candle, &source),
         None => {
-            let row = newest_closed(app, symbol, Interval::OneMinute).await?;
+            let row = newest_closed(data, symbol, Interval::OneMinute).await?;
             Latest::stored(&row.ok_or_else(|| Problem::unknown_symbol(symbol))?, &source)
         }
     };
     let mut answer = answer::json(StatusCode::OK, &latest)?;
-    describe(app, &mut answer, hit, Some(latest.event_time));
+    describe(data, &mut answer, hit, Some(latest.event_time));
     Ok(answer)
 }
 
 /// Every symbol's newest candle.
-pub(crate) async fn all(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = app.pipeline.status().source;
-    let cached = app.cache.latest_all().await;
-    let settled = app.history.symbols().await;
+    let source = data.pipeline.status().source;
+    let cached = data.cache.latest_all().await;
+    let settled = data.history.symbols().await;
     let (cached, settled) = match (cached, settled) {
         (Ok(cached), Ok(settled)) => (cached, settled),
         (Ok(cached), Err(error)) => {
             tracing::warn!(
-                store = app.history.name(),
+                store = data.history.name(),
                 error = chain(&error),
                 "answering from the cache alone"
             );
             (cached, Vec::new())
         }
         (Err(error), Ok(settled)) => {
-            tracing::warn!(store = app.cache.name(), error = chain(&error), "falling back to the history");
+            tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
             (Vec::new(), settled)
         }
         (Err(_), Err(error)) => return Err(error.into()),
@@ -136,7 +136,7 @@ pub(crate) async fn all(app: &App, query: Option<&str>) -> Result<Answer, Proble
     let hits = prices.len();
     let missed: Vec<Symbol> = settled.into_iter().filter(|symbol| !prices.contains_key(symbol)).collect();
     let mut stored = stream::iter(missed)
-        .map(|symbol| newest_closed(app, symbol, Interval::OneMinute))
+        .map(|symbol| newest_closed(data, symbol, Interval::OneMinute))
         .buffer_unordered(LOOKUPS);
     while let Some(row) = stored.try_next().await? {
         prices.extend(row.map(|row| (row.symbol, Latest::stored(&row, &source))));
@@ -146,15 +146,15 @@ pub(crate) async fn all(app: &App, query: Option<&str>) -> Result<Answer, Proble
     let newest = prices.values().map(|latest| latest.event_time).max();
     let hit = hits == prices.len();
     let all =
-        All { timestamp: app.now(), prices, cache_hit_rate: format!("{hit_rate:.1}%"), source: &source };
+        All { timestamp: data.now(), prices, cache_hit_rate: format!("{hit_rate:.1}%"), source: &source };
     let mut answer = answer::json(StatusCode::OK, &all)?;
-    describe(app, &mut answer, hit, newest);
+    describe(data, &mut answer, hit, newest);
     Ok(answer)
 }
 
 /// The newest closed candle of a symbol and interval.
 pub(crate) async fn newest_closed(
-    app: &App,
+    data: &Data,
     symbol: Symbol,
     interval: Interval,
 ) -> Result<Option<CandleRow>, Error> {
@@ -167,15 +167,15 @@ pub(crate) async fn newest_closed(
         limit: 1,
         offset: 0,
     };
-    Ok(app.history.candles(&query).await?.rows.into_iter().next())
+    Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }
 
 /// Says where the data comes from and how old the newest of it is.
-fn describe(app: &App, answer: &mut Answer, hit: bool, event_time: Option<EventTime>) {
-    set_header(answer, "x-data-source", if hit { app.cache.name() } else { app.history.name() });
+fn describe(data: &Data, answer: &mut Answer, hit: bool, event_time: Option<EventTime>) {
+    set_header(answer, "x-data-source", if hit { data.cache.name() } else { data.history.name() });
     set_header(answer, "x-cache-hit", hit);
     if let Some(event_time) = event_time {
-        let age_ms = app.now().millis().saturating_sub(event_time.millis());
+        let age_ms = data.now().millis().saturating_sub(event_time.millis());
         set_header(answer, "x-data-age-seconds", format!("{:.3}", age_ms as f64 / 1000.0));
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/symbols`: every symbol that has been seen, with the name of its coin where that is known.
 
 use crate::answer::{self, Answer};
-use crate::app::App;
+use crate::app::Data;
 use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
@@ -60,8 +60,8 @@ impl From<Symbol> for Listed {
 }
 
 /// Every symbol, sorted.
-pub(crate) async fn list(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn list(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let symbols: Vec<Listed> = app.symbols().await?.into_iter().map(Listed::from).collect();
+    let symbols: Vec<Listed> = data.symbols().await?.into_iter().map(Listed::from).collect();
     Ok(answer::json(StatusCode::OK, &Symbols { count: symbols.len(), symbols })?)
 }

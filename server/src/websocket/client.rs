@@ -6,7 +6,7 @@ use super::mailbox::Mailbox;
 use super::series::Shown;
 use super::subscription::Subscription;
 use crate::api::latest::newest_closed;
-use crate::app::App;
+use crate::app::Data;
 use crate::server::Shared;
 use crate::settings::{FAREWELL_LIMIT, MAX_MESSAGE_BYTES};
 use futures_util::stream::{SplitSink, SplitStream};
@@ -39,7 +39,12 @@ enum Farewell {
 }
 
 /// Serves a client from the handshake to the end.
-pub(crate) async fn run(shared: Arc<Shared>, upgraded: OnUpgrade, subscription: Subscription) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    data: Arc<Data>,
+    upgraded: OnUpgrade,
+    subscription: Subscription,
+) {
     let upgraded = match upgraded.await {
         Ok(upgraded) => TokioIo::new(upgraded),
         Err(error) => return tracing::debug!(%error, "handshake not completed"),
@@ -57,7 +62,7 @@ pub(crate) async fn run(shared: Arc<Shared>, upgraded: OnUpgrade, subscription: 
         biased;
         () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
         () = mailbox.overflow() => Farewell::Close(CloseCode::Again, "client is too slow"),
-        farewell = serve(&shared, &mailbox, &mut sink) => farewell,
+        farewell = serve(&shared, &data, &mailbox, &mut sink) => farewell,
         farewell = read(&shared, &mailbox, &mut stream) => farewell,
     };
     if let Farewell::Close(code, reason) = farewell {
@@ -67,9 +72,14 @@ pub(crate) async fn run(shared: Arc<Shared>, upgraded: OnUpgrade, subscription: 
 }
 
 /// Greets the client, then sends what comes into its mailbox.
-async fn serve(shared: &Shared, mailbox: &Arc<Mailbox>, sink: &mut SplitSink<Socket, Message>) -> Farewell {
+async fn serve(
+    shared: &Shared,
+    data: &Data,
+    mailbox: &Arc<Mailbox>,
+    sink: &mut SplitSink<Socket, Message>,
+) -> Farewell {
     if let Some(symbol) = mailbox.subscription.symbol {
-        match shared.app.knows(symbol).await {
+        match data.knows(symbol).await {
             Ok(true) => {}
             Ok(false) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
             Err(error) => {
@@ -80,7 +90,7 @@ async fn serve(shared: &Shared, mailbox: &Arc<Mailbox>, sink: &mut SplitSink<Soc
     }
     // First the place at the hub, then the snapshot: nothing falls between the two.
     let mut membership = shared.hub.join(mailbox.clone());
-    complete(&shared.app, mailbox, &mut membership).await;
+    complete(data, mailbox, &mut membership).await;
     let greeting = greeting(shared, mailbox, &membership.snapshot);
     membership.snapshot = Vec::new();
     match write(shared, mailbox, sink, greeting).await {
@@ -90,13 +100,13 @@ async fn serve(shared: &Shared, mailbox: &Arc<Mailbox>, sink: &mut SplitSink<Soc
 }
 
 /// Adds to the snapshot of the hub, which has seen only what has come since the server started, what the stores have.
-async fn complete(app: &App, mailbox: &Mailbox, membership: &mut Membership) {
+async fn complete(data: &Data, mailbox: &Mailbox, membership: &mut Membership) {
     let subscription = &mailbox.subscription;
     let seen: BTreeSet<(Symbol, Interval)> =
         membership.snapshot.iter().map(|shown| (shown.candle.symbol, shown.candle.interval)).collect();
     let symbols = match subscription.symbol {
         Some(symbol) => vec![symbol],
-        None => match app.symbols().await {
+        None => match data.symbols().await {
             Ok(symbols) => symbols.into_iter().collect(),
             Err(error) => return tracing::warn!(error = chain(&error), "snapshot not completed"),
         },
@@ -107,7 +117,7 @@ async fn complete(app: &App, mailbox: &Mailbox, membership: &mut Membership) {
     }
     missing.retain(|key| !seen.contains(key));
     for (symbol, interval) in missing {
-        match stored(app, symbol, interval, subscription.closed_only).await {
+        match stored(data, symbol, interval, subscription.closed_only).await {
             Ok(Some(candle)) => {
                 mailbox.told(&candle);
                 if let Ok(json) = serde_json::to_string(&*candle) {
@@ -123,19 +133,19 @@ async fn complete(app: &App, mailbox: &Mailbox, membership: &mut Membership) {
 
 /// The newest candle that the cache has, or the newest closed one of the history.
 async fn stored(
-    app: &App,
+    data: &Data,
     symbol: Symbol,
     interval: Interval,
     closed_only: bool,
 ) -> Result<Option<Arc<LatestCandle>>, Error> {
-    let cached = app.cache.newest(symbol, interval).await.unwrap_or_else(|error| {
-        tracing::warn!(store = app.cache.name(), error = chain(&error), "falling back to the history");
+    let cached = data.cache.newest(symbol, interval).await.unwrap_or_else(|error| {
+        tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
         None
     });
     if let Some(candle) = cached.filter(|candle| candle.is_closed || !closed_only) {
         return Ok(Some(candle));
     }
-    let row = newest_closed(app, symbol, interval).await?;
+    let row = newest_closed(data, symbol, interval).await?;
     Ok(row.map(|row| Arc::new(unpublished(&row, interval))))
 }
 

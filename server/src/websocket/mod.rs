@@ -16,6 +16,7 @@ mod subscription;
 pub(crate) use hub::Hub;
 
 use crate::answer::Answer;
+use crate::app::Data;
 use crate::cors::Caller;
 use crate::problem::Problem;
 use crate::server::Shared;
@@ -32,6 +33,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 /// page why a handshake has failed.
 pub(crate) fn upgrade(
     shared: &Arc<Shared>,
+    data: &Arc<Data>,
     caller: &Caller,
     mut request: Request<Incoming>,
     symbol: Option<Symbol>,
@@ -53,7 +55,7 @@ pub(crate) fn upgrade(
         Problem::unavailable(format!("{most} WebSocket clients are connected, the most there may be"))
     })?;
     let upgraded = hyper::upgrade::on(&mut request);
-    let task = client::run(shared.clone(), upgraded, subscription);
+    let task = client::run(shared.clone(), data.clone(), upgraded, subscription);
     shared.tasks.spawn(async move {
         task.await;
         drop(permit);

@@ -55,15 +55,30 @@ impl Server {
         Server::start_on(socket.listen(128).unwrap(), settings, stream_capacity)
     }
 
+    /// A server that has no stores.
+    pub async fn of_pipeline() -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Server::start_as(listener, 1, |_, _, pipeline| App::of_pipeline(pipeline, ServerSettings::default()))
+    }
+
     fn start_on(listener: TcpListener, settings: ServerSettings, stream_capacity: usize) -> Server {
+        Server::start_as(listener, stream_capacity, |cache, history, pipeline| {
+            App::new(cache, history, pipeline, settings)
+        })
+    }
+
+    fn start_as(
+        listener: TcpListener,
+        stream_capacity: usize,
+        app: impl FnOnce(Arc<MemoryCache>, Arc<MemoryHistory>, Arc<StillPipeline>) -> App,
+    ) -> Server {
         let address = listener.local_addr().unwrap();
         let cache = Arc::new(MemoryCache::new(stream_capacity));
         let history = Arc::new(MemoryHistory::default());
         let status = PipelineStatus { source: "simulated".to_owned(), ready: true, ..Default::default() };
         let pipeline = Arc::new(StillPipeline::new(status));
         let clock = Arc::new(ManualClock::new(START_MS));
-        let app =
-            App::new(cache.clone(), history.clone(), pipeline.clone(), settings).with_clock(clock.clone());
+        let app = app(cache.clone(), history.clone(), pipeline.clone()).with_clock(clock.clone());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(serve(listener, app, stopped));
         Server { address, cache, history, pipeline, clock, stop: Some(stop), running }

@@ -105,7 +105,7 @@ impl Reading {
             lines.push_back(Line { time_ms: *latest_ms, symbol, bytes: bytes.to_vec() });
         });
         match status {
-            ReadStatus::More | ReadStatus::CaughtUp => {}
+            ReadStatus::More | ReadStatus::CaughtUp | ReadStatus::Pending => {}
             ReadStatus::Finished => self.ended = true,
             ReadStatus::Failed(problem) => {
                 self.ended = true;

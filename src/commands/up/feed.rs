@@ -3,9 +3,9 @@
 //! Past and present are one loop, so whatever stops it for a while (a full disk, a machine that sleeps) is caught up
 //! with in the same way. It holds at most the ticks of one second of the market and a few hundred kilobytes of lines.
 
-use super::board::Board;
 use super::halt::Halt;
 use super::journal::{Flushed, Journal};
+use super::written::Written;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ const LONGEST_REST_MS: u64 = 1_000;
 pub(super) struct Feed {
     market: Simulator,
     journal: Journal,
-    board: Arc<Board>,
+    written: Arc<Written>,
     halt: Halt,
     /// All trades before this have been taken, in milliseconds.
     at_ms: u64,
@@ -39,10 +39,10 @@ impl Feed {
         market: Simulator,
         from: EventTime,
         journal: Journal,
-        board: Arc<Board>,
+        written: Arc<Written>,
         halt: Halt,
     ) -> Feed {
-        Feed { market, journal, board, halt, at_ms: from.millis(), primed: Arc::default() }
+        Feed { market, journal, written, halt, at_ms: from.millis(), primed: Arc::default() }
     }
 
     /// Whether every partition that will have ticks has some, or the log has reached the present. Reading must not
@@ -81,7 +81,7 @@ impl Feed {
                 }
                 if present && !caught_up {
                     caught_up = true;
-                    self.board.log_reaches_present(self.journal.last_offsets().to_vec());
+                    self.written.reaches_present(self.journal.last_offsets().to_vec());
                 }
             }
             let rest_ms = match present {

@@ -1,7 +1,7 @@
 //! The log as the feed writes it: what a full disk does not take waits and is tried again; nothing is left out.
 
-use super::board::Board;
 use super::halt::Halt;
+use super::written::Written;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) enum Flushed {
 /// The log, and how far it has been written.
 pub(super) struct Journal {
     log: FileLogWriter,
-    board: Arc<Board>,
+    written: Arc<Written>,
     halt: Halt,
     /// The partitions that ticks will come to.
     used: BTreeSet<u32>,
@@ -47,7 +47,7 @@ impl Journal {
     pub(super) fn new(
         log: FileLogWriter,
         used: BTreeSet<u32>,
-        board: Arc<Board>,
+        written: Arc<Written>,
         halt: Halt,
     ) -> Result<Journal, Error> {
         let reader = log.log();
@@ -57,7 +57,7 @@ impl Journal {
             Ok(line.map(|line| end.saturating_sub(line.len() as u64 + 1)))
         };
         let last_offsets = (0..reader.partitions()).map(last_offset).collect::<Result<_, _>>()?;
-        Ok(Journal { log, board, halt, used, last_offsets, waiting: 0, line: Vec::new() })
+        Ok(Journal { log, written, halt, used, last_offsets, waiting: 0, line: Vec::new() })
     }
 
     /// Whether every partition that ticks will come to has some.
@@ -104,7 +104,7 @@ impl Journal {
                     tracing::info!(failures, "log can be written again");
                 }
                 self.waiting = 0;
-                self.board.log_written(through);
+                self.written.through(through);
                 return Ok(Flushed::All);
             };
             if error.action() != Action::Retry {
@@ -115,7 +115,7 @@ impl Journal {
                 tracing::warn!(problem, "log can't be written, the feed waits and tries again");
             }
             failures += 1;
-            self.board.log_waits(self.waiting, problem);
+            self.written.waits(self.waiting, problem);
             if self.halt.within(backoff.next_wait()) {
                 return Ok(Flushed::Halted);
             }

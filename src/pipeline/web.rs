@@ -17,14 +17,14 @@ const LAST_QUERIES: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When it can't be listened on, which is said with the address.
-pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
     listener.set_nonblocking(true).with_context(|| format!("listen on {address}"))?;
     Ok(listener)
 }
 
 /// The running server.
-pub(super) struct Web {
+pub(crate) struct Web {
     runtime: Runtime,
     task: JoinHandle<Result<(), ServeError>>,
     stop: Option<oneshot::Sender<()>>,
@@ -35,7 +35,7 @@ impl Web {
     ///
     /// # Errors
     /// When the system has no threads to give.
-    pub(super) fn start(listener: TcpListener, app: App) -> anyhow::Result<Web> {
+    pub(crate) fn start(listener: TcpListener, app: App) -> anyhow::Result<Web> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("server")
@@ -52,12 +52,12 @@ impl Web {
     }
 
     /// Whether it has stopped, told or not.
-    pub(super) fn has_stopped(&self) -> bool {
+    pub(crate) fn has_stopped(&self) -> bool {
         self.task.is_finished()
     }
 
     /// Tells it to stop: it accepts nothing more, and those connected have a few seconds to finish.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             // An error says that it has stopped already.
             let _ = stop.send(());
@@ -68,7 +68,7 @@ impl Web {
     ///
     /// # Errors
     /// When it had failed.
-    pub(super) fn join(mut self) -> anyhow::Result<()> {
+    pub(crate) fn join(mut self) -> anyhow::Result<()> {
         self.stop();
         let served = self.runtime.block_on(self.task);
         self.runtime.shutdown_timeout(LAST_QUERIES);

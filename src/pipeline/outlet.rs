@@ -1,22 +1,55 @@
-//! Where a worker's results go: to the store's queue, to the cache, and on the board. Nothing here waits.
+//! Where a worker's results go: to the queues of the stores, to the cache, and on the board. Nothing here waits.
 
 use super::board::Board;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tallow_connectors::Error;
 use tallow_connectors::error::chain;
-use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sinks::SinkQueue;
+use tallow_connectors::store::Publish;
 use tallow_dataflow::{Interval, LiveCandle, Outlet, PartitionProgress, Reject, SettledCandle, Step, Symbol};
+
+/// Where the results of all workers of this process go.
+#[derive(Clone)]
+pub(crate) struct Destinations {
+    /// The stores, which must have everything that is theirs.
+    pub(crate) stores: Vec<Store>,
+    /// The cache, which shows the present.
+    pub(crate) cache: Arc<dyn Publish>,
+}
+
+/// The queue of a store, and what is its own. It is told of every step, for that is how it knows how far it is complete.
+#[derive(Clone)]
+pub(crate) struct Store {
+    /// Where to put it.
+    pub(crate) queue: Arc<SinkQueue>,
+    /// Whether candles are.
+    pub(crate) candles: bool,
+    /// Whether alerts are.
+    pub(crate) alerts: bool,
+    /// Whether rejects are.
+    pub(crate) rejects: bool,
+}
+
+impl Store {
+    /// What of a step is the store's own.
+    fn share(&self, step: &Step) -> Step {
+        Step {
+            worker: step.worker,
+            frontier: step.frontier,
+            candles: if self.candles { step.candles.clone() } else { Vec::new() },
+            alerts: if self.alerts { step.alerts.clone() } else { Vec::new() },
+        }
+    }
+}
 
 /// The outlet of one worker.
 ///
 /// While the log of earlier hours is read again, nothing of it goes to the cache: it would be thousands of closed
 /// candles that are no news, and open ones of windows long past. Once the present is reached, the newest closed candle of
 /// each symbol and interval is published, and from then on everything.
-pub(super) struct WorkerOutlet {
-    store: Arc<SinkQueue>,
-    cache: Arc<MemoryCache>,
+pub(crate) struct WorkerOutlet {
+    destinations: Destinations,
     board: Arc<Board>,
     past: Past,
 }
@@ -36,8 +69,8 @@ type Newest = BTreeMap<(Symbol, Interval), SettledCandle>;
 
 impl WorkerOutlet {
     /// An outlet of a worker that is about to read its partitions from their beginning.
-    pub(super) fn new(store: Arc<SinkQueue>, cache: Arc<MemoryCache>, board: Arc<Board>) -> WorkerOutlet {
-        WorkerOutlet { store, cache, board, past: Past::Reading(Newest::new()) }
+    pub(crate) fn new(destinations: Destinations, board: Arc<Board>) -> WorkerOutlet {
+        WorkerOutlet { destinations, board, past: Past::Reading(Newest::new()) }
     }
 
     fn publish(&mut self, step: &Step) {
@@ -52,11 +85,11 @@ impl WorkerOutlet {
                 && step.frontier.is_none_or(|frontier| frontier >= present)
             {
                 let candles = std::mem::take(newest).into_values().collect();
-                self.cache.publish_settled(&Step { candles, ..Step::default() });
+                self.destinations.cache.publish_settled(&Step { candles, ..Step::default() });
                 self.past = Past::Over;
             }
         } else {
-            self.cache.publish_settled(step);
+            self.destinations.cache.publish_settled(step);
         }
     }
 
@@ -71,7 +104,9 @@ impl Outlet for WorkerOutlet {
     fn settled(&mut self, step: Step) {
         self.board.settled(&step);
         self.publish(&step);
-        self.stored(self.store.try_send(step));
+        for store in &self.destinations.stores {
+            self.stored(store.queue.try_send(store.share(&step)));
+        }
     }
 
     fn live(&mut self, candles: Vec<LiveCandle>) {
@@ -81,11 +116,13 @@ impl Outlet for WorkerOutlet {
             }
             self.past = Past::Settling(std::mem::take(newest));
         }
-        self.cache.publish_live(&candles);
+        self.destinations.cache.publish_live(&candles);
     }
 
     fn rejected(&mut self, rejects: Vec<Reject>) {
-        self.stored(self.store.try_send_rejects(rejects));
+        for store in self.destinations.stores.iter().filter(|store| store.rejects) {
+            self.stored(store.queue.try_send_rejects(rejects.clone()));
+        }
     }
 
     fn progress(&mut self, partitions: &[PartitionProgress]) {
@@ -98,6 +135,6 @@ impl Outlet for WorkerOutlet {
     }
 
     fn is_full(&self) -> bool {
-        self.store.is_full()
+        self.destinations.stores.iter().any(|store| store.queue.is_full())
     }
 }

@@ -1,0 +1,178 @@
+//! Where each partition stands, between its reader, the monitor and librdkafka's callbacks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// How old an answer about a partition's end may be and still say that this is its end.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// No number yet.
+const NONE: u64 = u64::MAX;
+
+/// Where one partition stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    partition: u32,
+    /// The offset that is read next; none where this process does not read the partition.
+    position: AtomicU64,
+    /// The first offset that the brokers still have.
+    low: AtomicU64,
+    /// The offset past the last readable record, by the newest answer.
+    end: AtomicU64,
+    /// When that was asked, in milliseconds since the places were made.
+    asked_ms: AtomicU64,
+    /// An end up to which librdkafka has fetched: every record below has been put into the queue. What only markers of
+    /// transactions or compacted records follow has its end past the last record.
+    fetched: AtomicU64,
+    failure: OnceLock<String>,
+}
+
+impl Place {
+    fn new(partition: u32) -> Place {
+        let none = || AtomicU64::new(NONE);
+        Place {
+            partition,
+            position: none(),
+            low: none(),
+            end: none(),
+            asked_ms: none(),
+            fetched: AtomicU64::new(0),
+            failure: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    pub(super) fn position(&self) -> Option<u64> {
+        number(&self.position)
+    }
+
+    pub(super) fn move_to(&self, position: u64) {
+        self.position.store(position, Ordering::Relaxed);
+    }
+
+    pub(super) fn low(&self) -> Option<u64> {
+        number(&self.low)
+    }
+
+    pub(super) fn end(&self) -> Option<u64> {
+        number(&self.end)
+    }
+
+    pub(super) fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Acquire)
+    }
+
+    pub(super) fn fetched_to_end(&self, end: u64) {
+        self.fetched.fetch_max(end, Ordering::Release);
+    }
+
+    pub(super) fn keep_low(&self, low: u64) {
+        self.low.store(low, Ordering::Relaxed);
+    }
+
+    /// Why it will never be read on, if so.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    pub(super) fn fail(&self, problem: String) {
+        // The first reason is the reason.
+        let _ = self.failure.set(problem);
+    }
+}
+
+fn number(atomic: &AtomicU64) -> Option<u64> {
+    Some(atomic.load(Ordering::Acquire)).filter(|value| *value != NONE)
+}
+
+/// All partitions of a topic, by their number.
+#[derive(Debug)]
+pub(super) struct Places {
+    topic: String,
+    made: Instant,
+    list: RwLock<Vec<Arc<Place>>>,
+}
+
+impl Places {
+    pub(super) fn new(topic: String, partitions: u32) -> Places {
+        let list = (0..partitions).map(|partition| Arc::new(Place::new(partition))).collect();
+        Places { topic, made: Instant::now(), list: RwLock::new(list) }
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn get(&self, partition: u32) -> Option<Arc<Place>> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).get(partition as usize).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Place>> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds the partitions up to `count`, and says how many are new.
+    pub(super) fn grow(&self, count: u32) -> usize {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let known = list.len();
+        list.extend((0..count).skip(known).map(|partition| Arc::new(Place::new(partition))));
+        list.len() - known
+    }
+
+    /// Keeps an answer to what was asked at `asked`: the offset past the partition's last readable record.
+    pub(super) fn keep_end(&self, place: &Place, end: u64, asked: Instant) {
+        place.end.store(end, Ordering::Relaxed);
+        // After the end, so that whoever sees this time sees no older end.
+        place.asked_ms.store(self.millis(asked), Ordering::Release);
+    }
+
+    /// Whether nothing readable lies at or past `position`, by an answer that is fresh.
+    pub(super) fn is_end(&self, place: &Place, position: u64) -> bool {
+        let Some(asked_ms) = number(&place.asked_ms) else { return false };
+        let fresh = self.millis(Instant::now()).saturating_sub(asked_ms) <= FRESH.as_millis() as u64;
+        fresh && place.end().is_some_and(|end| position >= end)
+    }
+
+    /// The partition's first offset and its end, by an answer to what was asked after `since`.
+    pub(super) fn asked_since(&self, place: &Place, since: Instant) -> Option<(u64, u64)> {
+        let asked_ms = number(&place.asked_ms)?;
+        if asked_ms <= self.millis(since) {
+            return None;
+        }
+        Some((place.low()?, place.end()?))
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.made).as_millis()).unwrap_or(NONE - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn the_end_is_only_what_a_fresh_answer_says() {
+        let places = Places::new("ticks".to_owned(), 1);
+        let place = places.get(0).unwrap();
+        assert!(!places.is_end(&place, 0), "nobody has answered yet");
+        places.keep_end(&place, 7, Instant::now());
+        assert!(places.is_end(&place, 7));
+        assert!(!places.is_end(&place, 6));
+        let aged = Places { made: places.made.checked_sub(FRESH * 2).unwrap(), ..places };
+        assert!(!aged.is_end(&place, 7), "the answer is as old as that");
+    }
+
+    #[test]
+    fn partitions_are_added_and_never_taken_away() {
+        let places = Places::new("ticks".to_owned(), 2);
+        assert_eq!([4, 4, 1].map(|count| places.grow(count)), [2, 0, 0]);
+        let numbers: Vec<u32> = places.all().iter().map(|place| place.partition()).collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Alerts, newest first, along the index of all or that of one symbol.
+
+use super::pool::Question;
+use super::time::Time;
+use super::upserts::integer;
+use crate::model::AlertRow;
+use crate::store::AlertQuery;
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use tallow_dataflow::{AlertStatus, AlertType, EventTime, Severity, Symbol};
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type, accepts};
+
+/// The alerts asked for, newest first; of those that end together, by id.
+pub(super) struct Newest<'a>(pub(super) &'a AlertQuery);
+
+#[async_trait]
+impl Question for Newest<'_> {
+    type Answer = Vec<AlertRow>;
+    const ACTION: &'static str = "read alerts from";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<AlertRow>, tokio_postgres::Error> {
+        let query = self.0;
+        let symbol = query.symbol.map(|symbol| symbol.to_string());
+        let since = Time::from(query.since.unwrap_or(EventTime(0)));
+        let severity = query.severity.map(Severity::name);
+        let limit = integer(query.limit as u64);
+        let statement = database.prepare_cached(statement(symbol.is_some())).await?;
+        let rows = database
+            .query(&statement, &[&symbol, &since, &severity, &query.include_retracted, &limit])
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// The statement for one symbol's alerts or everyone's.
+fn statement(one_symbol: bool) -> &'static str {
+    macro_rules! alerts {
+        ($whose:literal) => {
+            concat!(
+                "SELECT a.alert_id, c.symbol, a.alert_type, a.severity, a.price_change_pct, a.old_price::FLOAT8,
+                    a.new_price::FLOAT8, a.z_score, a.mean, a.stddev, a.samples, a.threshold, a.window_start,
+                    a.window_end, a.revision, a.status, a.created_at
+                 FROM price_alerts AS a JOIN cryptocurrencies AS c ON c.id = a.crypto_id
+                 WHERE ",
+                $whose,
+                " AND a.window_end >= $2
+                    AND ($3::TEXT IS NULL OR a.severity = $3)
+                    AND ($4 OR a.status = 'raised')
+                 ORDER BY a.window_end DESC, a.alert_id LIMIT $5"
+            )
+        };
+    }
+    if one_symbol {
+        alerts!("a.crypto_id = (SELECT id FROM cryptocurrencies WHERE symbol = $1)")
+    } else {
+        alerts!("$1::TEXT IS NULL")
+    }
+}
+
+fn read(row: &Row) -> Result<AlertRow, tokio_postgres::Error> {
+    let count = |column: usize| row.try_get::<_, i32>(column).map(i32::unsigned_abs);
+    Ok(AlertRow {
+        alert_id: row.try_get(0)?,
+        symbol: row.try_get::<_, Name<Symbol>>(1)?.0,
+        alert_type: row.try_get::<_, Name<AlertType>>(2)?.0,
+        severity: row.try_get::<_, Name<Severity>>(3)?.0,
+        price_change_pct: row.try_get(4)?,
+        old_price: row.try_get(5)?,
+        new_price: row.try_get(6)?,
+        z_score: row.try_get(7)?,
+        mean: row.try_get(8)?,
+        stddev: row.try_get(9)?,
+        samples: count(10)?,
+        threshold: row.try_get(11)?,
+        window_start: row.try_get::<_, Time>(12)?.into(),
+        window_end: row.try_get::<_, Time>(13)?.into(),
+        revision: count(14)?,
+        status: row.try_get::<_, Name<AlertStatus>>(15)?.0,
+        created_at: row.try_get::<_, Time>(16)?.into(),
+    })
+}
+
+/// A value that is stored as its name on the wire.
+struct Name<T>(T);
+
+type Failure = Box<dyn std::error::Error + Sync + Send>;
+
+fn named<T: Copy>(raw: &[u8], all: &[T], name: fn(T) -> &'static str) -> Result<Name<T>, Failure> {
+    let text = std::str::from_utf8(raw)?;
+    let found = all.iter().copied().find(|it| name(*it) == text);
+    found.map(Name).ok_or_else(|| format!("unknown value {text:?}").into())
+}
+
+impl<'a> FromSql<'a> for Name<AlertType> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        named(raw, &[AlertType::PriceSpike, AlertType::PriceDrop], AlertType::name)
+    }
+
+    accepts!(TEXT);
+}
+
+impl<'a> FromSql<'a> for Name<Severity> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        named(raw, &[Severity::Low, Severity::Medium, Severity::High], Severity::name)
+    }
+
+    accepts!(TEXT);
+}
+
+impl<'a> FromSql<'a> for Name<AlertStatus> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        named(raw, &[AlertStatus::Raised, AlertStatus::Retracted], AlertStatus::name)
+    }
+
+    accepts!(TEXT);
+}
+
+impl<'a> FromSql<'a> for Name<Symbol> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        Ok(Name(Symbol::parse(raw)?))
+    }
+
+    accepts!(TEXT);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::postgres::statements::tests::Planner;
+
+    #[test]
+    fn alerts_are_read_along_an_index() {
+        let Some(mut planner) = Planner::start() else { return };
+        let since = Time::from(EventTime(80 * 24 * 3_600_000));
+        let (nobody, nothing, somebody) = (None::<String>, None::<String>, Some("COIN7"));
+        let newest = planner.reads(statement(false), &[&nobody, &since, &nothing, &false, &10i64]);
+        assert!(newest.iter().any(|line| line.contains("using price_alerts_newest on")), "{newest:?}");
+        let of_symbol = planner.reads(statement(true), &[&somebody, &since, &nothing, &false, &10i64]);
+        assert!(of_symbol.iter().any(|line| line.contains("price_alerts_newest_of_symbol")), "{of_symbol:?}");
+        let all: Vec<&String> = newest.iter().chain(&of_symbol).collect();
+        assert!(all.iter().all(|line| !line.contains("Seq Scan on price_alerts")), "{all:?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Candles out of the database: as they settled, or rolled up to longer windows.
+//!
+//! A rolled-up window: open of its first candle, close of its last, highest high, lowest low; average weighted by
+//! ticks; vwap = Σ quote volume / Σ volume over the candles that traded; volume their sum, or where none traded the
+//! newest rolling volume; ticks and revisions summed, so that a correction of any part raises the revision.
+//!
+//! Only windows that are over are answered: those that end before the time up to which the database is complete, or not
+//! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
+
+use super::pool::Question;
+use super::statements;
+use super::time::Time;
+use super::upserts::integer;
+use crate::model::CandleRow;
+use crate::store::{CandlePage, CandleQuery, Direction, Span};
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use futures_util::TryStreamExt;
+use std::ops::Range;
+use std::pin::pin;
+use tallow_dataflow::{EventTime, Symbol};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row};
+
+/// Whether the database answers. That its tables are there every connection has asked at its start.
+pub(super) struct Ping;
+
+#[async_trait]
+impl Question for Ping {
+    type Answer = ();
+    const ACTION: &'static str = "read";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<(), Error> {
+        database.simple_query("SELECT").await.map(drop)
+    }
+}
+
+/// Every symbol in the database, sorted.
+pub(super) struct Symbols;
+
+#[async_trait]
+impl Question for Symbols {
+    type Answer = Vec<Symbol>;
+    const ACTION: &'static str = "read symbols from";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Symbol>, Error> {
+        let statement = database.prepare_cached(statements::SYMBOLS).await?;
+        let rows = database.query(&statement, &[]).await?;
+        // What someone else put there and is no symbol has no candles either.
+        let symbols = rows.iter().map(|row| Ok(Symbol::parse(row.try_get::<_, &str>(0)?.as_bytes()).ok()));
+        symbols.filter_map(Result::transpose).collect()
+    }
+}
+
+/// The rows of a query and how many there are in all.
+pub(super) struct Page<'a>(pub(super) &'a CandleQuery);
+
+#[async_trait]
+impl Question for Page<'_> {
+    type Answer = CandlePage;
+    const ACTION: &'static str = "read candles from";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
+        let query = self.0;
+        let windows = Windows::of(database, query).await?;
+        if windows.are_settled() {
+            let (total, rows) = tokio::try_join!(windows.count(database), windows.settled(database, query))?;
+            return Ok(CandlePage { rows, total });
+        }
+        let starts = windows.starts(database).await?;
+        let total = starts.len();
+        let page = match query.direction {
+            Direction::Ascending => {
+                let from = query.offset.min(total);
+                from..from.saturating_add(query.limit).min(total)
+            }
+            Direction::Descending => {
+                let until = total.saturating_sub(query.offset);
+                until.saturating_sub(query.limit)..until
+            }
+        };
+        let mut rows = Vec::new();
+        if let [first, ..] = starts[page.clone()]
+            && let [.., last] = starts[page]
+        {
+            let page = Windows { starts: first..last + windows.span.window_ms, ..windows };
+            page.rolled_up(database, query.direction, |row| rows.push(row)).await?;
+        }
+        Ok(CandlePage { rows, total: total as u64 })
+    }
+}
+
+/// The windows of one symbol that a query is about.
+pub(super) struct Windows {
+    symbol: Symbol,
+    span: Span,
+    /// The starts of settled candles that belong to them, in milliseconds.
+    starts: Range<u64>,
+}
+
+impl Windows {
+    pub(super) async fn of(database: &Transaction<'_>, query: &CandleQuery) -> Result<Windows, Error> {
+        let (symbol, span) = (query.symbol, query.span);
+        // A window is in the range if its start is, and all its candles with it.
+        let aligned = |time: EventTime| time.millis().div_ceil(span.window_ms).saturating_mul(span.window_ms);
+        let from = aligned(query.from.unwrap_or(EventTime(0)));
+        let until = query.until.map_or(u64::MAX, aligned);
+        let mut windows = Windows { symbol, span, starts: from..until };
+        if !windows.are_settled() {
+            let over = windows.over_through(database).await?;
+            windows.starts.end = until.min(over / span.window_ms * span.window_ms);
+        }
+        Ok(windows)
+    }
+
+    fn are_settled(&self) -> bool {
+        self.span.window_ms == self.span.base.millis()
+    }
+
+    /// The time up to which everything of this symbol has settled and is in the database.
+    async fn over_through(&self, database: &Transaction<'_>) -> Result<u64, Error> {
+        let statement = database.prepare_cached(&statements::over(self.span.base)).await?;
+        let row = database.query_one(&statement, &[&self.symbol.to_string()]).await?;
+        let millis = |time: Option<Time>| time.map(|time| EventTime::from(time).millis());
+        // A candle settles at its window's end, so that end must be below what the database is complete to.
+        let complete = millis(row.try_get(1)?).map(|through| through.saturating_sub(1));
+        Ok(millis(row.try_get(0)?).max(complete).unwrap_or(0))
+    }
+
+    /// Shows every row, oldest first.
+    pub(super) async fn each(
+        &self,
+        database: &Transaction<'_>,
+        visit: impl FnMut(CandleRow) + Send,
+    ) -> Result<(), Error> {
+        if self.are_settled() {
+            let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
+            let statement = statements::settled(self.span.base, Direction::Ascending);
+            self.stream(database, &statement, &[&symbol, &from, &until, &i64::MAX, &0i64], visit).await
+        } else {
+            self.rolled_up(database, Direction::Ascending, visit).await
+        }
+    }
+
+    async fn settled(
+        &self,
+        database: &Transaction<'_>,
+        query: &CandleQuery,
+    ) -> Result<Vec<CandleRow>, Error> {
+        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
+        let [limit, offset] = [query.limit, query.offset].map(|rows| integer(rows as u64));
+        let statement = statements::settled(self.span.base, query.direction);
+        let mut rows = Vec::new();
+        self.stream(database, &statement, &[&symbol, &from, &until, &limit, &offset], |row| rows.push(row))
+            .await?;
+        Ok(rows)
+    }
+
+    async fn count(&self, database: &Transaction<'_>) -> Result<u64, Error> {
+        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
+        let statement = database.prepare_cached(&statements::count(self.span.base)).await?;
+        let row = database.query_one(&statement, &[&symbol, &from, &until]).await?;
+        Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
+    }
+
+    /// The starts of the rolled-up windows that have candles, in order.
+    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<u64>, Error> {
+        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
+        let statement = database.prepare_cached(&statements::starts(self.span.base)).await?;
+        let rows = database.query(&statement, &[&symbol, &from, &until, &self.length()]).await?;
+        rows.iter().map(|row| Ok(EventTime::from(row.try_get::<_, Time>(0)?).millis())).collect()
+    }
+
+    async fn rolled_up(
+        &self,
+        database: &Transaction<'_>,
+        direction: Direction,
+        visit: impl FnMut(CandleRow) + Send,
+    ) -> Result<(), Error> {
+        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
+        let statement = statements::rolled_up(self.span.base, direction);
+        self.stream(database, &statement, &[&symbol, &from, &until, &self.length()], visit).await
+    }
+
+    /// Shows rows as they come, so that a long range takes no more memory than a short one.
+    async fn stream(
+        &self,
+        database: &Transaction<'_>,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        mut visit: impl FnMut(CandleRow) + Send,
+    ) -> Result<(), Error> {
+        let statement = database.prepare_cached(statement).await?;
+        let mut rows = pin!(database.query_raw(&statement, parameters.iter().copied()).await?);
+        while let Some(row) = rows.try_next().await? {
+            visit(read(&row, self.symbol)?);
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> [Time; 2] {
+        [self.starts.start, self.starts.end].map(|millis| Time::from(EventTime(millis)))
+    }
+
+    /// The length of a window in milliseconds, of which an interval is made.
+    fn length(&self) -> f64 {
+        self.span.window_ms as f64
+    }
+}
+
+fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
+    Ok(CandleRow {
+        symbol,
+        window_start: row.try_get::<_, Time>(0)?.into(),
+        window_end: row.try_get::<_, Time>(1)?.into(),
+        open_price: row.try_get(2)?,
+        high_price: row.try_get(3)?,
+        low_price: row.try_get(4)?,
+        close_price: row.try_get(5)?,
+        avg_price: row.try_get(6)?,
+        vwap: row.try_get(7)?,
+        volume_sum: row.try_get(8)?,
+        quote_volume: row.try_get(9)?,
+        trade_count: row.try_get::<_, i64>(10)?.unsigned_abs(),
+        revision: u32::try_from(row.try_get::<_, i64>(11)?).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,114 @@
+//! Connections for reading, lent to one question at a time.
+
+use super::PostgresConfig;
+use super::connection::{Purpose, Target};
+use super::failures::{is_lost, postgres};
+use super::schema;
+use crate::error::{Error, chain};
+use async_trait::async_trait;
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Transaction,
+};
+use std::time::Duration;
+use tokio_postgres::{IsolationLevel, NoTls};
+
+/// How long a question waits for a connection that is free, and for a new one.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
+/// How long a connection that was idle may take to say that it is still there.
+const RECYCLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Something that is asked in one transaction: all its statements see the same state.
+#[async_trait]
+pub(super) trait Question: Sync {
+    /// What is answered.
+    type Answer: Send;
+
+    /// What is being tried, for an error.
+    const ACTION: &'static str;
+
+    /// Asks.
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, tokio_postgres::Error>;
+}
+
+/// Up to so many connections, made when first needed and kept with their prepared statements.
+#[derive(Clone, Debug)]
+pub(super) struct Readers {
+    pool: Pool,
+    on: String,
+}
+
+impl Readers {
+    /// Connects to nothing yet.
+    pub(super) fn new(config: &PostgresConfig) -> Result<Readers, Error> {
+        let target = Target::of(config, Purpose::Read)?;
+        // A connection is asked whether it is still there before it is lent: a server that was restarted, or a
+        // network that was cut, costs no question.
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        let on = target.on.clone();
+        let check_schema = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let on = on.clone();
+            Box::pin(async move {
+                let version = schema::version(client).await.map_err(HookError::Backend)?;
+                schema::check(version, &on).map_err(|error| HookError::message(chain(&error)))
+            })
+        });
+        let pool = Pool::builder(Manager::from_config(target.config().clone(), NoTls, recycling))
+            .max_size(config.pool_size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(CONNECTION_LIMIT))
+            .create_timeout(Some(CONNECTION_LIMIT))
+            .recycle_timeout(Some(RECYCLE_LIMIT))
+            .post_create(check_schema)
+            .build()
+            .map_err(|error| Error::Unusable(format!("make a pool of connections: {error}")))?;
+        Ok(Readers { pool, on: target.on })
+    }
+
+    /// Asks, within this time. A connection that is lost in the middle is replaced once, and the question asked again.
+    pub(super) async fn ask<Q: Question>(&self, question: &Q, limit: Duration) -> Result<Q::Answer, Error> {
+        let asking = async {
+            let mut client = self.client().await?;
+            match attempt(&mut client, question).await {
+                Err(error) if client.is_closed() || is_lost(&error) => {
+                    drop(Object::take(client));
+                    attempt(&mut self.client().await?, question).await
+                }
+                answer => answer,
+            }
+            .map_err(postgres(Q::ACTION, &self.on))
+        };
+        let late = |_| Error::Timeout { action: Q::ACTION, on: self.on.clone(), limit };
+        tokio::time::timeout(limit, asking).await.map_err(late)?
+    }
+
+    async fn client(&self) -> Result<Object, Error> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(source) | PoolError::PostCreateHook(HookError::Backend(source)) => {
+                postgres("connect to", &self.on)(source)
+            }
+            PoolError::PostCreateHook(HookError::Message(text)) => Error::Unusable(text.into_owned()),
+            PoolError::Timeout(TimeoutType::Wait) => self.late("wait for a free connection to"),
+            PoolError::Timeout(_) => self.late("connect to"),
+            PoolError::Closed | PoolError::NoRuntimeSpecified => {
+                Error::Unusable(format!("the connections to {} are closed", self.on))
+            }
+        })
+    }
+
+    fn late(&self, action: &'static str) -> Error {
+        Error::Timeout { action, on: self.on.clone(), limit: CONNECTION_LIMIT }
+    }
+}
+
+async fn attempt<Q: Question>(client: &mut Object, question: &Q) -> Result<Q::Answer, tokio_postgres::Error> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    let answer = question.ask(&transaction).await?;
+    transaction.commit().await?;
+    Ok(answer)
+}

@@ -1,0 +1,167 @@
+//! The writer: settled steps and rejects into the database.
+
+use super::blocking::Blocking;
+use super::connection::{Connection, Purpose, Target};
+use super::failures::postgres;
+use super::progress::{self, Share};
+use super::time::Time;
+use super::upserts::{self, Statements};
+use super::{PostgresConfig, rejects, timescale};
+use crate::error::Error;
+use crate::sinks::Progress;
+use crate::store::Sink;
+use hashbrown::HashMap;
+use std::time::Duration;
+use tallow_dataflow::{EventTime, MINUTE_MS, Reject, Step, Symbol};
+
+/// How long a write may take in all, connecting included, before it is given up and tried again.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Writes what has settled into PostgreSQL. One of its own for each process of a pipeline.
+///
+/// Versions of a candle are ordered by how many ticks they are made of (a correction only adds), then by revision;
+/// those of an alert by the logical time of the change. An older or equal version leaves the row as it is, so the
+/// same steps can be written again, in whole or in part, any number of times: also after a connection was lost in the
+/// middle of a commit, of which nobody knows whether it has happened. The revision of a row never goes down.
+///
+/// After any failure the connection is thrown away, and the next write makes a new one.
+#[derive(Debug)]
+pub struct PostgresSink {
+    blocking: Blocking,
+    target: Target,
+    /// None after a failure.
+    session: Option<Session>,
+    /// The row of `sink_progress`.
+    process: i32,
+    progress: Progress,
+    /// See [`Sink::stored_through`].
+    stored_through: Option<EventTime>,
+    /// How much of it the database knows.
+    recorded: Option<EventTime>,
+}
+
+/// A connection, and what is known of the database at its other end.
+#[derive(Debug)]
+struct Session {
+    connection: Connection,
+    statements: Statements,
+    /// The ids of the symbols; of a transaction that fails they go with the session.
+    ids: HashMap<Symbol, i32>,
+}
+
+impl Session {
+    async fn open(target: &Target) -> Result<Session, Error> {
+        let connection = target.open().await?;
+        let failed = postgres("prepare to write to", &target.on);
+        timescale::prepare_writer(&connection.client).await.map_err(&failed)?;
+        let statements = Statements::prepare(&connection.client).await.map_err(&failed)?;
+        let ids = upserts::read_ids(&connection.client).await.map_err(&failed)?;
+        Ok(Session { connection, statements, ids })
+    }
+}
+
+impl PostgresSink {
+    /// Connects, to write the steps of a pipeline's share.
+    ///
+    /// # Errors
+    /// When the database can't be reached, has not been migrated, or has been by a newer program.
+    pub fn open(config: &PostgresConfig, share: Share) -> Result<PostgresSink, Error> {
+        let target = Target::of(config, Purpose::Write)?;
+        let process = i32::try_from(share.process).ok().filter(|_| share.process < share.processes);
+        let process = process.ok_or_else(|| {
+            Error::Unusable(format!("{} processes have no process {}", share.processes, share.process))
+        })?;
+        let blocking = Blocking::start()?;
+        let (session, recorded) = blocking.wait("open", &target.on, WRITE_LIMIT, async {
+            let mut session = Session::open(&target).await?;
+            let recorded = progress::begin(&mut session.connection.client, &share, &target.on).await?;
+            Ok((session, recorded))
+        })?;
+        Ok(PostgresSink {
+            blocking,
+            target,
+            session: Some(session),
+            process,
+            progress: Progress::new(share.workers),
+            stored_through: recorded,
+            recorded,
+        })
+    }
+
+    /// Writes the changes in one transaction.
+    fn store(&mut self, steps: &[Step], through: Option<EventTime>) -> Result<(), Error> {
+        const ACTION: &str = "store settled changes in";
+        let (target, process) = (&self.target, self.process);
+        let failed = postgres(ACTION, &target.on);
+        let known = self.session.take();
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+            let mut session = match known {
+                Some(session) => session,
+                None => Session::open(target).await?,
+            };
+            let Session { connection, statements, ids } = &mut session;
+            let transaction = connection.client.transaction().await.map_err(&failed)?;
+            upserts::write(&transaction, statements, ids, steps).await.map_err(&failed)?;
+            if let Some(through) = through.map(Time::from) {
+                let advanced =
+                    transaction.execute(&statements.advance, &[&process, &through]).await.map_err(&failed)?;
+                if advanced == 0 {
+                    return Err(Error::Unusable(format!(
+                        "database {} is written by a pipeline without process {process}",
+                        target.on
+                    )));
+                }
+            }
+            transaction.commit().await.map_err(&failed)?;
+            Ok(session)
+        })?);
+        Ok(())
+    }
+}
+
+impl Sink for PostgresSink {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
+        let mut progress = self.progress.clone();
+        steps.iter().for_each(|step| progress.observe(step));
+        let through = progress.through().max(self.stored_through);
+
+        let changes = steps.iter().any(|step| !step.candles.is_empty() || !step.alerts.is_empty());
+        // The frontier moves every second and a commit waits for the disk: alone it is recorded once a minute. What
+        // the database says is then still true, only not the last word.
+        let minutes = |time: Option<EventTime>| time.map(|time| time.millis().saturating_sub(1) / MINUTE_MS);
+        if changes || minutes(through) != minutes(self.recorded) {
+            self.store(steps, through)?;
+            self.recorded = through;
+        }
+        self.progress = progress;
+        self.stored_through = through;
+        Ok(())
+    }
+
+    fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error> {
+        const ACTION: &str = "store rejects in";
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let target = &self.target;
+        let known = self.session.take();
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+            let mut session = match known {
+                Some(session) => session,
+                None => Session::open(target).await?,
+            };
+            let stored = rejects::store(&mut session.connection.client, rejects).await;
+            stored.map_err(postgres(ACTION, &target.on))?;
+            Ok(session)
+        })?);
+        Ok(())
+    }
+
+    fn stored_through(&self) -> Option<EventTime> {
+        self.stored_through
+    }
+}

@@ -1,0 +1,167 @@
+//! The statements that read candles. Each goes along the primary key of its table, which a test asks PostgreSQL to
+//! confirm. A number leaves as the float nearest to it: that which it was, to the digit.
+
+use super::progress::STORED_THROUGH;
+use crate::store::Direction;
+use tallow_dataflow::Interval;
+
+/// Every symbol, sorted as its bytes are.
+pub(super) const SYMBOLS: &str = "SELECT symbol FROM cryptocurrencies ORDER BY symbol";
+
+/// The candles of `$1` that start from `$2` to before `$3`.
+const RANGE: &str = "crypto_id = (SELECT id FROM cryptocurrencies WHERE symbol = $1)
+            AND window_start >= $2 AND window_start < $3";
+
+/// The start of the window of `$4` milliseconds that a candle belongs to.
+const WINDOW: &str = "DATE_BIN($4::FLOAT8 * INTERVAL '1 millisecond', window_start, TIMESTAMPTZ 'epoch')";
+
+/// The end of the newest candle of `$1`, and what all processes have stored.
+pub(super) fn over(base: Interval) -> String {
+    format!(
+        "SELECT (SELECT window_end FROM price_aggregates_{base}
+            WHERE crypto_id = (SELECT id FROM cryptocurrencies WHERE symbol = $1)
+            ORDER BY window_start DESC LIMIT 1), ({STORED_THROUGH})"
+    )
+}
+
+const fn order(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ascending => "ASC",
+        Direction::Descending => "DESC",
+    }
+}
+
+/// Candles as they settled, `$4` of them after `$5` others.
+pub(super) fn settled(base: Interval, direction: Direction) -> String {
+    format!(
+        "SELECT window_start, window_end, open_price::FLOAT8, high_price::FLOAT8, low_price::FLOAT8,
+            close_price::FLOAT8, avg_price::FLOAT8, vwap::FLOAT8, volume_sum::FLOAT8, quote_volume::FLOAT8,
+            trade_count, revision::INT8
+         FROM price_aggregates_{base} WHERE {RANGE}
+         ORDER BY window_start {} LIMIT $4 OFFSET $5",
+        order(direction)
+    )
+}
+
+/// How many candles there are.
+pub(super) fn count(base: Interval) -> String {
+    format!("SELECT COUNT(*) FROM price_aggregates_{base} WHERE {RANGE}")
+}
+
+/// The starts of the windows of `$4` milliseconds that have candles, in order.
+pub(super) fn starts(base: Interval) -> String {
+    format!("SELECT DISTINCT {WINDOW} AS opens FROM price_aggregates_{base} WHERE {RANGE} ORDER BY opens")
+}
+
+/// Windows of `$4` milliseconds with candles, rolled up; the columns are those of [`settled`].
+pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
+    let price_at = |column: &str, window: &str| {
+        format!(
+            "(SELECT {column}::FLOAT8 FROM price_aggregates_{base}
+              WHERE crypto_id = rolled.crypto_id AND window_start = rolled.{window})"
+        )
+    };
+    format!(
+        "SELECT opens, opens + $4::FLOAT8 * INTERVAL '1 millisecond', {open}, high::FLOAT8, low::FLOAT8, {close},
+            average::FLOAT8, vwap::FLOAT8, COALESCE(traded::FLOAT8, {rolling}), quote::FLOAT8, ticks::INT8,
+            revisions::INT8
+         FROM (
+            SELECT crypto_id, {WINDOW} AS opens, MIN(window_start) AS first, MAX(window_start) AS last,
+                MAX(high_price) AS high, MIN(low_price) AS low,
+                SUM(avg_price * trade_count) / SUM(trade_count) AS average,
+                SUM(quote_volume) FILTER (WHERE vwap IS NOT NULL)
+                    / NULLIF(SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL), 0) AS vwap,
+                SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL) AS traded,
+                SUM(quote_volume) AS quote, SUM(trade_count) AS ticks, SUM(revision) AS revisions
+            FROM price_aggregates_{base} WHERE {RANGE}
+            GROUP BY crypto_id, opens) AS rolled
+         ORDER BY opens {order}",
+        open = price_at("open_price", "first"),
+        close = price_at("close_price", "last"),
+        rolling = price_at("volume_sum", "last"),
+        order = order(direction)
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::postgres::services::Database;
+    use crate::postgres::time::Time;
+    use crate::postgres::{PostgresConfig, migrate};
+    use ::postgres::types::ToSql;
+    use tallow_dataflow::EventTime;
+
+    /// How PostgreSQL would answer statements over a year of candles and as many alerts; none where it is not there.
+    pub(in crate::postgres) struct Planner {
+        client: ::postgres::Client,
+        _database: Database,
+    }
+
+    impl Planner {
+        pub(in crate::postgres) fn start() -> Option<Planner> {
+            let database = Database::create()?;
+            migrate(&PostgresConfig { url: database.url().into(), ..PostgresConfig::default() }).unwrap();
+            let mut client = database.connect();
+            let rows = "INSERT INTO cryptocurrencies (symbol, created_at, updated_at)
+                    SELECT 'COIN' || number, NOW(), NOW() FROM GENERATE_SERIES(1, 20) AS number;
+                INSERT INTO price_alerts
+                    SELECT id || ':' || start, id, 'PRICE_SPIKE', 'LOW', 1, 1, 1, 1, 1, 1, 1, 1, start, start, 0,
+                        'raised', start, start
+                    FROM cryptocurrencies, GENERATE_SERIES(TIMESTAMPTZ 'epoch', 'epoch'::TIMESTAMPTZ + '90 days', '1 hour')
+                        AS start;
+                ANALYZE;";
+            client.batch_execute(rows).unwrap();
+            for base in Interval::ALL {
+                let candles = format!(
+                    "INSERT INTO price_aggregates_{base}
+                        SELECT id, start, start, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, start
+                        FROM cryptocurrencies,
+                            GENERATE_SERIES(TIMESTAMPTZ 'epoch', 'epoch'::TIMESTAMPTZ + '30 days', '15 minutes') AS start;
+                    ANALYZE price_aggregates_{base}"
+                );
+                client.batch_execute(&candles).unwrap();
+            }
+            Some(Planner { client, _database: database })
+        }
+
+        /// The plan's lines that read a table.
+        pub(in crate::postgres) fn reads(
+            &mut self,
+            statement: &str,
+            parameters: &[&(dyn ToSql + Sync)],
+        ) -> Vec<String> {
+            let plan = self.client.query(&format!("EXPLAIN {statement}"), parameters).unwrap();
+            let lines = plan.iter().map(|row| row.get::<_, String>(0));
+            let reads: Vec<String> = lines.filter(|line| line.contains("Scan")).collect();
+            assert!(!reads.is_empty(), "{statement}");
+            reads
+        }
+    }
+
+    #[test]
+    fn every_statement_goes_along_a_primary_key() {
+        let Some(mut planner) = Planner::start() else { return };
+        let symbol = "COIN7";
+        let [from, until] = [3u64, 5].map(|day| Time::from(EventTime(day * 24 * 3_600_000)));
+        let (hour, limit, offset) = (3_600_000f64, 100i64, 0i64);
+        for base in Interval::ALL {
+            let key = format!("price_aggregates_{base}_pkey");
+            let mut statements: Vec<(String, Vec<&(dyn ToSql + Sync)>)> = vec![
+                (over(base), vec![&symbol]),
+                (count(base), vec![&symbol, &from, &until]),
+                (starts(base), vec![&symbol, &from, &until, &hour]),
+            ];
+            for direction in [Direction::Ascending, Direction::Descending] {
+                statements.push((settled(base, direction), vec![&symbol, &from, &until, &limit, &offset]));
+                statements.push((rolled_up(base, direction), vec![&symbol, &from, &until, &hour]));
+            }
+            for (statement, parameters) in statements {
+                let reads = planner.reads(&statement, &parameters);
+                assert!(reads.iter().any(|line| line.contains(&key)), "{reads:?}");
+                assert!(!reads.iter().any(|line| line.contains("Seq Scan on price_aggregates")), "{reads:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The pipeline as another process sees it: over HTTP, from the processes that run the graph.
+//!
+//! - [`PipelineStats`]: the figures as `/api/v1/stats` has them, written there and read here.
+//! - [`RemotePipeline`]: asks each process for them once a second and puts them together.
+
+mod pipeline;
+mod stats;
+
+pub use pipeline::RemotePipeline;
+pub use stats::{AlertStats, PartitionStats, PipelineStats, SinkStats};

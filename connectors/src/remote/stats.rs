@@ -1,0 +1,223 @@
+//! The figures of a pipeline as they cross a border.
+
+use crate::model::rfc3339;
+use crate::store::{PartitionStatus, PipelineStatus, SinkStatus};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tallow_dataflow::{Counts, EventTime, Interval, PartitionProgress, Severity};
+
+/// A time that may be missing, as [`rfc3339`].
+mod optional_rfc3339 {
+    use super::rfc3339;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tallow_dataflow::EventTime;
+
+    #[derive(Serialize, Deserialize)]
+    struct Time(#[serde(with = "rfc3339")] EventTime);
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<EventTime>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Time).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<EventTime>, D::Error> {
+        Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
+    }
+}
+
+/// The answer of `/api/v1/stats`. A process of which several work together speaks of its own part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PipelineStats {
+    /// Where the ticks come from.
+    pub source: String,
+    /// Whether it has caught up with its log and answers for the present.
+    pub ready: bool,
+    /// Since when the process that answers runs.
+    pub uptime_seconds: f64,
+    /// Records read.
+    pub records_in: u64,
+    /// The records by bucket; they add up to `records_in`.
+    pub records: BTreeMap<String, u64>,
+    /// How many symbols have been seen; null where no store can say.
+    pub symbols: Option<usize>,
+    /// Everything with a logical time below this is settled.
+    #[serde(with = "optional_rfc3339")]
+    pub watermark: Option<EventTime>,
+    /// The newest event time seen.
+    #[serde(with = "optional_rfc3339")]
+    pub max_event_time: Option<EventTime>,
+    /// Now minus the newest event time seen, never below 0: how old the newest tick is.
+    pub lag_seconds: Option<f64>,
+    /// Candles settled for the first time, by interval.
+    pub candles_settled: BTreeMap<String, u64>,
+    /// Corrections, by interval.
+    pub corrections: BTreeMap<String, u64>,
+    /// Alerts.
+    pub alerts: AlertStats,
+    /// The partitions that are read.
+    pub partitions: Vec<PartitionStats>,
+    /// The log and the sinks.
+    pub sinks: Vec<SinkStats>,
+    /// What has failed for good.
+    pub failure: Option<String>,
+}
+
+/// How many alerts there were.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertStats {
+    /// Raised.
+    pub raised: u64,
+    /// Raised, by severity.
+    pub by_severity: BTreeMap<String, u64>,
+    /// Retracted.
+    pub retracted: u64,
+}
+
+/// How far a partition has been read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionStats {
+    /// Which one.
+    pub partition: u32,
+    /// Records read from it.
+    pub records_in: u64,
+    /// The offset of the last one.
+    pub offset: Option<u64>,
+    /// The largest event time accepted.
+    #[serde(with = "optional_rfc3339")]
+    pub max_event_time: Option<EventTime>,
+    /// Whether it is read to its end and silent.
+    pub idle: bool,
+    /// Records written and not yet read, where that is known.
+    pub pending: Option<u64>,
+}
+
+/// Where the log or a sink stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkStats {
+    /// Its name.
+    pub name: String,
+    /// What waits to be written.
+    pub queue: u64,
+    /// Writes that had to be tried again.
+    pub retries: u64,
+    /// Everything with a logical time below this has been stored.
+    #[serde(with = "optional_rfc3339")]
+    pub stored_through: Option<EventTime>,
+    /// Why it does not work at the moment, if it does not.
+    pub problem: Option<String>,
+}
+
+fn by_interval(counts: [u64; 3]) -> BTreeMap<String, u64> {
+    Interval::ALL.iter().map(|interval| interval.name().to_owned()).zip(counts).collect()
+}
+
+impl From<PipelineStatus> for PipelineStats {
+    /// What only the process that answers knows is left open: uptime, symbols and lag.
+    fn from(status: PipelineStatus) -> PipelineStats {
+        let buckets = status.counts.buckets();
+        PipelineStats {
+            source: status.source,
+            ready: status.ready,
+            uptime_seconds: 0.0,
+            records_in: status.counts.records_in,
+            records: buckets.map(|(name, count)| (name.to_owned(), count)).into_iter().collect(),
+            symbols: None,
+            watermark: status.watermark,
+            max_event_time: status.max_event_time,
+            lag_seconds: None,
+            candles_settled: by_interval(status.candles_settled),
+            corrections: by_interval(status.corrections),
+            alerts: AlertStats {
+                raised: status.alerts_raised.iter().sum(),
+                by_severity: Severity::ALL
+                    .iter()
+                    .map(|severity| severity.name().to_owned())
+                    .zip(status.alerts_raised)
+                    .collect(),
+                retracted: status.alerts_retracted,
+            },
+            partitions: status.partitions.into_iter().map(PartitionStats::from).collect(),
+            sinks: status.sinks.into_iter().map(SinkStats::from).collect(),
+            failure: status.failure,
+        }
+    }
+}
+
+impl From<PipelineStats> for PipelineStatus {
+    fn from(stats: PipelineStats) -> PipelineStatus {
+        let bucket = |name: &str| stats.records.get(name).copied().unwrap_or_default();
+        let intervals = |counts: &BTreeMap<String, u64>| {
+            Interval::ALL.map(|interval| counts.get(interval.name()).copied().unwrap_or_default())
+        };
+        PipelineStatus {
+            source: stats.source.clone(),
+            ready: stats.ready,
+            counts: Counts {
+                records_in: stats.records_in,
+                on_time: bucket("on_time"),
+                late: bucket("late"),
+                malformed: bucket("malformed"),
+                invalid: bucket("invalid"),
+                future: bucket("future"),
+                too_late: bucket("too_late"),
+                tombstones: bucket("tombstones"),
+            },
+            watermark: stats.watermark,
+            max_event_time: stats.max_event_time,
+            candles_settled: intervals(&stats.candles_settled),
+            corrections: intervals(&stats.corrections),
+            alerts_raised: Severity::ALL
+                .map(|severity| stats.alerts.by_severity.get(severity.name()).copied().unwrap_or_default()),
+            alerts_retracted: stats.alerts.retracted,
+            partitions: stats.partitions.into_iter().map(PartitionStatus::from).collect(),
+            sinks: stats.sinks.into_iter().map(SinkStatus::from).collect(),
+            failure: stats.failure,
+        }
+    }
+}
+
+impl From<PartitionStatus> for PartitionStats {
+    fn from(status: PartitionStatus) -> PartitionStats {
+        PartitionStats {
+            partition: status.progress.partition,
+            records_in: status.progress.counts.records_in,
+            offset: status.progress.offset,
+            max_event_time: status.progress.max_event_time,
+            idle: status.progress.idle,
+            pending: status.pending,
+        }
+    }
+}
+
+impl From<PartitionStats> for PartitionStatus {
+    fn from(stats: PartitionStats) -> PartitionStatus {
+        PartitionStatus {
+            progress: PartitionProgress {
+                partition: stats.partition,
+                counts: Counts { records_in: stats.records_in, ..Counts::default() },
+                offset: stats.offset,
+                max_event_time: stats.max_event_time,
+                idle: stats.idle,
+            },
+            pending: stats.pending,
+        }
+    }
+}
+
+impl From<SinkStatus> for SinkStats {
+    fn from(status: SinkStatus) -> SinkStats {
+        let SinkStatus { name, queue, retries, stored_through, problem } = status;
+        SinkStats { name, queue, retries, stored_through, problem }
+    }
+}
+
+impl From<SinkStats> for SinkStatus {
+    fn from(stats: SinkStats) -> SinkStatus {
+        let SinkStats { name, queue, retries, stored_through, problem } = stats;
+        SinkStatus { name, queue, retries, stored_through, problem }
+    }
+}

@@ -1,0 +1,4 @@
+//! Beds of stores that are servers.
+
+pub(crate) mod postgres;
+pub(crate) mod redis;

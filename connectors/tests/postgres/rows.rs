@@ -1,0 +1,108 @@
+//! What stands in the tables, digit for digit, read as another program would.
+
+use super::{candle, migrated, step, symbol};
+use postgres::Client;
+use tallow_connectors::postgres::{PostgresSink, Share};
+use tallow_connectors::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES, Sink};
+use tallow_dataflow::{
+    Alert, AlertStatus, EventTime, MINUTE_MS, Price, Reject, RejectReason, SettledAlert, Step,
+};
+
+fn texts(client: &mut Client, query: &str) -> Vec<String> {
+    client.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn numbers_and_times_are_those_of_the_log() {
+    let Some((database, config)) = migrated() else { return };
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let mut settled = candle("BTC", 29_387_850, 1_219.345_585_274_282_7);
+    settled.candle.low = Price(1e-18);
+    settled.candle.high = Price(1e12);
+    settled.candle.close = Price(0.1 + 0.2);
+    settled.candle.size_sum = 12_345_678_901_234_567_890_123;
+    sink.write(&[step(0, vec![settled])]).unwrap();
+    let row = "SELECT CONCAT_WS(' ', symbol, open_price, high_price, low_price, close_price, volume_sum, trade_count,
+            revision, window_start AT TIME ZONE 'UTC', window_end AT TIME ZONE 'UTC', a.updated_at = window_end,
+            created_at = window_end, is_active)
+        FROM price_aggregates_1m AS a JOIN cryptocurrencies ON id = crypto_id";
+    assert_eq!(
+        texts(&mut database.connect(), row),
+        [
+            "BTC 1219.3455852742827 1000000000000 0.000000000000000001 0.30000000000000004 12345678.901234567890123 1 0 \
+            2025-11-16 05:30:00 2025-11-16 05:31:00 t t t"
+        ]
+    );
+}
+
+#[test]
+fn an_alert_carries_the_previous_close_and_the_close() {
+    let Some((database, config)) = migrated() else { return };
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let alert = Alert {
+        symbol: symbol("BTC"),
+        window_start: EventTime(MINUTE_MS),
+        open: Price(100.0),
+        close: Price(103.53),
+        previous_close: Price(100.1),
+        z_score: Price(6.4),
+        mean: Price(0.1),
+        stddev: Price(0.2),
+        samples: 60,
+        threshold: Price(4.0),
+        revision: 2,
+    };
+    let settled_at = EventTime(5 * MINUTE_MS);
+    let settled = SettledAlert { alert, status: AlertStatus::Raised, settled_at };
+    sink.write(&[Step { alerts: vec![settled], ..Step::default() }]).unwrap();
+    let row = "SELECT CONCAT_WS(' ', alert_id, alert_type, severity, old_price, new_price, z_score, mean, stddev, samples,
+            threshold, revision, status, EXTRACT(EPOCH FROM a.created_at)::INT8, EXTRACT(EPOCH FROM settled_at)::INT8)
+        FROM price_alerts AS a";
+    assert_eq!(
+        texts(&mut database.connect(), row),
+        ["BTC:1m:60000:zscore PRICE_SPIKE MEDIUM 100.1 103.53 6.4 0.1 0.2 60 4 2 raised 120 300"]
+    );
+}
+
+fn reject(offset: u64, raw: &[u8], detail: &str) -> Reject {
+    Reject {
+        partition: 1,
+        offset,
+        reason: RejectReason::Malformed,
+        detail: detail.to_owned(),
+        raw: raw.to_vec(),
+    }
+}
+
+#[test]
+fn a_reject_is_kept_once_with_its_bytes_and_a_long_one_with_its_beginning() {
+    let Some((database, config)) = migrated() else { return };
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let long = vec![b'x'; MAX_RAW_BYTES + 7];
+    for _ in 0..2 {
+        sink.write_rejects(&[reject(5, b"\xff\0{", "has \0 in it"), reject(u64::MAX, &long, "")]).unwrap();
+    }
+    let rows = r#"SELECT CONCAT_WS(' ', "offset", reason, detail, LEFT(ENCODE(raw, 'hex'), 6), LENGTH(raw), raw_len)
+        FROM rejects ORDER BY id"#;
+    assert_eq!(
+        texts(&mut database.connect(), rows),
+        [
+            "5 malformed has \u{fffd} in it ff007b 3 3".to_owned(),
+            format!("{} malformed  787878 {MAX_RAW_BYTES} {}", i64::MAX, MAX_RAW_BYTES + 7)
+        ]
+    );
+}
+
+#[test]
+fn only_the_newest_rejects_are_kept() {
+    let Some((database, config)) = migrated() else { return };
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let most = MAX_KEPT_REJECTS as u64;
+    let rejects: Vec<Reject> = (0..most + 10).map(|offset| reject(offset, b"{", "")).collect();
+    // What comes again leaves gaps in the numbers, which must not count as rows.
+    for part in [&rejects[..1_000], &rejects[..1_000], &rejects[1_000..]] {
+        sink.write_rejects(part).unwrap();
+    }
+    let kept = r#"SELECT CONCAT_WS(' ', COUNT(*), MIN("offset")) FROM rejects"#;
+    assert_eq!(texts(&mut database.connect(), kept), [format!("{most} 10")]);
+}

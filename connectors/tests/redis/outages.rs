@@ -1,0 +1,175 @@
+//! Redis that dies, comes back empty, or hangs.
+
+use super::server::{LIMIT, Server, until};
+use super::{Collected, closed, live, queue_is_empty};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tallow_connectors::error::{Action, chain};
+use tallow_connectors::redis::{RedisCache, RedisPublisher};
+use tallow_connectors::store::{Cache, Publish};
+
+/// Far less than Redis is waited for.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_goes_down() {
+    let Some(mut server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 16).unwrap();
+    server.until_subscribed(1);
+    let collected = Collected::of(&cache);
+    publisher.publish_settled(&closed("ETH", 0, 3));
+    let (stopped, window) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        // A tick every other millisecond, ten to a window.
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Relaxed) {
+                let number = window.fetch_add(1, Ordering::Relaxed);
+                for count in 1..=10 {
+                    publisher.publish_live(&[live("BTC", number, count)]);
+                    std::thread::park_timeout(Duration::from_millis(2));
+                }
+                publisher.publish_settled(&closed("BTC", number, 10));
+            }
+        });
+        for _ in 0..3 {
+            let before = collected.seq("BTC");
+            until("updates flow", || (collected.seq("BTC") > before + 20).then_some(()));
+            server.kill();
+            let lost_at = window.load(Ordering::Relaxed);
+            until("the publisher notices", || publisher.status().problem.map(drop));
+            server.start_again();
+            // Also what has not been published to since.
+            let mut redis = server.connect();
+            for symbol in ["BTC", "ETH"] {
+                let key = format!("crypto:{symbol}:latest");
+                let ttl = until("the key is back", || {
+                    Some(redis::cmd("TTL").arg(&key).query::<i64>(&mut redis).unwrap()).filter(|ttl| *ttl > 0)
+                });
+                assert!((200..=300).contains(&ttl), "{ttl} seconds");
+            }
+            until("the newest comes", || (collected.window("BTC") > lost_at).then_some(()));
+            until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
+        }
+        stopped.store(true, Ordering::Relaxed);
+    });
+    let last = window.load(Ordering::Relaxed) - 1;
+    until("the last candle comes", || (collected.newest_closed("BTC") == Some(last)).then_some(()));
+    publisher.close(LIMIT).unwrap();
+    // Each number once, and in order, as long as the publisher lives.
+    assert_eq!(collected.regressions(), 0);
+    let latest = cache.latest("BTC".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(latest.seq, collected.seq("BTC"));
+    assert!(publisher.status().retries > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_back_after_a_restart_in_a_market_that_stands_still() {
+    let Some(mut server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    publisher.publish_settled(&closed("BTC", 7, 3));
+    queue_is_empty(&publisher);
+    let read = |server: &Server| {
+        let pipeline = &mut redis::pipe();
+        pipeline.get("crypto:BTC:latest").cmd("HGET").arg("crypto:seq").arg("BTC:1m");
+        pipeline.query::<(Option<String>, Option<u64>)>(&mut server.connect()).unwrap()
+    };
+    let before = read(&server);
+    assert!(before.0.is_some() && before.1 == Some(1), "{before:?}");
+    server.kill();
+    server.start_again();
+    until("the key is back", || (read(&server) == before).then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_waits_for_a_redis_that_hangs_and_what_waits_is_bounded() {
+    let Some(server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 16).unwrap();
+    server.until_subscribed(1);
+    let collected = Collected::of(&cache);
+    publisher.publish_live(&[live("BTC", 0, 1)]);
+    until("it works", || (collected.seq("BTC") == 1).then_some(()));
+
+    server.pause();
+    // Some of it is on its way when the connection is given up, and is sent again.
+    let mut slowest = Duration::ZERO;
+    const WINDOWS: u64 = 60_000;
+    for number in 0..WINDOWS {
+        let start = Instant::now();
+        publisher.publish_live(&[live("BTC", number, 1), live("ETH", number, 1)]);
+        publisher.publish_settled(&closed("BTC", number, 2));
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(slowest < AT_ONCE, "{slowest:?}");
+    assert!(publisher.status().queue < WINDOWS * 2 / 3, "{:?}", publisher.status());
+    until("the publisher notices", || publisher.status().problem.map(drop));
+    let start = Instant::now();
+    let refused = cache.latest("BTC".parse().unwrap()).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1) + AT_ONCE, "{:?}", start.elapsed());
+    assert_eq!(refused.action(), Action::Retry, "{}", chain(&refused));
+
+    server.resume();
+    until("the last comes", || (collected.newest_closed("BTC") == Some(WINDOWS - 1)).then_some(()));
+    until("the open one too", || (collected.window("ETH") == WINDOWS - 1).then_some(()));
+    queue_is_empty(&publisher);
+    assert_eq!(collected.regressions(), 0);
+    assert!(publisher.status().problem.is_none());
+    let latest = cache.latest("BTC".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(latest.seq, collected.seq("BTC"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_start_without_redis_and_work_once_it_is_there() {
+    let Some(mut server) = Server::start() else { return };
+    server.kill();
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
+    let collected = Collected::of(&cache);
+    for count in 1..=50 {
+        publisher.publish_live(&[live("BTC", 0, count)]);
+    }
+    publisher.publish_settled(&closed("ETH", 0, 2));
+    let problem = until("the publisher says so", || publisher.status().problem);
+    assert!(problem.contains(&server.address()), "{problem}");
+    let start = Instant::now();
+    let error = cache.ping().await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1) + AT_ONCE);
+    assert_eq!(error.action(), Action::Retry);
+    assert!(chain(&error).contains(&server.address()), "{}", chain(&error));
+    assert_eq!(publisher.status().queue, 2);
+    let refused = publisher.close(Duration::from_millis(10)).unwrap_err();
+    assert!(refused.to_string().starts_with("sink redis: 2 updates not published"), "{refused}");
+
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    publisher.publish_live(&[live("BTC", 0, 50)]);
+    publisher.publish_settled(&closed("ETH", 0, 2));
+    server.start_again();
+    until("both come", || (collected.seq("BTC") == 1 && collected.seq("ETH") == 1).then_some(()));
+    cache.ping().await.unwrap();
+    publisher.close(LIMIT).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
+    let Some(server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
+    server.until_subscribed(1);
+    let collected = Collected::of(&cache);
+    publisher.publish_live(&[live("BTC", 0, 1)]);
+    until("it works", || (collected.seq("BTC") == 1).then_some(()));
+    // Published while nobody subscribes: the cut and what is published come in one go.
+    let json = until("the key", || {
+        redis::cmd("GET").arg("crypto:BTC:latest").query::<Option<String>>(&mut server.connect()).unwrap()
+    });
+    let newer = json.replace("\"seq\":1", "\"seq\":9").replace("\"eventCount\":1,", "\"eventCount\":9,");
+    let mut cut = redis::pipe();
+    cut.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub");
+    cut.cmd("SET").arg("crypto:BTC:latest").arg(&newer);
+    cut.exec(&mut server.connect()).unwrap();
+    until("the newest comes", || (collected.seq("BTC") == 9).then_some(()));
+    // And updates go on.
+    publisher.publish_live(&[live("BTC", 1, 1)]);
+    until("the next comes", || (collected.window("BTC") == 1).then_some(()));
+}

@@ -1,0 +1,132 @@
+//! A Redis server of a test's own, on a free port, that can be killed, started again and stopped in its tracks.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tallow_connectors::redis::RedisConfig;
+
+/// How long a test waits for what must happen.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Ended when dropped.
+pub(crate) struct Server {
+    port: u16,
+    password: &'static str,
+    folder: tempfile::TempDir,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// Starts one; none, which is said, where Redis is not installed.
+    pub(crate) fn start() -> Option<Server> {
+        Server::start_with("")
+    }
+
+    /// Starts one that asks for a password.
+    pub(crate) fn start_with(password: &'static str) -> Option<Server> {
+        let mut server = Server::stopped(password);
+        if Command::new("redis-server").arg("--version").output().is_err() {
+            assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "redis-server is not installed");
+            eprintln!("skipped: redis-server is not installed");
+            return None;
+        }
+        server.start_again();
+        Some(server)
+    }
+
+    fn stopped(password: &'static str) -> Server {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Server { port, password, folder: tempfile::tempdir().unwrap(), process: None }
+    }
+
+    /// Starts it empty, on the port that it had.
+    pub(crate) fn start_again(&mut self) {
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", self.password])
+            .args(["--port", &self.port.to_string()])
+            .arg("--dir")
+            .arg(self.folder.path())
+            .stdout(Stdio::null())
+            .spawn();
+        self.process = Some(process.unwrap());
+        until("Redis answers", || self.try_connect().ok());
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// From now on it takes connections and bytes, as its system does that for it, and does nothing.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<redis::Connection> {
+        let client = redis::Client::open(self.url(self.password, "protocol=resp3"))?;
+        let mut connection = client.get_connection_with_timeout(LIMIT)?;
+        redis::cmd("PING").exec(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// A connection past everything that is tested.
+    pub(crate) fn connect(&self) -> redis::Connection {
+        self.try_connect().unwrap()
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn url(&self, password: &str, query: &str) -> String {
+        format!("redis://:{password}@{}/?{query}", self.address())
+    }
+
+    pub(crate) fn config(&self) -> RedisConfig {
+        self.config_with(self.password)
+    }
+
+    pub(crate) fn config_with(&self, password: &str) -> RedisConfig {
+        let url = self.url(password, "").into();
+        RedisConfig { url, prefix: "crypto".to_owned(), ttl_seconds: 300 }
+    }
+
+    /// Waits until so many connections have subscribed to the updates.
+    pub(crate) fn until_subscribed(&self, subscribers: usize) {
+        let mut connection = self.connect();
+        until("the cache subscribes", || {
+            let counts = redis::cmd("PUBSUB").arg("NUMSUB").arg("crypto:updates").query(&mut connection);
+            let (_, count): (String, usize) = counts.unwrap();
+            (count == subscribers).then_some(())
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,170 @@
+//! `/metrics`: the figures of the running pipeline for Prometheus, by the names of the contract.
+
+use crate::answer::{Answer, with_body};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::query::Query;
+use hyper::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt::Error;
+use std::time::Duration;
+use tallow_connectors::dataflow::{EventTime, Interval, Severity};
+use tallow_connectors::store::PipelineStatus;
+
+/// The type of the answer, as OpenMetrics has it.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The pipeline's figures at one moment.
+#[derive(Debug)]
+struct Snapshot {
+    status: PipelineStatus,
+    now: EventTime,
+    uptime: Duration,
+}
+
+/// The figures that the pipeline and the server have at this moment.
+pub(crate) fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    let mut registry = Registry::default();
+    let snapshot = Snapshot { status: app.pipeline.status(), now: app.now(), uptime };
+    registry.register_collector(Box::new(snapshot));
+    let mut text = String::new();
+    text::encode(&mut text, &registry).map_err(|_| Problem::internal())?;
+    Ok(with_body(StatusCode::OK, CONTENT_TYPE, text))
+}
+
+/// The values of one metric, by a label.
+struct Family<'a>(MetricEncoder<'a>, &'static str);
+
+impl Family<'_> {
+    fn counter(&mut self, label: &str, value: u64) -> Result<(), Error> {
+        let labels = [(self.1, label)];
+        ConstCounter::new(value).encode(self.0.encode_family(&labels)?)
+    }
+
+    fn gauge(&mut self, label: &str, value: f64) -> Result<(), Error> {
+        let labels = [(self.1, label)];
+        ConstGauge::new(value).encode(self.0.encode_family(&labels)?)
+    }
+}
+
+/// Metrics one after the other.
+struct Metrics<'a>(DescriptorEncoder<'a>);
+
+impl Metrics<'_> {
+    fn counter<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &'s str,
+        label: &'static str,
+    ) -> Result<Family<'s>, Error> {
+        Ok(Family(self.0.encode_descriptor(name, help, None, MetricType::Counter)?, label))
+    }
+
+    fn gauge<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &'s str,
+        label: &'static str,
+    ) -> Result<Family<'s>, Error> {
+        Ok(Family(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?, label))
+    }
+
+    fn single(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
+        ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut metrics = Metrics(encoder);
+        let age = |time: EventTime| self.now.millis().saturating_sub(time.millis()) as f64 / 1000.0;
+        metrics.single(
+            "tallow_uptime_seconds",
+            "Since when this process serves",
+            self.uptime.as_secs_f64(),
+        )?;
+        let ready = f64::from(u8::from(self.status.ready));
+        metrics.single("tallow_ready", "1 once the answers are of the present", ready)?;
+        if let Some(watermark) = self.status.watermark {
+            let help = "Event time below which everything is settled, in seconds since the epoch";
+            metrics.single("tallow_watermark_timestamp_seconds", help, watermark.millis() as f64 / 1000.0)?;
+        }
+        self.partitions(&mut metrics, age)?;
+        let mut records =
+            metrics.counter("tallow_records", "Records read, by the bucket they ended in", "bucket")?;
+        for (bucket, count) in self.status.counts.buckets() {
+            records.counter(bucket, count)?;
+        }
+        let mut settled =
+            metrics.counter("tallow_candles_settled", "Candles settled for the first time", "interval")?;
+        for (interval, count) in Interval::ALL.iter().zip(self.status.candles_settled) {
+            settled.counter(interval.name(), count)?;
+        }
+        let mut corrections =
+            metrics.counter("tallow_corrections", "Corrections of settled candles", "interval")?;
+        for (interval, count) in Interval::ALL.iter().zip(self.status.corrections) {
+            corrections.counter(interval.name(), count)?;
+        }
+        let mut alerts = metrics.counter("tallow_alerts", "Alerts raised", "severity")?;
+        for (severity, count) in Severity::ALL.iter().zip(self.status.alerts_raised) {
+            alerts.counter(severity.name(), count)?;
+        }
+        self.sinks(&mut metrics)
+    }
+}
+
+impl Snapshot {
+    fn partitions(&self, metrics: &mut Metrics<'_>, age: impl Fn(EventTime) -> f64) -> Result<(), Error> {
+        let partitions = &self.status.partitions;
+        let name = |number: u32| number.to_string();
+        let mut records =
+            metrics.counter("tallow_records_in", "Records read from the partition", "partition")?;
+        for it in partitions {
+            records.counter(&name(it.progress.partition), it.progress.counts.records_in)?;
+        }
+        let help = "Now minus the newest event time of the partition";
+        let mut lag = metrics.gauge("tallow_watermark_lag_seconds", help, "partition")?;
+        for it in partitions {
+            if let Some(newest) = it.progress.max_event_time {
+                lag.gauge(&name(it.progress.partition), age(newest))?;
+            }
+        }
+        let help = "1 while the partition is read to its end and silent";
+        let mut idle = metrics.gauge("tallow_partition_idle", help, "partition")?;
+        for it in partitions {
+            idle.gauge(&name(it.progress.partition), f64::from(u8::from(it.progress.idle)))?;
+        }
+        let help = "Records written to the partition and not yet read";
+        let mut pending = metrics.gauge("tallow_pending_records", help, "partition")?;
+        for it in partitions {
+            if let Some(records) = it.pending {
+                pending.gauge(&name(it.progress.partition), records as f64)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sinks(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
+        let sinks = &self.status.sinks;
+        let mut up = metrics.gauge("tallow_sink_up", "1 while the sink or the log works", "sink")?;
+        for sink in sinks {
+            up.gauge(&sink.name, f64::from(u8::from(sink.problem.is_none())))?;
+        }
+        let mut queue = metrics.gauge("tallow_sink_queue", "What waits to be written", "sink")?;
+        for sink in sinks {
+            queue.gauge(&sink.name, sink.queue as f64)?;
+        }
+        let mut retries =
+            metrics.counter("tallow_sink_retries", "Writes that had to be tried again", "sink")?;
+        for sink in sinks {
+            retries.counter(&sink.name, sink.retries)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! What the running pipeline says of itself, put together out of what its threads report.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tallow_connectors::sinks::{Progress, SinkQueue};
+use tallow_connectors::store::{PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
+use tallow_dataflow::{
+    AlertStatus, Counts, EventTime, Interval, PartitionProgress, SettledCandle, Severity, Step, next_second,
+};
+
+/// How far partitions have been read, by their numbers.
+pub(crate) type Partitions = BTreeMap<u32, PartitionProgress>;
+
+/// What the board asks of the log.
+pub(crate) trait LogStatus: Send + Sync {
+    /// Whether it works, as one of the services.
+    fn service(&self) -> SinkStatus;
+
+    /// Whether what stood in it at the start has been read.
+    fn is_read(&self, partitions: &Partitions) -> bool;
+
+    /// Records written and not yet read, by partition, where that is known.
+    fn pending(&self) -> BTreeMap<u32, u64>;
+}
+
+/// What a board is about.
+pub(crate) struct BoardSettings {
+    /// Where the ticks come from.
+    pub(crate) source: String,
+    /// The workers of this process.
+    pub(crate) workers: Range<usize>,
+    /// See the setting of the graph.
+    pub(crate) max_out_of_orderness_ms: u64,
+    /// The log that is read.
+    pub(crate) log: Arc<dyn LogStatus>,
+    /// The queues of the stores that must have everything.
+    pub(crate) stores: Vec<Arc<SinkQueue>>,
+    /// Whether those work that need not have everything.
+    pub(crate) others: Vec<Box<dyn Fn() -> SinkStatus + Send + Sync>>,
+}
+
+/// The board on which threads write where they stand, for moments and without waiting for anything else.
+pub(crate) struct Board {
+    settings: BoardSettings,
+    state: Mutex<State>,
+}
+
+/// How far the catch-up with the log has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CatchUp {
+    /// What stood in the log at the start has not all been read.
+    Reading,
+    /// It has; everything with a logical time below this is to be settled and stored.
+    Settling(EventTime),
+    /// It has been.
+    Done(EventTime),
+}
+
+struct State {
+    catch_up: CatchUp,
+    partitions: Partitions,
+    frontiers: Progress,
+    candles_settled: [u64; 3],
+    corrections: [u64; 3],
+    alerts_raised: [u64; 3],
+    alerts_retracted: u64,
+    failure: Option<String>,
+}
+
+impl Board {
+    /// The board of a pipeline that is about to start.
+    pub(crate) fn new(settings: BoardSettings) -> Board {
+        let state = State {
+            catch_up: CatchUp::Reading,
+            partitions: Partitions::new(),
+            frontiers: Progress::new(settings.workers.clone()),
+            candles_settled: [0; 3],
+            corrections: [0; 3],
+            alerts_raised: [0; 3],
+            alerts_retracted: 0,
+            failure: None,
+        };
+        Board { settings, state: Mutex::new(state) }
+    }
+
+    /// Takes note of how far a worker has read.
+    pub(super) fn read(&self, partitions: &[PartitionProgress]) {
+        let mut state = self.state();
+        state.partitions.extend(partitions.iter().map(|progress| (progress.partition, *progress)));
+        self.follow(&mut state);
+    }
+
+    /// Takes note of what a worker has settled.
+    pub(super) fn settled(&self, step: &Step) {
+        let mut state = self.state();
+        state.frontiers.observe(step);
+        for SettledCandle { interval, revision, .. } in &step.candles {
+            let place = Interval::ALL.iter().position(|it| it == interval).unwrap_or_default();
+            let counts = if *revision == 0 { &mut state.candles_settled } else { &mut state.corrections };
+            counts[place] += 1;
+        }
+        for settled in &step.alerts {
+            let severity = settled.alert.severity();
+            let place = Severity::ALL.iter().position(|it| *it == severity).unwrap_or_default();
+            match settled.status {
+                AlertStatus::Raised => state.alerts_raised[place] += 1,
+                AlertStatus::Retracted => state.alerts_retracted += 1,
+            }
+        }
+    }
+
+    /// Something has failed for good. The first failure stays.
+    pub(crate) fn fail(&self, failure: String) {
+        self.state().failure.get_or_insert(failure);
+    }
+
+    /// What has failed for good.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let failure = self.state().failure.clone();
+        failure.or_else(|| {
+            let failed = |store: &Arc<SinkQueue>| {
+                store.failure().map(|failure| format!("store what has settled: {failure}"))
+            };
+            self.settings.stores.iter().find_map(failed)
+        })
+    }
+
+    /// The frontier that stands for the present as of the start, once the log has been read up to it.
+    pub(super) fn present(&self) -> Option<EventTime> {
+        match self.state().catch_up {
+            CatchUp::Settling(present) | CatchUp::Done(present) => Some(present),
+            CatchUp::Reading => None,
+        }
+    }
+
+    /// Whether the log has been read, settled and stored up to the present.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut state = self.state();
+        self.follow(&mut state);
+        matches!(state.catch_up, CatchUp::Done(_))
+    }
+
+    /// Moves the catch-up on as far as it has come.
+    fn follow(&self, state: &mut State) {
+        if state.catch_up == CatchUp::Reading && self.settings.log.is_read(&state.partitions) {
+            // The newest and not the least of the watermarks: the history is of the present only once the partition that
+            // is furthest behind has come there.
+            let watermark = state
+                .max_event_time()
+                .map_or(0, |time| time.millis().saturating_sub(self.settings.max_out_of_orderness_ms));
+            let present = if watermark == 0 { 0 } else { next_second(watermark) };
+            state.catch_up = CatchUp::Settling(EventTime(present));
+        }
+        if let CatchUp::Settling(present) = state.catch_up
+            && (present.millis() == 0 || state.frontiers.through() >= Some(present))
+        {
+            let stored = |store: &Arc<SinkQueue>| store.status().stored_through >= Some(present);
+            if present.millis() == 0 || self.settings.stores.iter().all(stored) {
+                state.catch_up = CatchUp::Done(present);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn max_event_time(&self) -> Option<EventTime> {
+        self.partitions.values().filter_map(|progress| progress.max_event_time).max()
+    }
+}
+
+impl Pipeline for Board {
+    fn status(&self) -> PipelineStatus {
+        let ready = self.is_ready();
+        let failure = self.failure();
+        let pending = self.settings.log.pending();
+        let mut sinks = vec![self.settings.log.service()];
+        sinks.extend(self.settings.stores.iter().map(|store| store.status()));
+        sinks.extend(self.settings.others.iter().map(|status| status()));
+        let state = self.state();
+        let mut counts = Counts::default();
+        state.partitions.values().for_each(|progress| counts.add(&progress.counts));
+        let partition = |progress: &PartitionProgress| PartitionStatus {
+            progress: *progress,
+            pending: pending.get(&progress.partition).copied(),
+        };
+        PipelineStatus {
+            source: self.settings.source.clone(),
+            ready: ready && failure.is_none(),
+            counts,
+            watermark: state.frontiers.through(),
+            max_event_time: state.max_event_time(),
+            candles_settled: state.candles_settled,
+            corrections: state.corrections,
+            alerts_raised: state.alerts_raised,
+            alerts_retracted: state.alerts_retracted,
+            partitions: state.partitions.values().map(partition).collect(),
+            sinks,
+            failure,
+        }
+    }
+}
