@@ -75,11 +75,6 @@ impl Topic {
             .expect("a consumer")
     }
 
-    /// A topic that somebody else makes, to be deleted.
-    pub(crate) fn made(brokers: &str, name: String, partitions: i32) -> Topic {
-        Topic { brokers: brokers.to_owned(), name, partitions }
-    }
-
     /// Gives it more partitions.
     pub(crate) fn grow(&self, partitions: usize) {
         let more = [NewPartitions::new(&self.name, partitions)];
