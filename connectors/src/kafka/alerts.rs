@@ -21,6 +21,7 @@ use crate::store::Sink;
 use hashbrown::HashMap;
 use rdkafka::Message;
 use serde::Deserialize;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tallow_dataflow::{EventTime, Reject, SettledAlert, Step};
 
@@ -39,11 +40,11 @@ pub struct KafkaAlerts {
 }
 
 impl KafkaAlerts {
-    /// Reads back what the topic has, and is ready to write. The steps of `workers` workers will be written to it.
+    /// Reads back what the topic has, and is ready to write. The steps of these workers will be written to it.
     ///
     /// # Errors
     /// When the brokers can't be reached, or don't have the topic.
-    pub fn open(config: &KafkaConfig, workers: usize) -> Result<KafkaAlerts, Error> {
+    pub fn open(config: &KafkaConfig, workers: Range<usize>) -> Result<KafkaAlerts, Error> {
         let mut known = Known::default();
         let mut others = 0u64;
         read_back(config, &config.alerts_topic, &mut |message| match message

@@ -17,6 +17,7 @@ use crate::store::Sink;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tallow_dataflow::{EventTime, Reject, Step};
 
@@ -37,11 +38,11 @@ pub struct KafkaDeadLetters {
 }
 
 impl KafkaDeadLetters {
-    /// Reads back what the topic has, and is ready to write. The steps of `workers` workers will be given to it.
+    /// Reads back what the topic has, and is ready to write. The steps of these workers will be given to it.
     ///
     /// # Errors
     /// When the brokers can't be reached, or don't have the topic.
-    pub fn open(config: &KafkaConfig, workers: usize) -> Result<KafkaDeadLetters, Error> {
+    pub fn open(config: &KafkaConfig, workers: Range<usize>) -> Result<KafkaDeadLetters, Error> {
         let mut highest: BTreeMap<u32, u64> = BTreeMap::new();
         let mut letters = 0u64;
         read_back(config, &config.dead_letters_topic, &mut |message| {

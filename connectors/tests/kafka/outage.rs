@@ -52,7 +52,7 @@ fn an_outage_is_no_silence_and_nothing_is_lost_or_repeated_over_it() {
     let log = KafkaLog::open(&config).unwrap();
     let second = KafkaLog::open(&config).unwrap();
     let mut readers = log.worker(0, 1, &BTreeMap::new()).unwrap().readers;
-    let mut alerts = KafkaAlerts::open(&config, 1).unwrap();
+    let mut alerts = KafkaAlerts::open(&config, 0..1).unwrap();
     let mut all = All::new();
     let mut caught_up = |all: &mut All| {
         let mut statuses = readers.iter_mut().map(|reader| read(reader, 1_000, all));

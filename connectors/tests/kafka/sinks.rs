@@ -32,7 +32,7 @@ fn messages(topic: &Topic) -> Vec<AlertMessage> {
 #[test]
 fn alerts_are_the_contracts_json_keyed_by_symbol() {
     let Some(([topic, _], config)) = topics("alerts", 1) else { return };
-    let mut sink = KafkaAlerts::open(&config, 1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
     assert_eq!((sink.name(), sink.stored_through()), ("kafka-alerts", None));
     let step = raised(0);
     sink.write(&[step.clone()]).unwrap();
@@ -58,14 +58,14 @@ fn a_restart_that_replays_the_log_repeats_no_alert_and_adds_what_is_new() {
         settled.status = AlertStatus::Retracted;
         settled.settled_at = EventTime(settled.settled_at.millis() + 30_000);
     }
-    let mut sink = KafkaAlerts::open(&config, 1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
     sink.write(&steps[..12]).unwrap();
     sink.write(&[retracted.clone()]).unwrap();
     sink.write(&[retracted.clone()]).unwrap();
     drop(sink);
     assert_eq!(topic.count(), 39);
 
-    let mut sink = KafkaAlerts::open(&config, 1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
     sink.write(&steps[..4]).unwrap();
     sink.write(&[retracted]).unwrap();
     sink.write(&steps[4..]).unwrap();
@@ -90,14 +90,14 @@ fn what_others_have_written_into_the_topic_of_alerts_does_no_harm() {
         writer.write(0, payload, 0);
     }
     writer.flush();
-    KafkaAlerts::open(&config, 1).unwrap().write(&[raised(0)]).unwrap();
+    KafkaAlerts::open(&config, 0..1).unwrap().write(&[raised(0)]).unwrap();
     assert_eq!(topic.count(), 7);
 }
 
 #[test]
 fn progress_is_that_of_the_slowest_worker() {
     let Some(([topic, _], config)) = topics("progress", 1) else { return };
-    let mut sink = KafkaAlerts::open(&config, 2).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..2).unwrap();
     sink.write(&[frontier(0, Some(5_000))]).unwrap();
     assert_eq!(sink.stored_through(), None);
     sink.write(&[frontier(1, Some(3_000))]).unwrap();
@@ -110,8 +110,8 @@ fn without_a_topic_there_is_no_sink() {
     let Some(brokers) = services::kafka() else { return };
     let config = config(&brokers, "test_missing");
     for (error, name) in [
-        (KafkaAlerts::open(&config, 1).unwrap_err(), "test_missing_alerts"),
-        (KafkaDeadLetters::open(&config, 1).unwrap_err(), "test_missing_dead_letters"),
+        (KafkaAlerts::open(&config, 0..1).unwrap_err(), "test_missing_alerts"),
+        (KafkaDeadLetters::open(&config, 0..1).unwrap_err(), "test_missing_dead_letters"),
     ] {
         assert_eq!(error.action(), Action::Stop);
         assert!(error.to_string().starts_with(&format!("topic {name} at ")), "{error}");
@@ -135,7 +135,7 @@ fn places(topic: &Topic) -> Vec<(String, String)> {
 #[test]
 fn dead_letters_are_the_bytes_with_headers_and_a_restart_repeats_none() {
     let Some(([_, topic], config)) = topics("dead", 2) else { return };
-    let mut sink = KafkaDeadLetters::open(&config, 1).unwrap();
+    let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
     assert_eq!(sink.name(), "kafka-dead-letters");
     let long = vec![b'x'; MAX_RAW_BYTES + 200_000];
     sink.write_rejects(&[reject(0, 7, b"\xff{oops"), reject(1, 3, b""), reject(0, 9, &long)]).unwrap();
@@ -156,7 +156,7 @@ fn dead_letters_are_the_bytes_with_headers_and_a_restart_repeats_none() {
     let cut = read.iter().find(|it| it.payload.as_ref().unwrap().len() == MAX_RAW_BYTES).unwrap();
     assert!(cut.headers.contains(&("length".to_owned(), text(&long.len().to_string()))));
 
-    let mut sink = KafkaDeadLetters::open(&config, 1).unwrap();
+    let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
     sink.write(&[frontier(0, Some(5_000))]).unwrap();
     assert_eq!(sink.stored_through(), Some(EventTime(5_000)));
     sink.write_rejects(&[reject(0, 7, b"a"), reject(0, 9, b"b"), reject(0, 11, b"c"), reject(1, 3, b"d")])
