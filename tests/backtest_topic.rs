@@ -26,9 +26,9 @@ const START_MS: u64 = 1_763_271_000_000;
 
 /// An hour of a simulated market in three partitions: the time at which each line was written, and the line.
 fn market() -> Vec<Vec<(u64, Vec<u8>)>> {
-    let market = SimulatorSettings { seed: 11, jumps_per_hour: 4.0, ..SimulatorSettings::default() };
+    let market = SimulatorSettings { seed: 7, jumps_per_hour: 4.0, ..SimulatorSettings::default() };
     let disorder = DisorderSettings {
-        seed: 11,
+        seed: 7,
         out_of_order_share: 0.05,
         late_share: 0.01,
         late_delay_ms: 12_000..=1_200_000,
@@ -149,7 +149,7 @@ fn a_range_that_cannot_be_is_said_before_anything_is_made() {
     };
     assert!(refused(&[]).contains("--from"));
     assert!(refused(&["--from", "a", "--topic", "b"]).contains("cannot be used with"));
-    assert!(refused(&["--from", "a", "--start", "beginning"]).contains("--topic"));
+    assert!(refused(&["--from", "a", "--start", "beginning"]).contains("cannot be used with"));
     assert!(refused(&["--topic", "t", "--start", "yesterday"]).contains("offset:N"));
     let Some(brokers) = kafka() else { return };
     let mut command = of_topic(&brokers, "test_missing", &out);

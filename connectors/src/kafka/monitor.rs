@@ -7,10 +7,10 @@
 use super::log::Shared;
 use super::topic::{Topic, at, partition_list, serve};
 use crate::error::{Error, chain};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How often librdkafka is heard.
@@ -36,8 +36,8 @@ pub(super) struct Monitor {
 
 /// Starts the thread.
 pub(super) fn start(shared: Arc<Shared>, topic: Topic) -> Result<Monitor, Error> {
-    let (stop, stopped) = channel::<()>();
-    let (ending, ended) = channel::<()>();
+    let (stop, stopped) = bounded::<()>(0);
+    let (ending, ended) = bounded::<()>(0);
     let name = "kafka-monitor".to_owned();
     std::thread::Builder::new()
         .name(name.clone())

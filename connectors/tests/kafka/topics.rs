@@ -9,7 +9,7 @@ use tallow_connectors::kafka::{KafkaConfig, TopicState, ensure_topics};
 /// Deletes the topics of the settings when dropped.
 fn owned(config: &KafkaConfig) -> [Topic; 3] {
     [&config.topic, &config.alerts_topic, &config.dead_letters_topic]
-        .map(|name| Topic::made(&config.bootstrap_servers, name.clone(), 1))
+        .map(|name| Topic::adopt(&config.bootstrap_servers, name.clone(), 1))
 }
 
 #[test]
