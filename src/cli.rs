@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tallow_connectors::export::Format;
+use tallow_connectors::kafka::Bound;
 use tallow_dataflow::{Cluster, EventTime, Symbol};
 
 /// The port of the first process where no file says otherwise, as timely has it.
@@ -37,7 +38,8 @@ pub(crate) enum Command {
     Run(RunFlags),
     /// Serve the API and the dashboard out of PostgreSQL and Redis.
     Serve(ServeFlags),
-    /// Settle files of ticks as fast as it goes, and write candles, alerts and rejects into a folder.
+    /// Settle files of ticks, or a range of a topic, as fast as it goes, and write candles, alerts and rejects into a
+    /// folder.
     Backtest(BacktestFlags),
     /// Make the topics and bring the database up to this program's schema; done again it changes nothing.
     Migrate,
@@ -153,8 +155,26 @@ pub(crate) struct ServeFlags {
 #[derive(Debug, Args)]
 pub(crate) struct BacktestFlags {
     /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each is a partition of its own.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, required_unless_present = "topic", conflicts_with = "topic", num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
+    /// A topic of Kafka, read instead of files. Whoever reads it live does not notice.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Where to start in the topic: beginning, a time (RFC 3339 or milliseconds), or offset:N for every partition.
+    #[arg(
+        long,
+        requires = "topic",
+        conflicts_with = "from",
+        default_value = "beginning",
+        value_name = "WHERE"
+    )]
+    pub(crate) start: Bound,
+    /// Where to stop: likewise, or end, which is where the topic ends now.
+    #[arg(long, requires = "topic", conflicts_with = "from", default_value = "end", value_name = "WHERE")]
+    pub(crate) end: Bound,
+    /// Brokers to start from: host:port, separated by commas.
+    #[arg(long, requires = "topic", conflicts_with = "from", value_name = "BROKERS")]
+    bootstrap: Option<String>,
     /// The folder for the results; made where it is missing, files in it are replaced.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -164,7 +184,7 @@ pub(crate) struct BacktestFlags {
     /// Threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// How many records are read from a file at a time.
+    /// How many records are read from a partition at a time.
     #[arg(long, value_name = "N")]
     batch_records: Option<usize>,
 }
@@ -259,6 +279,7 @@ impl Cli {
             Command::Backtest(flags) => {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
+                override_with(&mut config.kafka.bootstrap_servers, flags.bootstrap.clone());
             }
             Command::Migrate => {}
             Command::Produce(flags) => flags.apply(config),

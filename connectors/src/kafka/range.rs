@@ -30,6 +30,9 @@ const REACH: Duration = Duration::from_secs(15);
 /// How long they may give nothing out of what is there.
 const STALLED: Duration = Duration::from_secs(60);
 
+/// Asking less often than this is not waiting.
+const ASKED: Duration = Duration::from_secs(1);
+
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
@@ -225,8 +228,8 @@ struct RangeReader {
     label: Arc<str>,
     span: Span,
     position: u64,
-    /// Since when there has been nothing to read.
-    waiting: Option<Instant>,
+    /// Since when there has been nothing to read, and when that was last found.
+    waiting: Option<(Instant, Instant)>,
     done: bool,
 }
 
@@ -250,9 +253,13 @@ impl RangeReader {
 
     fn wait(&mut self) -> ReadStatus {
         serve(&self.consumer);
-        let waiting = *self.waiting.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        // While nobody asks, nobody waits.
+        let waiting = self.waiting.filter(|(_, last)| now.duration_since(*last) < ASKED);
+        let since = waiting.map_or(now, |(since, _)| since);
+        self.waiting = Some((since, now));
         let refusal = self.trouble.refusal();
-        if refusal.is_none() && waiting.elapsed() < STALLED {
+        if refusal.is_none() && now.duration_since(since) < STALLED {
             return ReadStatus::Pending;
         }
         let reason = refusal.or_else(|| self.trouble.reason());

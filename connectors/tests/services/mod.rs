@@ -1,5 +1,5 @@
 //! Where the real services are that tests talk to: `eval "$(scripts/services env)"` says it to them.
-#![allow(dead_code, reason = "each test binary talks to some of the services")]
+#![allow(dead_code, unused_imports, reason = "each test binary talks to some of the services")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod database;
