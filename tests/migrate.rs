@@ -5,7 +5,7 @@ mod support;
 #[path = "../connectors/tests/services/mod.rs"]
 mod services;
 
-use services::Database;
+use services::database::Database;
 use std::process::{Command, Stdio};
 use support::{ended, fail, succeed, tallow};
 
