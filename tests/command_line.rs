@@ -27,7 +27,7 @@ fn help_and_version_are_answered_on_standard_output() {
 
 #[test]
 fn bad_usage_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["replay"], "unrecognized subcommand 'replay'"),
         (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
@@ -41,6 +41,7 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         (&["backtest", "--from", "a", "--out", "o", "--workers", "0"], "dataflow.workers is 0"),
         (&["backtest", "--from", "a", "--out", "o", "--batch-records", "0"], "dataflow.batch_records is 0"),
         (&["--port", "1", "backtest", "--from", "a", "--out", "o"], "flags of 'up' stand before 'backtest'"),
+        (&["--port", "1", "migrate"], "flags of 'up' stand before 'migrate'"),
         (&["up", "--port", "65536"], "invalid value '65536' for '--port <N>'"),
         (&["--symbols", "BTC,E/H"], "invalid value 'E/H' for '--symbols <A,B,C>'"),
         (&["--log-level", "loud"], "logging.level has \"loud\""),
