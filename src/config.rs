@@ -13,6 +13,7 @@ use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
+use tallow_server::ServerSettings;
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -43,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) postgres: PostgresConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) server: ServerConfig,
+    pub(crate) run: RunConfig,
     pub(crate) up: UpConfig,
     pub(crate) produce: ProduceConfig,
     pub(crate) coingecko: CoinGeckoConfig,
@@ -95,6 +97,14 @@ pub(crate) struct StoreConfig {
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) pipelines: Vec<String>,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    pub(crate) listen: SocketAddr,
 }
 
 /// `[up]`
@@ -210,6 +220,11 @@ impl Config {
         self.logging.check()
     }
 
+    /// The server's settings.
+    pub(crate) fn serving(&self) -> ServerSettings {
+        ServerSettings { allowed_origins: self.server.allowed_origins.clone(), ..ServerSettings::default() }
+    }
+
     /// The graph's settings.
     pub(crate) fn graph(&self) -> Settings {
         Settings {
@@ -243,6 +258,8 @@ mod tests {
         let config = defaults();
         config.check().expect("the defaults can be");
         assert_eq!(config.graph(), Settings { live_interval_ms: Some(250), ..Settings::default() });
+        assert_eq!(config.kafka, KafkaConfig::default());
+        assert_eq!(config.postgres, PostgresConfig::default());
     }
 
     #[test]

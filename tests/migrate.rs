@@ -4,10 +4,13 @@ mod support;
 
 #[path = "../connectors/tests/services/mod.rs"]
 mod services;
+#[path = "../connectors/tests/topic/mod.rs"]
+mod topic;
 
-use services::database::Database;
+use services::{Database, unique};
 use std::process::{Command, Stdio};
 use support::{ended, fail, succeed, tallow};
+use topic::Topic;
 
 fn migrate(url: &str) -> Command {
     let mut command = tallow();
@@ -15,22 +18,58 @@ fn migrate(url: &str) -> Command {
     command
 }
 
+/// A database and topics that nobody else has.
+struct Place {
+    database: Database,
+    kafka: String,
+    topics: [String; 3],
+}
+
+impl Place {
+    fn new() -> Option<Place> {
+        let kafka = services::kafka()?;
+        let database = Database::create()?;
+        let topics = ["prices", "alerts", "dead_letters"].map(unique);
+        Some(Place { database, kafka, topics })
+    }
+
+    fn migrate(&self) -> Command {
+        let mut command = migrate(&self.database.url());
+        let [prices, alerts, dead_letters] = &self.topics;
+        command
+            .env("TALLOW__KAFKA__BOOTSTRAP_SERVERS", &self.kafka)
+            .env("TALLOW__KAFKA__TOPIC", prices)
+            .env("TALLOW__KAFKA__ALERTS_TOPIC", alerts)
+            .env("TALLOW__KAFKA__DEAD_LETTERS_TOPIC", dead_letters);
+        command
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for (topic, partitions) in self.topics.iter().zip([3, 1, 1]) {
+            drop(Topic::adopt(&self.kafka, topic.clone(), partitions));
+        }
+    }
+}
+
 #[test]
 fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
-    let Some(database) = Database::create() else { return };
-    let first = succeed(&mut migrate(&database.url()));
+    let Some(place) = Place::new() else { return };
+    let first = succeed(&mut place.migrate());
     assert!(first.contains("migration applied") && first.contains("V1__candles_and_alerts"), "{first}");
-    let second = succeed(&mut migrate(&database.url()));
+    assert_eq!(first.matches("made=true").count(), 3, "{first}");
+    let second = succeed(&mut place.migrate());
     assert!(!second.contains("migration applied") && second.contains("schema is up to date"), "{second}");
+    assert_eq!(second.matches("made=false").count(), 3, "{second}");
     let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name LIKE 'price_%'";
-    assert_eq!(database.connect().query_one(tables, &[]).expect("counted").get::<_, i64>(0), 4);
+    assert_eq!(place.database.connect().query_one(tables, &[]).expect("counted").get::<_, i64>(0), 4);
 }
 
 #[test]
 fn two_migrations_at_once_both_succeed() {
-    let Some(database) = Database::create() else { return };
-    let start =
-        || migrate(&database.url()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let Some(place) = Place::new() else { return };
+    let start = || place.migrate().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let applied: usize = [start(), start()]
         .map(|process| {
             let (code, stderr) = ended(&process.wait_with_output().expect("ended"));

@@ -3,4 +3,6 @@
 pub(crate) mod backtest;
 pub(crate) mod migrate;
 pub(crate) mod produce;
+pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod up;

@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 
 /// Where the records come from.
 enum Source {
-    CoinGecko(Quotes),
+    CoinGecko(Box<Quotes>),
     Market(Market),
     Files(Files),
 }
@@ -39,7 +39,7 @@ enum Source {
 /// When it can't start, something has failed for good, or not every record has been acknowledged.
 pub(crate) fn run(config: &Config, flags: &ProduceFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let source = match config.produce.feed {
-        FeedKind::CoinGecko => Source::CoinGecko(Quotes::open(config)?),
+        FeedKind::CoinGecko => Source::CoinGecko(Box::new(Quotes::open(config)?)),
         FeedKind::Sim => Source::Market(Market::open(&config.produce, flags)?),
         FeedKind::File => Source::Files(Files::open(&flags.from, config.produce.speed)?),
     };

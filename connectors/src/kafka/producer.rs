@@ -125,7 +125,7 @@ impl KafkaProducer {
         loop {
             let Err((error, back)) = self.inner.send(attempt) else { return Ok(()) };
             let full = error.rdkafka_error_code() == Some(Code::QueueFull);
-            if !full || started.elapsed() >= within || self.reports().is_fatal() {
+            if !full || started.elapsed() >= within || self.fatal().is_some() {
                 self.reports().take_back();
                 self.check()?;
                 return Err(self.not_queued(record, error));
@@ -160,6 +160,11 @@ impl KafkaProducer {
         }
     }
 
+    /// Whether the producer can go on; after a fatal error it can't, and what waits will not arrive.
+    pub fn is_usable(&self) -> bool {
+        self.fatal().is_none()
+    }
+
     /// What has become of the records so far.
     pub fn counts(&self) -> Deliveries {
         self.reports().counts()
@@ -181,9 +186,7 @@ impl KafkaProducer {
 
     /// Fails for good after a fatal error, and once after a refusal.
     fn check(&self) -> Result<(), Error> {
-        if self.reports().is_fatal()
-            && let Some((code, reason)) = self.inner.client().fatal_error()
-        {
+        if let Some((code, reason)) = self.fatal() {
             return Err(stop(format!("{} can't go on: {code}: {reason}", self.brokers)));
         }
         match self.reports().take_refusal() {
@@ -192,6 +195,11 @@ impl KafkaProducer {
             }
             None => Ok(()),
         }
+    }
+
+    /// The fatal error. The failures that it brings may be reported before it is, so it is asked for after any.
+    fn fatal(&self) -> Option<(Code, String)> {
+        if self.reports().may_be_fatal() { self.inner.client().fatal_error() } else { None }
     }
 
     fn not_queued(&self, record: &Outgoing<'_>, error: KafkaError) -> Error {

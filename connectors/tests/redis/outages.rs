@@ -8,6 +8,15 @@ use tallow_connectors::error::{Action, chain};
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish};
 
+/// Stops a thread, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Far less than Redis is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -32,6 +41,7 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_go
                 publisher.publish_settled(&closed("BTC", number, 10));
             }
         });
+        let _stop = Stop(&stopped);
         for _ in 0..3 {
             let before = collected.seq("BTC");
             until("updates flow", || (collected.seq("BTC") > before + 20).then_some(()));
@@ -51,7 +61,6 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_go
             until("the newest comes", || (collected.window("BTC") > lost_at).then_some(()));
             until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
         }
-        stopped.store(true, Ordering::Relaxed);
     });
     let last = window.load(Ordering::Relaxed) - 1;
     until("the last candle comes", || (collected.newest_closed("BTC") == Some(last)).then_some(()));

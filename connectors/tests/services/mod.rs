@@ -1,8 +1,10 @@
 //! Where the real services are that tests talk to: `eval "$(scripts/services env)"` says it to them.
-#![allow(dead_code, reason = "each test binary talks to some of the services")]
+#![allow(dead_code, unused_imports, reason = "each test binary talks to some of the services")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-pub(crate) mod database;
+mod database;
+
+pub(crate) use database::Database;
 
 /// The brokers; none, which is said, where there are none.
 pub(crate) fn kafka() -> Option<String> {

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 /// How long the broker may take for anything.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A topic, deleted when dropped.
+/// A topic, deleted when dropped if it was made here.
 pub(crate) struct Topic {
     brokers: String,
     pub(crate) name: String,
     partitions: i32,
+    /// Whether it is to be deleted.
+    own: bool,
 }
 
 /// A record as it was read.
@@ -33,7 +35,7 @@ pub(crate) struct Read {
 impl Topic {
     /// Makes the topic and waits until its partitions can be written.
     pub(crate) fn make(brokers: &str, name: String, partitions: i32, settings: &[(&str, &str)]) -> Topic {
-        let topic = Topic { brokers: brokers.to_owned(), name, partitions };
+        let topic = Topic::adopt(brokers, name, partitions);
         let mut new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(1));
         for (name, value) in settings {
             new = new.set(name, value);
@@ -48,6 +50,16 @@ impl Topic {
             std::thread::sleep(Duration::from_millis(20));
         }
         topic
+    }
+
+    /// A topic that somebody else makes, deleted like the others.
+    pub(crate) fn adopt(brokers: &str, name: String, partitions: i32) -> Topic {
+        Topic { brokers: brokers.to_owned(), name, partitions, own: true }
+    }
+
+    /// A topic that is there already.
+    pub(crate) fn existing(brokers: &str, name: String, partitions: i32) -> Topic {
+        Topic { brokers: brokers.to_owned(), name, partitions, own: false }
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -116,6 +128,9 @@ impl Topic {
 
 impl Drop for Topic {
     fn drop(&mut self) {
+        if !self.own {
+            return;
+        }
         // A broker of the test's own may be gone by now, and its topics with it.
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
         let _ = block_on(self.admin().delete_topics(&[&self.name], &options));

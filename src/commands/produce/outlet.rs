@@ -163,19 +163,25 @@ impl Outlet {
         Ok(())
     }
 
+    /// Waits until everything is acknowledged or refused, which is told at the end.
     fn flush(&mut self) -> anyhow::Result<()> {
-        let mut deadline = None;
+        let (mut deadline, mut outcome) = (None, Ok(()));
         loop {
             match self.producer.flush(LOOK) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return outcome,
                 Err(error) if error.action() == Action::Retry => {}
-                Err(error) => return Err(told(error)),
+                Err(error) => {
+                    outcome = outcome.and(Err(told(error)));
+                    if !self.producer.is_usable() {
+                        return outcome;
+                    }
+                }
             }
             self.broker_is(self.producer.problem());
             if self.is_stopped()
                 && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STOP_LIMIT)
             {
-                return Ok(());
+                return outcome;
             }
         }
     }

@@ -82,8 +82,9 @@ impl Reports {
         self.lock().failures.iter().map(|(reason, count)| (reason.clone(), *count)).collect()
     }
 
-    pub(super) fn is_fatal(&self) -> bool {
-        self.fatal.load(Ordering::Acquire)
+    /// False only as long as there can't have been a fatal error.
+    pub(super) fn may_be_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire) > 0
     }
 
     /// The first refusal since the last one that was taken.
