@@ -2,7 +2,7 @@
 
 use crate::contract::{Bed, StoreBed};
 use crate::services;
-use crate::services::Database;
+use crate::services::database::Database;
 use std::sync::Arc;
 use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
 use tallow_connectors::store::{History, Sink};

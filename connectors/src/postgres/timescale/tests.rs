@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::postgres::migrate;
-use crate::postgres::services::Database;
+use crate::postgres::services::database::Database;
 
 const FRESH: State = State {
     is_hypertable: false,
