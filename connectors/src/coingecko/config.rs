@@ -133,6 +133,12 @@ impl CoinGeckoConfig {
         if base.is_empty() { self.plan.base_url() } else { base }
     }
 
+    /// The machine that is asked, for messages: an address may have a password in it.
+    pub fn host(&self) -> String {
+        let url = reqwest::Url::parse(self.base_url());
+        url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// Says which setting can't be.
     ///
     /// # Errors
