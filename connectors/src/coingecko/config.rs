@@ -9,7 +9,7 @@ use tallow_dataflow::Symbol;
 
 /// The most coins of one request: the ids must fit into its address.
 const MAX_COINS: usize = 250;
-/// The shortest interval. Prices change at the source three times a minute at most.
+/// The shortest interval: below it the unit has been mistaken.
 const SHORTEST_POLL_MS: u64 = 10;
 /// The longest of the durations: a day.
 const LONGEST_MS: u64 = 24 * 3_600 * 1_000;
