@@ -1,13 +1,19 @@
 //! The command line: commands and flags. A flag overrides the setting that it stands for.
 
 use crate::config::{Config, FeedKind, LogFormat, Speed};
+use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tallow_connectors::export::Format;
-use tallow_dataflow::{EventTime, Symbol};
+use tallow_connectors::kafka::Bound;
+use tallow_dataflow::{Cluster, EventTime, Symbol};
+
+/// The port of the first process where no file says otherwise, as timely has it.
+const FIRST_PORT: usize = 2101;
 
 /// Candles and anomaly alerts from a log of crypto market ticks, live and replayed.
 ///
@@ -28,8 +34,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run everything in one process: a simulated market, its log, the graph, the store and the server.
     Up(UpFlags),
-    /// Settle files of ticks as fast as it goes, and write candles, alerts and rejects into a folder.
+    /// Run a process of the pipeline: Kafka in, PostgreSQL, Redis and Kafka alerts out.
+    Run(RunFlags),
+    /// Serve the API and the dashboard out of PostgreSQL and Redis.
+    Serve(ServeFlags),
+    /// Settle files of ticks, or a range of a topic, as fast as it goes, and write candles, alerts and rejects into a
+    /// folder.
     Backtest(BacktestFlags),
+    /// Make the topics and bring the database up to this program's schema; done again it changes nothing.
+    Migrate,
     /// Feed ticks into Kafka: quotes of CoinGecko, a simulated market, or files.
     Produce(ProduceFlags),
 }
@@ -71,12 +84,97 @@ pub(crate) struct UpFlags {
     workers: Option<usize>,
 }
 
+/// Flags of `run`: the first four are timely's own.
+#[derive(Debug, Args)]
+pub(crate) struct RunFlags {
+    /// Threads that run the graph, in each process.
+    #[arg(short = 'w', long, visible_alias = "threads", value_name = "N")]
+    workers: Option<usize>,
+    /// How many processes share the work.
+    #[arg(short = 'n', long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    processes: u16,
+    /// Which of them this is, counted from 0.
+    #[arg(short = 'p', long, default_value_t = 0, value_name = "I")]
+    process: u16,
+    /// Where each process listens for the others: host:port, a line each, the same file for all. Without it they are on
+    /// this machine, from port 2101 on.
+    #[arg(long, value_name = "FILE")]
+    hostfile: Option<PathBuf>,
+    /// Where to say how it is: /health, /ready, /metrics and /api/v1/stats.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// What the flags come to.
+    #[arg(skip)]
+    pub(crate) cluster: Option<Cluster>,
+}
+
+impl RunFlags {
+    /// The processes that share the work.
+    ///
+    /// # Errors
+    /// When there is no such process, or not an address for each.
+    fn cluster(&self, threads: usize) -> anyhow::Result<Cluster> {
+        let (process, processes) = (usize::from(self.process), usize::from(self.processes));
+        if process >= processes {
+            bail!("process {process} is none of {processes}, which are counted from 0");
+        }
+        let addresses = match &self.hostfile {
+            _ if processes == 1 => Vec::new(),
+            None => (0..processes).map(|number| format!("127.0.0.1:{}", FIRST_PORT + number)).collect(),
+            Some(path) => {
+                let tried = || format!("read the hosts in {}", path.display());
+                let text = std::fs::read_to_string(path).with_context(tried)?;
+                let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+                let hosts: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+                if hosts.len() < processes {
+                    bail!("{}: it has {} and {processes} are needed", tried(), hosts.len());
+                }
+                if let Some(wrong) = hosts.iter().find(|host| !is_host_and_port(host)) {
+                    bail!("{}: {wrong:?} is not host:port", tried());
+                }
+                hosts.into_iter().take(processes).collect()
+            }
+        };
+        Ok(Cluster { threads, process, addresses })
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeFlags {
+    /// The port to listen on; 0 for any that is free.
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+}
+
 /// Flags of `backtest`.
 #[derive(Debug, Args)]
 pub(crate) struct BacktestFlags {
     /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each is a partition of its own.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, required_unless_present = "topic", conflicts_with = "topic", num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
+    /// A topic of Kafka, read instead of files. Whoever reads it live does not notice.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Where to start in the topic: beginning, a time (RFC 3339 or milliseconds), or offset:N for every partition.
+    #[arg(
+        long,
+        requires = "topic",
+        conflicts_with = "from",
+        default_value = "beginning",
+        value_name = "WHERE"
+    )]
+    pub(crate) start: Bound,
+    /// Where to stop: likewise, or end, which is where the topic ends now.
+    #[arg(long, requires = "topic", conflicts_with = "from", default_value = "end", value_name = "WHERE")]
+    pub(crate) end: Bound,
+    /// Brokers to start from: host:port, separated by commas.
+    #[arg(long, requires = "topic", conflicts_with = "from", value_name = "BROKERS")]
+    bootstrap: Option<String>,
     /// The folder for the results; made where it is missing, files in it are replaced.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -86,7 +184,7 @@ pub(crate) struct BacktestFlags {
     /// Threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// How many records are read from a file at a time.
+    /// How many records are read from a partition at a time.
     #[arg(long, value_name = "N")]
     batch_records: Option<usize>,
 }
@@ -135,10 +233,13 @@ impl Cli {
     pub(crate) fn read() -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse()?;
         let refused = |problem: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, problem));
-        let (name, from) = match &cli.command {
+        let (name, from): (_, &[PathBuf]) = match &cli.command {
             None | Some(Command::Up(_)) => return Ok(cli),
             Some(Command::Backtest(flags)) => ("backtest", &flags.from),
+            Some(Command::Migrate) => ("migrate", &[]),
             Some(Command::Produce(flags)) => ("produce", &flags.from),
+            Some(Command::Run(_)) => ("run", &[]),
+            Some(Command::Serve(_)) => ("serve", &[]),
         };
         if cli.up != UpFlags::default() {
             return refused(&format!("flags of 'up' stand before '{name}'"));
@@ -155,20 +256,35 @@ impl Cli {
     }
 
     /// Overrides the settings with the flags; what is left is the command.
-    pub(crate) fn apply(self, config: &mut Config) -> Command {
+    ///
+    /// # Errors
+    /// When flags can't be, or the file that one names.
+    pub(crate) fn apply(self, config: &mut Config) -> anyhow::Result<Command> {
         override_with(&mut config.logging.level, self.global.log_level);
         override_with(&mut config.logging.format, self.global.log_format);
         self.up.apply(config);
-        let command = self.command.unwrap_or_else(|| Command::Up(UpFlags::default()));
-        match &command {
+        let mut command = self.command.unwrap_or_else(|| Command::Up(UpFlags::default()));
+        match &mut command {
             Command::Up(flags) => flags.clone().apply(config),
+            Command::Run(flags) => {
+                override_with(&mut config.dataflow.workers, flags.workers);
+                override_with(&mut config.run.listen, flags.listen);
+                flags.cluster = Some(flags.cluster(config.dataflow.workers)?);
+            }
+            Command::Serve(flags) => {
+                if let Some(port) = flags.port {
+                    config.server.listen.set_port(port);
+                }
+            }
             Command::Backtest(flags) => {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
+                override_with(&mut config.kafka.bootstrap_servers, flags.bootstrap.clone());
             }
+            Command::Migrate => {}
             Command::Produce(flags) => flags.apply(config),
         }
-        command
+        Ok(command)
     }
 }
 

@@ -13,6 +13,7 @@ use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
+use tallow_server::ServerSettings;
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -24,6 +25,9 @@ const MAX_WORKERS: u64 = 256;
 
 /// The longest of the graph's durations, in milliseconds: a week.
 const MAX_DURATION_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// The longest that candles can be asked to be kept: a hundred years.
+const MAX_KEPT_DAYS: u64 = 36_500;
 
 /// The names of log levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -40,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) postgres: PostgresConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) server: ServerConfig,
+    pub(crate) run: RunConfig,
     pub(crate) up: UpConfig,
     pub(crate) produce: ProduceConfig,
     pub(crate) coingecko: CoinGeckoConfig,
@@ -92,6 +97,14 @@ pub(crate) struct StoreConfig {
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) pipelines: Vec<String>,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    pub(crate) listen: SocketAddr,
 }
 
 /// `[up]`
@@ -174,6 +187,14 @@ impl Config {
         ] {
             at_most(name, value, MAX_DURATION_MS)?;
         }
+        for (name, days) in [
+            ("postgres.compress_after_days", self.postgres.compress_after_days),
+            ("postgres.keep_1m_days", self.postgres.keep_1m_days),
+            ("postgres.keep_5m_days", self.postgres.keep_5m_days),
+            ("postgres.keep_15m_days", self.postgres.keep_15m_days),
+        ] {
+            at_most(name, u64::from(days), MAX_KEPT_DAYS)?;
+        }
         if !(60_000..=86_400_000).contains(&self.anomalies.lookback_ms) {
             bail!(
                 "anomalies.lookback_ms is {}, not within one minute and one day",
@@ -198,6 +219,11 @@ impl Config {
         self.produce.check()?;
         self.coingecko.check()?;
         self.logging.check()
+    }
+
+    /// The server's settings.
+    pub(crate) fn serving(&self) -> ServerSettings {
+        ServerSettings { allowed_origins: self.server.allowed_origins.clone(), ..ServerSettings::default() }
     }
 
     /// The graph's settings.
@@ -233,6 +259,8 @@ mod tests {
         let config = defaults();
         config.check().expect("the defaults can be");
         assert_eq!(config.graph(), Settings { live_interval_ms: Some(250), ..Settings::default() });
+        assert_eq!(config.kafka, KafkaConfig::default());
+        assert_eq!(config.postgres, PostgresConfig::default());
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 /// Flags over environment over file over defaults, checked; and logging as they say.
 fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
     let mut config = Config::load(cli.config())?;
-    let command = cli.apply(&mut config);
+    let command = cli.apply(&mut config)?;
     config.check()?;
     if let Command::Produce(flags) = &command {
         commands::produce::check(&config, flags)?;
@@ -69,7 +69,10 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let stop = stop_signal().context("listen to signals")?;
     match command {
         Command::Up(_) => commands::up::run(config, stop),
+        Command::Run(flags) => commands::run::run(config, flags, &stop),
+        Command::Serve(_) => commands::serve::run(config, &stop),
         Command::Backtest(flags) => commands::backtest::run(config, flags, stop),
+        Command::Migrate => commands::migrate::run(config, stop),
         Command::Produce(flags) => commands::produce::run(config, flags, stop),
     }
 }

@@ -28,7 +28,7 @@ fn help_and_version_are_answered_on_standard_output() {
 
 #[test]
 fn bad_usage_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 25] = [
+    let cases: [(&[&str], &str); 26] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["replay"], "unrecognized subcommand 'replay'"),
         (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
@@ -59,6 +59,7 @@ fn bad_usage_is_one_line_and_exit_code_2() {
             &["produce", "--feed", "sim", "--start", "yesterday"],
             "invalid value 'yesterday' for '--start <TIME>'",
         ),
+        (&["--port", "1", "migrate"], "flags of 'up' stand before 'migrate'"),
         (&["up", "--port", "65536"], "invalid value '65536' for '--port <N>'"),
         (&["--symbols", "BTC,E/H"], "invalid value 'E/H' for '--symbols <A,B,C>'"),
         (&["--log-level", "loud"], "logging.level has \"loud\""),

@@ -11,18 +11,20 @@ mod reference;
 mod refusals;
 #[path = "up/restarts.rs"]
 mod restarts;
+mod support;
 
-use process::{LIMIT, Tallow, until};
+use process::{ready, spawn};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use support::process::{LIMIT, Tallow, until};
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 #[test]
 fn a_fresh_start_serves_an_open_candle_hours_of_history_and_alerts() {
     let folder = tempfile::tempdir().unwrap();
-    let tallow = Tallow::ready(folder.path(), &[]);
+    let tallow = ready(folder.path(), &[]);
 
     let latest = until("an open candle", LIMIT, || {
         Some(tallow.json("/api/v1/latest/BTC")).filter(|latest| latest["is_closed"] == false)
@@ -56,7 +58,7 @@ fn a_fresh_start_serves_an_open_candle_hours_of_history_and_alerts() {
 #[test]
 fn without_backfill_there_is_no_history_and_the_present_comes_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let tallow = Tallow::ready(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "0")]);
+    let tallow = ready(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "0")]);
     until("an open candle", LIMIT, || (tallow.get("/api/v1/latest/BTC").0 == 200).then_some(()));
     assert_eq!(tallow.get("/api/v1/historical/BTC").0, 404);
     tallow.stop();
@@ -73,7 +75,7 @@ fn watch(tallow: &Tallow) -> WebSocket<TcpStream> {
 #[test]
 fn a_websocket_is_sent_updates_of_every_symbol_and_1001_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let tallow = Tallow::ready(folder.path(), &[]);
+    let tallow = ready(folder.path(), &[]);
     let mut socket = watch(&tallow);
     let mut updates: BTreeMap<String, u64> = BTreeMap::new();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -101,7 +103,7 @@ fn a_websocket_is_sent_updates_of_every_symbol_and_1001_at_the_end() {
 #[test]
 fn nothing_of_the_past_is_pushed_as_news_while_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let tallow = Tallow::spawn(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "24")]);
+    let tallow = spawn(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "24")]);
     until("an address", LIMIT, || tallow.address());
     assert_eq!(tallow.get("/ready").0, 503);
     let mut socket = watch(&tallow);

@@ -259,6 +259,9 @@ pub struct AlertMessage {
     pub revision: u32,
     /// Whether it stands.
     pub status: AlertStatus,
+    /// The logical time of this change: of two versions of an alert the newer has the later one.
+    #[serde(with = "rfc3339")]
+    pub settled_at: EventTime,
 }
 
 impl From<&SettledAlert> for AlertMessage {
@@ -282,6 +285,7 @@ impl From<&SettledAlert> for AlertMessage {
             timestamp: alert.window_end(),
             revision: alert.revision,
             status: settled.status,
+            settled_at: settled.settled_at,
         }
     }
 }

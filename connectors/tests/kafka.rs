@@ -5,5 +5,16 @@
 mod bed;
 #[path = "kafka/live.rs"]
 mod live;
+#[path = "kafka/outage.rs"]
+mod outage;
+#[path = "kafka/ranges.rs"]
+mod ranges;
+#[allow(dead_code, reason = "not every sample is of use here")]
+#[path = "contract/samples.rs"]
+mod samples;
 mod services;
+#[path = "kafka/sinks.rs"]
+mod sinks;
 mod topic;
+#[path = "kafka/topics.rs"]
+mod topics;

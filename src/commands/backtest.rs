@@ -1,8 +1,8 @@
-//! `tallow backtest`: settles files as fast as it goes and writes the results into a folder.
+//! `tallow backtest`: settles files, or a range of a topic, as fast as it goes and writes the results into a folder.
 //!
 //! Each file is a partition, numbered as it stands on the command line; partition *i* is read by worker *i* modulo the
 //! number of workers. The workers hand what they settle to one collecting thread, which writes. What comes out depends
-//! on the files and the settings alone.
+//! on the records and the settings alone.
 
 mod collector;
 mod outlet;
@@ -21,21 +21,32 @@ use std::time::Instant;
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::export::{Export, Run};
 use tallow_connectors::file::FileReader;
+use tallow_connectors::kafka::{KafkaRange, Reader};
 use tallow_dataflow::{Clock, PartitionReader, RunError, Settings, WorkerIo};
 
 /// The partitions of each worker, until it takes them.
-type Partitions = Vec<Vec<FileReader>>;
+type Partitions = Vec<Vec<Reader>>;
+
+/// What is read.
+struct Input {
+    partitions: Partitions,
+    /// How many records it has, at most, where that is known before they are read.
+    records: Option<u64>,
+}
 
 /// Runs the command until everything is written or `stop` is set, after which nothing is.
 pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let workers = config.dataflow.workers;
     let settings = Settings { live_interval_ms: None, ..config.graph() };
-    let partitions = open(&flags.from, workers)?;
+    let Input { partitions, records } = match &flags.topic {
+        Some(topic) => range(&KafkaRange::resolve(&config.kafka, topic, flags.start, flags.end)?, workers)?,
+        None => files(&flags.from, workers)?,
+    };
     let export = Export::create(&flags.out, flags.format)?;
 
     let started = Instant::now();
     let (channel, received) = Channel::open(workers);
-    let collector = Collector::new(export, received, Progress::start(started));
+    let collector = Collector::new(export, received, Progress::start(started, records));
     let collecting = {
         let stop = Arc::clone(&stop);
         std::thread::Builder::new()
@@ -59,13 +70,18 @@ pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>)
 }
 
 /// Opens every file before anything starts, so that a missing one costs nothing.
-fn open(files: &[PathBuf], workers: usize) -> anyhow::Result<Partitions> {
+fn files(files: &[PathBuf], workers: usize) -> anyhow::Result<Input> {
     let mut partitions: Partitions = (0..workers).map(|_| Vec::new()).collect();
     for (i, path) in files.iter().enumerate() {
         let partition = u32::try_from(i).context("number the partitions")?;
-        partitions[i % workers].push(FileReader::open(path, partition)?);
+        partitions[i % workers].push(Box::new(FileReader::open(path, partition)?));
     }
-    Ok(partitions)
+    Ok(Input { partitions, records: None })
+}
+
+fn range(range: &KafkaRange, workers: usize) -> anyhow::Result<Input> {
+    let partitions = (0..workers).map(|worker| range.worker(worker, workers));
+    Ok(Input { partitions: partitions.collect::<Result<_, _>>()?, records: Some(range.records()) })
 }
 
 /// Runs the graph to the end of its input. When this returns, every sender of the channel is gone.
@@ -82,7 +98,7 @@ fn settle(
         let mut partitions = partitions.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = partitions.get_mut(worker).map(std::mem::take).unwrap_or_default();
         WorkerIo {
-            readers: mine.into_iter().map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
+            readers: mine.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
             arrivals: None,
             outlet: Box::new(ChannelOutlet::new(&channel, worker)),
             clock: Arc::clone(&clock),

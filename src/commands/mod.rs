@@ -1,5 +1,8 @@
 //! One file per command: what each wires together.
 
 pub(crate) mod backtest;
+pub(crate) mod migrate;
 pub(crate) mod produce;
+pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod up;

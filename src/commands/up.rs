@@ -35,7 +35,7 @@ use tallow_connectors::simulator::PRODUCER;
 use tallow_connectors::sinks::{SinkRunner, SinkSettings};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
 use tallow_dataflow::{Clock, EventTime};
-use tallow_server::{App, ServerSettings};
+use tallow_server::App;
 use written::Written;
 
 /// How often the threads are looked at.
@@ -131,12 +131,8 @@ impl Up {
         let journal = Journal::new(log, used.clone(), written.clone(), halt.clone()).map_err(told)?;
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
-        let server = ServerSettings {
-            allowed_origins: config.server.allowed_origins.clone(),
-            ..ServerSettings::default()
-        };
-        let app = App::new(cache.clone(), Arc::new(history), board.clone(), server);
-        let web = Web::start(listener, app)?;
+        let app = App::new(cache.clone(), Arc::new(history), board.clone(), config.serving());
+        let web = Web::start(listener, || Ok(app))?;
         let feed = std::thread::Builder::new()
             .name("feed".to_owned())
             .spawn(move || feed.run())

@@ -31,11 +31,14 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the app.
+    /// Serves the app, which is made on the server's threads so that it can have tasks of its own there.
     ///
     /// # Errors
-    /// When the system has no threads to give.
-    pub(crate) fn start(listener: TcpListener, app: App) -> anyhow::Result<Web> {
+    /// When the app can't be made, or the system has no threads to give.
+    pub(crate) fn start(
+        listener: TcpListener,
+        app: impl FnOnce() -> anyhow::Result<App>,
+    ) -> anyhow::Result<Web> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("server")
@@ -43,9 +46,9 @@ impl Web {
             .build()
             .context("start the threads of the server")?;
         let (stop, stopped) = oneshot::channel();
-        let listener = {
+        let (listener, app) = {
             let _runtime = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).context("listen")?
+            (tokio::net::TcpListener::from_std(listener).context("listen")?, app()?)
         };
         let task = runtime.spawn(serve(listener, app, stopped));
         Ok(Web { runtime, task, stop: Some(stop) })

@@ -1,6 +1,8 @@
 //! Runs the real binary, and makes what it reads.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod process;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

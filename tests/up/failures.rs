@@ -1,7 +1,8 @@
 //! What goes wrong while it runs: waited for where that helps, else the end, with a reason.
 
-use crate::process::{LIMIT, Tallow, until};
+use crate::process::{ready, spawn};
 use crate::reference::ticks;
+use crate::support::process::{LIMIT, Tallow, until};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +25,7 @@ fn a_log_that_can_not_be_written_any_more_stops_it_with_a_reason() {
         ("TALLOW__LOG__PARTITIONS", "1"),
         ("TALLOW__LOG__SEGMENT_BYTES", "1048576"),
     ];
-    let tallow = Tallow::ready(folder.path(), &settings);
+    let tallow = ready(folder.path(), &settings);
     let log = folder.path().join("log");
     std::fs::rename(log.join("partition-0"), log.join("elsewhere")).unwrap();
     let reason = reason(tallow);
@@ -35,7 +36,7 @@ fn a_log_that_can_not_be_written_any_more_stops_it_with_a_reason() {
 #[test]
 fn a_store_that_can_not_be_written_any_more_stops_it_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let tallow = Tallow::spawn(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "48")]);
+    let tallow = spawn(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "48")]);
     until("a settled candle", LIMIT, || {
         tallow.address()?;
         (tallow.get("/api/v1/historical/BTC").0 == 200).then_some(())
@@ -58,7 +59,7 @@ fn a_full_disk_is_waited_for_and_nothing_is_lost() {
     std::os::unix::fs::symlink("/dev/full", &segment).unwrap();
 
     let settings = [("TALLOW__LOG__PARTITIONS", "1")];
-    let tallow = Tallow::spawn(folder.path(), &settings);
+    let tallow = spawn(folder.path(), &settings);
     until("an address", LIMIT, || tallow.address());
     let log = until("retries", LIMIT, || {
         let log = tallow.json("/api/v1/stats")["sinks"][0].clone();

@@ -1,150 +1,28 @@
-//! The real binary as a process: started on a data folder and a free port, asked over HTTP, stopped or killed.
+//! `tallow up` as a process on a data folder and a free port.
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use crate::support::process::{LIMIT, Tallow, until};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// How long anything may take before a test gives up. Generous: several of these tests share the machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The settings that all tests start with: few symbols, some history, alerts on any odd minute.
-pub(crate) const SETTINGS: [(&str, &str); 5] = [
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
     ("TALLOW__SERVER__LISTEN", "127.0.0.1:0"),
     ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL"),
     ("TALLOW__UP__BACKFILL_HOURS", "2"),
     ("TALLOW__ANOMALIES__THRESHOLD", "2.5"),
-    ("NO_COLOR", "1"),
 ];
 
-/// Asks again and again until there is an answer.
-pub(crate) fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Starts it, settings on top of [`SETTINGS`].
+pub(crate) fn spawn(data: &Path, settings: &[(&str, &str)]) -> Tallow {
+    let data = [("TALLOW__UP__DATA", data.to_str().expect("a path that is text"))];
+    Tallow::start(&["up"], &[&SETTINGS[..], &data[..], settings].concat())
 }
 
-/// The process, killed when dropped.
-pub(crate) struct Tallow {
-    child: Child,
-    stderr: Arc<Mutex<String>>,
-    listener: Option<JoinHandle<()>>,
-}
-
-impl Tallow {
-    /// Starts it, settings on top of [`SETTINGS`].
-    pub(crate) fn spawn(data: &Path, settings: &[(&str, &str)]) -> Tallow {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tallow"))
-            .arg("up")
-            .env("TALLOW__UP__DATA", data)
-            .envs(SETTINGS)
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
-        let output = child.stderr.take().expect("its stderr");
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let said = Arc::clone(&stderr);
-        let listener = std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let mut said = said.lock().expect("not poisoned");
-                said.push_str(&line);
-                said.push('\n');
-            }
-        });
-        Tallow { child, stderr, listener: Some(listener) }
-    }
-
-    /// Starts it and waits until it is ready.
-    pub(crate) fn ready(data: &Path, settings: &[(&str, &str)]) -> Tallow {
-        let mut tallow = Tallow::spawn(data, settings);
-        until("ready", LIMIT, || {
-            let ended = tallow.child.try_wait().expect("a status");
-            assert!(ended.is_none(), "ended with {ended:?}: {}", tallow.said());
-            tallow.address().filter(|_| tallow.get("/ready").0 == 200)
-        });
-        tallow
-    }
-
-    /// What it has said on stderr so far.
-    pub(crate) fn said(&self) -> String {
-        self.stderr.lock().expect("not poisoned").clone()
-    }
-
-    /// Where it listens, once it has said so.
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
-        let said = self.said();
-        let (_, after) = said.split_once("http://127.0.0.1:")?;
-        let port: String = after.chars().take_while(char::is_ascii_digit).collect();
-        after.contains('\n').then(|| SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port"))))
-    }
-
-    /// The status and body of `GET path`.
-    pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let address = self.address().expect("an address");
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(LIMIT)).expect("a socket");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-        (status, body.to_owned())
-    }
-
-    /// The JSON of `GET path`, which must succeed.
-    pub(crate) fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).expect("JSON")
-    }
-
-    /// Sends a signal by its name.
-    pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    /// Waits until it has ended; its status and all that it said.
-    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
-        let status = until("ended", 2 * LIMIT, || self.child.try_wait().expect("a status"));
-        let listener = self.listener.take().expect("a listener");
-        listener.join().expect("its stderr");
-        (status, self.said())
-    }
-
-    /// Stops it as Ctrl-C does, which must work, and within 5 s.
-    pub(crate) fn stop(self) -> String {
-        let asked = Instant::now();
-        self.signal("INT");
-        let (status, said) = self.ended();
-        assert!(asked.elapsed() < Duration::from_secs(5), "took {:?}", asked.elapsed());
-        assert_eq!(status.code(), Some(0), "{said}");
-        said
-    }
-
-    /// Kills it where it stands.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("gone");
-    }
-}
-
-impl Drop for Tallow {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts it and waits until it is ready.
+pub(crate) fn ready(data: &Path, settings: &[(&str, &str)]) -> Tallow {
+    let mut tallow = spawn(data, settings);
+    until("ready", LIMIT, || {
+        tallow.still_runs();
+        tallow.address().filter(|_| tallow.get("/ready").0 == 200)
+    });
+    tallow
 }

@@ -1,12 +1,13 @@
 //! Starts that can't be: each ends with exit code 1 and one line that says what was tried on what.
 
-use crate::process::{LIMIT, Tallow, until};
+use crate::process::{ready, spawn};
+use crate::support::process::{LIMIT, until};
 use std::net::TcpListener;
 use std::path::Path;
 
 /// The last line that a start says which must fail.
 fn refusal(data: &Path, settings: &[(&str, &str)]) -> String {
-    let (status, said) = Tallow::spawn(data, settings).ended();
+    let (status, said) = spawn(data, settings).ended();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     said.trim_end().lines().last().unwrap_or_default().replace(&data.display().to_string(), "DATA")
@@ -39,7 +40,7 @@ fn a_data_folder_that_is_a_file_or_below_one_is_refused() {
 fn a_folder_that_another_process_works_in_is_refused_and_the_other_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = [("TALLOW__UP__BACKFILL_HOURS", "0")];
-    let first = Tallow::ready(folder.path(), &settings);
+    let first = ready(folder.path(), &settings);
     let said = refusal(folder.path(), &settings);
     assert!(said.ends_with("open log DATA/log: another process is writing it"), "{said}");
     until("a first candle", LIMIT, || (first.get("/api/v1/latest/BTC").0 == 200).then_some(()));

@@ -1,7 +1,8 @@
 //! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market goes on.
 
-use crate::process::{LIMIT, Tallow, until};
+use crate::process::ready;
 use crate::reference::{Books, ticks};
+use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -70,7 +71,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     let folder = tempfile::tempdir().unwrap();
     // Closes a minute a second after its end.
     let settings = [("TALLOW__DATAFLOW__MAX_OUT_OF_ORDERNESS_MS", "1000")];
-    let tallow = Tallow::ready(folder.path(), &settings);
+    let tallow = ready(folder.path(), &settings);
     let newest = newest_minute(&tallow);
     let settled_through = newest.millis() + MINUTE_MS;
     let before = history(&tallow, settled_through);
@@ -82,7 +83,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     let mut segment = std::fs::OpenOptions::new().append(true).open(segment).unwrap();
     segment.write_all(br#"{"symbol":"BTC","trade_id":17"#).unwrap();
 
-    let tallow = Tallow::ready(folder.path(), &settings);
+    let tallow = ready(folder.path(), &settings);
     assert_eq!(history(&tallow, settled_through), before);
     until("a new candle", 2 * LIMIT, || (newest_minute(&tallow) > newest).then_some(()));
     assert_eq!(history(&tallow, settled_through), before);
@@ -108,8 +109,8 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
 fn the_store_holds_what_the_log_makes_row_for_row() {
     let folder = tempfile::tempdir().unwrap();
     let settings = [("TALLOW__DATAFLOW__WORKERS", "2")];
-    Tallow::ready(folder.path(), &settings).kill();
-    let tallow = Tallow::ready(folder.path(), &settings);
+    ready(folder.path(), &settings).kill();
+    let tallow = ready(folder.path(), &settings);
     let stats = tallow.json("/api/v1/stats");
     let watermark = rfc3339(&stats["watermark"]).millis();
     tallow.stop();
@@ -131,7 +132,7 @@ fn the_store_holds_what_the_log_makes_row_for_row() {
 fn the_time_since_the_end_of_the_log_is_traded_too() {
     let folder = tempfile::tempdir().unwrap();
     let end = write_log(folder.path(), 100, 40);
-    let tallow = Tallow::ready(folder.path(), &[]);
+    let tallow = ready(folder.path(), &[]);
     let rows = tallow.json("/api/v1/historical/ETH?order_by=asc&limit=1000");
     let minutes: Vec<u64> =
         rows.as_array().unwrap().iter().map(|row| rfc3339(&row["window_start"]).millis()).collect();
@@ -153,7 +154,7 @@ fn a_gap_longer_than_the_backfill_stays_and_a_new_symbol_starts_at_its_own_price
     let folder = tempfile::tempdir().unwrap();
     let end = write_log(folder.path(), 180, 120);
     let settings = [("TALLOW__UP__BACKFILL_HOURS", "1"), ("TALLOW__UP__SYMBOLS", "BTC,ETH,SOL,DOGE,AVAX")];
-    let tallow = Tallow::ready(folder.path(), &settings);
+    let tallow = ready(folder.path(), &settings);
     let doge = tallow.json("/api/v1/historical/DOGE?order_by=asc&limit=1000");
     assert!(doge.as_array().unwrap().len() >= 58, "{doge}");
     let price = doge[0]["open_price"].as_f64().unwrap();
@@ -173,7 +174,7 @@ fn symbols_that_are_not_traded_any_more_hold_nothing_up() {
     write_log(folder.path(), 100, 40);
     assert!((0..PARTITIONS).filter(|partition| !ticks(folder.path(), *partition).is_empty()).count() > 1);
     let settings = [("TALLOW__UP__SYMBOLS", "BTC"), ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000")];
-    let tallow = Tallow::ready(folder.path(), &settings);
+    let tallow = ready(folder.path(), &settings);
     let count = |symbol| {
         let rows = tallow.json(&format!("/api/v1/historical/{symbol}?limit=1000"));
         rows.as_array().unwrap().len()

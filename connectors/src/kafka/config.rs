@@ -30,6 +30,22 @@ pub struct KafkaConfig {
     pub options: Vec<Secret>,
 }
 
+impl Default for KafkaConfig {
+    /// One broker on this machine, and the names of the contract.
+    fn default() -> KafkaConfig {
+        KafkaConfig {
+            bootstrap_servers: "localhost:9092".to_owned(),
+            topic: "crypto-prices".to_owned(),
+            alerts_topic: "crypto-alerts".to_owned(),
+            dead_letters_topic: "crypto-dead-letters".to_owned(),
+            partitions: 3,
+            replication_factor: 1,
+            group: "tallow".to_owned(),
+            options: Vec::new(),
+        }
+    }
+}
+
 /// Properties that the promises of this module rest on.
 const OWN: [&str; 26] = [
     "acks",

@@ -96,7 +96,8 @@ impl Fetcher {
         Ok(queues)
     }
 
-    fn label(&self) -> String {
+    /// `TOPIC at BROKERS`.
+    pub(super) fn label(&self) -> String {
         format!("{} at {}", self.topic, self.brokers)
     }
 }

@@ -67,11 +67,6 @@ impl Listener {
         Listener { trouble, places: Some(places), ..Listener::default() }
     }
 
-    /// The trouble of its client.
-    pub(super) fn trouble(&self) -> &Trouble {
-        &self.trouble
-    }
-
     fn warn_now(&self, facility: &str) -> bool {
         // Connections that fail are told by whoever misses their answers, and properties that are not for consumers
         // are no matter.
@@ -160,12 +155,12 @@ mod tests {
         listener.error(KafkaError::Global(Code::BrokerTransportFailure), "connection refused");
         listener.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
         listener.error(KafkaError::Global(Code::PartitionEOF), "the end");
-        assert_eq!(listener.trouble().reason().as_deref(), Some("connection refused"));
-        assert_eq!(listener.trouble().refusal(), None);
+        assert_eq!(listener.trouble.reason().as_deref(), Some("connection refused"));
+        assert_eq!(listener.trouble.refusal(), None);
         listener.error(KafkaError::Global(Code::Authentication), "wrong password");
-        assert_eq!(listener.trouble().refusal().as_deref(), Some("wrong password"));
-        listener.trouble().clear();
-        assert_eq!(listener.trouble().reason(), None);
+        assert_eq!(listener.trouble.refusal().as_deref(), Some("wrong password"));
+        listener.trouble.clear();
+        assert_eq!(listener.trouble.reason(), None);
     }
 
     #[test]

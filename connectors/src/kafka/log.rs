@@ -72,7 +72,7 @@ impl KafkaLog {
     pub fn open(config: &KafkaConfig) -> Result<KafkaLog, Error> {
         let deadline = Instant::now() + REACH;
         let topic = Topic::new(config, &config.topic, &config.group)?;
-        let places = Places::new(config.topic.clone(), topic.wait_for_partitions(deadline)?);
+        let places = Places::new(config.topic.clone(), topic.existing_partitions(deadline)?);
         let all = |offset| places.all().iter().map(|place| (place.partition(), offset)).collect::<Vec<_>>();
         for (partition, low) in topic.all_offsets(&all(Offset::Beginning), deadline)? {
             if let (Some(place), Some(low)) = (places.get(partition), low) {

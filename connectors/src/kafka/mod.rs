@@ -7,7 +7,10 @@
 //! Partitions are assigned by number and read from offsets that the caller knows. No consumer joins a group, so there is
 //! no rebalance, and nothing is resumed from committed offsets.
 
+mod admin;
+mod alerts;
 mod config;
+mod dead_letters;
 mod errors;
 mod fetcher;
 mod listener;
@@ -15,10 +18,16 @@ mod log;
 mod monitor;
 mod place;
 mod producer;
+mod range;
+mod readback;
 mod reader;
 mod topic;
 
+pub use admin::{TopicState, ensure_topics};
+pub use alerts::KafkaAlerts;
 pub use config::KafkaConfig;
+pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
 pub(crate) use errors::action;
 pub use log::{KafkaLog, KafkaStatus, PartitionLag, Reader, WorkerPartitions};
 pub use producer::{Deliveries, KafkaProducer, Outgoing};
+pub use range::{Bound, KafkaRange};

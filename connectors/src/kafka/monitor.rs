@@ -4,14 +4,13 @@
 //! Offsets are committed as a consumer that is no member of its group, for tools that show the lag of a group; nothing is
 //! ever resumed from them, and a commit that fails is a warning. They are committed every five seconds and at the end.
 
-use super::errors::is_missing;
 use super::log::Shared;
 use super::topic::{Topic, at, partition_list, serve};
-use crate::error::{Action, Error, chain};
+use crate::error::{Error, chain};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How often librdkafka is heard.
@@ -37,8 +36,8 @@ pub(super) struct Monitor {
 
 /// Starts the thread.
 pub(super) fn start(shared: Arc<Shared>, topic: Topic) -> Result<Monitor, Error> {
-    let (stop, stopped) = channel::<()>();
-    let (ending, ended) = channel::<()>();
+    let (stop, stopped) = bounded::<()>(0);
+    let (ending, ended) = bounded::<()>(0);
     let name = "kafka-monitor".to_owned();
     std::thread::Builder::new()
         .name(name.clone())
@@ -129,10 +128,7 @@ impl Watch {
 
     /// Asks for everything; what is wrong with single partitions is told, not failed of.
     fn ask_all(&mut self) -> Result<Option<String>, Error> {
-        let count = match self.topic.partitions(ANSWER) {
-            Err(error) if error.action() == Action::Stop => return self.miss(error),
-            answer => answer?,
-        };
+        let Some(count) = self.topic.partitions(ANSWER)? else { return Ok(Some(self.miss())) };
         self.missing = None;
         self.grow(count)?;
         let mut problem = None;
@@ -160,17 +156,13 @@ impl Watch {
         Ok(problem)
     }
 
-    /// The brokers do not know the topic, or do not let us see it. After a while that is the end.
-    fn miss(&mut self, error: Error) -> Result<Option<String>, Error> {
+    /// The brokers do not know the topic. After a while that is the end.
+    fn miss(&mut self) -> String {
         let since = *self.missing.get_or_insert_with(Instant::now);
-        let gone = match &error {
-            Error::Kafka { source, .. } => source.rdkafka_error_code().is_some_and(is_missing),
-            _ => true,
-        };
-        if gone && since.elapsed() >= GONE {
+        if since.elapsed() >= GONE {
             self.fail("it does not exist any more: it was deleted");
         }
-        Err(error)
+        format!("topic {} does not exist", self.shared.label)
     }
 
     fn fail(&self, problem: &str) {

@@ -4,6 +4,7 @@ use super::KafkaConfig;
 use super::errors::{is_missing, kafka};
 use super::listener::{Listener, Trouble};
 use crate::error::{Error, chain};
+use rand::RngExt;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -51,26 +52,18 @@ impl Topic {
         format!("{} at {}", self.name, self.brokers)
     }
 
-    /// How many partitions it has.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`] when the brokers know of no such topic, which may be so for a moment as they start.
-    pub(super) fn partitions(&self, within: Duration) -> Result<u32, Error> {
+    /// How many partitions it has; none where there is no such topic, which a broker that has just started may say of
+    /// any.
+    pub(super) fn partitions(&self, within: Duration) -> Result<Option<u32>, Error> {
         let failed = |source| kafka("look up topic", self.label())(source);
         let metadata = self.consumer.fetch_metadata(Some(&self.name), within).map_err(failed)?;
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.name) else {
-            return Err(failed(KafkaError::MetadataFetch(Code::LeaderNotAvailable)));
-        };
-        match topic.error().map(Code::from) {
-            Some(code) if is_missing(code) => Err(Error::Unusable(format!(
-                "topic {} does not exist: `tallow migrate` makes the topics of the settings",
-                self.label()
-            ))),
-            Some(code) => Err(failed(KafkaError::MetadataFetch(code))),
-            None if topic.partitions().is_empty() => {
-                Err(failed(KafkaError::MetadataFetch(Code::LeaderNotAvailable)))
-            }
-            None => u32::try_from(topic.partitions().len())
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.name);
+        match topic.map(|topic| (topic.error().map(Code::from), topic.partitions().len())) {
+            Some((Some(code), _)) if is_missing(code) => Ok(None),
+            Some((Some(code), _)) => Err(failed(KafkaError::MetadataFetch(code))),
+            None | Some((None, 0)) => Err(failed(KafkaError::MetadataFetch(Code::LeaderNotAvailable))),
+            Some((None, count)) => u32::try_from(count)
+                .map(Some)
                 .map_err(|_| failed(KafkaError::MetadataFetch(Code::InvalidPartitions))),
         }
     }
@@ -122,8 +115,18 @@ impl Topic {
     }
 
     /// How many partitions it has, by the first broker that answers.
-    pub(super) fn wait_for_partitions(&self, deadline: Instant) -> Result<u32, Error> {
+    pub(super) fn wait_for_partitions(&self, deadline: Instant) -> Result<Option<u32>, Error> {
         self.until(deadline, || self.partitions(ATTEMPT))
+    }
+
+    /// Likewise, of a topic that must be there.
+    pub(super) fn existing_partitions(&self, deadline: Instant) -> Result<u32, Error> {
+        self.wait_for_partitions(deadline)?.ok_or_else(|| {
+            Error::Unusable(format!(
+                "topic {} does not exist: `tallow migrate` makes the topics of the settings",
+                self.label()
+            ))
+        })
     }
 
     /// Tries until it works, it can't, or the time is over.
@@ -156,6 +159,11 @@ impl Topic {
 pub(super) fn serve(consumer: &BaseConsumer<Listener>) -> bool {
     // A poll handles one event, and can't tell that from none.
     (0..64).fold(false, |strayed, _| matches!(consumer.poll(Duration::ZERO), Some(Ok(_))) || strayed)
+}
+
+/// A group that nobody else has: for consumers that must not be noticed.
+pub(super) fn own_group(config: &KafkaConfig, what: &str) -> String {
+    format!("{}-{what}-{:016x}", config.group, rand::rng().random::<u64>())
 }
 
 /// What every consumer begins with. It joins no group: partitions are assigned by hand, and nothing is committed

@@ -61,18 +61,23 @@ pub fn migrate(config: &PostgresConfig) -> Result<MigrationReport, Error> {
     };
     refuse_newer(seen, on)?;
 
+    let applied = if seen == Some(NEWEST) { Vec::new() } else { run(&mut client, on)? };
+    let timescale = timescale::apply(&mut client, config, on)?;
+    // The lock goes with the connection.
+    client.close().map_err(postgres("leave", on))?;
+    Ok(MigrationReport { database: on.clone(), applied, version: NEWEST.unsigned_abs(), timescale })
+}
+
+/// Takes the steps that are missing, all of them or none, and answers with their names.
+fn run(client: &mut blocking::Client, on: &str) -> Result<Vec<String>, Error> {
     let failed = |error: refinery::Error| Error::Unusable(format!("migrate {on}: {}", reason(&error)));
     let mut migrations = Vec::new();
     for (name, sql) in MIGRATIONS {
         migrations.push(Migration::unapplied(name, sql).map_err(failed)?);
     }
     let mut runner = Runner::new(&migrations).set_grouped(true);
-    let report = runner.set_migration_table_name(HISTORY_TABLE).run(&mut client).map_err(failed)?;
-    let applied = report.applied_migrations().iter().map(Migration::to_string).collect();
-    let timescale = timescale::apply(&mut client, config, on)?;
-    // The lock goes with the connection.
-    client.close().map_err(postgres("leave", on))?;
-    Ok(MigrationReport { database: on.clone(), applied, version: NEWEST.unsigned_abs(), timescale })
+    let report = runner.set_migration_table_name(HISTORY_TABLE).run(client).map_err(failed)?;
+    Ok(report.applied_migrations().iter().map(Migration::to_string).collect())
 }
 
 fn lock(client: &mut blocking::Client, on: &str) -> Result<(), Error> {

@@ -135,8 +135,6 @@ fn statements(interval: Interval, state: State, policies: bool, config: &Postgre
     let table = table(interval);
     let mut statements = Vec::new();
     if !state.is_hypertable {
-        // Rows that are there move into chunks, each of them a look at its symbol: whoever adds symbols must wait first.
-        statements.push("LOCK TABLE cryptocurrencies IN SHARE ROW EXCLUSIVE MODE".to_owned());
         statements.push(format!(
             "SELECT create_hypertable('{table}', by_range('window_start', INTERVAL '{} days'),
                 create_default_indexes => FALSE, if_not_exists => TRUE, migrate_data => TRUE)",
@@ -206,7 +204,6 @@ mod tests {
         statements.iter().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
 
-    const LOCK: &str = "LOCK TABLE cryptocurrencies IN SHARE ROW EXCLUSIVE MODE";
     const CONVERT: &str = "SELECT create_hypertable('price_aggregates_1m', by_range('window_start', INTERVAL '7 days'), \
         create_default_indexes => FALSE, if_not_exists => TRUE, migrate_data => TRUE)";
     const COMPRESS: &str = "ALTER TABLE price_aggregates_1m SET (timescaledb.compress, \
@@ -217,7 +214,6 @@ mod tests {
         assert_eq!(
             made(FRESH, true, &config(7, 90)),
             [
-                LOCK,
                 CONVERT,
                 COMPRESS,
                 "SELECT add_compression_policy('price_aggregates_1m', compress_after => INTERVAL '7 days', \
@@ -250,7 +246,7 @@ mod tests {
 
     #[test]
     fn without_the_licence_for_policies_there_are_hypertables_only() {
-        assert_eq!(made(FRESH, false, &config(7, 90)), [LOCK, CONVERT]);
+        assert_eq!(made(FRESH, false, &config(7, 90)), [CONVERT]);
     }
 
     #[test]

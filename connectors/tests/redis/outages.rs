@@ -8,6 +8,15 @@ use tallow_connectors::error::{Action, chain};
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish};
 
+/// Stops a thread, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Far less than Redis is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -32,6 +41,7 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_go
                 publisher.publish_settled(&closed("BTC", number, 10));
             }
         });
+        let _stop = Stop(&stopped);
         for _ in 0..3 {
             let before = collected.seq("BTC");
             until("updates flow", || (collected.seq("BTC") > before + 20).then_some(()));
@@ -51,7 +61,6 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_go
             until("the newest comes", || (collected.window("BTC") > lost_at).then_some(()));
             until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
         }
-        stopped.store(true, Ordering::Relaxed);
     });
     let last = window.load(Ordering::Relaxed) - 1;
     until("the last candle comes", || (collected.newest_closed("BTC") == Some(last)).then_some(()));
@@ -172,4 +181,33 @@ async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
     // And updates go on.
     publisher.publish_live(&[live("BTC", 1, 1)]);
     until("the next comes", || (collected.window("BTC") == 1).then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_full_still_carries_updates_and_is_reported() {
+    let Some(server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
+    server.until_subscribed(1);
+    let collected = Collected::of(&cache);
+    let limit_bytes = |bytes: u64| {
+        let mut setting = redis::cmd("CONFIG");
+        setting.arg("SET").arg("maxmemory").arg(bytes).exec(&mut server.connect()).unwrap();
+    };
+    publisher.publish_live(&[live("BTC", 0, 1)]);
+    queue_is_empty(&publisher);
+    limit_bytes(1);
+    for count in 2..=20 {
+        publisher.publish_live(&[live("BTC", 0, count)]);
+        until("the update comes", || (collected.seq("BTC") == u64::from(count)).then_some(()));
+    }
+    let problem = until("the publisher says so", || publisher.status().problem);
+    assert!(problem.contains("maxmemory"), "{problem}");
+    let symbol = "BTC".parse().unwrap();
+    assert_eq!(cache.latest(symbol).await.unwrap().unwrap().seq, 1);
+    limit_bytes(0);
+    publisher.publish_live(&[live("BTC", 0, 21)]);
+    until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
+    assert_eq!(cache.latest(symbol).await.unwrap().unwrap().seq, 21);
+    assert_eq!(publisher.status().retries, 0);
 }

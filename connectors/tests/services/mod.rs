@@ -1,10 +1,8 @@
 //! Where the real services are that tests talk to: `eval "$(scripts/services env)"` says it to them.
-#![allow(dead_code, reason = "each test binary talks to some of the services")]
+#![allow(dead_code, unused_imports, reason = "each test binary talks to some of the services")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-mod database;
-
-pub(crate) use database::Database;
+pub(crate) mod database;
 
 /// The brokers; none, which is said, where there are none.
 pub(crate) fn kafka() -> Option<String> {

@@ -35,7 +35,7 @@ pub(crate) struct Read {
 impl Topic {
     /// Makes the topic and waits until its partitions can be written.
     pub(crate) fn make(brokers: &str, name: String, partitions: i32, settings: &[(&str, &str)]) -> Topic {
-        let topic = Topic { brokers: brokers.to_owned(), name, partitions, own: true };
+        let topic = Topic::adopt(brokers, name, partitions);
         let mut new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(1));
         for (name, value) in settings {
             new = new.set(name, value);
@@ -50,6 +50,11 @@ impl Topic {
             std::thread::sleep(Duration::from_millis(20));
         }
         topic
+    }
+
+    /// A topic that somebody else makes, deleted like the others.
+    pub(crate) fn adopt(brokers: &str, name: String, partitions: i32) -> Topic {
+        Topic { brokers: brokers.to_owned(), name, partitions, own: true }
     }
 
     /// A topic that is there already.

@@ -152,5 +152,6 @@ pub fn alert(name: &str, minute: u64) -> AlertMessage {
         timestamp: window_end,
         revision: 0,
         status: AlertStatus::Raised,
+        settled_at: window_end,
     }
 }

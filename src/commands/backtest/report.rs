@@ -11,6 +11,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 /// A line that is overwritten, on a terminal; elsewhere nothing.
 pub(super) struct Progress {
     started: Instant,
+    /// How many records there are, at most, where that is known.
+    of: Option<u64>,
     /// When it is shown next; never where nobody looks.
     next: Option<Instant>,
     shown: bool,
@@ -18,8 +20,8 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins; the first line comes an interval later.
-    pub(super) fn start(started: Instant) -> Progress {
-        Progress { started, next: stderr().is_terminal().then(|| started + INTERVAL), shown: false }
+    pub(super) fn start(started: Instant, of: Option<u64>) -> Progress {
+        Progress { started, of, next: stderr().is_terminal().then(|| started + INTERVAL), shown: false }
     }
 
     /// Shows the line when it is due.
@@ -33,7 +35,9 @@ impl Progress {
         self.shown = true;
         let records = records();
         let rate = records as f64 / now.duration_since(self.started).as_secs_f64();
-        write(&format!("\r\x1b[K{} records, {} ticks/s", grouped(records), grouped(rate as u64)));
+        let share = self.of.map(|of| format!("{} % of ", percent(records, of))).unwrap_or_default();
+        let total = grouped(self.of.unwrap_or(records));
+        write(&format!("\r\x1b[K{share}{total} records, {} ticks/s", grouped(rate as u64)));
     }
 
     /// Takes the line away.
@@ -88,6 +92,11 @@ fn write(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// How much of the whole it is, rounded down.
+fn percent(part: u64, of: u64) -> u64 {
+    part.min(of).saturating_mul(100).checked_div(of).unwrap_or(100)
+}
+
 /// Digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -104,6 +113,12 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_whole_only_at_the_end() {
+        let shares = [(0, 3), (1, 3), (999, 1_000), (3, 3), (5, 3), (0, 0)];
+        assert_eq!(shares.map(|(part, of)| percent(part, of)), [0, 33, 99, 100, 100, 100]);
+    }
 
     #[test]
     fn digits_are_grouped_in_threes() {

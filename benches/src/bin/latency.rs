@@ -1,0 +1,206 @@
+//! `latency-bench`: how long a tick takes from its producer, through Kafka, the dataflow and Redis, to a WebSocket client.
+//!
+//! It sends ticks at an even pace and watches the open candles. A tick is visible with the first update of its symbol's
+//! one-minute candle whose `eventTime` is not before the tick's: its price is in that candle then. What is measured lies
+//! between the call that hands the tick to the producer and the frame in the client's hands, on one clock.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use futures_util::StreamExt;
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::model::LatestCandle;
+use tallow_dataflow::{Clock, Interval};
+use tokio_tungstenite::tungstenite::Message;
+
+/// How long ticks that have been sent may still become visible.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Measures how long a tick takes to become visible to a WebSocket client.
+#[derive(Parser)]
+struct Arguments {
+    /// Brokers: host:port, separated by commas
+    #[arg(long)]
+    bootstrap: String,
+    /// The topic of ticks
+    #[arg(long)]
+    topic: String,
+    /// Where tallow serve listens, host:port
+    #[arg(long)]
+    server: String,
+    /// Ticks a second, of all symbols together
+    #[arg(long, default_value_t = 1_000)]
+    rate: u64,
+    /// How many symbols
+    #[arg(long, default_value_t = 8)]
+    symbols: u64,
+    /// Seconds before the figures count
+    #[arg(long, default_value_t = 5)]
+    warm_up: u64,
+    /// Seconds that count
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+}
+
+/// A tick on its way.
+struct Sent {
+    symbol: usize,
+    time_ms: u64,
+    at: Instant,
+    counts: bool,
+}
+
+/// What a client has seen of a symbol.
+struct Seen {
+    symbol: usize,
+    event_time_ms: u64,
+    at: Instant,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let (sent, was_sent) = channel();
+    let (seen, was_seen) = channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let symbols: HashMap<String, usize> =
+        (0..arguments.symbols as usize).map(|number| (name(number), number)).collect();
+    let producer = producer(&arguments)?;
+    // The server knows a symbol once it has had a tick; subscribing to all needs none.
+    let url = format!("ws://{}/ws/prices/ALL", arguments.server);
+    let (mut socket, _) = runtime
+        .block_on(tokio_tungstenite::connect_async(&url))
+        .with_context(|| format!("connect to {url}"))?;
+    let watching = runtime.spawn(async move {
+        while let Some(Ok(frame)) = socket.next().await {
+            let at = Instant::now();
+            if let Message::Text(text) = frame
+                && let Some((symbol, event_time_ms)) = update(&text, &symbols)
+                && seen.send(Seen { symbol, event_time_ms, at }).is_err()
+            {
+                break;
+            }
+        }
+    });
+    let sending = {
+        let (rate, symbols) = (arguments.rate, arguments.symbols);
+        let (warm_up, seconds) = (arguments.warm_up, arguments.seconds);
+        let topic = arguments.topic.clone();
+        std::thread::spawn(move || -> Result<()> {
+            let start = Instant::now();
+            for number in 0..rate * (warm_up + seconds) {
+                let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
+                // The pace is what is asked for, so it has to be waited for.
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let symbol = (number % symbols) as usize;
+                let (key, time_ms) = (name(symbol), SystemClock.now_ms());
+                let line = format!(
+                    r#"{{"symbol":"{key}","price_usd":{}.{:02},"size":0.01,"timestamp":{time_ms}}}"#,
+                    1_000 + number % 50,
+                    number % 100
+                );
+                let at = Instant::now();
+                sent.send(Sent { symbol, time_ms, at, counts: number >= rate * warm_up })?;
+                let record = Outgoing {
+                    topic: &topic,
+                    partition: None,
+                    key: Some(key.as_bytes()),
+                    payload: Some(line.as_bytes()),
+                    headers: &[],
+                    timestamp_ms: None,
+                };
+                producer.send(&record, PATIENCE)?;
+            }
+            Ok(producer.flush(PATIENCE)?)
+        })
+    };
+    let latencies = measure(&was_sent, &was_seen, arguments.symbols as usize)?;
+    sending.join().map_err(|_| anyhow::anyhow!("the sending thread has panicked"))??;
+    watching.abort();
+    report(&arguments, latencies)
+}
+
+/// The latency of each tick that counts, in milliseconds.
+fn measure(sent: &Receiver<Sent>, seen: &Receiver<Seen>, symbols: usize) -> Result<Vec<f64>> {
+    let mut waiting: Vec<VecDeque<Sent>> = (0..symbols).map(|_| VecDeque::new()).collect();
+    let mut latencies = Vec::new();
+    loop {
+        let update = seen.recv_timeout(PATIENCE);
+        let mut open = true;
+        loop {
+            match sent.try_recv() {
+                Ok(tick) => waiting[tick.symbol].push_back(tick),
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    open = false;
+                    break;
+                }
+            }
+        }
+        let left: usize = waiting.iter().map(VecDeque::len).sum();
+        let Ok(update) = update else { bail!("{left} ticks have not become visible within {PATIENCE:?}") };
+        let ticks = &mut waiting[update.symbol];
+        while ticks.front().is_some_and(|tick| tick.time_ms <= update.event_time_ms && tick.at <= update.at) {
+            if let Some(tick) = ticks.pop_front()
+                && tick.counts
+            {
+                latencies.push((update.at - tick.at).as_secs_f64() * 1_000.0);
+            }
+        }
+        if !open && waiting.iter().all(VecDeque::is_empty) {
+            return Ok(latencies);
+        }
+    }
+}
+
+fn producer(arguments: &Arguments) -> Result<KafkaProducer> {
+    let config = KafkaConfig {
+        bootstrap_servers: arguments.bootstrap.clone(),
+        topic: arguments.topic.clone(),
+        ..KafkaConfig::default()
+    };
+    Ok(KafkaProducer::open(&config, "latency-bench")?)
+}
+
+fn name(symbol: usize) -> String {
+    format!("LAT{symbol}")
+}
+
+/// The symbol and the event time of an update of an open one-minute candle.
+fn update(text: &str, symbols: &HashMap<String, usize>) -> Option<(usize, u64)> {
+    #[derive(serde::Deserialize)]
+    struct Frame {
+        r#type: String,
+        data: Option<LatestCandle>,
+    }
+    let frame: Frame = serde_json::from_str(text).ok()?;
+    let candle = frame.data.filter(|_| frame.r#type == "price_update")?;
+    let open = candle.interval == Interval::OneMinute && !candle.is_closed;
+    let symbol = symbols.get(&candle.symbol.to_string())?;
+    open.then_some((*symbol, candle.event_time.millis()))
+}
+
+fn report(arguments: &Arguments, mut latencies: Vec<f64>) -> Result<()> {
+    latencies.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share).round() as usize];
+    if latencies.is_empty() {
+        bail!("no tick was sent in the time that counts");
+    }
+    writeln!(
+        std::io::stdout(),
+        "{} ticks at {}/s, {} symbols: visible after p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms",
+        latencies.len(),
+        arguments.rate,
+        arguments.symbols,
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! A broker that goes away and comes back, one of the test's own.
+
+use crate::bed::{All, Writer, config, read, until};
+use crate::samples::{MIDNIGHT, alert, settled_alert, step};
+use crate::services;
+use crate::topic::Topic;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tallow_connectors::error::Action;
+use tallow_connectors::kafka::{KafkaAlerts, KafkaLog};
+use tallow_connectors::store::Sink;
+use tallow_dataflow::{AlertStatus, ReadStatus};
+
+/// Stopped when dropped.
+struct OwnBroker(tempfile::TempDir);
+
+impl OwnBroker {
+    fn run(&self, arguments: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+        let output =
+            Command::new(script).args(arguments).env("TALLOW_SERVICES", self.0.path()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn address(&self) -> String {
+        let port = std::fs::read_to_string(self.0.path().join("kafka.port")).unwrap();
+        format!("127.0.0.1:{}", port.trim())
+    }
+}
+
+impl Drop for OwnBroker {
+    fn drop(&mut self) {
+        self.run(&["down", "kafka"]);
+    }
+}
+
+#[test]
+fn an_outage_is_no_silence_and_nothing_is_lost_or_repeated_over_it() {
+    if services::kafka().is_none() {
+        return;
+    }
+    let broker = OwnBroker(tempfile::tempdir().unwrap());
+    broker.run(&["up", "kafka"]);
+    let config = config(&broker.address(), "ticks");
+    let topics = [(&config.topic, 2), (&config.alerts_topic, 1)]
+        .map(|(name, partitions)| Topic::make(&config.bootstrap_servers, name.clone(), partitions, &[]));
+    let writer = Writer::new(&config, &[("enable.idempotence", "true"), ("reconnect.backoff.max.ms", "500")]);
+    writer.write_many(2, 100, "before");
+    let log = KafkaLog::open(&config).unwrap();
+    let second = KafkaLog::open(&config).unwrap();
+    let mut readers = log.worker(0, 1, &BTreeMap::new()).unwrap().readers;
+    let mut alerts = KafkaAlerts::open(&config, 0..1).unwrap();
+    let mut all = All::new();
+    let mut caught_up = |all: &mut All| {
+        let mut statuses = readers.iter_mut().map(|reader| read(reader, 1_000, all));
+        statuses.all(|status| matches!(status, ReadStatus::CaughtUp))
+    };
+    until("the end", || caught_up(&mut all).then_some(()));
+    assert_eq!(log.status().problem, None);
+
+    broker.run(&["down", "kafka"]);
+    let down = Instant::now();
+    let problem = until("the problem", || log.status().problem);
+    assert!(
+        problem.contains(&config.bootstrap_servers) && problem.contains("Connection refused"),
+        "{problem}"
+    );
+    until("the readers to be pending", || (!caught_up(&mut all)).then_some(()));
+    assert!(down.elapsed() < Duration::from_secs(8), "{:?}", down.elapsed());
+    // A stop is prompt also now.
+    let stopping = Instant::now();
+    drop(second.worker(0, 1, &BTreeMap::new()).unwrap());
+    drop(second);
+    assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
+    // Alerts wait, each attempt for not too long; nothing is queued twice.
+    let steps = [step(vec![], vec![settled_alert(alert("BTC", MIDNIGHT, 5.0), AlertStatus::Raised, 0)])];
+    for _ in 0..2 {
+        let attempt = Instant::now();
+        assert_eq!(alerts.write(&steps).unwrap_err().action(), Action::Retry);
+        assert!(attempt.elapsed() < Duration::from_secs(5));
+    }
+    assert!(!caught_up(&mut all), "still pending");
+    assert_eq!(alerts.stored_through(), None);
+
+    broker.run(&["up", "kafka"]);
+    until("the alert to be written", || alerts.write(&steps).is_ok().then_some(()));
+    writer.write_many(2, 100, "after");
+    until("all records", || {
+        caught_up(&mut all);
+        all.values().all(|records| records.offsets.len() >= 200).then_some(())
+    });
+    until("the end", || caught_up(&mut all).then_some(()));
+    until("no problem", || log.status().problem.is_none().then_some(()));
+    for records in all.values() {
+        assert_eq!(records.offsets, (0..200).collect::<Vec<u64>>());
+        assert_eq!(records.failure, None);
+    }
+    assert_eq!(topics[1].count(), 1);
+}

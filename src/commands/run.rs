@@ -1,0 +1,175 @@
+//! `tallow run`: one process of the pipeline. It reads its partitions of the topic of ticks, settles its symbols together
+//! with the other processes, and writes what it settles.
+//!
+//! ```text
+//! Kafka ─► dataflow ─► outlet ─┬─► PostgreSQL      must have everything; when one of these can't keep up
+//!          (its threads)       ├─► Kafka alerts    the source stops reading
+//!                              ├─► dead letters
+//!                              └─► Redis           shows the present; nothing waits for it
+//! ```
+//!
+//! A start reads the topic from its beginning: the stores take the same rows again and stay as they are.
+
+mod sinks;
+mod source;
+
+use crate::cli::RunFlags;
+use crate::config::Config;
+use crate::pipeline::{Board, BoardSettings, Destinations, Graph, Web, WorkerOutlet, listen, told};
+use anyhow::{Context, bail};
+use sinks::Sinks;
+use source::Source;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::kafka::KafkaLog;
+use tallow_dataflow::{Cluster, PartitionReader, WorkerIo};
+use tallow_server::App;
+
+/// How often the threads are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs until `stop` is set or something fails for good.
+///
+/// # Errors
+/// When it can't start or something has failed for good.
+pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let listener = listen(config.run.listen)?;
+    let address = listener.local_addr().context("read the address of the listener")?;
+    let mut process =
+        Process::start(config, flags.cluster.clone().context("find out which process this is")?, listener)?;
+    tracing::info!(url = %format_args!("http://{address}"), "says how it is");
+    let outcome = process.watch(stop, started);
+    if let Err(failure) = &outcome {
+        let failure = format!("{failure:#}");
+        tracing::error!(failure, "stopping because of a failure");
+        process.board.fail(failure);
+    }
+    let stopped = process.stop();
+    tracing::info!("stopped");
+    outcome.and(stopped)
+}
+
+/// The running process.
+struct Process {
+    board: Arc<Board>,
+    sinks: Sinks,
+    graph: Option<Graph>,
+    web: Option<Web>,
+}
+
+impl Process {
+    fn start(config: &Config, cluster: Cluster, listener: TcpListener) -> anyhow::Result<Process> {
+        announce(config, &cluster);
+        let log = Arc::new(KafkaLog::open(&config.kafka).map_err(told)?);
+        let sinks = Sinks::start(config, &cluster)?;
+        let board = Arc::new(Board::new(BoardSettings {
+            source: format!("kafka:{}", config.kafka.topic),
+            workers: cluster.workers(),
+            max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
+            log: Arc::new(Source(log.clone())),
+            stores: sinks.queues(),
+            others: vec![sinks.cache_status()],
+        }));
+        let app = App::of_pipeline(board.clone(), config.serving());
+        let web = Web::start(listener, || Ok(app))?;
+        let graph = read(config, cluster, &log, sinks.destinations(), board.clone())?;
+        Ok(Process { board, sinks, graph: Some(graph), web: Some(web) })
+    }
+
+    /// Looks after the threads until `stop` is set.
+    ///
+    /// # Errors
+    /// When something has failed for good.
+    fn watch(&mut self, stop: &AtomicBool, started: Instant) -> anyhow::Result<()> {
+        let mut assigned = false;
+        let mut caught_up = false;
+        while !stop.load(Ordering::Relaxed) {
+            self.check()?;
+            if !assigned && self.graph.as_ref().is_some_and(Graph::has_started) {
+                assigned = true;
+                tracing::info!(seconds = started.elapsed().as_secs_f64(), "ready");
+            }
+            if assigned && !caught_up && self.board.is_ready() {
+                caught_up = true;
+                tracing::info!(seconds = started.elapsed().as_secs_f64(), "caught up with the log");
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Whether everything still runs.
+    fn check(&mut self) -> anyhow::Result<()> {
+        if let Some(failure) = self.board.failure() {
+            bail!(failure);
+        }
+        if let Some(graph) = self.graph.take_if(|graph| graph.has_ended()) {
+            graph.stop()?;
+            bail!("the dataflow has ended");
+        }
+        if let Some(web) = self.web.take_if(|web| web.has_stopped()) {
+            web.join()?;
+            bail!("the server has stopped");
+        }
+        Ok(())
+    }
+
+    /// Stops in the order in which data flows, so that nothing that has settled is left out.
+    ///
+    /// # Errors
+    /// The first that something has to say.
+    fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(web) = &mut self.web {
+            web.stop();
+        }
+        let settled = self.graph.map_or(Ok(()), Graph::stop);
+        let stored = self.sinks.close();
+        let served = self.web.map_or(Ok(()), Web::join);
+        settled.and(stored).and(served)
+    }
+}
+
+/// Runs the graph over the topic, each of whose partitions belongs to the worker of its number modulo the workers of all
+/// processes.
+fn read(
+    config: &Config,
+    cluster: Cluster,
+    log: &KafkaLog,
+    destinations: Destinations,
+    board: Arc<Board>,
+) -> anyhow::Result<Graph> {
+    let (workers, peers) = (cluster.workers(), cluster.processes() * cluster.threads);
+    let first = workers.start;
+    let open =
+        |index| log.worker(index, peers, &BTreeMap::new()).map(|it| Mutex::new(Some(it))).map_err(told);
+    let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    Graph::start(cluster, config.graph(), move |index, _| {
+        let mine = partitions.get(index - first);
+        let mine = mine.and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();
+        let readers = readers.into_iter().flatten().map(|reader| reader as Box<dyn PartitionReader>);
+        WorkerIo {
+            readers: readers.collect(),
+            arrivals,
+            outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+            clock: Arc::new(SystemClock),
+        }
+    })
+}
+
+/// Says what is about to run.
+fn announce(config: &Config, cluster: &Cluster) {
+    tracing::info!(
+        topic = config.kafka.topic,
+        brokers = config.kafka.bootstrap_servers,
+        process = cluster.process,
+        processes = cluster.processes(),
+        workers = cluster.threads,
+        "starting"
+    );
+}

@@ -1,0 +1,109 @@
+//! The sinks of `tallow run`, each on a thread of its own.
+
+use crate::config::Config;
+use crate::pipeline::{Destinations, Store, told};
+use anyhow::anyhow;
+use std::sync::Arc;
+use std::time::Duration;
+use tallow_connectors::kafka::{KafkaAlerts, KafkaDeadLetters};
+use tallow_connectors::postgres::{PostgresSink, Share};
+use tallow_connectors::redis::RedisPublisher;
+use tallow_connectors::sinks::{SinkQueue, SinkRunner, SinkSettings};
+use tallow_connectors::store::{Publish, Sink, SinkStatus};
+use tallow_dataflow::Cluster;
+
+/// How long a stop waits for the sinks, all at the same time. What they have not stored by then comes again from the
+/// log at the next start.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The running sinks.
+pub(super) struct Sinks {
+    postgres: SinkRunner,
+    alerts: SinkRunner,
+    dead_letters: SinkRunner,
+    redis: Arc<RedisPublisher>,
+}
+
+impl Sinks {
+    /// Connects to the stores that must be there, and starts all.
+    ///
+    /// # Errors
+    /// When PostgreSQL or Kafka can't be reached or is not prepared.
+    pub(super) fn start(config: &Config, cluster: &Cluster) -> anyhow::Result<Sinks> {
+        let workers = cluster.workers();
+        let share =
+            Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
+        let postgres = PostgresSink::open(&config.postgres, share).map_err(told)?;
+        let alerts = KafkaAlerts::open(&config.kafka, workers.clone()).map_err(told)?;
+        let dead_letters = KafkaDeadLetters::open(&config.kafka, workers).map_err(told)?;
+        let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
+        let start = |sink: Box<dyn Sink>| SinkRunner::start(sink, settings).map_err(told);
+        Ok(Sinks {
+            postgres: start(Box::new(postgres))?,
+            alerts: start(Box::new(alerts))?,
+            dead_letters: start(Box::new(dead_letters))?,
+            redis: Arc::new(RedisPublisher::start(&config.redis).map_err(told)?),
+        })
+    }
+
+    /// Where the workers' results go.
+    pub(super) fn destinations(&self) -> Destinations {
+        let store = |runner: &SinkRunner, candles, alerts, rejects| Store {
+            queue: runner.queue(),
+            candles,
+            alerts,
+            rejects,
+        };
+        Destinations {
+            stores: vec![
+                store(&self.postgres, true, true, true),
+                store(&self.alerts, false, true, false),
+                store(&self.dead_letters, false, false, true),
+            ],
+            cache: self.redis.clone() as Arc<dyn Publish>,
+        }
+    }
+
+    /// The queues of the stores that must have everything.
+    pub(super) fn queues(&self) -> Vec<Arc<SinkQueue>> {
+        [&self.postgres, &self.alerts, &self.dead_letters].map(SinkRunner::queue).to_vec()
+    }
+
+    /// Where the cache stands.
+    pub(super) fn cache_status(&self) -> Box<dyn Fn() -> SinkStatus + Send + Sync> {
+        let redis = self.redis.clone();
+        Box::new(move || redis.status())
+    }
+
+    /// Writes what waits and ends the threads.
+    ///
+    /// # Errors
+    /// When a sink had failed for good. One that is only late is told of, and is no error.
+    pub(super) fn close(self) -> anyhow::Result<()> {
+        let close = |runner: SinkRunner| {
+            let queue = runner.queue();
+            let failed = queue.failure().is_some();
+            match runner.close(LIMIT) {
+                Err(error) if !failed => {
+                    let problem = told(error);
+                    tracing::warn!(%problem, "not everything was stored, it comes again at the next start");
+                    Ok(())
+                }
+                closed => closed.map_err(told),
+            }
+        };
+        let Sinks { postgres, alerts, dead_letters, redis } = self;
+        std::thread::scope(|scope| {
+            let stores = [postgres, alerts, dead_letters].map(|runner| scope.spawn(|| close(runner)));
+            if let Err(error) = redis.close(LIMIT) {
+                let problem = told(error);
+                tracing::warn!(%problem, "not everything was published");
+            }
+            let join = |store: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>| {
+                store.join().map_err(|_| anyhow!("a thread that closes a sink has panicked"))?
+            };
+            let closed: Vec<anyhow::Result<()>> = stores.into_iter().map(join).collect();
+            closed.into_iter().collect()
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! The topic of ticks, as the board asks of it.
+
+use crate::pipeline::{LogStatus, Partitions};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tallow_connectors::kafka::KafkaLog;
+use tallow_connectors::store::SinkStatus;
+
+/// The topic that this process reads its part of.
+pub(super) struct Source(pub(super) Arc<KafkaLog>);
+
+impl LogStatus for Source {
+    fn service(&self) -> SinkStatus {
+        let problem = self.0.status().problem;
+        SinkStatus { name: "kafka".to_owned(), problem, ..SinkStatus::default() }
+    }
+
+    fn is_read(&self, _: &Partitions) -> bool {
+        let end = |partition: u32| self.0.ends().get(partition as usize).copied().unwrap_or_default();
+        self.0.status().partitions.iter().all(|lag| lag.position >= end(lag.partition))
+    }
+
+    fn pending(&self) -> BTreeMap<u32, u64> {
+        self.0.status().partitions.iter().map(|lag| (lag.partition, lag.pending())).collect()
+    }
+}

@@ -1,0 +1,161 @@
+//! A place of a test's own on the services: topics, a database, keys.
+
+use crate::services::database::Database;
+use crate::services::{self, unique};
+use crate::support::process::{LIMIT, Tallow, until};
+use crate::support::tallow;
+use crate::topic::Topic;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// After this silence a market counts as over. Short, so that a test need not wait for the last candles; longer than
+/// anything keeps a market that goes on from being read.
+const IDLE_TIMEOUT_MS: &str = "10000";
+
+/// The place, cleaned up when dropped.
+pub(crate) struct Place {
+    settings: Vec<(String, String)>,
+    topics: [Topic; 3],
+    _database: Database,
+}
+
+impl Place {
+    /// One on the services of the checkout; none, which is said, where there are none.
+    pub(crate) fn of_the_checkout() -> Option<Place> {
+        Some(Place::on(&services::kafka()?, &services::postgres()?, &services::redis()?))
+    }
+
+    /// One on these services.
+    pub(crate) fn on(kafka: &str, postgres: &str, redis: &str) -> Place {
+        let database = Database::create_on(postgres);
+        let id = unique("pipeline");
+        let topic = |name: &str, partitions| Topic::make(kafka, format!("{id}_{name}"), partitions, &[]);
+        let topics = [topic("prices", 3), topic("alerts", 1), topic("dead_letters", 1)];
+        let settings = [
+            ("TALLOW__KAFKA__BOOTSTRAP_SERVERS", kafka.to_owned()),
+            ("TALLOW__KAFKA__TOPIC", topics[0].name.clone()),
+            ("TALLOW__KAFKA__ALERTS_TOPIC", topics[1].name.clone()),
+            ("TALLOW__KAFKA__DEAD_LETTERS_TOPIC", topics[2].name.clone()),
+            ("TALLOW__KAFKA__GROUP", id.clone()),
+            ("TALLOW__POSTGRES__URL", database.url()),
+            ("TALLOW__REDIS__URL", redis.to_owned()),
+            ("TALLOW__REDIS__PREFIX", id),
+            ("TALLOW__RUN__LISTEN", "127.0.0.1:0".to_owned()),
+            ("TALLOW__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+            ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", IDLE_TIMEOUT_MS.to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Place { settings, topics, _database: database }
+    }
+
+    /// The value of a setting.
+    pub(crate) fn setting(&self, name: &str) -> String {
+        let found = self.settings.iter().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1.clone()
+    }
+
+    /// The topic of alerts.
+    pub(crate) fn alerts(&self) -> &Topic {
+        &self.topics[1]
+    }
+
+    /// The topic of dead letters.
+    pub(crate) fn dead_letters(&self) -> &Topic {
+        &self.topics[2]
+    }
+
+    /// Starts a command on this place, with further settings.
+    pub(crate) fn start(&self, arguments: &[&str], further: &[(&str, &str)]) -> Tallow {
+        let settings = self.settings.iter().map(|(name, value)| (&**name, &**value));
+        let settings: Vec<(&str, &str)> = settings.chain(further.iter().copied()).collect();
+        Tallow::start(arguments, &settings)
+    }
+
+    /// Makes the tables.
+    pub(crate) fn migrate(&self) {
+        self.start(&["migrate"], &[]).stop_by_itself();
+    }
+
+    /// Starts `tallow run`.
+    pub(crate) fn start_run(&self, flags: &[&str]) -> Tallow {
+        self.start(&[&["run"], flags].concat(), &[])
+    }
+
+    /// Starts `tallow run` and waits until it reads.
+    pub(crate) fn run(&self, flags: &[&str]) -> Tallow {
+        let mut run = self.start_run(flags);
+        run.says("ready");
+        run
+    }
+
+    /// Starts `tallow serve` beside a process that runs, and waits until it has heard of it.
+    pub(crate) fn serve(&self, run: &Tallow) -> Tallow {
+        let pipeline = format!("http://{}", run.address().expect("it has said where it listens"));
+        let mut serve = self.start(&["serve"], &[("TALLOW__SERVER__PIPELINES", &pipeline)]);
+        serve.says("pipeline answers");
+        serve
+    }
+
+    /// Starts `tallow produce` of a simulated market.
+    pub(crate) fn produce(&self, flags: &[&str]) -> Tallow {
+        self.start(&[&["produce", "--feed", "sim"], flags].concat(), &[])
+    }
+
+    /// What a backtest makes of the topic.
+    pub(crate) fn backtest(&self) -> tempfile::TempDir {
+        let out = tempfile::tempdir().unwrap();
+        let ended = tallow()
+            .envs(self.settings.iter().cloned())
+            .args(["backtest", "--topic", &self.topics[0].name, "--out"])
+            .arg(out.path())
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        out
+    }
+
+    /// Waits until the tables are what the backtest expects, row for row.
+    pub(crate) fn agrees(&self, expected: &tempfile::TempDir) {
+        let mut said = String::new();
+        let agrees = || {
+            let output = compare(expected.path(), &self.setting("TALLOW__POSTGRES__URL"));
+            said = output.1;
+            output.0.then_some(())
+        };
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| until("agreement", LIMIT, agrees)));
+        assert!(outcome.is_ok(), "the tables are not what the log makes:\n{said}");
+    }
+}
+
+/// Whether the tables agree, and what was said of it.
+fn compare(expected: &Path, database: &str) -> (bool, String) {
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/compare"))
+        .arg(expected)
+        .env("TALLOW__POSTGRES__URL", database)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The start of the quarter of an hour that many before this one, in RFC 3339: a market that opens then and closes some
+/// quarters later leaves no window open.
+pub(crate) fn quarter_hours_ago(quarters: u64) -> String {
+    const QUARTER: u64 = 900;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    tallow_dataflow::EventTime((now / QUARTER - quarters) * QUARTER * 1_000).rfc3339()
+}
+
+/// A file of addresses on this machine that nobody listens on, and the addresses.
+pub(crate) fn hosts(count: usize) -> (tempfile::NamedTempFile, Vec<String>) {
+    let listeners: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<String> =
+        listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("# the processes\n{}\n", addresses.join("\n"))).unwrap();
+    (file, addresses)
+}

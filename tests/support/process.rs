@@ -1,0 +1,169 @@
+//! The real binary as a process: started, asked over HTTP, stopped or killed.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up. Generous: several of these tests share the machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+pub(crate) fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The process, killed when dropped.
+pub(crate) struct Tallow {
+    child: Child,
+    stderr: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Tallow {
+    /// Starts it with these arguments and settings. What the environment says of settings does not count.
+    pub(crate) fn start(arguments: &[&str], settings: &[(&str, &str)]) -> Tallow {
+        let mut child = super::tallow()
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        let output = child.stderr.take().expect("its stderr");
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let said = Arc::clone(&stderr);
+        let listener = std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut said = said.lock().expect("not poisoned");
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        Tallow { child, stderr, listener: Some(listener) }
+    }
+
+    /// Fails with what it has said when it has ended.
+    pub(crate) fn still_runs(&mut self) {
+        let ended = self.child.try_wait().expect("a status");
+        assert!(ended.is_none(), "ended with {ended:?}: {}", self.said());
+    }
+
+    /// Waits until it has said this.
+    pub(crate) fn says(&mut self, words: &str) {
+        until(words, LIMIT, || {
+            let said = self.said().contains(words);
+            if !said {
+                self.still_runs();
+            }
+            said.then_some(())
+        });
+    }
+
+    /// What it has said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        self.stderr.lock().expect("not poisoned").clone()
+    }
+
+    /// Where it listens, once it has said so.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let said = self.said();
+        let (_, after) = said.split_once("http://127.0.0.1:")?;
+        let port: String = after.chars().take_while(char::is_ascii_digit).collect();
+        after.contains('\n').then(|| SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port"))))
+    }
+
+    /// The status and body of `GET path`.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let (head, body) = self.exchange(path);
+        let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
+        (status, body)
+    }
+
+    /// The value of a header of `GET path`, which must succeed.
+    pub(crate) fn header(&self, path: &str, name: &str) -> Option<String> {
+        let (head, _) = self.exchange(path);
+        assert_eq!(head.split(' ').nth(1), Some("200"), "{path}: {head}");
+        let value = |line: &str| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        };
+        head.lines().find_map(value)
+    }
+
+    /// The head and the body of what `GET path` is answered.
+    fn exchange(&self, path: &str) -> (String, String) {
+        let address = self.address().expect("an address");
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(LIMIT)).expect("a socket");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// The JSON of `GET path`, which must succeed.
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits until it has ended; its status and all that it said.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let status = until("ended", 3 * LIMIT, || self.child.try_wait().expect("a status"));
+        let listener = self.listener.take().expect("a listener");
+        listener.join().expect("its stderr");
+        (status, self.said())
+    }
+
+    /// Waits until it has done what it was to do; all that it said.
+    pub(crate) fn stop_by_itself(self) -> String {
+        let (status, said) = self.ended();
+        assert_eq!(status.code(), Some(0), "{said}");
+        said
+    }
+
+    /// Stops it as Ctrl-C does, which must work, and within 5 s.
+    pub(crate) fn stop(self) -> String {
+        let asked = Instant::now();
+        self.signal("INT");
+        let (status, said) = self.ended();
+        assert!(asked.elapsed() < Duration::from_secs(5), "took {:?}", asked.elapsed());
+        assert_eq!(status.code(), Some(0), "{said}");
+        said
+    }
+
+    /// Kills it where it stands.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+}
+
+impl Drop for Tallow {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
