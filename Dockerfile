@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --package tallow \
     && cp target/release/tallow /usr/local/bin/tallow
 
-FROM debian:13.1-slim
+FROM debian:13.4-slim
 # curl is for the health checks.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \

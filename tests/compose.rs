@@ -4,8 +4,13 @@
 //! file is checked on a machine without Docker too.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+#[path = "compose/commands.rs"]
+mod commands;
 #[path = "compose/files.rs"]
 mod files;
+#[path = "compose/monitoring.rs"]
+mod monitoring;
+mod support;
 
 use compose_spec::service::healthcheck::Healthcheck;
 use compose_spec::{Compose, Options};
@@ -127,8 +132,6 @@ fn the_processes_of_the_dataflow_make_one_cluster() {
         let cluster = format!("-n {} -p {number} --hostfile /etc/tallow/hosts", hosts.len());
         assert!(command.starts_with("run ") && command.ends_with(&cluster), "{command}");
         assert_eq!(service["configs"][0]["target"], "/etc/tallow/hosts");
-        // A checkpoint is made of the parts of all processes.
-        assert_eq!(texts(&service["volumes"]), ["checkpoints:/data"]);
         let listens = service["environment"]["TALLOW__RUN__LISTEN"].as_str().unwrap();
         assert_eq!(listens, "0.0.0.0:8001");
         let pipelines = services["server"]["environment"]["TALLOW__SERVER__PIPELINES"].as_str().unwrap();

@@ -1,0 +1,115 @@
+//! Prometheus and Grafana, against the metrics that the program really has.
+
+use super::{read, services, texts, yaml};
+use crate::support::process::{LIMIT, Tallow, until};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The jobs of Prometheus, and the services that each asks.
+fn jobs() -> BTreeMap<String, BTreeSet<String>> {
+    let settings = yaml(&read("config/prometheus.yml"));
+    let mut jobs = BTreeMap::new();
+    for job in settings["scrape_configs"].as_array().unwrap() {
+        let mut asked = BTreeSet::new();
+        for target in texts(&job["static_configs"][0]["targets"]) {
+            let (service, port) = target.split_once(':').unwrap();
+            let environment = services()[service]["environment"].to_string();
+            assert!(environment.contains(&format!("0.0.0.0:{port}")), "{target}");
+            asked.insert(service.to_owned());
+        }
+        jobs.insert(job["job_name"].as_str().unwrap().to_owned(), asked);
+    }
+    jobs
+}
+
+/// The panels of the dashboard that show something.
+fn panels() -> Vec<Value> {
+    let dashboard: Value = serde_json::from_str(&read("config/grafana/dashboards/tallow.json")).unwrap();
+    let mut panels = dashboard["panels"].as_array().unwrap().clone();
+    panels.retain(|panel| panel["type"] != "row");
+    panels
+}
+
+/// The metrics of a program that runs, by the names that Prometheus gives them, and the label of each that has values.
+fn metrics() -> BTreeMap<String, Option<String>> {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().join("data");
+    let settings = [("TALLOW__SERVER__LISTEN", "127.0.0.1:0"), ("TALLOW__UP__DATA", data.to_str().unwrap())];
+    let mut tallow = Tallow::start(&["up", "--no-backfill"], &settings);
+    // The last to come is the watermark, once something has been read.
+    let text = until("a watermark", LIMIT, || {
+        tallow.still_runs();
+        tallow.address()?;
+        let (status, text) = tallow.get("/metrics");
+        (status == 200 && text.contains("tallow_watermark_timestamp_seconds")).then_some(text)
+    });
+    tallow.stop();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let named = types.map(|(name, kind)| match kind {
+        "counter" => format!("{name}_total"),
+        "gauge" => name.to_owned(),
+        other => panic!("{name} is a {other}"),
+    });
+    let label = |name: &String| {
+        let sample = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{{")))?;
+        Some(sample.split_once('=')?.0.to_owned())
+    };
+    named.map(|name| (name.clone(), label(&name))).collect()
+}
+
+/// The names in an expression that begin with `tallow_`.
+fn names(expression: &str) -> impl Iterator<Item = &str> {
+    expression.match_indices("tallow_").map(|(start, _)| {
+        let rest = &expression[start..];
+        &rest[..rest.find(|it: char| !it.is_ascii_lowercase() && it != '_').unwrap_or(rest.len())]
+    })
+}
+
+#[test]
+fn prometheus_asks_both_processes_of_the_dataflow_and_the_server() {
+    let asked: Vec<String> = jobs().into_values().flatten().collect();
+    assert_eq!(asked, ["dataflow-0", "dataflow-1", "server"]);
+}
+
+#[test]
+fn grafana_finds_its_data_and_its_dashboard() {
+    let sources = yaml(&read("config/grafana/provisioning/datasources/prometheus.yml"));
+    let source = &sources["datasources"][0];
+    assert_eq!(source["url"], "http://prometheus:9090");
+    assert!(services()["prometheus"]["ports"][0].as_str().unwrap().ends_with(":9090"));
+    let providers = yaml(&read("config/grafana/provisioning/dashboards/tallow.yml"));
+    let folder = &providers["providers"][0]["options"]["path"];
+    assert_eq!(folder, "/etc/grafana/dashboards");
+    assert!(services()["grafana"]["volumes"].to_string().contains(":/etc/grafana/dashboards:ro"));
+    for panel in panels() {
+        assert_eq!(panel["datasource"]["uid"], source["uid"], "{}", panel["title"]);
+        assert!(!panel["targets"].as_array().unwrap().is_empty(), "{}", panel["title"]);
+    }
+}
+
+#[test]
+fn the_dashboard_shows_metrics_that_there_are_and_shows_them_all() {
+    let (metrics, jobs) = (metrics(), jobs());
+    let mut shown = BTreeSet::new();
+    for panel in panels() {
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap();
+            let by = expression.split_once("by (").map(|(_, rest)| rest.split_once(')').unwrap().0);
+            for name in names(expression) {
+                let label = metrics.get(name).unwrap_or_else(|| panic!("there is no {name}"));
+                if let (Some(by), Some(label)) = (by.filter(|by| *by != "instance"), label) {
+                    assert_eq!(by, label, "{expression}");
+                }
+                // The server tells of the dataflow too: without a job everything would count twice.
+                let (_, selector) = expression.split_once(name).unwrap();
+                let job = selector.strip_prefix("{job=\"").map(|rest| rest.split_once('"').unwrap().0);
+                match job {
+                    Some(job) => assert!(jobs.contains_key(job), "{expression}"),
+                    None => assert_eq!(by, Some("instance"), "{expression}"),
+                }
+                shown.insert(name.to_owned());
+            }
+        }
+    }
+    assert_eq!(shown, metrics.into_keys().collect());
+}
