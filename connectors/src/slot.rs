@@ -69,6 +69,14 @@ pub(crate) fn rank(candle: &LatestCandle) -> Rank {
     (candle.window_start, candle.is_closed, candle.event_count, candle.revision)
 }
 
+impl LatestCandle {
+    /// Whether it is newer than another candle of its symbol and interval: of a later window; or of the same one, closed
+    /// and not open, of more ticks, or corrected more often. Their numbers don't count.
+    pub fn is_newer_than(&self, other: &LatestCandle) -> bool {
+        rank(self) > rank(other)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

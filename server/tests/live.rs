@@ -300,6 +300,53 @@ async fn a_number_that_is_skipped_is_told_before_what_follows() {
 }
 
 #[tokio::test]
+async fn numbers_that_begin_anew_are_followed_from_the_first_newer_candle() {
+    let server = Server::start().await;
+    // What the server finds when it starts, and nothing is published before the cache loses it.
+    server.cache.put(LatestCandle { seq: 4_711, ..candle("BTC", 5, 1.0, true) });
+    let mut socket = server.greeted("/ws/prices/BTC", 0).await;
+    assert_eq!(socket.frame().await["data"]["seq"], 4_711);
+    server.cache.flush();
+    // The publisher repeats what clients have, and goes on from there; corrections of older windows follow.
+    for (minute, close) in [(3, 1.0), (4, 1.0), (5, 1.0), (6, 2.0), (4, 3.0)] {
+        server.cache.publish(candle("BTC", minute, close, true));
+    }
+    assert_eq!(
+        socket.frame().await,
+        json!({"type": "resync_required", "symbol": "BTC", "interval": "1m", "from_seq": 4,
+            "timestamp": "2025-11-16T05:30:00Z"})
+    );
+    for (seq, close) in [(4, 2.0), (5, 3.0)] {
+        let frame = socket.frame().await;
+        assert_eq!((&frame["data"]["seq"], &frame["data"]["close"]), (&json!(seq), &json!(close)));
+    }
+    // Whoever comes now gets the newest.
+    let mut late = server.greeted("/ws/prices/BTC", 0).await;
+    assert_eq!(late.frame().await["data"]["seq"], 4);
+}
+
+#[tokio::test]
+async fn the_present_is_restored_also_where_its_numbers_have_begun_anew_meanwhile() {
+    let server = Server::start_with(ServerSettings::default(), 8).await;
+    for minute in 0..5 {
+        server.cache.publish(candle("BTC", minute, 1.0, true));
+    }
+    let mut socket = server.greeted("/ws/prices/BTC", 1).await;
+    server.cache.flush();
+    // Nothing runs between these: the stream overruns the hub, and nothing of BTC is left in it.
+    server.cache.publish(candle("BTC", 5, 2.0, true));
+    for minute in 0..20 {
+        server.cache.publish(candle("ETH", minute, 1.0, true));
+    }
+    let frame = socket.frame().await;
+    assert_eq!((&frame["type"], &frame["from_seq"]), (&json!("resync_required"), &json!(6)));
+    let frame = socket.frame().await;
+    assert_eq!((&frame["type"], &frame["data"]["seq"]), (&json!("initial_data"), &json!(1)));
+    server.cache.publish(candle("BTC", 6, 3.0, true));
+    assert_eq!(socket.frame().await["data"]["seq"], 2);
+}
+
+#[tokio::test]
 async fn resuming_tells_what_has_been_missed() {
     let server = Server::start().await;
     for minute in 0..5 {

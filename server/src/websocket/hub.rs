@@ -3,6 +3,11 @@
 //! **Gaps.** The updates of a symbol and interval are numbered one by one. Where a number is skipped, or the hub has
 //! fallen behind the stream and the channel says so, clients are sent `resync_required`: what is missing can't be sent
 //! any more. What follows is complete again.
+//!
+//! **Numbers that begin anew.** What the cache has lost, a publisher that is started again counts from one. So a number
+//! below the last one is a gap like any other; only while the last one was taken from the cache itself may it also be
+//! of an update that was under way meanwhile and is of no use any more. Then the candle decides: one that is newer than
+//! all that clients have been given is taken, and the numbers are followed from there.
 
 use super::frame::{self, Frame, Stamp};
 use super::mailbox::Mailbox;
@@ -145,10 +150,9 @@ impl Hub {
     fn deliver_candle(&self, state: &mut State, candle: &Arc<LatestCandle>, json: &Arc<str>) {
         let key = (candle.symbol, candle.interval);
         let series = state.series.entry(key).or_default();
-        if candle.seq <= series.told {
+        if candle.seq <= series.told && !series.is_older_than(candle) {
             return;
         }
-        // A number below the last one is a publisher that started anew: it is a gap as well.
         let gap = series.seq != 0 && !series.announced && candle.seq != series.seq + 1;
         let from_seq = candle.seq.min(series.seq + 1);
         series.seen(Shown { candle: candle.clone(), json: json.clone() });
@@ -224,7 +228,8 @@ impl Hub {
         let mut state = self.state();
         let key = (candle.symbol, candle.interval);
         // An update that came meanwhile has restored the series already.
-        if !state.series.get(&key).is_some_and(|series| series.announced && series.seq < candle.seq) {
+        let is_news = |series: &Series| series.seq < candle.seq || series.is_older_than(&candle);
+        if !state.series.get(&key).is_some_and(|series| series.announced && is_news(series)) {
             return;
         }
         let Some(json) = state.restore(candle.clone()) else { return };

@@ -34,8 +34,8 @@ struct Waiting {
     open: HashMap<Key, (u64, u64)>,
     /// How many of the frames must not be dropped.
     kept: usize,
-    /// The sequence number up to which the client has been told everything by its snapshot.
-    told: HashMap<Key, u64>,
+    /// The candle up to whose sequence number the client has been told everything by its snapshot.
+    told: HashMap<Key, LatestCandle>,
     full: bool,
 }
 
@@ -69,7 +69,8 @@ impl Mailbox {
         let key = (candle.symbol, candle.interval);
         let mut waiting = self.waiting();
         if let Some(told) = waiting.told.get(&key) {
-            if candle.seq <= *told {
+            // A lower number of a newer candle: the numbers have begun anew.
+            if candle.seq <= told.seq && !candle.is_newer_than(told) {
                 return;
             }
             waiting.told.remove(&key);
@@ -114,7 +115,7 @@ impl Mailbox {
             None => true,
         });
         if !newer {
-            waiting.told.insert(key, seq);
+            waiting.told.insert(key, candle.clone());
         }
     }
 
@@ -252,6 +253,17 @@ mod tests {
         put(&mailbox, &candle("BTC", 60, 3, false));
         put(&mailbox, &candle("BTC", 60, 4, true));
         assert_eq!(contents(&mailbox), ["ETH 1", "BTC 4"]);
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_are_taken_from_the_first_newer_candle() {
+        let mailbox = mailbox(8);
+        mailbox.told(&candle("BTC", 120, 4711, true));
+        put(&mailbox, &candle("BTC", 60, 1, true));
+        put(&mailbox, &candle("BTC", 120, 2, true));
+        put(&mailbox, &candle("BTC", 180, 3, true));
+        put(&mailbox, &candle("BTC", 60, 4, true));
+        assert_eq!(contents(&mailbox), ["BTC 3", "BTC 4"]);
     }
 
     #[test]

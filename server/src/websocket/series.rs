@@ -10,7 +10,7 @@ pub(super) struct Series {
     pub(super) seq: u64,
     /// Whether updates may be missing after `seq` and the clients know: the next number, whatever it is, is no news.
     pub(super) announced: bool,
-    /// Updates up to this number are older than what was taken from the cache.
+    /// Updates up to this number are older than what was taken from the cache, unless the numbers have begun anew.
     pub(super) told: u64,
     pub(super) newest: Option<Shown>,
     pub(super) newest_closed: Option<Shown>,
@@ -24,6 +24,11 @@ pub(super) struct Shown {
 }
 
 impl Series {
+    /// Whether the candle is newer than everything seen.
+    pub(super) fn is_older_than(&self, candle: &LatestCandle) -> bool {
+        self.newest.as_ref().is_none_or(|newest| candle.is_newer_than(&newest.candle))
+    }
+
     /// Takes the next update.
     pub(super) fn seen(&mut self, shown: Shown) {
         let is_newer = |old: &Option<Shown>| {

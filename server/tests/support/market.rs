@@ -46,6 +46,11 @@ impl MemoryCache {
         self.newest.lock().unwrap().insert((candle.symbol, candle.interval), Arc::new(candle));
     }
 
+    /// Loses everything: what is published next is counted from one.
+    pub fn flush(&self) {
+        self.newest.lock().unwrap().clear();
+    }
+
     pub fn publish_alert(&self, alert: AlertMessage) {
         let json = serde_json::to_string(&alert).unwrap().into();
         let _ = self.updates.send(Update::Alert { alert: Arc::new(alert), json });
