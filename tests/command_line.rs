@@ -31,7 +31,7 @@ fn bad_usage_is_one_line_and_exit_code_2() {
     let cases: [(&[&str], &str); 26] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["replay"], "unrecognized subcommand 'replay'"),
-        (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
+        (&["backtest"], "the following required arguments were not provided: --out <DIR> --from <FILE>..."),
         (&["backtest", "--from", "--out", "o"], "a value is required for '--from <FILE>...'"),
         (
             &["backtest", "--from", "a", "--out", "o", "--format", "parquet"],
