@@ -1,7 +1,8 @@
 # Tallow as an image: built in one stage, run by an unprivileged user in another.
 
 FROM rust:1.95.0-slim-trixie AS build
-# SQLite, zstd and zlib are compiled from the sources that come with their crates.
+# SQLite, librdkafka, AWS-LC, zstd and zlib are compiled from the sources that come with their crates; a C compiler
+# and make are all they need.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential \
     && rm -rf /var/lib/apt/lists/*
@@ -13,7 +14,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/tallow /usr/local/bin/tallow
 
 FROM debian:13.1-slim
-# curl is for the health check.
+# curl is for the health checks.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \

@@ -103,6 +103,9 @@ pub(crate) struct RunFlags {
     /// Where to say how it is: /health, /ready, /metrics and /api/v1/stats.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
+    /// What the flags come to.
+    #[arg(skip)]
+    pub(crate) cluster: Option<Cluster>,
 }
 
 impl RunFlags {
@@ -110,7 +113,7 @@ impl RunFlags {
     ///
     /// # Errors
     /// When there is no such process, or not an address for each.
-    pub(crate) fn cluster(&self, threads: usize) -> anyhow::Result<Cluster> {
+    fn cluster(&self, threads: usize) -> anyhow::Result<Cluster> {
         let (process, processes) = (usize::from(self.process), usize::from(self.processes));
         if process >= processes {
             bail!("process {process} is none of {processes}, which are counted from 0");
@@ -253,16 +256,20 @@ impl Cli {
     }
 
     /// Overrides the settings with the flags; what is left is the command.
-    pub(crate) fn apply(self, config: &mut Config) -> Command {
+    ///
+    /// # Errors
+    /// When flags can't be, or the file that one names.
+    pub(crate) fn apply(self, config: &mut Config) -> anyhow::Result<Command> {
         override_with(&mut config.logging.level, self.global.log_level);
         override_with(&mut config.logging.format, self.global.log_format);
         self.up.apply(config);
-        let command = self.command.unwrap_or_else(|| Command::Up(UpFlags::default()));
-        match &command {
+        let mut command = self.command.unwrap_or_else(|| Command::Up(UpFlags::default()));
+        match &mut command {
             Command::Up(flags) => flags.clone().apply(config),
             Command::Run(flags) => {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.run.listen, flags.listen);
+                flags.cluster = Some(flags.cluster(config.dataflow.workers)?);
             }
             Command::Serve(flags) => {
                 if let Some(port) = flags.port {
@@ -277,7 +284,7 @@ impl Cli {
             Command::Migrate => {}
             Command::Produce(flags) => flags.apply(config),
         }
-        command
+        Ok(command)
     }
 }
 

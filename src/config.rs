@@ -217,6 +217,7 @@ impl Config {
             bail!("up.symbols names no symbol");
         }
         self.produce.check()?;
+        self.coingecko.check()?;
         self.logging.check()
     }
 
@@ -270,7 +271,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 9] = [
+        let cases: [(Change, &str); 12] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -285,6 +286,12 @@ mod tests {
             (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
             (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
             (|c| c.up.symbols.clear(), "up.symbols names no symbol"),
+            (|c| c.produce.symbols.clear(), "produce.symbols names no symbol"),
+            (
+                |c| c.produce.trades_per_second = 0.0,
+                "produce.trades_per_second is 0, not a finite number above 0",
+            ),
+            (|c| c.coingecko.coins.clear(), "coingecko.coins has 0, not within 1 and 250"),
             (
                 |c| c.logging.level = "warn,loud".to_owned(),
                 "logging.level has \"loud\", which is none of off, error, warn, info, debug, trace",

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 /// Flags over environment over file over defaults, checked; and logging as they say.
 fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
     let mut config = Config::load(cli.config())?;
-    let command = cli.apply(&mut config);
+    let command = cli.apply(&mut config)?;
     config.check()?;
     if let Command::Produce(flags) = &command {
         commands::produce::check(&config, flags)?;

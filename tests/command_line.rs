@@ -17,6 +17,7 @@ fn help_and_version_are_answered_on_standard_output() {
         (vec!["--help"], "backtest"),
         (vec!["backtest", "--help"], "--from <FILE>..."),
         (vec!["up", "--help"], "--no-backfill"),
+        (vec!["produce", "--help"], "--feed <FEED>"),
     ] {
         let output = tallow().args(&arguments).output().expect("started");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
@@ -27,7 +28,7 @@ fn help_and_version_are_answered_on_standard_output() {
 
 #[test]
 fn bad_usage_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 26] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["replay"], "unrecognized subcommand 'replay'"),
         (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
@@ -41,6 +42,23 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         (&["backtest", "--from", "a", "--out", "o", "--workers", "0"], "dataflow.workers is 0"),
         (&["backtest", "--from", "a", "--out", "o", "--batch-records", "0"], "dataflow.batch_records is 0"),
         (&["--port", "1", "backtest", "--from", "a", "--out", "o"], "flags of 'up' stand before 'backtest'"),
+        (&["--port", "1", "produce"], "flags of 'up' stand before 'produce'"),
+        (&["produce", "--feed", "file", "--from", "-", "-"], "standard input ('-') can be read only once"),
+        (&["produce", "--feed", "kraken"], "invalid value 'kraken' for '--feed <FEED>'"),
+        (&["produce", "--feed", "file"], "--feed file needs --from FILE"),
+        (&["produce", "--from", "a"], "--from is for --feed file, and the feed is coingecko"),
+        (
+            &["produce", "--feed", "file", "--from", "a", "--rate", "2"],
+            "--rate is for --feed sim, and the feed is file",
+        ),
+        (&["produce", "--speed", "60"], "--speed is for --feed sim and file, and the feed is coingecko"),
+        (&["produce", "--feed", "sim", "--speed", "0"], "invalid value '0' for '--speed <N|max>'"),
+        (&["produce", "--feed", "sim", "--rate", "0"], "produce.trades_per_second is 0"),
+        (&["produce", "--feed", "sim", "--duration", "1 fortnight"], "invalid value '1 fortnight'"),
+        (
+            &["produce", "--feed", "sim", "--start", "yesterday"],
+            "invalid value 'yesterday' for '--start <TIME>'",
+        ),
         (&["--port", "1", "migrate"], "flags of 'up' stand before 'migrate'"),
         (&["up", "--port", "65536"], "invalid value '65536' for '--port <N>'"),
         (&["--symbols", "BTC,E/H"], "invalid value 'E/H' for '--symbols <A,B,C>'"),

@@ -7,7 +7,8 @@ mod services;
 #[path = "../connectors/tests/topic/mod.rs"]
 mod topic;
 
-use services::{Database, unique};
+use services::database::Database;
+use services::unique;
 use std::process::{Command, Stdio};
 use support::{ended, fail, succeed, tallow};
 use topic::Topic;

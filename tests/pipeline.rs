@@ -16,7 +16,7 @@ mod topic;
 use place::Place;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use support::process::{LIMIT, until};
+use support::process::{LIMIT, Tallow, until};
 
 #[test]
 fn the_demo_agrees_row_for_row() {
@@ -120,7 +120,7 @@ fn two_processes_fill_the_tables_as_one_does_and_a_restart_changes_nothing() {
     let alerts = place.alerts();
     let before = alerts.read();
     assert!(!before.is_empty());
-    processes.map(|process| process.kill());
+    processes.into_iter().for_each(Tallow::kill);
 
     // One process alone reads everything again; no row changes, and no alert is sent again.
     let mut run = place.run(&["-w", "2"]);

@@ -44,13 +44,15 @@ fn by_symbol(records: &[Read]) -> BTreeMap<Symbol, Vec<Tick>> {
     ticks
 }
 
-/// What makes a trade the same trade.
-fn trade(tick: &Tick) -> (u64, u64, i32, Option<u64>) {
+/// What makes a trade the same trade: its time, its price's digits and their exponent, its size's digits.
+type Trade = (u64, u64, i32, Option<u64>);
+
+fn trade(tick: &Tick) -> Trade {
     (tick.time.millis(), tick.price.mantissa, tick.price.exponent, tick.size.map(|size| size.mantissa))
 }
 
 /// The trades of [`HOUR`], by symbol.
-fn hour_of_trades() -> BTreeMap<Symbol, Vec<(u64, u64, i32, Option<u64>)>> {
+fn hour_of_trades() -> BTreeMap<Symbol, Vec<Trade>> {
     let settings = SimulatorSettings { seed: 7, trades_per_second: 1.0, ..SimulatorSettings::default() };
     let mut ticks = Vec::new();
     Simulator::open(&settings, START.1).unwrap().ticks_until(START.1 + HOUR_MS, &mut ticks);

@@ -13,7 +13,7 @@ mod refusals;
 mod restarts;
 mod support;
 
-use process::ready;
+use process::{ready, spawn};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpStream;

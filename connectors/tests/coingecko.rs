@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
+use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tallow_connectors::coingecko::{
@@ -171,6 +172,26 @@ fn an_answer_that_is_an_error_or_no_object_is_no_data() {
     // A coin may be called so.
     let found = read(r#"{"status":{"usd":0.02}}"#, &["status:SNT"], TimeOf::Observed);
     assert!(line(&found[0]).contains(r#""price_usd":0.02,"#));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_answered_is_read_or_refused_and_a_quote_is_always_a_tick(
+        price in r#"[-0-9.eE"nul\[\]{}:, ]{0,12}"#,
+        rest in r#"[-0-9.eE"nul\[\]{}:, ]{0,12}"#,
+    ) {
+        let body = format!(r#"{{"x":{{"usd":{price},"usd_24h_vol":{rest},"usd_market_cap":{rest}}}}}"#);
+        let coins = config("", &["x:X"]).coins;
+        for time_of in [TimeOf::Observed, TimeOf::Source] {
+            if let Ok(found) = quotes(body.as_bytes(), &coins, time_of, OBSERVED)
+                && let Ok(quote) = &found[0].1
+            {
+                let tick: serde_json::Value = serde_json::from_slice(&quote.line).unwrap();
+                prop_assert!(decode(&quote.line).is_ok() && tick["price_usd"].is_number(), "{tick}");
+                prop_assert!(!quote.line.contains(&b'\n'));
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ mod rows;
 #[path = "postgres/schema.rs"]
 mod schema;
 
-use services::Database;
+use services::database::Database;
 use tallow_connectors::postgres::{PostgresConfig, migrate};
 use tallow_dataflow::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
 

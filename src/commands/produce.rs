@@ -18,7 +18,7 @@ mod quotes;
 
 use crate::cli::ProduceFlags;
 use crate::config::{Config, FeedKind};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use files::Files;
 use market::Market;
 use outlet::Outlet;
@@ -92,9 +92,6 @@ pub(crate) fn check(config: &Config, flags: &ProduceFlags) -> anyhow::Result<()>
     }
     if feed == FeedKind::File && flags.from.is_empty() {
         bail!("--feed file needs --from FILE");
-    }
-    if feed == FeedKind::CoinGecko {
-        config.coingecko.check().context("read the settings of the feed")?;
     }
     Ok(())
 }

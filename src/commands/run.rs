@@ -40,7 +40,8 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
     let started = Instant::now();
     let listener = listen(config.run.listen)?;
     let address = listener.local_addr().context("read the address of the listener")?;
-    let mut process = Process::start(config, flags.cluster(config.dataflow.workers)?, listener)?;
+    let mut process =
+        Process::start(config, flags.cluster.clone().context("find out which process this is")?, listener)?;
     tracing::info!(url = %format_args!("http://{address}"), "says how it is");
     let outcome = process.watch(stop, started);
     if let Err(failure) = &outcome {

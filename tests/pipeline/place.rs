@@ -1,6 +1,7 @@
 //! A place of a test's own on the services: topics, a database, keys.
 
-use crate::services::{self, Database, unique};
+use crate::services::database::Database;
+use crate::services::{self, unique};
 use crate::support::process::{LIMIT, Tallow, until};
 use crate::support::tallow;
 use crate::topic::Topic;

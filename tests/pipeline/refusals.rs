@@ -1,7 +1,7 @@
 //! What is not there or not prepared is said in one line, with what to do.
 
 use crate::place::Place;
-use crate::support::process::Tallow;
+use crate::support::process::{LIMIT, Tallow, until};
 
 /// The exit code and the last line of a command that must not start.
 fn refused(process: Tallow) -> (Option<i32>, String) {
@@ -13,11 +13,15 @@ fn refused(process: Tallow) -> (Option<i32>, String) {
 #[test]
 fn what_has_not_been_prepared_is_told_with_the_command_that_does_it() {
     let Some(place) = Place::of_the_checkout() else { return };
-    for command in ["run", "serve"] {
-        let (code, line) = refused(place.start(&[command], &[]));
-        assert!(code == Some(1) && line.contains("tallow migrate"), "{command}: {line}");
-    }
+    let (code, line) = refused(place.start(&["run"], &[]));
+    assert!(code == Some(1) && line.contains("tallow migrate"), "{line}");
+    // A server tells of its own, and works once that has been done.
+    let mut serve = place.start(&["serve"], &[]);
+    serve.says("listening");
+    let state = || serve.json("/health")["services"]["postgres"].as_str().unwrap().to_owned();
+    assert!(state().contains("tallow migrate"), "{}", state());
     place.migrate();
+    until("health", LIMIT, || (state() == "healthy").then_some(()));
     let missing = [("TALLOW__KAFKA__TOPIC", "no-such-topic")];
     let (code, line) = refused(place.start(&["run"], &missing));
     assert!(code == Some(1) && line.contains("no-such-topic") && line.contains("tallow migrate"), "{line}");

@@ -1,7 +1,7 @@
 //! Starts that can't be: each ends with exit code 1 and one line that says what was tried on what.
 
 use crate::process::{ready, spawn};
-use crate::support::process::{LIMIT, Tallow, until};
+use crate::support::process::{LIMIT, until};
 use std::net::TcpListener;
 use std::path::Path;
 

@@ -33,7 +33,12 @@ impl Breaker {
     /// A request has failed. A trial that fails opens it again at once.
     pub(super) fn fail(&mut self) -> Stand {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= self.threshold { Stand::Open(self.open) } else { Stand::Closed }
+        if self.is_open() { Stand::Open(self.open) } else { Stand::Closed }
+    }
+
+    /// Whether it is open, or has been and waits for its trial.
+    pub(super) fn is_open(&self) -> bool {
+        self.failures >= self.threshold
     }
 
     /// A request has succeeded: it closes, and counts from the beginning.
@@ -59,7 +64,7 @@ mod tests {
         let stands: Vec<Stand> = (0..5).map(|_| breaker.fail()).collect();
         let open = Stand::Open(OPEN);
         assert_eq!(stands, [Stand::Closed, Stand::Closed, open, open, open]);
-        assert_eq!(breaker.failures(), 5);
+        assert_eq!((breaker.failures(), breaker.is_open()), (5, true));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tallow_dataflow::Symbol;
 
 /// The most coins of one request: the ids must fit into its address.
 const MAX_COINS: usize = 250;
-/// The shortest interval. Prices change at the source three times a minute at most.
+/// The shortest interval: below it the unit has been mistaken.
 const SHORTEST_POLL_MS: u64 = 10;
 /// The longest of the durations: a day.
 const LONGEST_MS: u64 = 24 * 3_600 * 1_000;
@@ -131,6 +131,12 @@ impl CoinGeckoConfig {
     pub fn base_url(&self) -> &str {
         let base = self.base_url.trim().trim_end_matches('/');
         if base.is_empty() { self.plan.base_url() } else { base }
+    }
+
+    /// The machine that is asked, for messages: an address may have a password in it.
+    pub fn host(&self) -> String {
+        let url = reqwest::Url::parse(self.base_url());
+        url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
     /// Says which setting can't be.

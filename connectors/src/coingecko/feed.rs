@@ -126,7 +126,7 @@ impl Feed {
         }
         let asked_for = failure.retry_after.unwrap_or_default();
         let mut wait = self.backoff.next_wait().max(asked_for);
-        let was_closed = self.breaker.failures() < self.config.breaker_failures;
+        let was_open = self.breaker.is_open();
         let stand = self.breaker.fail();
         if let Stand::Open(open) = stand {
             wait = wait.max(open);
@@ -134,7 +134,7 @@ impl Feed {
         let (problem, wait_ms, failures) =
             (failure.problem, wait.as_millis() as u64, self.breaker.failures());
         match stand {
-            Stand::Open(_) if was_closed => {
+            Stand::Open(_) if !was_open => {
                 tracing::warn!(
                     problem,
                     failures,

@@ -84,7 +84,7 @@ impl KafkaProducer {
         ] {
             set_unless_given(&mut client, &names, value);
         }
-        let inner = client.create_with_context(Reports::default()).map_err(unusable)?;
+        let inner = client.create_with_context(Reports::new()).map_err(unusable)?;
         Ok(KafkaProducer { inner, brokers: config.bootstrap_servers.clone() })
     }
 

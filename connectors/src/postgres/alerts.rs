@@ -1,5 +1,6 @@
 //! Alerts, newest first, along the index of all or that of one symbol.
 
+use super::names::Name;
 use super::pool::Question;
 use super::time::Time;
 use super::upserts::integer;
@@ -7,9 +8,8 @@ use crate::model::AlertRow;
 use crate::store::AlertQuery;
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
-use tallow_dataflow::{AlertStatus, AlertType, EventTime, Severity, Symbol};
+use tallow_dataflow::{EventTime, Severity};
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, Type, accepts};
 
 /// The alerts asked for, newest first; of those that end together, by id.
 pub(super) struct Newest<'a>(pub(super) &'a AlertQuery);
@@ -62,9 +62,9 @@ fn read(row: &Row) -> Result<AlertRow, tokio_postgres::Error> {
     let count = |column: usize| row.try_get::<_, i32>(column).map(i32::unsigned_abs);
     Ok(AlertRow {
         alert_id: row.try_get(0)?,
-        symbol: row.try_get::<_, Name<Symbol>>(1)?.0,
-        alert_type: row.try_get::<_, Name<AlertType>>(2)?.0,
-        severity: row.try_get::<_, Name<Severity>>(3)?.0,
+        symbol: row.try_get::<_, Name<_>>(1)?.0,
+        alert_type: row.try_get::<_, Name<_>>(2)?.0,
+        severity: row.try_get::<_, Name<_>>(3)?.0,
         price_change_pct: row.try_get(4)?,
         old_price: row.try_get(5)?,
         new_price: row.try_get(6)?,
@@ -76,52 +76,9 @@ fn read(row: &Row) -> Result<AlertRow, tokio_postgres::Error> {
         window_start: row.try_get::<_, Time>(12)?.into(),
         window_end: row.try_get::<_, Time>(13)?.into(),
         revision: count(14)?,
-        status: row.try_get::<_, Name<AlertStatus>>(15)?.0,
+        status: row.try_get::<_, Name<_>>(15)?.0,
         created_at: row.try_get::<_, Time>(16)?.into(),
     })
-}
-
-/// A value that is stored as its name on the wire.
-struct Name<T>(T);
-
-type Failure = Box<dyn std::error::Error + Sync + Send>;
-
-fn named<T: Copy>(raw: &[u8], all: &[T], name: fn(T) -> &'static str) -> Result<Name<T>, Failure> {
-    let text = std::str::from_utf8(raw)?;
-    let found = all.iter().copied().find(|it| name(*it) == text);
-    found.map(Name).ok_or_else(|| format!("unknown value {text:?}").into())
-}
-
-impl<'a> FromSql<'a> for Name<AlertType> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        named(raw, &[AlertType::PriceSpike, AlertType::PriceDrop], AlertType::name)
-    }
-
-    accepts!(TEXT);
-}
-
-impl<'a> FromSql<'a> for Name<Severity> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        named(raw, &[Severity::Low, Severity::Medium, Severity::High], Severity::name)
-    }
-
-    accepts!(TEXT);
-}
-
-impl<'a> FromSql<'a> for Name<AlertStatus> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        named(raw, &[AlertStatus::Raised, AlertStatus::Retracted], AlertStatus::name)
-    }
-
-    accepts!(TEXT);
-}
-
-impl<'a> FromSql<'a> for Name<Symbol> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        Ok(Name(Symbol::parse(raw)?))
-    }
-
-    accepts!(TEXT);
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod config;
 mod connection;
 mod failures;
 mod history;
+mod names;
 mod pool;
 mod progress;
 mod rejects;

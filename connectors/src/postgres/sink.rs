@@ -10,9 +10,8 @@ use super::{PostgresConfig, rejects, timescale};
 use crate::error::Error;
 use crate::sinks::Progress;
 use crate::store::Sink;
-use hashbrown::HashMap;
 use std::time::Duration;
-use tallow_dataflow::{EventTime, MINUTE_MS, Reject, Step, Symbol};
+use tallow_dataflow::{EventTime, MINUTE_MS, Reject, Step};
 
 /// How long a write may take in all, connecting included, before it is given up and tried again.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -40,13 +39,11 @@ pub struct PostgresSink {
     recorded: Option<EventTime>,
 }
 
-/// A connection, and what is known of the database at its other end.
+/// A connection and its statements.
 #[derive(Debug)]
 struct Session {
     connection: Connection,
     statements: Statements,
-    /// The ids of the symbols; of a transaction that fails they go with the session.
-    ids: HashMap<Symbol, i32>,
 }
 
 impl Session {
@@ -55,8 +52,7 @@ impl Session {
         let failed = postgres("prepare to write to", &target.on);
         timescale::prepare_writer(&connection.client).await.map_err(&failed)?;
         let statements = Statements::prepare(&connection.client).await.map_err(&failed)?;
-        let ids = upserts::read_ids(&connection.client).await.map_err(&failed)?;
-        Ok(Session { connection, statements, ids })
+        Ok(Session { connection, statements })
     }
 }
 
@@ -99,9 +95,9 @@ impl PostgresSink {
                 Some(session) => session,
                 None => Session::open(target).await?,
             };
-            let Session { connection, statements, ids } = &mut session;
+            let Session { connection, statements } = &mut session;
             let transaction = connection.client.transaction().await.map_err(&failed)?;
-            upserts::write(&transaction, statements, ids, steps).await.map_err(&failed)?;
+            upserts::write(&transaction, statements, steps).await.map_err(&failed)?;
             if let Some(through) = through.map(Time::from) {
                 let advanced =
                     transaction.execute(&statements.advance, &[&process, &through]).await.map_err(&failed)?;

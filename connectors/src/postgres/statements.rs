@@ -87,7 +87,7 @@ pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
 pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::postgres::services::Database;
+    use crate::postgres::services::database::Database;
     use crate::postgres::time::Time;
     use crate::postgres::{PostgresConfig, migrate};
     use ::postgres::types::ToSql;

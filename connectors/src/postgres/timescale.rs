@@ -135,8 +135,6 @@ fn statements(interval: Interval, state: State, policies: bool, config: &Postgre
     let table = table(interval);
     let mut statements = Vec::new();
     if !state.is_hypertable {
-        // Rows that are there move into chunks, each of them a look at its symbol: whoever adds symbols must wait first.
-        statements.push("LOCK TABLE cryptocurrencies IN SHARE ROW EXCLUSIVE MODE".to_owned());
         statements.push(format!(
             "SELECT create_hypertable('{table}', by_range('window_start', INTERVAL '{} days'),
                 create_default_indexes => FALSE, if_not_exists => TRUE, migrate_data => TRUE)",
@@ -180,94 +178,4 @@ fn statements(interval: Interval, state: State, policies: bool, config: &Postgre
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FRESH: State = State {
-        is_hypertable: false,
-        is_compressible: false,
-        compress_after_seconds: None,
-        drop_after_seconds: None,
-    };
-    const SETTLED: State = State {
-        is_hypertable: true,
-        is_compressible: true,
-        compress_after_seconds: Some(7 * DAY_SECONDS),
-        drop_after_seconds: Some(90 * DAY_SECONDS),
-    };
-
-    fn config(compress_after_days: u32, keep_1m_days: u32) -> PostgresConfig {
-        PostgresConfig { compress_after_days, keep_1m_days, ..PostgresConfig::default() }
-    }
-
-    /// The statements for the table of one minute, each on one line.
-    fn made(state: State, policies: bool, config: &PostgresConfig) -> Vec<String> {
-        let statements = statements(Interval::OneMinute, state, policies, config);
-        statements.iter().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
-    }
-
-    const LOCK: &str = "LOCK TABLE cryptocurrencies IN SHARE ROW EXCLUSIVE MODE";
-    const CONVERT: &str = "SELECT create_hypertable('price_aggregates_1m', by_range('window_start', INTERVAL '7 days'), \
-        create_default_indexes => FALSE, if_not_exists => TRUE, migrate_data => TRUE)";
-    const COMPRESS: &str = "ALTER TABLE price_aggregates_1m SET (timescaledb.compress, \
-        timescaledb.compress_segmentby = 'crypto_id', timescaledb.compress_orderby = 'window_start')";
-
-    #[test]
-    fn a_plain_table_is_converted_with_its_rows_and_gets_its_policies() {
-        assert_eq!(
-            made(FRESH, true, &config(7, 90)),
-            [
-                LOCK,
-                CONVERT,
-                COMPRESS,
-                "SELECT add_compression_policy('price_aggregates_1m', compress_after => INTERVAL '7 days', \
-                    if_not_exists => TRUE)",
-                "SELECT add_retention_policy('price_aggregates_1m', drop_after => INTERVAL '90 days', \
-                    if_not_exists => TRUE)",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_as_the_settings_say_is_left_alone() {
-        assert!(made(SETTLED, true, &config(7, 90)).is_empty());
-        let unlimited = State { compress_after_seconds: None, drop_after_seconds: None, ..SETTLED };
-        assert!(made(unlimited, true, &config(0, 0)).is_empty());
-    }
-
-    #[test]
-    fn a_changed_setting_replaces_its_policy_and_zero_removes_it() {
-        assert_eq!(
-            made(SETTLED, true, &config(8, 0)),
-            [
-                "SELECT remove_compression_policy('price_aggregates_1m', if_exists => TRUE)",
-                "SELECT add_compression_policy('price_aggregates_1m', compress_after => INTERVAL '8 days', \
-                    if_not_exists => TRUE)",
-                "SELECT remove_retention_policy('price_aggregates_1m', if_exists => TRUE)",
-            ]
-        );
-    }
-
-    #[test]
-    fn without_the_licence_for_policies_there_are_hypertables_only() {
-        assert_eq!(made(FRESH, false, &config(7, 90)), [LOCK, CONVERT]);
-    }
-
-    #[test]
-    fn each_table_is_kept_as_long_as_its_own_setting_says() {
-        let keep = PostgresConfig {
-            keep_1m_days: 1,
-            keep_5m_days: 5,
-            keep_15m_days: 15,
-            ..PostgresConfig::default()
-        };
-        for (interval, days) in Interval::ALL.into_iter().zip([1, 5, 15]) {
-            let made = statements(interval, FRESH, true, &keep);
-            let last = format!(
-                "SELECT add_retention_policy('price_aggregates_{interval}', drop_after => INTERVAL '{days} days', \
-                if_not_exists => TRUE)"
-            );
-            assert_eq!(made.last(), Some(&last));
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! stay if they came one after the other. Rows go in the order of their keys, so that two writers never wait for each
 //! other in a circle.
 
+use super::names::Name;
 use super::progress;
 use super::time::Time;
 use crate::model::{AlertRow, CandleRow};
@@ -11,7 +12,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use std::collections::BTreeMap;
 use tallow_dataflow::{EventTime, Interval, SettledAlert, SettledCandle, Step, Symbol};
-use tokio_postgres::{Client, Row, Statement, Transaction};
+use tokio_postgres::{Client, Error, Row, Statement, Transaction};
 
 /// How many rows go into one statement, so that a parameter never grows without bound.
 const PER_STATEMENT: usize = 20_000;
@@ -22,13 +23,14 @@ pub(super) struct Statements {
     /// In the order of `Interval::ALL`.
     candles: [Statement; 3],
     alerts: Statement,
-    symbols: Statement,
+    known_symbols: Statement,
+    new_symbols: Statement,
     /// Moves the process's progress: see [`progress::ADVANCE`].
     pub(super) advance: Statement,
 }
 
 impl Statements {
-    pub(super) async fn prepare(client: &Client) -> Result<Statements, tokio_postgres::Error> {
+    pub(super) async fn prepare(client: &Client) -> Result<Statements, Error> {
         let [one, five, fifteen] = Interval::ALL.map(candle_upsert);
         Ok(Statements {
             candles: [
@@ -37,11 +39,14 @@ impl Statements {
                 client.prepare(&fifteen).await?,
             ],
             alerts: client.prepare(ALERT_UPSERT).await?,
-            symbols: client.prepare(SYMBOL_UPSERT).await?,
+            known_symbols: client.prepare(KNOWN_SYMBOLS).await?,
+            new_symbols: client.prepare(SYMBOL_UPSERT).await?,
             advance: client.prepare(progress::ADVANCE).await?,
         })
     }
 }
+
+const KNOWN_SYMBOLS: &str = "SELECT symbol, id FROM cryptocurrencies WHERE symbol = ANY($1::TEXT[])";
 
 /// Adds symbols. The update changes nothing; it makes a row that is already there come back too.
 const SYMBOL_UPSERT: &str = "INSERT INTO cryptocurrencies (symbol, created_at, updated_at)
@@ -91,61 +96,57 @@ const ALERT_UPSERT: &str = "INSERT INTO price_alerts AS stored (
         revision = excluded.revision, status = excluded.status, settled_at = excluded.settled_at
      WHERE excluded.settled_at > stored.settled_at";
 
-/// The ids of the symbols in the database.
-pub(super) async fn read_ids(client: &Client) -> Result<HashMap<Symbol, i32>, tokio_postgres::Error> {
-    let mut ids = HashMap::new();
-    read_into(&mut ids, &client.query("SELECT symbol, id FROM cryptocurrencies", &[]).await?)?;
-    Ok(ids)
-}
-
-fn read_into(ids: &mut HashMap<Symbol, i32>, rows: &[Row]) -> Result<(), tokio_postgres::Error> {
-    for row in rows {
-        // A name that someone else put there and that is no symbol can't come up in a step either.
-        if let Ok(symbol) = Symbol::parse(row.try_get::<_, &str>(0)?.as_bytes()) {
-            ids.insert(symbol, row.try_get(1)?);
-        }
-    }
-    Ok(())
-}
-
-/// Writes all changes of the steps, and adds the symbols that are new to the ids.
+/// Writes all changes of the steps.
 pub(super) async fn write(
     transaction: &Transaction<'_>,
     statements: &Statements,
-    ids: &mut HashMap<Symbol, i32>,
     steps: &[Step],
-) -> Result<(), tokio_postgres::Error> {
-    add_symbols(transaction, statements, ids, steps).await?;
+) -> Result<(), Error> {
+    let ids = ids(transaction, statements, steps).await?;
     for (interval, statement) in Interval::ALL.into_iter().zip(&statements.candles) {
         for part in newest_candles(steps, interval).chunks(PER_STATEMENT) {
-            write_candles(transaction, statement, ids, part).await?;
+            write_candles(transaction, statement, &ids, part).await?;
         }
     }
     for part in newest_alerts(steps).chunks(PER_STATEMENT) {
-        write_alerts(transaction, &statements.alerts, ids, part).await?;
+        write_alerts(transaction, &statements.alerts, &ids, part).await?;
     }
     Ok(())
 }
 
-async fn add_symbols(
+/// The ids of the steps' symbols. Those that are new are added, first seen at the time of their first change.
+///
+/// Asked for with every write and not remembered, so that they are right whatever is done to the table meanwhile.
+async fn ids(
     transaction: &Transaction<'_>,
     statements: &Statements,
-    ids: &mut HashMap<Symbol, i32>,
     steps: &[Step],
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<HashMap<Symbol, i32>, Error> {
     let candles = steps.iter().flat_map(|step| &step.candles).map(|it| (it.symbol, it.settled_at));
     let alerts = steps.iter().flat_map(|step| &step.alerts).map(|it| (it.alert.symbol, it.settled_at));
-    let mut new: BTreeMap<Symbol, EventTime> = BTreeMap::new();
-    for (symbol, seen) in candles.chain(alerts).filter(|(symbol, _)| !ids.contains_key(symbol)) {
-        let first = new.entry(symbol).or_insert(seen);
+    let mut first_seen: BTreeMap<Symbol, EventTime> = BTreeMap::new();
+    for (symbol, seen) in candles.chain(alerts) {
+        let first = first_seen.entry(symbol).or_insert(seen);
         *first = seen.min(*first);
     }
-    if new.is_empty() {
-        return Ok(());
+    let mut ids = HashMap::with_capacity(first_seen.len());
+    let names: Vec<String> = first_seen.keys().map(Symbol::to_string).collect();
+    read_ids(&mut ids, &transaction.query(&statements.known_symbols, &[&names]).await?)?;
+    first_seen.retain(|symbol, _| !ids.contains_key(symbol));
+    if !first_seen.is_empty() {
+        let names: Vec<String> = first_seen.keys().map(Symbol::to_string).collect();
+        let seen: Vec<Time> = first_seen.into_values().map(Time::from).collect();
+        read_ids(&mut ids, &transaction.query(&statements.new_symbols, &[&names, &seen]).await?)?;
     }
-    let names: Vec<String> = new.keys().map(Symbol::to_string).collect();
-    let seen: Vec<Time> = new.values().copied().map(Time::from).collect();
-    read_into(ids, &transaction.query(&statements.symbols, &[&names, &seen]).await?)
+    Ok(ids)
+}
+
+fn read_ids(ids: &mut HashMap<Symbol, i32>, rows: &[Row]) -> Result<(), Error> {
+    for row in rows {
+        let Name(symbol) = row.try_get(0)?;
+        ids.insert(symbol, row.try_get(1)?);
+    }
+    Ok(())
 }
 
 /// The version of each candle that stays, by symbol and window.
@@ -187,7 +188,7 @@ async fn write_candles(
     statement: &Statement,
     ids: &HashMap<Symbol, i32>,
     candles: &[SettledCandle],
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<(), Error> {
     let rows: Vec<CandleRow> = candles.iter().map(CandleRow::from).collect();
     let id: Vec<Option<&i32>> = rows.iter().map(|row| ids.get(&row.symbol)).collect();
     let start: Vec<Time> = rows.iter().map(|row| row.window_start.into()).collect();
@@ -234,7 +235,7 @@ async fn write_alerts(
     statement: &Statement,
     ids: &HashMap<Symbol, i32>,
     alerts: &[SettledAlert],
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<(), Error> {
     let rows: Vec<AlertRow> = alerts.iter().map(AlertRow::from).collect();
     let name: Vec<&str> = rows.iter().map(|row| row.alert_id.as_str()).collect();
     let id: Vec<Option<&i32>> = rows.iter().map(|row| ids.get(&row.symbol)).collect();

@@ -9,7 +9,7 @@ use crate::model::{AlertMessage, LatestCandle};
 use crate::retry::Backoff;
 use crate::slot::Slot;
 use hashbrown::HashMap;
-use redis::{Connection, Pipeline};
+use redis::{Connection, Pipeline, RedisError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_dataflow::{Interval, Symbol};
@@ -117,17 +117,7 @@ impl Writer {
         };
         match sent {
             Ok(()) => self.refused &= self.unsent.is_empty(),
-            // Each command was carried out or refused for itself, and to send all of them again would publish twice
-            // what has been published.
-            Err(refusal) if action(&refusal) == Action::Stop => {
-                let problem = chain(&self.server.error("publish to")(refusal));
-                if !self.refused {
-                    tracing::error!(problem, "Redis refuses updates, which are left out");
-                }
-                self.refused = true;
-                self.queue.set_problem(Some(problem));
-            }
-            Err(failure) => return Err(self.server.error("publish to")(failure)),
+            Err(failure) => self.heed(failure)?,
         }
         if !self.refused {
             self.queue.set_problem(None);
@@ -243,7 +233,7 @@ impl Writer {
 
     /// Writes the newest candle of every series and all numbers again, for a server that has lost them. A candle
     /// lives no longer than it would have.
-    fn restore(&self, connection: &mut Connection) -> Result<(), Error> {
+    fn restore(&mut self, connection: &mut Connection) -> Result<(), Error> {
         let mut pipeline = redis::pipe();
         self.keep_numbers(&mut pipeline, &self.series.keys().copied().collect::<Vec<_>>());
         for ((symbol, interval), series) in &self.series {
@@ -263,7 +253,24 @@ impl Writer {
         if pipeline.is_empty() {
             pipeline.cmd("PING").ignore();
         }
-        pipeline.exec(connection).map_err(self.server.error("publish to"))
+        pipeline.exec(connection).or_else(|failure| self.heed(failure))
+    }
+
+    /// What Redis has refused is left out: each command was carried out or refused for itself, and to send all of
+    /// them again would publish twice what has been published. Any other failure is given back.
+    fn heed(&mut self, failure: RedisError) -> Result<(), Error> {
+        let refused = action(&failure) == Action::Stop;
+        let error = self.server.error("publish to")(failure);
+        if !refused {
+            return Err(error);
+        }
+        let problem = chain(&error);
+        if !self.refused {
+            tracing::error!(problem, "Redis refuses updates, which are left out");
+        }
+        self.refused = true;
+        self.queue.set_problem(Some(problem));
+        Ok(())
     }
 
     /// Waits after a failure; false when the thread must end instead.

@@ -1,7 +1,8 @@
 //! A migrated database of the real PostgreSQL server, which goes with the bed.
 
 use crate::contract::{Bed, StoreBed};
-use crate::services::{self, Database};
+use crate::services;
+use crate::services::database::Database;
 use std::sync::Arc;
 use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
 use tallow_connectors::store::{History, Sink};

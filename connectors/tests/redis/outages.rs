@@ -182,3 +182,32 @@ async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
     publisher.publish_live(&[live("BTC", 1, 1)]);
     until("the next comes", || (collected.window("BTC") == 1).then_some(()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_full_still_carries_updates_and_is_reported() {
+    let Some(server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
+    server.until_subscribed(1);
+    let collected = Collected::of(&cache);
+    let limit_bytes = |bytes: u64| {
+        let mut setting = redis::cmd("CONFIG");
+        setting.arg("SET").arg("maxmemory").arg(bytes).exec(&mut server.connect()).unwrap();
+    };
+    publisher.publish_live(&[live("BTC", 0, 1)]);
+    queue_is_empty(&publisher);
+    limit_bytes(1);
+    for count in 2..=20 {
+        publisher.publish_live(&[live("BTC", 0, count)]);
+        until("the update comes", || (collected.seq("BTC") == u64::from(count)).then_some(()));
+    }
+    let problem = until("the publisher says so", || publisher.status().problem);
+    assert!(problem.contains("maxmemory"), "{problem}");
+    let symbol = "BTC".parse().unwrap();
+    assert_eq!(cache.latest(symbol).await.unwrap().unwrap().seq, 1);
+    limit_bytes(0);
+    publisher.publish_live(&[live("BTC", 0, 21)]);
+    until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
+    assert_eq!(cache.latest(symbol).await.unwrap().unwrap().seq, 21);
+    assert_eq!(publisher.status().retries, 0);
+}

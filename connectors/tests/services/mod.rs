@@ -2,9 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary talks to some of the services")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-mod database;
-
-pub(crate) use database::Database;
+pub(crate) mod database;
 
 /// The brokers; none, which is said, where there are none.
 pub(crate) fn kafka() -> Option<String> {

@@ -2,7 +2,8 @@
 //!
 //! **Order.** The lines of a file keep theirs. Several files are merged by time: next comes the file whose next line has
 //! the least time, where a line that has none, or an earlier one than a line before it, has the latest time of its file so
-//! far. So files that were recorded side by side are played side by side, and a late tick stays as late as it was.
+//! far. So files that were recorded side by side are played side by side, and a late tick stays as late as it was. Where one
+//! has nothing to give, as standard input may for long, the others wait for it.
 //!
 //! **Key.** The symbol of the tick. A line that is no tick is sent without a key, so that it lands in some partition and, by
 //! way of it, among the dead letters, where its reader says what is wrong with it: nothing is left out here.

@@ -61,8 +61,11 @@ impl Outlet {
                     return Ok(Go::Continue(()));
                 }
                 Err(error) if error.action() == Action::Retry => self.broker_is(Some(chain(&error))),
-                Err(error) => bail!("{}; 'tallow migrate' makes it", chain(&error)),
+                Err(error @ Error::Unusable(_)) => bail!("{}; 'tallow migrate' makes it", chain(&error)),
+                Err(error) => return Err(told(error)),
             }
+            // A broker that answers that the topic has no leader yet does so at once.
+            std::thread::sleep(LOOK);
         }
         Ok(Go::Break(()))
     }
@@ -105,10 +108,7 @@ impl Outlet {
                 self.left_out += 1;
                 return Ok(Go::Break(()));
             }
-            if self.looked.elapsed() >= LOOK {
-                self.looked = Instant::now();
-                say_broker(&mut self.away, self.producer.problem());
-            }
+            say_broker(&mut self.away, self.producer.problem());
         }
         Ok(self.look())
     }

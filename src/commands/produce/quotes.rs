@@ -27,7 +27,7 @@ impl Quotes {
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
         let coins: Vec<String> = config.coingecko.coins.iter().map(|coin| coin.symbol.to_string()).collect();
         tracing::info!(
-            source = config.coingecko.base_url(),
+            source = config.coingecko.host(),
             symbols = coins.join(","),
             interval_ms = config.coingecko.poll_interval_ms,
             "quotes are CoinGecko's"

@@ -102,7 +102,8 @@ impl Sinks {
             let join = |store: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>| {
                 store.join().map_err(|_| anyhow!("a thread that closes a sink has panicked"))?
             };
-            stores.into_iter().map(join).fold(Ok(()), |first, next| first.and(next))
+            let closed: Vec<anyhow::Result<()>> = stores.into_iter().map(join).collect();
+            closed.into_iter().collect()
         })
     }
 }

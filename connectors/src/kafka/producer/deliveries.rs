@@ -36,7 +36,7 @@ pub(super) struct Refusal {
 }
 
 /// Hears what librdkafka reports.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reports {
     queued: AtomicU64,
     acknowledged: AtomicU64,
@@ -49,18 +49,36 @@ pub(super) struct Reports {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// What a broker or the way to it said since the last acknowledgement.
-    trouble: Option<String>,
+    /// What a broker or the way to it last said since the last acknowledgement, and when.
+    trouble: Option<(String, Instant)>,
     /// The first refusal that has not been told.
     refusal: Option<Refusal>,
     failures: BTreeMap<String, u64>,
-    /// How many records were settled when that last changed, and when.
-    settled: Option<(u64, Instant)>,
+    /// How many records were settled when that was last asked for, and since when nothing has been settled that could.
+    settled: (u64, Instant),
 }
 
 impl Reports {
+    /// Nothing queued so far.
+    pub(super) fn new() -> Reports {
+        Reports {
+            queued: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            fatal: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            state: Mutex::new(State {
+                trouble: None,
+                refusal: None,
+                failures: BTreeMap::new(),
+                settled: (0, Instant::now()),
+            }),
+        }
+    }
+
     /// Counts a record as queued. Before it is: its report may come before the call that queues it returns.
     pub(super) fn queue(&self) {
         self.queued.fetch_add(1, Ordering::Relaxed);
@@ -97,24 +115,24 @@ impl Reports {
         state.refusal.take()
     }
 
-    /// Why records that wait don't get through: what was said since the last acknowledgement, or that there was none
-    /// for `silence` while this was asked.
+    /// Why records that wait don't get through: what was said while they did, or, after `silence`, that there was no
+    /// acknowledgement. What was said before, while there was nothing to send, may be over.
     pub(super) fn problem(&self, silence: Duration) -> Option<String> {
         let counts = self.counts();
         let settled = counts.acknowledged + counts.failed;
         let mut state = self.lock();
-        let since = match state.settled {
-            Some((then, since)) if then == settled && counts.waiting() > 0 => since,
-            _ => Instant::now(),
-        };
-        state.settled = Some((settled, since));
+        if counts.waiting() == 0 || state.settled.0 != settled {
+            state.settled = (settled, Instant::now());
+        }
         if counts.waiting() == 0 {
             return None;
         }
-        state.trouble.clone().or_else(|| {
-            (since.elapsed() >= silence)
-                .then(|| format!("nothing has been acknowledged for {} s", since.elapsed().as_secs()))
-        })
+        let since = state.settled.1;
+        let silent = since.elapsed() >= silence;
+        match &state.trouble {
+            Some((trouble, at)) if *at >= since || silent => Some(trouble.clone()),
+            _ => silent.then(|| format!("nothing has been acknowledged for {} s", since.elapsed().as_secs())),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -136,7 +154,7 @@ impl ClientContext for Reports {
         let mut state = self.lock();
         // That all brokers are down says less than why.
         if code != Some(Code::AllBrokersDown) || state.trouble.is_none() {
-            state.trouble = Some(reason.to_owned());
+            state.trouble = Some((reason.to_owned(), Instant::now()));
             self.troubled.store(true, Ordering::Release);
         }
     }
@@ -166,5 +184,49 @@ impl ProducerContext for Reports {
                 self.failed.fetch_add(1, Ordering::Release);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn down(reports: &Reports) {
+        reports.error(KafkaError::Global(Code::BrokerTransportFailure), "refused");
+        reports.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
+    }
+
+    #[test]
+    fn the_reason_is_told_while_records_wait_and_not_that_all_are_down() {
+        let reports = Reports::new();
+        down(&reports);
+        assert_eq!(reports.problem(LONG), None);
+        reports.queue();
+        down(&reports);
+        assert_eq!(reports.problem(LONG), Some("refused".to_owned()));
+    }
+
+    #[test]
+    fn what_was_said_before_anything_waited_counts_only_when_nothing_is_acknowledged() {
+        let reports = Reports::new();
+        down(&reports);
+        assert_eq!(reports.problem(LONG), None);
+        reports.queue();
+        assert_eq!(reports.problem(LONG), None);
+        assert_eq!(reports.problem(Duration::ZERO), Some("refused".to_owned()));
+    }
+
+    #[test]
+    fn silence_is_a_problem_only_while_records_wait() {
+        let reports = Reports::new();
+        assert_eq!(reports.problem(Duration::ZERO), None);
+        reports.queue();
+        assert_eq!(reports.problem(LONG), None);
+        let told = reports.problem(Duration::ZERO);
+        assert_eq!(told, Some("nothing has been acknowledged for 0 s".to_owned()));
+        reports.take_back();
+        assert_eq!(reports.problem(Duration::ZERO), None);
     }
 }
