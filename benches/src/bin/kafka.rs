@@ -197,6 +197,8 @@ fn consume(config: &KafkaConfig) -> Result<u64> {
         .set("group.id", format!("{}-consumer", config.topic))
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        // By default it rests for a second whenever its queue is full.
+        .set("fetch.queue.backoff.ms", "2")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(&config.topic), PATIENCE)?;
     let topic = metadata.topics().first().context("find the topic")?;
