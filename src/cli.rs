@@ -4,7 +4,7 @@ use crate::config::{Config, FeedKind, LogFormat, Speed};
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -153,12 +153,13 @@ pub(crate) struct ServeFlags {
 
 /// Flags of `backtest`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("input").required(true))]
 pub(crate) struct BacktestFlags {
     /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each is a partition of its own.
-    #[arg(long, required_unless_present = "topic", conflicts_with = "topic", num_args = 1.., value_name = "FILE")]
+    #[arg(long, group = "input", num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// A topic of Kafka, read instead of files. Whoever reads it live does not notice.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, group = "input", value_name = "NAME")]
     pub(crate) topic: Option<String>,
     /// Where to start in the topic: beginning, a time (RFC 3339 or milliseconds), or offset:N for every partition.
     #[arg(

@@ -28,10 +28,17 @@ fn help_and_version_are_answered_on_standard_output() {
 
 #[test]
 fn bad_usage_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["replay"], "unrecognized subcommand 'replay'"),
-        (&["backtest"], "the following required arguments were not provided: --from <FILE>... --out <DIR>"),
+        (
+            &["backtest"],
+            "the following required arguments were not provided: --out <DIR> <--from <FILE>...|--topic <NAME>>",
+        ),
+        (
+            &["backtest", "--from", "a", "--topic", "t", "--out", "o"],
+            "the argument '--from <FILE>...' cannot be used with '--topic <NAME>'",
+        ),
         (&["backtest", "--from", "--out", "o"], "a value is required for '--from <FILE>...'"),
         (
             &["backtest", "--from", "a", "--out", "o", "--format", "parquet"],

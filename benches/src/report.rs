@@ -60,7 +60,7 @@ pub fn table(title: &str, systems: &[Runs]) -> Result<String> {
 }
 
 /// The least, the median and the greatest of some figures.
-fn spread(figures: impl Iterator<Item = f64>) -> [f64; 3] {
+pub fn spread(figures: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_unstable_by(f64::total_cmp);
     match figures.as_slice() {

@@ -47,8 +47,8 @@ impl System {
         let start = Instant::now();
         let totals = match self {
             System::Baseline => baseline::settle(log, &settings, SystemClock.now_ms())?,
-            System::TallowOne => tallow::settle(log, &settings, 1)?,
-            System::TallowTwo => tallow::settle(log, &settings, 2)?,
+            System::TallowOne => tallow::settle(tallow::of_files(log, 1)?, &settings)?,
+            System::TallowTwo => tallow::settle(tallow::of_files(log, 2)?, &settings)?,
         };
         let seconds = start.elapsed().as_secs_f64();
         let ticks_per_second = totals.records.records_in as f64 / seconds;

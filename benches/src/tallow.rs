@@ -1,4 +1,4 @@
-//! Tallow itself: the graph over the files of a log, one partition a file.
+//! Tallow itself: the graph over a bounded log, its settled output only counted.
 
 use crate::totals::Totals;
 use anyhow::{Result, bail};
@@ -52,16 +52,28 @@ impl Drop for Counting {
     }
 }
 
-/// Settles a log with so many workers.
+/// The readers of one worker.
+pub type Readers = Vec<Box<dyn PartitionReader + Send>>;
+
+/// The readers of so many workers over the files of a log, one partition a file.
 ///
 /// # Errors
-/// When a file can't be read or a worker fails.
-pub fn settle(log: &[PathBuf], settings: &Settings, workers: usize) -> Result<Totals> {
-    let mut readers: Vec<Vec<Box<dyn PartitionReader + Send>>> = Vec::new();
+/// When a file can't be read.
+pub fn of_files(log: &[PathBuf], workers: usize) -> Result<Vec<Readers>> {
+    let mut readers: Vec<Readers> = Vec::new();
     readers.resize_with(workers, Vec::new);
     for (partition, file) in (0u32..).zip(log) {
         readers[partition as usize % workers].push(Box::new(FileReader::open(file, partition)?));
     }
+    Ok(readers)
+}
+
+/// Settles a log with as many workers as there are lots of readers.
+///
+/// # Errors
+/// When a partition can't be read to its end or a worker fails.
+pub fn settle(readers: Vec<Readers>, settings: &Settings) -> Result<Totals> {
+    let workers = readers.len();
     let readers = Mutex::new(readers);
     let shared = Arc::<Mutex<Shared>>::default();
     let results = Arc::clone(&shared);

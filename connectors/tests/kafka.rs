@@ -1,12 +1,12 @@
 //! Kafka as the pipeline uses it, against a real broker: the live log, ranges of it, alerts, dead letters, topics.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "kafka/absence.rs"]
+mod absence;
 #[path = "kafka/bed.rs"]
 mod bed;
 #[path = "kafka/live.rs"]
 mod live;
-#[path = "kafka/outage.rs"]
-mod outage;
 #[path = "kafka/ranges.rs"]
 mod ranges;
 #[allow(dead_code, reason = "not every sample is of use here")]

@@ -18,7 +18,7 @@ impl Broker {
     fn start() -> Broker {
         let mut broker = Broker { folder: tempfile::tempdir().unwrap(), address: String::new() };
         broker.service("up");
-        let output = broker.script("env").output().unwrap();
+        let output = broker.script("env").arg("kafka").output().unwrap();
         let exports = String::from_utf8(output.stdout).unwrap();
         let address =
             exports.lines().find_map(|it| it.strip_prefix("export TALLOW__KAFKA__BOOTSTRAP_SERVERS="));

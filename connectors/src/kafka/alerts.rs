@@ -9,7 +9,8 @@
 //! - **Retry.** What has been queued counts as known, so writing the same steps again only waits for what is queued.
 //! - **State.** The newest version of each alert that may still come again: of those in the topic until the log has been
 //!   replayed past them.
-//! - **Limit.** What the topic's retention has deleted, and a replay settles again, is written again.
+//! - **Limit.** What the topic's retention has deleted, or lies further back than is read, and a replay settles again, is
+//!   written again.
 
 use super::KafkaConfig;
 use super::producer::{KafkaProducer, Outgoing};
@@ -51,7 +52,7 @@ impl KafkaAlerts {
             .payload()
             .map(serde_json::from_slice::<Version>)
         {
-            Some(Ok(version)) => drop(known.is_new(version.alert_id, version.settled_at)),
+            Some(Ok(version)) => known.note(version.alert_id, version.settled_at),
             _ => others += 1,
         })?;
         if others > 0 {
@@ -73,7 +74,7 @@ impl KafkaAlerts {
 
     fn send(&mut self, settled: &SettledAlert, deadline: Instant) -> Result<(), Error> {
         let id = settled.alert.id();
-        if !self.known.would_be_new(&id, settled.settled_at) {
+        if !self.known.is_new(&id, settled.settled_at) {
             return Ok(());
         }
         let json = serde_json::to_vec(&AlertMessage::from(settled))
@@ -88,7 +89,7 @@ impl KafkaAlerts {
             timestamp_ms: None,
         };
         self.producer.send(&record, deadline.saturating_duration_since(Instant::now()))?;
-        self.known.is_new(id, settled.settled_at);
+        self.known.note(id, settled.settled_at);
         Ok(())
     }
 }
@@ -139,17 +140,15 @@ struct Known {
 }
 
 impl Known {
-    fn would_be_new(&self, id: &str, settled_at: EventTime) -> bool {
+    fn is_new(&self, id: &str, settled_at: EventTime) -> bool {
         self.newest.get(id).is_none_or(|newest| *newest < settled_at)
     }
 
-    /// Takes note of a version; false if it is none newer than the newest.
-    fn is_new(&mut self, id: String, settled_at: EventTime) -> bool {
-        let new = self.would_be_new(&id, settled_at);
-        if new {
+    /// Takes note of a version, unless there is a newer one.
+    fn note(&mut self, id: String, settled_at: EventTime) {
+        if self.is_new(&id, settled_at) {
             self.newest.insert(id, settled_at);
         }
-        new
     }
 
     /// Forgets versions before this time, below which everything has been given and nothing can come again.
@@ -172,12 +171,15 @@ mod tests {
     #[test]
     fn only_a_newer_version_is_new_and_what_can_not_come_again_is_forgotten() {
         let mut known = Known::default();
-        let given: Vec<bool> =
-            [5, 5, 3, 6].into_iter().map(|time| known.is_new("BTC".to_owned(), EventTime(time))).collect();
+        let given = [5, 5, 3, 6].map(|time| {
+            let new = known.is_new("BTC", EventTime(time));
+            known.note("BTC".to_owned(), EventTime(time));
+            new
+        });
         assert_eq!(given, [true, false, false, true]);
         let most = FORGET_FROM as u64;
         for i in 0..most {
-            known.is_new(i.to_string(), EventTime(10 + i));
+            known.note(i.to_string(), EventTime(10 + i));
         }
         known.forget_before(EventTime(10 + most - 3));
         assert_eq!(known.len(), 3);

@@ -121,6 +121,8 @@ impl ClientContext for Listener {
                     || errors::is_lost(code)
                     || errors::is_damage(code)
                     || errors::is_missing(code) => {}
+            // Reading needs no group; whether offsets are committed is told by the commits.
+            Some(Code::GroupAuthorizationFailed) => tracing::debug!(reason, "librdkafka"),
             Some(code) => self.trouble.set(code, reason),
             None => self.trouble.set(Code::Unknown, reason),
         }
@@ -155,6 +157,7 @@ mod tests {
         listener.error(KafkaError::Global(Code::BrokerTransportFailure), "connection refused");
         listener.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
         listener.error(KafkaError::Global(Code::PartitionEOF), "the end");
+        listener.error(KafkaError::Global(Code::GroupAuthorizationFailed), "not your group");
         assert_eq!(listener.trouble.reason().as_deref(), Some("connection refused"));
         assert_eq!(listener.trouble.refusal(), None);
         listener.error(KafkaError::Global(Code::Authentication), "wrong password");

@@ -9,6 +9,7 @@
 
 mod admin;
 mod alerts;
+mod bound;
 mod config;
 mod dead_letters;
 mod errors;
@@ -25,9 +26,10 @@ mod topic;
 
 pub use admin::{TopicState, ensure_topics};
 pub use alerts::KafkaAlerts;
+pub use bound::Bound;
 pub use config::KafkaConfig;
 pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
 pub(crate) use errors::action;
 pub use log::{KafkaLog, KafkaStatus, PartitionLag, Reader, WorkerPartitions};
 pub use producer::{Deliveries, KafkaProducer, Outgoing};
-pub use range::{Bound, KafkaRange};
+pub use range::KafkaRange;

@@ -5,6 +5,7 @@
 //! ever resumed from them, and a commit that fails is a warning. They are committed every five seconds and at the end.
 
 use super::log::Shared;
+use super::place::Place;
 use super::topic::{Topic, at, partition_list, serve};
 use crate::error::{Error, chain};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -63,12 +64,11 @@ struct Watch {
     topic: Topic,
     /// Since when the brokers have not known the topic.
     missing: Option<Instant>,
-    committed: Vec<(u32, u64)>,
 }
 
 impl Watch {
     fn new(shared: Arc<Shared>, topic: Topic) -> Watch {
-        Watch { shared, topic, missing: None, committed: Vec::new() }
+        Watch { shared, topic, missing: None }
     }
 
     fn run(mut self, stopped: &Receiver<()>) {
@@ -108,6 +108,7 @@ impl Watch {
             Ok(None) => None,
             Ok(Some(problem)) => Some(problem),
             Err(error) => {
+                self.missing = None;
                 let problem = chain(&error);
                 Some(match self.shared.trouble.reason() {
                     Some(reason) => format!("{problem}: {reason}"),
@@ -183,26 +184,22 @@ impl Watch {
         workers.iter_mut().try_for_each(|worker| worker.arrive(&self.shared))
     }
 
-    /// Commits what has been read since the last time.
-    fn commit(&mut self, mode: CommitMode) {
-        let position = |place: &Arc<super::place::Place>| Some((place.partition(), place.position()?));
+    /// Commits how far has been read, also where that has not changed: brokers forget offsets that are old.
+    fn commit(&self, mode: CommitMode) {
+        let position = |place: &Arc<Place>| Some((place.partition(), at(place.position()?)));
         let positions: Vec<_> = self.shared.places.all().iter().filter_map(position).collect();
-        if positions == self.committed || positions.is_empty() {
+        if positions.is_empty() {
             return;
         }
-        let offsets = positions.iter().map(|(partition, offset)| (*partition, at(*offset)));
-        let committed = partition_list(&self.shared.config.topic, offsets)
+        let committed = partition_list(&self.shared.config.topic, positions)
             .and_then(|list| self.topic.consumer().commit(&list, mode));
-        match committed {
-            Ok(()) => self.committed = positions,
-            Err(error) => {
-                tracing::debug!(problem = chain(&error), "offsets for lag tools can't be committed now");
-            }
+        if let Err(error) = committed {
+            tracing::debug!(problem = chain(&error), "offsets for lag tools can't be committed now");
         }
     }
 
     /// Commits at the end, where brokers answer at all.
-    fn commit_last(&mut self) {
+    fn commit_last(&self) {
         if self.shared.problem().is_none() {
             self.commit(CommitMode::Sync);
         }

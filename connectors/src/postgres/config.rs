@@ -4,7 +4,7 @@ use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// `[postgres]` of the settings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
     /// Where the database is, as a URL or as `key=value` pairs.
@@ -19,4 +19,18 @@ pub struct PostgresConfig {
     pub keep_5m_days: u32,
     /// Likewise, fifteen-minute candles.
     pub keep_15m_days: u32,
+}
+
+impl Default for PostgresConfig {
+    /// A server on this machine; nothing is ever dropped.
+    fn default() -> PostgresConfig {
+        PostgresConfig {
+            url: "postgres://tallow@localhost:5432/tallow".to_owned().into(),
+            pool_size: 8,
+            compress_after_days: 7,
+            keep_1m_days: 0,
+            keep_5m_days: 0,
+            keep_15m_days: 0,
+        }
+    }
 }

@@ -35,7 +35,7 @@ fn alerts_are_the_contracts_json_keyed_by_symbol() {
     let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
     assert_eq!((sink.name(), sink.stored_through()), ("kafka-alerts", None));
     let step = raised(0);
-    sink.write(&[step.clone()]).unwrap();
+    sink.write(std::slice::from_ref(&step)).unwrap();
     assert_eq!(sink.stored_through(), step.frontier);
     let read = topic.read();
     assert_eq!(
@@ -60,8 +60,8 @@ fn a_restart_that_replays_the_log_repeats_no_alert_and_adds_what_is_new() {
     }
     let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
     sink.write(&steps[..12]).unwrap();
-    sink.write(&[retracted.clone()]).unwrap();
-    sink.write(&[retracted.clone()]).unwrap();
+    sink.write(std::slice::from_ref(&retracted)).unwrap();
+    sink.write(std::slice::from_ref(&retracted)).unwrap();
     drop(sink);
     assert_eq!(topic.count(), 39);
 
