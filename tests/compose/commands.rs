@@ -66,25 +66,25 @@ fn every_command_is_taken_with_its_settings() {
 }
 
 #[test]
-fn every_setting_is_a_key_of_the_schema() {
+fn every_setting_that_is_named_is_a_key_of_the_schema() {
     let schema: toml::Table = toml::from_str(&read("config/default.toml")).unwrap();
-    for file in
-        ["docker-compose.yml", "Dockerfile", "scripts/demo", "scripts/services", "scripts/bench-latency"]
-    {
-        let text = read(file);
+    let mut files: Vec<String> =
+        ["docker-compose.yml", "Dockerfile", "README.md", "CONTRIBUTING.md"].map(str::to_owned).into();
+    for script in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")).unwrap() {
+        let script = script.unwrap();
+        if script.file_type().unwrap().is_file() {
+            files.push(format!("scripts/{}", script.file_name().to_str().unwrap()));
+        }
+    }
+    for file in files {
         let mut found = 0;
-        for (_, rest) in
-            text.match_indices("TALLOW__").map(|(start, prefix)| text.split_at(start + prefix.len()))
-        {
-            let end = rest.find(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_');
-            let name = rest[..end.unwrap_or(rest.len())].to_lowercase();
+        for part in read(&file).split("TALLOW__").skip(1) {
+            let end = part.find(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_');
+            let name = part[..end.unwrap_or(part.len())].to_lowercase();
             let (section, key) = name.split_once("__").unwrap_or((&name, ""));
-            assert!(
-                schema.get(section).is_some_and(|keys| keys.get(key).is_some()),
-                "{file}: {section}.{key}"
-            );
+            assert!(schema.get(section).is_some_and(|it| it.get(key).is_some()), "{file}: {section}.{key}");
             found += 1;
         }
-        assert!(found > 0, "{file}");
+        assert!(found > 0 || file.starts_with("scripts/"), "{file}");
     }
 }
