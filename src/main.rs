@@ -19,6 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tallow_connectors::error::chain;
 
+/// In place of the system's, also for librdkafka: its threads allocate what a worker frees, which costs the system's
+/// allocator a lock. Settling a topic is a third faster with this one.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The exit code of what has failed.
 const FAILED: u8 = 1;
 /// The exit code of bad usage or configuration.

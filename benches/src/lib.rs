@@ -7,6 +7,10 @@
 //! - [`totals`]: what a run has settled, counted the same way for every system.
 //! - [`report`]: the table.
 
+/// The allocator of Tallow's own program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub mod baseline;
 pub mod lines;
 pub mod log;
