@@ -12,6 +12,7 @@ mod process;
 mod quotes;
 #[path = "../connectors/tests/services/mod.rs"]
 mod services;
+mod support;
 #[path = "../connectors/tests/topic/mod.rs"]
 mod topic;
 

@@ -15,7 +15,7 @@ mod source;
 
 use crate::cli::RunFlags;
 use crate::config::Config;
-use crate::pipeline::{Board, BoardSettings, Destinations, Graph, Web, WorkerOutlet, listen, told};
+use crate::pipeline::{self, Board, BoardSettings, Destinations, Graph, Web, WorkerOutlet, listen, told};
 use anyhow::{Context, bail};
 use sinks::Sinks;
 use source::Source;
@@ -89,7 +89,10 @@ impl Process {
         let mut assigned = false;
         let mut caught_up = false;
         while !stop.load(Ordering::Relaxed) {
-            self.check()?;
+            if let Some(failure) = self.board.failure() {
+                bail!(failure);
+            }
+            pipeline::still_runs(&mut self.graph, &mut self.web)?;
             if !assigned && self.graph.as_ref().is_some_and(Graph::has_started) {
                 assigned = true;
                 tracing::info!(seconds = started.elapsed().as_secs_f64(), "ready");
@@ -99,22 +102,6 @@ impl Process {
                 tracing::info!(seconds = started.elapsed().as_secs_f64(), "caught up with the log");
             }
             std::thread::sleep(LOOK);
-        }
-        Ok(())
-    }
-
-    /// Whether everything still runs.
-    fn check(&mut self) -> anyhow::Result<()> {
-        if let Some(failure) = self.board.failure() {
-            bail!(failure);
-        }
-        if let Some(graph) = self.graph.take_if(|graph| graph.has_ended()) {
-            graph.stop()?;
-            bail!("the dataflow has ended");
-        }
-        if let Some(web) = self.web.take_if(|web| web.has_stopped()) {
-            web.join()?;
-            bail!("the server has stopped");
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ mod market;
 mod written;
 
 use crate::config::Config;
-use crate::pipeline::{Board, BoardSettings, Destinations, Graph, Store, Web, listen, told};
+use crate::pipeline::{self, Board, BoardSettings, Destinations, Graph, Store, Web, listen, told};
 use anyhow::{Context, anyhow, bail};
 use feed::Feed;
 use halt::{Halt, Halter};
@@ -184,15 +184,7 @@ impl Up {
             join_feed(feed)?;
             bail!("the feed has ended");
         }
-        if let Some(graph) = self.graph.take_if(|graph| graph.has_ended()) {
-            graph.stop()?;
-            bail!("the dataflow has ended");
-        }
-        if let Some(web) = self.web.take_if(|web| web.has_stopped()) {
-            web.join()?;
-            bail!("the server has stopped");
-        }
-        Ok(())
+        pipeline::still_runs(&mut self.graph, &mut self.web)
     }
 
     /// Stops in the order in which data flows, so that nothing that has settled is left out.

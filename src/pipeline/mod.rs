@@ -12,9 +12,25 @@ pub(crate) use graph::Graph;
 pub(crate) use outlet::{Destinations, Store, WorkerOutlet};
 pub(crate) use web::{Web, listen};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use tallow_connectors::Error;
 use tallow_connectors::error::chain;
+
+/// Whether the threads of the graph and of the server still run.
+///
+/// # Errors
+/// When one has ended, with what it had to say.
+pub(crate) fn still_runs(graph: &mut Option<Graph>, web: &mut Option<Web>) -> anyhow::Result<()> {
+    if let Some(graph) = graph.take_if(|graph| graph.has_ended()) {
+        graph.stop()?;
+        bail!("the dataflow has ended");
+    }
+    if let Some(web) = web.take_if(|web| web.has_stopped()) {
+        web.join()?;
+        bail!("the server has stopped");
+    }
+    Ok(())
+}
 
 /// The error with its causes, each said once.
 pub(crate) fn told(error: Error) -> anyhow::Error {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,10 +34,16 @@ pub(crate) struct Tallow {
 impl Tallow {
     /// Starts it with these arguments and settings. What the environment says of settings does not count.
     pub(crate) fn start(arguments: &[&str], settings: &[(&str, &str)]) -> Tallow {
+        Tallow::start_with(arguments, settings, Stdio::null())
+    }
+
+    /// Starts it with something on its standard input.
+    pub(crate) fn start_with(arguments: &[&str], settings: &[(&str, &str)], input: Stdio) -> Tallow {
         let mut child = super::tallow()
             .args(arguments)
             .env("NO_COLOR", "1")
             .envs(settings.iter().copied())
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -70,6 +76,11 @@ impl Tallow {
             }
             said.then_some(())
         });
+    }
+
+    /// Its standard input.
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("a pipe")
     }
 
     /// What it has said on stderr so far.
