@@ -29,6 +29,32 @@ pub mod rfc3339 {
     }
 }
 
+/// A time that may be missing: as [`rfc3339`], or null.
+pub mod optional_rfc3339 {
+    use super::rfc3339;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tallow_dataflow::EventTime;
+
+    #[derive(Serialize, Deserialize)]
+    struct Time(#[serde(with = "rfc3339")] EventTime);
+
+    /// Writes RFC 3339 UTC, or null.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(time: &Option<EventTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(Time).serialize(serializer)
+    }
+
+    /// Reads RFC 3339, or null.
+    ///
+    /// # Errors
+    /// As [`rfc3339::deserialize`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventTime>, D::Error> {
+        Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
+    }
+}
+
 /// The newest candle of a symbol and interval, open or closed: the value of `crypto:{SYMBOL}:latest`, a message on
 /// `crypto:updates`, and `data` of a WebSocket frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

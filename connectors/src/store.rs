@@ -7,9 +7,10 @@
 //! - [`Pipeline`]: what the running dataflow says of itself.
 
 use crate::error::Error;
-use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle};
+use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle, optional_rfc3339};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 use tallow_dataflow::{
     Counts, EventTime, Interval, LiveCandle, MAX_EVENT_TIME, PartitionProgress, Reject, Severity, Step,
@@ -104,6 +105,22 @@ pub struct CandleQuery {
     pub limit: usize,
     /// After leaving out so many.
     pub offset: usize,
+}
+
+impl CandleQuery {
+    /// Where the rows asked for stand among all that the query has, oldest first.
+    pub fn page(&self, total: usize) -> Range<usize> {
+        match self.direction {
+            Direction::Ascending => {
+                let from = self.offset.min(total);
+                from..from.saturating_add(self.limit).min(total)
+            }
+            Direction::Descending => {
+                let until = total.saturating_sub(self.offset);
+                until.saturating_sub(self.limit)..until
+            }
+        }
+    }
 }
 
 /// Candles read, and how many there are in all.
@@ -268,6 +285,7 @@ pub struct SinkStatus {
     /// Writes that had to be tried again.
     pub retries: u64,
     /// Everything with a logical time below this has been stored.
+    #[serde(with = "optional_rfc3339")]
     pub stored_through: Option<EventTime>,
     /// Why it does not write at the moment, if it does not.
     pub problem: Option<String>,

@@ -69,16 +69,7 @@ impl Question for Page<'_> {
         }
         let starts = windows.starts(database).await?;
         let total = starts.len();
-        let page = match query.direction {
-            Direction::Ascending => {
-                let from = query.offset.min(total);
-                from..from.saturating_add(query.limit).min(total)
-            }
-            Direction::Descending => {
-                let until = total.saturating_sub(query.offset);
-                until.saturating_sub(query.limit)..until
-            }
-        };
+        let page = query.page(total);
         let mut rows = Vec::new();
         if let [first, ..] = starts[page.clone()]
             && let [.., last] = starts[page]

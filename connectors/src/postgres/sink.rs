@@ -8,10 +8,10 @@ use super::time::Time;
 use super::upserts::{self, Statements};
 use super::{PostgresConfig, rejects, timescale};
 use crate::error::Error;
-use crate::sinks::Progress;
+use crate::sinks::Recorded;
 use crate::store::Sink;
 use std::time::Duration;
-use tallow_dataflow::{EventTime, MINUTE_MS, Reject, Step};
+use tallow_dataflow::{EventTime, Reject, Step};
 
 /// How long a write may take in all, connecting included, before it is given up and tried again.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -32,11 +32,7 @@ pub struct PostgresSink {
     session: Option<Session>,
     /// The row of `sink_progress`.
     process: i32,
-    progress: Progress,
-    /// See [`Sink::stored_through`].
-    stored_through: Option<EventTime>,
-    /// How much of it the database knows.
-    recorded: Option<EventTime>,
+    recorded: Recorded,
 }
 
 /// A connection and its statements.
@@ -78,9 +74,7 @@ impl PostgresSink {
             target,
             session: Some(session),
             process,
-            progress: Progress::new(share.workers),
-            stored_through: recorded,
-            recorded,
+            recorded: Recorded::new(share.workers, recorded),
         })
     }
 
@@ -121,20 +115,11 @@ impl Sink for PostgresSink {
     }
 
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
-        let mut progress = self.progress.clone();
-        steps.iter().for_each(|step| progress.observe(step));
-        let through = progress.through().max(self.stored_through);
-
-        let changes = steps.iter().any(|step| !step.candles.is_empty() || !step.alerts.is_empty());
-        // The frontier moves every second and a commit waits for the disk: alone it is recorded once a minute. What
-        // the database says is then still true, only not the last word.
-        let minutes = |time: Option<EventTime>| time.map(|time| time.millis().saturating_sub(1) / MINUTE_MS);
-        if changes || minutes(through) != minutes(self.recorded) {
-            self.store(steps, through)?;
-            self.recorded = through;
+        let (recorded, due) = self.recorded.after(steps);
+        if due {
+            self.store(steps, recorded.through())?;
         }
-        self.progress = progress;
-        self.stored_through = through;
+        self.recorded = recorded;
         Ok(())
     }
 
@@ -158,6 +143,6 @@ impl Sink for PostgresSink {
     }
 
     fn stored_through(&self) -> Option<EventTime> {
-        self.stored_through
+        self.recorded.through()
     }
 }

@@ -7,4 +7,4 @@ mod pipeline;
 mod stats;
 
 pub use pipeline::RemotePipeline;
-pub use stats::{AlertStats, PartitionStats, PipelineStats, SinkStats};
+pub use stats::{AlertStats, PartitionStats, PipelineStats};

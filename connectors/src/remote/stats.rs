@@ -1,33 +1,10 @@
 //! The figures of a pipeline as they cross a border.
 
-use crate::model::rfc3339;
+use crate::model::optional_rfc3339;
 use crate::store::{PartitionStatus, PipelineStatus, SinkStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tallow_dataflow::{Counts, EventTime, Interval, PartitionProgress, Severity};
-
-/// A time that may be missing, as [`rfc3339`].
-mod optional_rfc3339 {
-    use super::rfc3339;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use tallow_dataflow::EventTime;
-
-    #[derive(Serialize, Deserialize)]
-    struct Time(#[serde(with = "rfc3339")] EventTime);
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<EventTime>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time.map(Time).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<EventTime>, D::Error> {
-        Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
-    }
-}
 
 /// The answer of `/api/v1/stats`. A process of which several work together speaks of its own part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,7 +38,7 @@ pub struct PipelineStats {
     /// The partitions that are read.
     pub partitions: Vec<PartitionStats>,
     /// The log and the sinks.
-    pub sinks: Vec<SinkStats>,
+    pub sinks: Vec<SinkStatus>,
     /// What has failed for good.
     pub failure: Option<String>,
 }
@@ -95,22 +72,6 @@ pub struct PartitionStats {
     pub pending: Option<u64>,
 }
 
-/// Where the log or a sink stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SinkStats {
-    /// Its name.
-    pub name: String,
-    /// What waits to be written.
-    pub queue: u64,
-    /// Writes that had to be tried again.
-    pub retries: u64,
-    /// Everything with a logical time below this has been stored.
-    #[serde(with = "optional_rfc3339")]
-    pub stored_through: Option<EventTime>,
-    /// Why it does not work at the moment, if it does not.
-    pub problem: Option<String>,
-}
-
 fn by_interval(counts: [u64; 3]) -> BTreeMap<String, u64> {
     Interval::ALL.iter().map(|interval| interval.name().to_owned()).zip(counts).collect()
 }
@@ -141,7 +102,7 @@ impl From<PipelineStatus> for PipelineStats {
                 retracted: status.alerts_retracted,
             },
             partitions: status.partitions.into_iter().map(PartitionStats::from).collect(),
-            sinks: status.sinks.into_iter().map(SinkStats::from).collect(),
+            sinks: status.sinks,
             failure: status.failure,
         }
     }
@@ -174,7 +135,7 @@ impl From<PipelineStats> for PipelineStatus {
                 .map(|severity| stats.alerts.by_severity.get(severity.name()).copied().unwrap_or_default()),
             alerts_retracted: stats.alerts.retracted,
             partitions: stats.partitions.into_iter().map(PartitionStatus::from).collect(),
-            sinks: stats.sinks.into_iter().map(SinkStatus::from).collect(),
+            sinks: stats.sinks,
             failure: stats.failure,
         }
     }
@@ -205,19 +166,5 @@ impl From<PartitionStats> for PartitionStatus {
             },
             pending: stats.pending,
         }
-    }
-}
-
-impl From<SinkStatus> for SinkStats {
-    fn from(status: SinkStatus) -> SinkStats {
-        let SinkStatus { name, queue, retries, stored_through, problem } = status;
-        SinkStats { name, queue, retries, stored_through, problem }
-    }
-}
-
-impl From<SinkStats> for SinkStatus {
-    fn from(stats: SinkStats) -> SinkStatus {
-        let SinkStats { name, queue, retries, stored_through, problem } = stats;
-        SinkStatus { name, queue, retries, stored_through, problem }
     }
 }

@@ -9,6 +9,7 @@ mod queue;
 mod writer;
 
 pub use progress::Progress;
+pub(crate) use progress::Recorded;
 pub use queue::SinkQueue;
 
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! Up to which logical time everything has been given, out of the frontiers of all workers.
 
 use std::ops::Range;
-use tallow_dataflow::{EventTime, Step};
+use tallow_dataflow::{EventTime, MINUTE_MS, Step};
 
 /// The frontiers of the workers whose steps go into one sink.
 ///
@@ -54,6 +54,40 @@ impl Progress {
             }
         }
         least.or(self.newest)
+    }
+}
+
+/// How far a store is complete that records it beside its rows.
+///
+/// The frontier moves every second and a commit waits for the disk: without changes it is recorded once a minute. What
+/// the store says is then still true, only not the last word.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    progress: Progress,
+    through: Option<EventTime>,
+    recorded: Option<EventTime>,
+}
+
+impl Recorded {
+    /// That of a store that says so of the runs before, into which these workers' steps will go.
+    pub(crate) fn new(workers: Range<usize>, recorded: Option<EventTime>) -> Recorded {
+        Recorded { progress: Progress::new(workers), through: recorded, recorded }
+    }
+
+    /// Every change with a logical time below this is in the store.
+    pub(crate) fn through(&self) -> Option<EventTime> {
+        self.through
+    }
+
+    /// What it is once these steps are stored, and whether there is anything to write.
+    pub(crate) fn after(&self, steps: &[Step]) -> (Recorded, bool) {
+        let mut progress = self.progress.clone();
+        steps.iter().for_each(|step| progress.observe(step));
+        let through = progress.through().max(self.through);
+        let changes = steps.iter().any(|step| !step.candles.is_empty() || !step.alerts.is_empty());
+        let minutes = |time: Option<EventTime>| time.map(|time| time.millis().saturating_sub(1) / MINUTE_MS);
+        let due = changes || minutes(through) != minutes(self.recorded);
+        (Recorded { progress, through, recorded: if due { through } else { self.recorded } }, due)
     }
 }
 

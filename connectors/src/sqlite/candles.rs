@@ -32,16 +32,7 @@ pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Re
     } else {
         let starts = windows.starts(connection)?;
         let total = starts.len();
-        let page = match query.direction {
-            Direction::Ascending => {
-                let from = query.offset.min(total);
-                from..from.saturating_add(query.limit).min(total)
-            }
-            Direction::Descending => {
-                let until = total.saturating_sub(query.offset);
-                until.saturating_sub(query.limit)..until
-            }
-        };
+        let page = query.page(total);
         if let [first, ..] = starts[page.clone()]
             && let [.., last] = starts[page]
         {

@@ -4,12 +4,12 @@ use super::rejects;
 use super::schema::{open_for_writing, sqlite};
 use crate::error::Error;
 use crate::model::{AlertRow, CandleRow};
-use crate::sinks::Progress;
+use crate::sinks::Recorded;
 use crate::store::Sink;
 use hashbrown::HashMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
-use tallow_dataflow::{EventTime, Interval, MINUTE_MS, Reject, SettledAlert, SettledCandle, Step, Symbol};
+use tallow_dataflow::{EventTime, Interval, Reject, SettledAlert, SettledCandle, Step, Symbol};
 
 /// Writes what has settled into the embedded store.
 ///
@@ -22,11 +22,7 @@ pub struct SqliteSink {
     path: PathBuf,
     /// The ids of the symbols in the file.
     ids: HashMap<Symbol, i64>,
-    progress: Progress,
-    /// See [`Sink::stored_through`].
-    stored_through: Option<EventTime>,
-    /// How much of it the file knows.
-    recorded: Option<EventTime>,
+    recorded: Recorded,
 }
 
 impl SqliteSink {
@@ -44,9 +40,7 @@ impl SqliteSink {
             connection,
             path: path.to_path_buf(),
             ids,
-            progress: Progress::new(0..workers),
-            stored_through: recorded,
-            recorded,
+            recorded: Recorded::new(0..workers, recorded),
         })
     }
 
@@ -82,21 +76,12 @@ impl Sink for SqliteSink {
     }
 
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
-        let mut progress = self.progress.clone();
-        steps.iter().for_each(|step| progress.observe(step));
-        let through = progress.through().max(self.stored_through);
-
-        let changes = steps.iter().any(|step| !step.candles.is_empty() || !step.alerts.is_empty());
-        // The frontier moves every second and a commit waits for the disk: alone it is recorded once a minute. What
-        // the file says is then still true, only not the last word.
-        let minutes = |time: Option<EventTime>| time.map(|time| time.millis().saturating_sub(1) / MINUTE_MS);
-        if changes || minutes(through) != minutes(self.recorded) {
-            let added = self.store(steps, through).map_err(sqlite("store settled changes in", &self.path))?;
-            self.ids.extend(added);
-            self.recorded = through;
+        let (recorded, due) = self.recorded.after(steps);
+        if due {
+            let stored = self.store(steps, recorded.through());
+            self.ids.extend(stored.map_err(sqlite("store settled changes in", &self.path))?);
         }
-        self.progress = progress;
-        self.stored_through = through;
+        self.recorded = recorded;
         Ok(())
     }
 
@@ -108,7 +93,7 @@ impl Sink for SqliteSink {
     }
 
     fn stored_through(&self) -> Option<EventTime> {
-        self.stored_through
+        self.recorded.through()
     }
 }
 
