@@ -1,6 +1,6 @@
 //! Services that go away while ticks flow, with services of the test's own.
 
-use crate::place::{Place, quarter_hours_ago};
+use crate::place::{OPENS, Place};
 use crate::services;
 use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
@@ -84,8 +84,7 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     place.migrate();
     let mut run = place.run(&["-w", "2"]);
     let mut serve = place.serve(&run);
-    let opens = quarter_hours_ago(9);
-    let flags = ["--speed", "60", "--rate", "3", "--disorder", "--start", &opens, "--duration", "120m"];
+    let flags = ["--speed", "60", "--rate", "3", "--disorder", "--start", OPENS, "--duration", "120m"];
     let mut produce = place.produce(&flags);
     let records = |server: &Tallow| server.json("/api/v1/stats")["records_in"].as_u64().unwrap();
     until("records", LIMIT, || (records(&run) > 1_000).then_some(()));

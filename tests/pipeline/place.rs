@@ -8,11 +8,14 @@ use crate::topic::Topic;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// After this silence a market counts as over. Short, so that a test need not wait for the last candles; longer than
 /// anything keeps a market that goes on from being read.
 const IDLE_TIMEOUT_MS: &str = "10000";
+
+/// When a simulated market opens that has alerts in its first hour, which not every one has: the start of a quarter of an
+/// hour, so that a market that closes some quarters later leaves no window open.
+pub(crate) const OPENS: &str = "2026-01-05T15:00:00Z";
 
 /// The place, cleaned up when dropped.
 pub(crate) struct Place {
@@ -140,14 +143,6 @@ fn compare(expected: &Path, database: &str) -> (bool, String) {
         .unwrap();
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
-}
-
-/// The start of the quarter of an hour that many before this one, in RFC 3339: a market that opens then and closes some
-/// quarters later leaves no window open.
-pub(crate) fn quarter_hours_ago(quarters: u64) -> String {
-    const QUARTER: u64 = 900;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    tallow_dataflow::EventTime((now / QUARTER - quarters) * QUARTER * 1_000).rfc3339()
 }
 
 /// A file of addresses on this machine that nobody listens on, and the addresses.
