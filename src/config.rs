@@ -8,6 +8,7 @@ use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tallow_connectors::checkpoint::CheckpointConfig;
 use tallow_connectors::coingecko::CoinGeckoConfig;
 use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) anomalies: AnomaliesConfig,
     pub(crate) log: LogConfig,
     pub(crate) store: StoreConfig,
+    pub(crate) checkpoint: CheckpointConfig,
     pub(crate) kafka: KafkaConfig,
     pub(crate) postgres: PostgresConfig,
     pub(crate) redis: RedisConfig,
@@ -176,6 +178,11 @@ impl Config {
         at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
+        at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
+        at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
+        if !self.checkpoint.interval_ms.is_multiple_of(1_000) {
+            bail!("checkpoint.interval_ms is {}, not whole seconds", self.checkpoint.interval_ms);
+        }
         for (name, value) in [
             ("dataflow.max_out_of_orderness_ms", self.dataflow.max_out_of_orderness_ms),
             ("dataflow.allowed_lateness_ms", self.dataflow.allowed_lateness_ms),
@@ -184,6 +191,8 @@ impl Config {
             ("dataflow.max_skew_ms", self.dataflow.max_skew_ms),
             ("dataflow.live_interval_ms", self.dataflow.live_interval_ms),
             ("log.fsync_interval_ms", self.log.fsync_interval_ms),
+            ("checkpoint.interval_ms", self.checkpoint.interval_ms),
+            ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
         ] {
             at_most(name, value, MAX_DURATION_MS)?;
         }
@@ -259,6 +268,7 @@ mod tests {
         let config = defaults();
         config.check().expect("the defaults can be");
         assert_eq!(config.graph(), Settings { live_interval_ms: Some(250), ..Settings::default() });
+        assert_eq!(config.checkpoint, CheckpointConfig::default());
         assert_eq!(config.kafka, KafkaConfig::default());
         assert_eq!(config.postgres, PostgresConfig::default());
     }

@@ -62,6 +62,8 @@ fn the_gaps_are_filled_as_the_exchange_fills_them() {
         arrivals: None,
         outlet: Box::new(outlet.lock().expect("not poisoned").take().expect("one worker")),
         clock: Arc::new(SystemClock),
+        checkpoints: None,
+        restore: None,
     })
     .expect("the end of the input");
     sink.write(&steps.try_iter().collect::<Vec<_>>()).expect("stored");

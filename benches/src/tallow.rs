@@ -88,6 +88,8 @@ pub fn settle(readers: Vec<Readers>, settings: &Settings) -> Result<Totals> {
                 shared: Arc::clone(&results),
             }),
             clock: Arc::new(SystemClock),
+            checkpoints: None,
+            restore: None,
         }
     })?;
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);

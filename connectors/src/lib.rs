@@ -1,6 +1,7 @@
 //! One module per system outside Tallow: feeds that make ticks, logs that keep them, sinks and stores that keep what
 //! has settled. No graph logic and no HTTP serving.
 
+pub mod checkpoint;
 pub mod clock;
 pub mod coingecko;
 pub mod error;

@@ -6,6 +6,7 @@
 //!                     └─► live         └──────────┴───────────────┴─► settle
 //! ```
 
+use crate::checkpoint::{CheckpointPolicy, Restore};
 use crate::operators::live::live;
 use crate::operators::minutes::{Difference, minutes};
 use crate::operators::peers::Peers;
@@ -38,6 +39,10 @@ pub struct WorkerIo {
     pub outlet: Box<dyn Outlet>,
     /// The clock on the wall.
     pub clock: Arc<dyn Clock>,
+    /// When checkpoints are taken; none for never. All workers must have one or none.
+    pub checkpoints: Option<CheckpointPolicy>,
+    /// What to start from; none for the beginning. All workers must have one or none.
+    pub restore: Option<Restore>,
 }
 
 /// Builds the graph on this worker. Every worker must call it at the same point, with the same settings.

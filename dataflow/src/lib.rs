@@ -7,6 +7,7 @@
 mod alert;
 mod bar;
 mod candle;
+mod checkpoint;
 mod graph;
 mod number;
 mod operators;
@@ -24,6 +25,10 @@ mod watermark;
 pub use alert::{Alert, AlertStatus, AlertType, DETECTOR, SettledAlert, Severity};
 pub use bar::{Bar, Order};
 pub use candle::{Candle, LiveCandle, SettledCandle, Volume};
+pub use checkpoint::{
+    CheckpointId, CheckpointPart, CheckpointPolicy, Restore, ResumePoint, RetainedMinute, RetainedMove,
+    RollupVersions, State,
+};
 pub use graph::{WorkerIo, build};
 pub use number::{
     Decimal, FixedText, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MIN_PRICE, NOTIONAL_PLACES, NotionalSum,

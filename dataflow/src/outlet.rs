@@ -2,6 +2,7 @@
 
 use crate::alert::SettledAlert;
 use crate::candle::{LiveCandle, SettledCandle};
+use crate::checkpoint::CheckpointPart;
 use crate::record::{PartitionProgress, Reject};
 use crate::time::EventTime;
 
@@ -37,6 +38,12 @@ pub trait Outlet {
 
     /// A partition can't be read on, for the reason given.
     fn failed(&mut self, partition: u32, message: String);
+
+    /// The worker's part of a checkpoint: its state as of everything that has been given up to now. It counts once that is
+    /// stored. An outlet of a graph without a [`CheckpointPolicy`](crate::CheckpointPolicy) never gets one.
+    fn checkpoint(&mut self, part: CheckpointPart) {
+        drop(part);
+    }
 
     /// Whether what was given so far waits in a queue that is full: the source then stops reading until it is not.
     fn is_full(&self) -> bool;

@@ -1,6 +1,7 @@
 //! What the graph reads: records of a partitioned log, pulled by the source, never pushed.
 
 use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
 
 /// One record of a partition, borrowed from its reader.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,7 @@ pub struct Reject {
 }
 
 /// In which bucket the records read so far ended. The buckets add up to `records_in`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Records read.
     pub records_in: u64,

@@ -102,6 +102,8 @@ fn settle(
             arrivals: None,
             outlet: Box::new(ChannelOutlet::new(&channel, worker)),
             clock: Arc::clone(&clock),
+            checkpoints: None,
+            restore: None,
         }
     })
 }

@@ -145,6 +145,8 @@ fn read(
             arrivals,
             outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
+            checkpoints: None,
+            restore: None,
         }
     })
 }

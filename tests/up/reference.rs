@@ -86,6 +86,8 @@ impl Books {
             arrivals: None,
             outlet: Box::new(clerk.clone()),
             clock: Arc::new(SystemClock),
+            checkpoints: None,
+            restore: None,
         })
         .expect("a run");
         let books = books.lock().expect("not poisoned");

@@ -220,6 +220,8 @@ pub(crate) fn worker_io(
         arrivals: None,
         outlet: Box::new(outlet.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
+        checkpoints: None,
+        restore: None,
     }
 }
 

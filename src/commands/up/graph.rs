@@ -33,6 +33,8 @@ pub(super) fn start(
             arrivals: None,
             outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
+            checkpoints: None,
+            restore: None,
         }
     })
 }

@@ -1,0 +1,28 @@
+//! The settings of checkpoints.
+
+use serde::{Deserialize, Serialize};
+
+/// `[checkpoint]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Where they are kept; empty for nowhere.
+    pub url: String,
+    /// How far apart they are, in milliseconds of event time.
+    pub interval_ms: u64,
+    /// How long after one the next is begun at the earliest, in milliseconds of the clock.
+    pub min_pause_ms: u64,
+    /// How many are kept.
+    pub keep: usize,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> CheckpointConfig {
+        CheckpointConfig {
+            url: "file:tallow-checkpoints".to_owned(),
+            interval_ms: 60_000,
+            min_pause_ms: 1_000,
+            keep: 3,
+        }
+    }
+}
