@@ -6,10 +6,13 @@
 
 use crate::bar::Bar;
 use crate::number::Price;
+use crate::operators::minutes::Minute;
 use crate::record::Counts;
 use crate::settings::Settings;
+use crate::settle::{Versions, rollup_versions};
 use crate::symbol::Symbol;
 use crate::time::{EventTime, Interval};
+use crate::views::anomalies::Move;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -35,6 +38,8 @@ pub struct ResumePoint {
     pub unsettled_from: u64,
     /// The largest event time accepted before `offset`.
     pub max_event_time: Option<EventTime>,
+    /// Whether it was idle as the frontier was reached: then it need not be silent anew before it is so again.
+    pub idle: bool,
     /// The buckets of the records before `offset`.
     pub counts: Counts,
 }
@@ -72,7 +77,7 @@ pub struct RetainedMove {
 }
 
 /// How many versions a roll-up has had that can still be corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RollupVersions {
     /// Whose.
     pub symbol: Symbol,
@@ -113,27 +118,68 @@ pub struct CheckpointPart {
 impl CheckpointPart {
     /// The state of its symbols, copied out piece by piece so that no more than a piece need be held at a time: each
     /// call of `take` gets some of the rows.
+    ///
+    /// # Errors
+    /// The first of `take`, which then gets no more.
     pub fn for_each_piece<E>(&self, mut take: impl FnMut(State) -> Result<(), E>) -> Result<(), E> {
-        self.state.for_each_piece(&mut take)
+        let SharedState { minutes, moves, rollups } = &self.state;
+        for piece in minutes {
+            let minutes = piece.iter().map(Minute::retained).collect();
+            take(State { minutes, ..State::default() })?;
+        }
+        for piece in moves {
+            let moves = piece.iter().map(|(symbol, moved)| moved.retained(*symbol)).collect();
+            take(State { moves, ..State::default() })?;
+        }
+        for piece in rollups {
+            take(State { rollups: rollup_versions(piece).collect(), ..State::default() })?;
+        }
+        Ok(())
     }
 
     /// How many minutes, moves and roll-ups there are in all.
     pub fn rows(&self) -> usize {
-        self.state.rows()
+        let SharedState { minutes, moves, rollups } = &self.state;
+        let minutes: usize = minutes.iter().map(|piece| piece.len()).sum();
+        let moves: usize = moves.iter().map(|piece| piece.len()).sum();
+        minutes + moves + rollups.iter().map(|piece| piece.len()).sum::<usize>()
     }
 }
 
-/// What the worker shares with a part.
+/// What the worker shares with a part: see the operators that keep it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SharedState {}
+pub(crate) struct SharedState {
+    pub(crate) minutes: Vec<Arc<Vec<Minute>>>,
+    pub(crate) moves: Vec<Arc<Vec<(Symbol, Move)>>>,
+    pub(crate) rollups: Vec<Arc<Versions>>,
+}
 
-impl SharedState {
-    fn for_each_piece<E>(&self, _take: &mut dyn FnMut(State) -> Result<(), E>) -> Result<(), E> {
-        Ok(())
+/// A row of the state on its way to the worker that its symbol belongs to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Row {
+    /// See [`RetainedMinute`].
+    Minute(RetainedMinute),
+    /// See [`RetainedMove`].
+    Move(RetainedMove),
+    /// See [`RollupVersions`].
+    Rollup(RollupVersions),
+}
+
+impl Row {
+    pub(crate) fn symbol(&self) -> Symbol {
+        match self {
+            Row::Minute(minute) => minute.symbol,
+            Row::Move(moved) => moved.symbol,
+            Row::Rollup(rollup) => rollup.symbol,
+        }
     }
+}
 
-    fn rows(&self) -> usize {
-        0
+impl State {
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = Row> {
+        let minutes = self.minutes.into_iter().map(Row::Minute);
+        let moves = self.moves.into_iter().map(Row::Move);
+        minutes.chain(moves).chain(self.rollups.into_iter().map(Row::Rollup))
     }
 }
 

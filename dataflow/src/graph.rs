@@ -2,20 +2,26 @@
 //!
 //! ```text
 //! source ─► (exchange by symbol) ─► minutes ─► candles_5m ─► candles_15m
-//!                     │                │ └───► anomalies          │
-//!                     └─► live         └──────────┴───────────────┴─► settle
+//!                     │             ▲  │ └───► anomalies          │
+//!                     └─► live      │  └──────────┴───────────────┴─► settle
+//! restore ─► (exchange by symbol) ──┘
 //! ```
+//!
+//! Markers of checkpoints go from worker 0's source to `minutes` on every worker; rows of a checkpoint also to `live` and
+//! `settle`.
 
-use crate::checkpoint::{CheckpointPolicy, Restore};
+use crate::checkpoint::{CheckpointPolicy, Restore, RetainedMinute, Row};
+use crate::operators::combine::PartialBar;
 use crate::operators::live::live;
-use crate::operators::minutes::{Difference, minutes};
+use crate::operators::minutes::{Cuts, Difference, MinutesInput, MinutesShared, minutes};
 use crate::operators::peers::Peers;
-use crate::operators::source::{SourceConfig, source};
+use crate::operators::restore::{restore, restored_at};
+use crate::operators::source::{SharedMarks, SourceConfig, source};
 use crate::outlet::Outlet;
 use crate::record::{Clock, PartitionReader};
 use crate::settings::Settings;
 use crate::settle::{Record, settle};
-use crate::time::Interval;
+use crate::time::{EventTime, Interval};
 use crate::views::anomalies::anomalies;
 use crate::views::candles::{Candles, rolled_up};
 use differential_dataflow::AsCollection;
@@ -24,7 +30,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use timely::dataflow::StreamVec;
-use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
 use timely::worker::Worker;
 
@@ -52,8 +58,17 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
     let peers = Peers::connect(worker, Arc::clone(&io.clock));
     let settled = ProbeHandle::new();
     let expiring = Rc::new(Cell::new(false));
+    let marks = SharedMarks::default();
+    let cuts = Cuts::default();
+    let (resume, checkpoint) = match io.restore {
+        Some(Restore { frontier, partitions, state }) => {
+            (Some((frontier, partitions)), Some((frontier, state)))
+        }
+        None => (None, None),
+    };
+    let from = resume.as_ref().map_or(0, |(frontier, _)| frontier.millis());
     worker.dataflow_named("tallow", |scope| {
-        let source = source(
+        let (partials, markers) = source(
             scope,
             SourceConfig {
                 settings: Arc::clone(&settings),
@@ -64,13 +79,27 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 peers,
                 settled: settled.clone(),
                 expiring: Rc::clone(&expiring),
+                checkpoints: io.checkpoints,
+                resume,
+                marks: Rc::clone(&marks),
             },
         );
-        let partials = source.exchange(|partial| partial.symbol.stable_hash());
+        let partials = partials.exchange(|partial| partial.symbol.stable_hash());
+        let restored = restore(scope, checkpoint).exchange(|row| row.symbol().stable_hash());
         if let Some(interval_ms) = settings.live_interval_ms {
-            live(partials.clone(), interval_ms, io.clock, Rc::clone(&outlet));
+            let partials = partials.clone().concat(restored.clone().flat_map(restored_bar));
+            live(partials, interval_ms, from, io.clock, Rc::clone(&outlet));
         }
-        let minutes = minutes(partials, &settings, expiring);
+        let minutes = minutes(
+            MinutesInput {
+                partials,
+                markers: markers.broadcast(),
+                restored: restored.clone(),
+                restored_at: restored_at(EventTime(from)),
+            },
+            &settings,
+            MinutesShared { expiring, marks, cuts: Rc::clone(&cuts) },
+        );
         let changed =
             minutes.candles.clone().map(|((symbol, (candle, _)), time, diff)| ((symbol, candle), time, diff));
         let candles_1m = changed.concat(minutes.expired).as_collection();
@@ -86,9 +115,28 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
             rollup_records(candles_5m, Interval::FiveMinutes),
             rollup_records(candles_15m, Interval::FifteenMinutes),
             anomalies.inner.map(|(alert, time, diff)| (Record::Alert(alert), time, diff)),
+            restored.flat_map(move |row| restored_versions(row, from)),
         ];
-        settle(scope.concatenate(records).probe_with(&settled), &settings, outlet);
+        settle(scope.concatenate(records).probe_with(&settled), &settings, from, cuts, outlet);
     });
+}
+
+/// A minute of a checkpoint, as `live` sees it.
+fn restored_bar(row: Row) -> Option<PartialBar> {
+    match row {
+        Row::Minute(RetainedMinute { symbol, start, bar, .. }) => {
+            Some(PartialBar { symbol, minute: start, logical: 0, bar })
+        }
+        Row::Move(_) | Row::Rollup(_) => None,
+    }
+}
+
+/// A counter of a checkpoint, as `settle` sees it.
+fn restored_versions(row: Row, from: u64) -> Option<Difference<Record>> {
+    match row {
+        Row::Rollup(rollup) => Some((Record::Versions(rollup), restored_at(EventTime(from)), 1)),
+        Row::Minute(_) | Row::Move(_) => None,
+    }
 }
 
 /// The candles of a roll-up as records; `settle` counts their revisions.

@@ -6,12 +6,17 @@
 //!   theirs; those of the roll-ups are counted here, one per logical time at which they changed.
 //! - **Alerts.** One that loses its assertion without another is retracted; else it is raised, maybe anew.
 //! - **Order.** A step holds whole logical times, sorted, so its bytes do not depend on how the graph was scheduled.
+//! - **Checkpoints.** A part that `minutes` has cut at *F* comes here before the frontier passes *F*. Once everything
+//!   before *F* is given, the counters are added and the part is given too.
+//! - **Restore.** Differences before the checkpoint's frontier only bring the views back: they are dropped, but for the
+//!   counters among them.
 //! - **State.** The differences that the frontier has not passed, and a counter per roll-up window until it can't be
 //!   corrected any more.
 
 use crate::alert::{Alert, AlertStatus, SettledAlert};
 use crate::candle::{Candle, SettledCandle};
-use crate::operators::minutes::Difference;
+use crate::checkpoint::{CheckpointPart, RollupVersions};
+use crate::operators::minutes::{Cuts, Difference};
 use crate::outlet::{SharedOutlet, Step};
 use crate::settings::Settings;
 use crate::symbol::Symbol;
@@ -19,6 +24,7 @@ use crate::time::{EventTime, Interval};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
@@ -30,11 +36,24 @@ pub(crate) enum Record {
     Candle { interval: Interval, symbol: Symbol, candle: Candle, revision: u32 },
     /// An alert.
     Alert(Alert),
+    /// How many versions a roll-up had in the checkpoint that is taken up.
+    Versions(RollupVersions),
+}
+
+/// How many versions the windows of roll-ups have had.
+pub(crate) type Versions = HashMap<Key, u32, FixedState>;
+
+/// As a checkpoint has them.
+pub(crate) fn rollup_versions(versions: &Versions) -> impl Iterator<Item = RollupVersions> {
+    versions.iter().filter_map(|(key, versions)| {
+        let Key { interval, symbol, window_start } = *key;
+        Some(RollupVersions { symbol, interval: interval?, start: window_start, versions: *versions })
+    })
 }
 
 /// What a record is a version of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
     /// None for alerts.
     interval: Option<Interval>,
     symbol: Symbol,
@@ -50,6 +69,9 @@ impl Record {
             Record::Alert(alert) => {
                 Key { interval: None, symbol: alert.symbol, window_start: alert.window_start }
             }
+            Record::Versions(RollupVersions { interval, symbol, start, .. }) => {
+                Key { interval: Some(*interval), symbol: *symbol, window_start: *start }
+            }
         }
     }
 
@@ -59,44 +81,59 @@ impl Record {
     }
 }
 
-/// Adds the operator to the graph: the end of it.
+/// Adds the operator to the graph: the end of it. What has a logical time before `from` is settled already.
 pub(crate) fn settle(
     records: StreamVec<'_, u64, Difference<Record>>,
     settings: &Settings,
+    from: u64,
+    cuts: Cuts,
     outlet: SharedOutlet,
 ) {
     let worker = records.scope().index();
-    let mut ledger = Ledger::new(settings.allowed_lateness_ms);
+    let mut ledger = Ledger::new(settings.allowed_lateness_ms, from);
     let mut told: Option<Option<u64>> = None;
     records.sink(Pipeline, "settle", move |(input, frontier)| {
         input.for_each(|_, differences: &mut Vec<Difference<Record>>| {
             differences.drain(..).for_each(|(record, time, diff)| ledger.stash(record, time, diff));
         });
         let frontier = frontier.frontier().first().copied();
-        if told != Some(frontier) {
-            told = Some(frontier);
-            let mut step = ledger.advance(frontier);
-            step.worker = worker;
-            outlet.borrow_mut().settled(step);
+        let mut tell = |ledger: &mut Ledger, frontier: Option<u64>| {
+            if told != Some(frontier) && frontier.is_none_or(|frontier| frontier >= from) {
+                told = Some(frontier);
+                outlet.borrow_mut().settled(Step { worker, ..ledger.advance(frontier) });
+            }
+        };
+        let passed = |part: &mut CheckpointPart| frontier.is_none_or(|it| it >= part.id.frontier.millis());
+        let next_cut = || cuts.borrow_mut().pop_front_if(passed);
+        while let Some(mut part) = next_cut() {
+            tell(&mut ledger, Some(part.id.frontier.millis()));
+            part.state.rollups = ledger.versions.values().cloned().collect();
+            outlet.borrow_mut().checkpoint(part);
         }
+        tell(&mut ledger, frontier);
     });
 }
 
 struct Ledger {
     allowed_lateness_ms: u64,
+    from: u64,
     /// Differences by logical time.
     pending: BTreeMap<u64, Vec<(Key, isize, Record)>>,
     /// How many versions a roll-up's window has had, by the time from which it can't be corrected.
-    revisions: BTreeMap<u64, HashMap<Key, u32, FixedState>>,
+    versions: BTreeMap<u64, Arc<Versions>>,
 }
 
 impl Ledger {
-    fn new(allowed_lateness_ms: u64) -> Ledger {
-        Ledger { allowed_lateness_ms, pending: BTreeMap::new(), revisions: BTreeMap::new() }
+    fn new(allowed_lateness_ms: u64, from: u64) -> Ledger {
+        Ledger { allowed_lateness_ms, from, pending: BTreeMap::new(), versions: BTreeMap::new() }
     }
 
     fn stash(&mut self, record: Record, time: u64, diff: isize) {
-        if time < record.window_end() + self.allowed_lateness_ms {
+        let corrigible_until = record.window_end() + self.allowed_lateness_ms;
+        if let Record::Versions(rollup) = record {
+            let versions = self.versions.entry(corrigible_until).or_default();
+            Arc::make_mut(versions).insert(record.key(), rollup.versions);
+        } else if time >= self.from && time < corrigible_until {
             self.pending.entry(time).or_default().push((record.key(), diff, record));
         }
     }
@@ -112,7 +149,7 @@ impl Ledger {
             }
             self.settle_time(time, differences, &mut step);
         }
-        while let Some(entry) = self.revisions.first_entry()
+        while let Some(entry) = self.versions.first_entry()
             && passed(*entry.key())
         {
             entry.remove();
@@ -161,16 +198,17 @@ impl Ledger {
                         settled_at,
                     });
                 }
-                // A candle only ever gains ticks, so it is never retracted for good before it expires.
-                (None, _) => {}
+                // A candle only ever gains ticks, so it is never retracted for good before it expires. Counters don't come
+                // here.
+                (None, _) | (Some(Record::Versions(_)), _) => {}
             }
         }
     }
 
     /// The revision of the next version of a roll-up.
     fn count_version(&mut self, key: Key, window_end: u64) -> u32 {
-        let counters = self.revisions.entry(window_end + self.allowed_lateness_ms).or_default();
-        let versions = counters.entry(key).or_insert(0);
+        let counters = self.versions.entry(window_end + self.allowed_lateness_ms).or_default();
+        let versions = Arc::make_mut(counters).entry(key).or_insert(0);
         *versions += 1;
         *versions - 1
     }

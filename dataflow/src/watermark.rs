@@ -47,6 +47,12 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
+    /// The watermark after records of which this was the largest event time.
+    pub(crate) fn resumed(max_event_time: Option<EventTime>, settings: &Settings) -> Watermark {
+        let behind = |time: EventTime| time.millis().saturating_sub(settings.max_out_of_orderness_ms);
+        Watermark { max_event_time, watermark: max_event_time.map_or(0, behind) }
+    }
+
     /// The largest event time accepted so far.
     pub(crate) fn max_event_time(&self) -> Option<EventTime> {
         self.max_event_time
@@ -57,17 +63,21 @@ impl Watermark {
         next_second(self.watermark)
     }
 
+    /// The logical time that a tick of event time `time` has by steps 1 and 2: by this partition alone.
+    pub(crate) fn own(&self, time: EventTime) -> u64 {
+        let end = Interval::OneMinute.window_end(time).millis();
+        if self.watermark < end { end } else { next_second(self.watermark) }
+    }
+
     /// Places a tick of event time `time`, then moves the watermark. `floor` is *f*.
     pub(crate) fn place(&mut self, time: EventTime, floor: u64, settings: &Settings) -> Placement {
         let end = Interval::OneMinute.window_end(time).millis();
-        let own = if self.watermark < end { end } else { next_second(self.watermark) };
-        let logical = own.max(floor);
+        let logical = self.own(time).max(floor);
         if logical >= end + settings.allowed_lateness_ms {
             return Placement::TooLate { logical };
         }
         if self.max_event_time.is_none_or(|max| time > max) {
-            self.max_event_time = Some(time);
-            self.watermark = time.millis().saturating_sub(settings.max_out_of_orderness_ms);
+            *self = Watermark::resumed(Some(time), settings);
         }
         if logical == end { Placement::OnTime { logical } } else { Placement::Late { logical } }
     }

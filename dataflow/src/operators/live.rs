@@ -4,6 +4,8 @@
 //!   most every `live_interval`. A tick is so visible in milliseconds instead of a minute later.
 //! - **Key and window.** Symbol; the newest window of each interval that a tick has been seen for.
 //! - **Late data.** A tick of an older window changes nothing here: it is `minutes`' business. Nothing is retracted.
+//! - **Restore.** The minutes of a checkpoint come as partial bars from before its frontier. They make the open candles
+//!   what they were, but are no news: nothing is shown until the next tick.
 //! - **State.** Three bars a symbol, kept for good: the last price of a symbol does not expire.
 //! - **Cost.** One hash look-up and three merges per partial bar.
 
@@ -24,10 +26,11 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::operate::FrontierInterest;
 
-/// Adds the operator to the graph.
+/// Adds the operator to the graph. Partial bars from before `from` are those of a checkpoint.
 pub(crate) fn live(
     partials: StreamVec<'_, u64, PartialBar>,
     interval_ms: u64,
+    from: u64,
     clock: Arc<dyn Clock>,
     outlet: SharedOutlet,
 ) {
@@ -35,7 +38,7 @@ pub(crate) fn live(
     let activator = partials.scope().activator_for(builder.operator_info().address);
     let mut input = builder.new_input(partials, Pipeline);
     builder.set_notify_for(0, FrontierInterest::Never);
-    let mut open = OpenCandles::new(interval_ms);
+    let mut open = OpenCandles::new(interval_ms, from);
     builder.build(move |_| {
         move |_frontiers| {
             let now_ms = clock.now_ms();
@@ -71,14 +74,15 @@ struct Shown {
 
 struct OpenCandles {
     interval_ms: u64,
+    from: u64,
     symbols: HashMap<Symbol, Shown, FixedState>,
     /// Which symbols to show, by when.
     waiting: BTreeMap<u64, Vec<Symbol>>,
 }
 
 impl OpenCandles {
-    fn new(interval_ms: u64) -> OpenCandles {
-        OpenCandles { interval_ms, symbols: HashMap::default(), waiting: BTreeMap::new() }
+    fn new(interval_ms: u64, from: u64) -> OpenCandles {
+        OpenCandles { interval_ms, from, symbols: HashMap::default(), waiting: BTreeMap::new() }
     }
 
     fn merge(&mut self, partial: &PartialBar, now_ms: u64) {
@@ -99,7 +103,7 @@ impl OpenCandles {
             }
             changed = true;
         }
-        if changed && !shown.waiting {
+        if changed && !shown.waiting && partial.logical >= self.from {
             shown.waiting = true;
             let due = now_ms.max(shown.shown_ms + self.interval_ms);
             self.waiting.entry(due).or_default().push(partial.symbol);

@@ -15,6 +15,11 @@
 //!   time at or past every correction's: `settle` tells the two apart by the time alone.
 //! - **Yielding.** Expiry comes for a whole block of minutes at once. It is put out in portions, so that what is
 //!   downstream consumes one before the next is made; `expiring` tells the source to wait meanwhile.
+//! - **Checkpoints.** A marker at *F* arrives before the frontier passes *F*, and a capability is held there until what lies
+//!   before *F* is applied and the state handed to `settle`, which can't have passed *F* either then. The state is in
+//!   pieces that are shared and copied only when one must change: handing it over takes no time.
+//! - **Restore.** The rows of a checkpoint come before its frontier. They are put out again one millisecond before it, so
+//!   that the views are what they were, and `settle` knows that nothing of it is news.
 //! - **Ties.** None: bars are merged, and merging does not depend on order.
 //! - **State.** The retained minutes (`minutes/retained.rs`): bars while they can change, moves after that. Freed at
 //!   expiry. Cost per partial bar: one hash look-up and one merge.
@@ -22,12 +27,17 @@
 mod retained;
 
 use super::combine::PartialBar;
+use super::source::SharedMarks;
 use crate::candle::Candle;
+use crate::checkpoint::{CheckpointId, CheckpointPart, Row};
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 use crate::views::anomalies::Move;
+pub(crate) use retained::Minute;
 use retained::Retained;
-use std::cell::Cell;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
@@ -48,15 +58,49 @@ pub(crate) struct Minutes<'scope> {
     pub(crate) moves: StreamVec<'scope, u64, Difference<(Symbol, Move)>>,
 }
 
+/// Where a checkpoint is to be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    pub(crate) id: CheckpointId,
+}
+
+/// Parts of checkpoints on their way from here to `settle`, which adds what it knows.
+pub(crate) type Cuts = Rc<RefCell<VecDeque<CheckpointPart>>>;
+
+/// What goes in.
+pub(crate) struct MinutesInput<'scope> {
+    /// Partial bars, by symbol.
+    pub(crate) partials: StreamVec<'scope, u64, PartialBar>,
+    /// Markers, every one on every worker.
+    pub(crate) markers: StreamVec<'scope, u64, Marker>,
+    /// The rows of a checkpoint, by symbol.
+    pub(crate) restored: StreamVec<'scope, u64, Row>,
+    /// The logical time of those.
+    pub(crate) restored_at: u64,
+}
+
+/// What the operator shares with others on its worker.
+pub(crate) struct MinutesShared {
+    /// Tells the source to wait.
+    pub(crate) expiring: Rc<Cell<bool>>,
+    /// Where the partitions would be read on.
+    pub(crate) marks: SharedMarks,
+    pub(crate) cuts: Cuts,
+}
+
 /// Adds the operator to the graph.
 pub(crate) fn minutes<'scope>(
-    partials: StreamVec<'scope, u64, PartialBar>,
+    input: MinutesInput<'scope>,
     settings: &Arc<Settings>,
-    expiring: Rc<Cell<bool>>,
+    shared: MinutesShared,
 ) -> Minutes<'scope> {
-    let mut builder = OperatorBuilder::new("minutes".to_owned(), partials.scope());
-    let activator = partials.scope().activator_for(builder.operator_info().address);
-    let mut input = builder.new_input(partials, Pipeline);
+    let scope = input.partials.scope();
+    let mut builder = OperatorBuilder::new("minutes".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let (worker, workers) = (scope.index(), scope.peers());
+    let mut partials_input = builder.new_input(input.partials, Pipeline);
+    let mut markers_input = builder.new_input(input.markers, Pipeline);
+    let mut restored_input = builder.new_input(input.restored, Pipeline);
     let (candles_output, candles) = builder.new_output();
     let (expired_output, expired) = builder.new_output();
     let (moves_output, moves) = builder.new_output();
@@ -64,38 +108,99 @@ pub(crate) fn minutes<'scope>(
     let mut expired_output = OutputBuilder::from(expired_output);
     let mut moves_output = OutputBuilder::from(moves_output);
     let mut retained = Retained::new(Arc::clone(settings));
+    let mut markers: BTreeSet<Marker> = BTreeSet::new();
+    let restored_at = input.restored_at;
+    let MinutesShared { expiring, marks, cuts } = shared;
     builder.build(move |_initial| {
-        // Held at the least time at which something will have to be said; one for each output.
-        let mut held: Option<[Capability<u64>; 3]> = None;
+        let mut held = Held::default();
         move |frontiers| {
-            input.for_each(|capability, partials: &mut Vec<PartialBar>| {
+            partials_input.for_each(|capability, partials: &mut Vec<PartialBar>| {
                 let Some(earliest) = partials.iter().map(|partial| partial.logical).min() else { return };
-                if held.as_ref().is_none_or(|held| earliest < *held[0].time()) {
-                    held = Some([0, 1, 2].map(|output| capability.delayed(&earliest, output)));
-                }
+                held.hold(earliest, |output| capability.delayed(&earliest, output));
                 partials.drain(..).for_each(|partial| retained.stash(partial));
             });
-            let Some([candles_held, expired_held, moves_held]) = &held else { return };
-            let frontier = frontiers[0].frontier().first().copied();
-            let next = retained.advance(
-                frontier,
-                &mut candles_output.activate().session(candles_held),
-                &mut expired_output.activate().session(expired_held),
-                &mut moves_output.activate().session(moves_held),
-            );
-            expiring.set(retained.is_expiring());
+            markers_input.for_each(|capability, sent: &mut Vec<Marker>| {
+                for marker in sent.drain(..) {
+                    let time = marker.id.frontier.millis();
+                    held.hold(time, |output| capability.delayed(&time, output));
+                    markers.insert(marker);
+                }
+            });
+            restored_input.for_each(|capability, rows: &mut Vec<Row>| {
+                held.hold(restored_at, |output| capability.delayed(&restored_at, output));
+                rows.drain(..).for_each(|row| retained.restore(restored_at, row));
+            });
+            let Some([candles_held, expired_held, moves_held]) = &held.capabilities else { return };
+            let frontier = frontiers.iter().filter_map(|input| input.frontier().first().copied()).min();
+            let mut candles = candles_output.activate();
+            let mut expired = expired_output.activate();
+            let mut moves = moves_output.activate();
+            let mut advance = |retained: &mut Retained, frontier| {
+                retained.advance(
+                    frontier,
+                    &mut candles.session(candles_held),
+                    &mut expired.session(expired_held),
+                    &mut moves.session(moves_held),
+                )
+            };
+            let next = loop {
+                let cut = markers.first().copied();
+                let passed = |marker: &Marker| frontier.is_none_or(|it| it >= marker.id.frontier.millis());
+                let Some(marker) = cut.filter(passed) else {
+                    let waiting = cut.map(|marker| marker.id.frontier.millis());
+                    break advance(&mut retained, frontier).into_iter().chain(waiting).min();
+                };
+                let time = marker.id.frontier.millis();
+                let next = advance(&mut retained, Some(time));
+                if retained.is_busy() {
+                    break next;
+                }
+                cuts.borrow_mut().push_back(CheckpointPart {
+                    id: marker.id,
+                    worker,
+                    workers,
+                    partitions: marks
+                        .borrow()
+                        .iter()
+                        .filter_map(|it| it.borrow().resume_point(time))
+                        .collect(),
+                    state: retained.share(),
+                });
+                markers.remove(&marker);
+            };
+            expiring.set(retained.is_busy());
             if expiring.get() {
                 activator.activate();
             }
-            match (next, &mut held) {
-                (Some(next), Some(held)) => {
-                    held.iter_mut().filter(|held| *held.time() < next).for_each(|held| held.downgrade(&next));
-                }
-                _ => held = None,
-            }
+            held.release(next);
         }
     });
     Minutes { candles, expired, moves }
+}
+
+/// Capabilities at the least time at which something will have to be said; one for each output.
+#[derive(Default)]
+struct Held {
+    capabilities: Option<[Capability<u64>; 3]>,
+}
+
+impl Held {
+    /// Something will have to be said at this time.
+    fn hold(&mut self, time: u64, capability: impl Fn(usize) -> Capability<u64>) {
+        if self.capabilities.as_ref().is_none_or(|held| time < *held[0].time()) {
+            self.capabilities = Some([0, 1, 2].map(capability));
+        }
+    }
+
+    /// Nothing will be said before this time; none for not at all.
+    fn release(&mut self, next: Option<u64>) {
+        match (next, &mut self.capabilities) {
+            (Some(next), Some(held)) => {
+                held.iter_mut().filter(|held| *held.time() < next).for_each(|held| held.downgrade(&next));
+            }
+            _ => self.capabilities = None,
+        }
+    }
 }
 
 /// Where differences go.

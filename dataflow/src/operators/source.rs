@@ -16,18 +16,27 @@
 //!   neither a slow partition nor a slow worker lets ticks pile up.
 //! - **Back-pressure.** While the outlet is full, or `minutes` is busy expiring, nothing is read. A partition that is not
 //!   read is not idle.
-//! - **State.** A watermark and counts per partition; the batch in hand.
+//! - **Checkpoints.** As worker 0's frontier reaches a multiple of the interval and a checkpoint may begin, it sends a marker
+//!   to all workers, under a capability of that time: so each gets it before the frontier has passed there. Why not every
+//!   multiple, by a rule that needs no marker: a catch-up passes thousands of them, and how many the stores can take
+//!   up only one place can say. Where to read on is kept in marks (`source/marks.rs`).
+//! - **Restore.** Partitions go on where the checkpoint's resume points say, and time starts at its frontier.
+//! - **State.** A watermark, counts and marks per partition; the batch in hand.
 
+pub(crate) mod marks;
 mod partition;
 
 use super::combine::{Combiner, PartialBar};
+use super::minutes::Marker;
 use super::peers::{Advance, Peers, Report};
+use crate::checkpoint::{CheckpointId, CheckpointPolicy, ResumePoint};
 use crate::outlet::SharedOutlet;
 use crate::record::{Clock, PartitionProgress, PartitionReader, ReadStatus};
 use crate::settings::Settings;
 use crate::time::{EventTime, next_second};
+use marks::Marks;
 use partition::{Partition, State};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -58,21 +67,38 @@ pub(crate) struct SourceConfig {
     pub(crate) settled: ProbeHandle<u64>,
     /// Whether this worker's `minutes` is busy expiring.
     pub(crate) expiring: Rc<Cell<bool>>,
+    pub(crate) checkpoints: Option<CheckpointPolicy>,
+    /// Where to take up the partitions, and time; none for the beginning.
+    pub(crate) resume: Option<(EventTime, Vec<ResumePoint>)>,
+    /// Where the marks of the partitions go.
+    pub(crate) marks: SharedMarks,
 }
 
-/// Adds the source to the graph.
+/// The marks of all partitions of a worker.
+pub(crate) type SharedMarks = Rc<RefCell<Vec<Rc<RefCell<Marks>>>>>;
+
+/// Adds the source to the graph: partial bars, and where checkpoints are cut.
 pub(crate) fn source<'scope>(
     scope: Scope<'scope, u64>,
     config: SourceConfig,
-) -> StreamVec<'scope, u64, PartialBar> {
+) -> (StreamVec<'scope, u64, PartialBar>, StreamVec<'scope, u64, Marker>) {
     let mut builder = OperatorBuilder::new("source".to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);
-    let (output, stream) = builder.new_output();
+    let (output, partials) = builder.new_output();
+    let (marker_output, markers) = builder.new_output();
     let mut output = OutputBuilder::from(output);
+    let mut marker_output = OutputBuilder::from(marker_output);
     let worker = scope.index();
     builder.build(move |mut capabilities| {
+        let mut marker_capability = capabilities.pop();
         let mut capability = capabilities.pop();
+        let begins = config.resume.as_ref().map_or(0, |(frontier, _)| frontier.millis());
+        for capability in [&mut capability, &mut marker_capability].into_iter().flatten() {
+            advance(capability, begins);
+        }
         let mut source = Source::new(worker, config);
+        // Only worker 0 sends markers.
+        marker_capability = marker_capability.filter(|_| worker == 0 && source.checkpoints.is_some());
         move |_frontiers| {
             let Some(held) = capability.as_mut() else { return };
             let turn = source.turn(*held.time());
@@ -81,17 +107,25 @@ pub(crate) fn source<'scope>(
             }
             match turn.frontier {
                 Some(frontier) => {
+                    let cut = source.pass(*held.time(), frontier);
+                    if let Some(marker_held) = &mut marker_capability {
+                        if let Some(id) = cut {
+                            let at = marker_held.delayed(&id.frontier.millis());
+                            marker_output.activate().session(&at).give(Marker { id });
+                        }
+                        advance(marker_held, frontier);
+                    }
                     advance(held, frontier);
                     match turn.rest {
                         Some(rest) => activator.activate_after(rest),
                         None => activator.activate(),
                     }
                 }
-                None => capability = None,
+                None => (capability, marker_capability) = (None, None),
             }
         }
     });
-    stream
+    (partials, markers)
 }
 
 /// Downgrades only where there is something to tell.
@@ -119,6 +153,8 @@ struct Source {
     peers: Peers,
     settled: ProbeHandle<u64>,
     expiring: Rc<Cell<bool>>,
+    checkpoints: Option<CheckpointPolicy>,
+    marks: SharedMarks,
     combiner: Combiner,
     progress: Vec<PartitionProgress>,
     /// When the last turn was.
@@ -130,26 +166,59 @@ struct Source {
 impl Source {
     fn new(worker: usize, config: SourceConfig) -> Source {
         let now_ms = config.clock.now_ms();
-        Source {
+        let mut source = Source {
             worker,
             settings: config.settings,
-            partitions: config.readers.into_iter().map(Partition::new).collect(),
+            partitions: Vec::new(),
             arrivals: config.arrivals,
             outlet: config.outlet,
             clock: config.clock,
             peers: config.peers,
             settled: config.settled,
             expiring: config.expiring,
+            checkpoints: config.checkpoints,
+            marks: config.marks,
             combiner: Combiner::default(),
             progress: Vec::new(),
             turned_ms: now_ms,
             silent_ms: 0,
+        };
+        let (frontier, points) = config.resume.unwrap_or_default();
+        for reader in config.readers {
+            let marks = source.marks_of(reader.partition(), frontier.millis());
+            let point = points.iter().find(|point| point.partition == reader.partition());
+            source.partitions.push(match point {
+                Some(point) => Partition::resumed(reader, marks, point, frontier, &source.settings),
+                None => Partition::new(reader, marks),
+            });
         }
+        source
+    }
+
+    /// The marks of a partition that is read from now on, where there are checkpoints.
+    fn marks_of(&self, partition: u32, since: u64) -> Option<Rc<RefCell<Marks>>> {
+        let policy = self.checkpoints.as_ref()?;
+        let marks = Rc::new(RefCell::new(Marks::new(partition, policy.interval_ms, since)));
+        self.marks.borrow_mut().push(Rc::clone(&marks));
+        Some(marks)
+    }
+
+    /// The capability goes from `held` to `frontier`. Returns the checkpoint that worker 0 lets begin on the way.
+    fn pass(&mut self, held: u64, frontier: u64) -> Option<CheckpointId> {
+        let policy = self.checkpoints.as_ref()?;
+        let time = frontier / policy.interval_ms * policy.interval_ms;
+        if time <= held {
+            return None;
+        }
+        let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
+        self.partitions.iter().for_each(|partition| partition.pass(frontier, settled));
+        let begins = self.worker == 0 && (policy.may_begin)();
+        begins.then_some(CheckpointId { frontier: EventTime(time), run: policy.run })
     }
 
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
     fn turn(&mut self, held: u64) -> Turn {
-        self.take_arrivals();
+        self.take_arrivals(held);
         let now_ms = self.clock.now_ms();
         let listened_ms = now_ms.saturating_sub(self.turned_ms).min(self.settings.idle_timeout_ms / 4);
         self.turned_ms = now_ms;
@@ -218,10 +287,13 @@ impl Source {
     }
 
     /// Takes over the partitions that the log has got.
-    fn take_arrivals(&mut self) {
+    fn take_arrivals(&mut self, held: u64) {
         while let Some(arrivals) = &self.arrivals {
             match arrivals.try_recv() {
-                Ok(reader) => self.partitions.push(Partition::new(reader)),
+                Ok(reader) => {
+                    let marks = self.marks_of(reader.partition(), held);
+                    self.partitions.push(Partition::new(reader, marks));
+                }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.arrivals = None,
             }

@@ -15,6 +15,7 @@
 //! The logarithm is `libm`'s and not the platform's, which differs in the last bit from machine to machine.
 
 use crate::alert::Alert;
+use crate::checkpoint::RetainedMove;
 use crate::number::Price;
 use crate::settings::AnomalySettings;
 use crate::symbol::Symbol;
@@ -67,6 +68,18 @@ impl Move {
             previous_close: previous_close.unwrap_or_default(),
             log_return,
             revision,
+        }
+    }
+
+    /// As a checkpoint has it.
+    pub(crate) fn retained(&self, symbol: Symbol) -> RetainedMove {
+        RetainedMove {
+            symbol,
+            start: self.window_start,
+            open: self.open,
+            close: self.close,
+            previous_close: self.previous_close(),
+            revision: self.revision,
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a module of each test file, and of no crate")]
 #![allow(clippy::disallowed_methods, reason = "a test's deadline is one of the clock on the wall")]
 
+pub(crate) mod crashes;
 pub(crate) mod oracle;
 
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn sort(mut self) -> Outcome {
+    pub(crate) fn sort(mut self) -> Outcome {
         self.candles.sort_unstable_by_key(|c| (c.symbol, c.interval, c.candle.window_start, c.revision));
         self.alerts.sort_unstable_by_key(|a| (a.alert.symbol, a.alert.window_start, a.settled_at));
         self.rejects.sort_unstable_by_key(|r| (r.partition, r.offset));

@@ -3,6 +3,7 @@
 use super::{Emit, Versioned};
 use crate::bar::Bar;
 use crate::candle::Candle;
+use crate::checkpoint::{RetainedMinute, Row, SharedState, State};
 use crate::number::Price;
 use crate::operators::combine::PartialBar;
 use crate::settings::Settings;
@@ -22,7 +23,8 @@ struct Place {
 }
 
 /// A minute that can still change.
-struct Minute {
+#[derive(Clone, Debug)]
+pub(crate) struct Minute {
     symbol: Symbol,
     start: EventTime,
     bar: Bar,
@@ -40,6 +42,17 @@ impl Minute {
         (Candle::of(&self.bar, self.start), self.revision)
     }
 
+    /// As a checkpoint has it.
+    pub(crate) fn retained(&self) -> RetainedMinute {
+        RetainedMinute {
+            symbol: self.symbol,
+            start: self.start,
+            bar: self.bar,
+            revision: self.revision,
+            previous_close: self.previous_close,
+        }
+    }
+
     /// Its move as last emitted, unless its bar has changed since.
     fn moved(&self) -> Move {
         Move::of(self.start, self.bar.open, self.bar.close, self.previous_close, self.revision)
@@ -52,6 +65,44 @@ struct Touched {
     before: Option<(Versioned, Move)>,
 }
 
+/// Rows in pieces: a checkpoint shares the pieces, and one that it shares is copied before it changes.
+#[derive(Debug)]
+struct Pieces<T>(Vec<Arc<Vec<T>>>);
+
+/// The rows of a piece. Copying one that a checkpoint shares takes some ten microseconds then.
+const PIECE: usize = 256;
+
+impl<T: Clone> Pieces<T> {
+    fn push(&mut self, row: T) -> usize {
+        match self.0.last_mut().filter(|piece| piece.len() < PIECE) {
+            Some(piece) => Arc::make_mut(piece).push(row),
+            None => self.0.push(Arc::new(vec![row])),
+        }
+        self.len() - 1
+    }
+
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * PIECE + last.len())
+    }
+
+    fn get(&self, index: u32) -> Option<&T> {
+        self.0.get(index as usize / PIECE)?.get(index as usize % PIECE)
+    }
+
+    fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        Arc::make_mut(self.0.get_mut(index as usize / PIECE)?).get_mut(index as usize % PIECE)
+    }
+}
+
+impl<T> Default for Pieces<T> {
+    fn default() -> Pieces<T> {
+        Pieces(Vec::new())
+    }
+}
+
+/// The pieces of a block that are still to be gone through.
+type Rest<T> = std::vec::IntoIter<Arc<Vec<T>>>;
+
 /// The retained minutes. They are kept by fifteen-minute block, in the order in which they came, and chained by
 /// symbol: a new minute is appended and a block is freed whole. Why not a list per symbol: with a hundred thousand
 /// symbols those are a hundred thousand allocations that grow, and as many cache misses a minute.
@@ -62,23 +113,42 @@ pub(super) struct Retained {
     /// The newest minute of every symbol.
     newest: HashMap<Symbol, Place, FixedState>,
     /// Minutes that can still change.
-    open: BTreeMap<u32, Vec<Minute>>,
+    open: BTreeMap<u32, Pieces<Minute>>,
     /// The moves of blocks that have expired, each in the place where its minute was.
-    old: BTreeMap<u32, Vec<(Symbol, Move)>>,
+    old: BTreeMap<u32, Pieces<(Symbol, Move)>>,
     touched: Vec<Touched>,
-    /// The block that is being expired.
-    expiring: Expiring,
+    /// The rows of a checkpoint, and the time at which they count.
+    restored: Option<(u64, State)>,
+    /// What is being put out in portions.
+    lot: Lot,
 }
 
-/// What is left to retract of a block whose time has come.
-enum Expiring {
+/// What is left to say of a lot that is too large to be said at once.
+enum Lot {
     Nothing,
-    Candles { time: u64, block: u32, minutes: std::vec::IntoIter<Minute>, moves: Vec<(Symbol, Move)> },
-    Moves { time: u64, block: u32, moves: std::vec::IntoIter<(Symbol, Move)> },
+    /// The candles of a block are retracted, and their moves kept.
+    Candles {
+        time: u64,
+        block: u32,
+        minutes: Rest<Minute>,
+        moves: Pieces<(Symbol, Move)>,
+    },
+    /// The moves of a block are retracted.
+    Moves {
+        time: u64,
+        block: u32,
+        moves: Rest<(Symbol, Move)>,
+    },
+    /// What a checkpoint had is asserted.
+    Restored {
+        time: u64,
+        minutes: Rest<Minute>,
+        moves: Rest<(Symbol, Move)>,
+    },
 }
 
-/// How many retractions of an expiry are put out at a time.
-const PORTION: usize = 4_096;
+/// How many pieces are put out at a time.
+const PORTION: usize = 16;
 
 const BLOCK_MS: u64 = Interval::FifteenMinutes.millis();
 
@@ -91,13 +161,55 @@ impl Retained {
             open: BTreeMap::new(),
             old: BTreeMap::new(),
             touched: Vec::new(),
-            expiring: Expiring::Nothing,
+            restored: None,
+            lot: Lot::Nothing,
         }
     }
 
-    /// Whether an expiry has begun and is not done.
-    pub(super) fn is_expiring(&self) -> bool {
-        !matches!(self.expiring, Expiring::Nothing)
+    /// Whether an expiry or a restore has begun and is not done.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.lot, Lot::Nothing)
+    }
+
+    /// The state as of everything that has been applied.
+    pub(super) fn share(&self) -> SharedState {
+        SharedState {
+            minutes: self.open.values().flat_map(|block| block.0.iter().cloned()).collect(),
+            moves: self.old.values().flat_map(|block| block.0.iter().cloned()).collect(),
+            rollups: Vec::new(),
+        }
+    }
+
+    /// Takes a row of a checkpoint, to be taken up at this time.
+    pub(super) fn restore(&mut self, time: u64, row: Row) {
+        let (_, state) = self.restored.get_or_insert_with(|| (time, State::default()));
+        match row {
+            Row::Minute(minute) => state.minutes.push(minute),
+            Row::Move(moved) => state.moves.push(moved),
+            Row::Rollup(_) => {}
+        }
+    }
+
+    /// Takes up the rows of a checkpoint: blocks and chains as they were, in an order that no arrival decides.
+    fn take_up(&mut self, time: u64, mut state: State) {
+        state.moves.sort_unstable_by_key(|row| (row.start, row.symbol));
+        for row in state.moves {
+            let moved = Move::of(row.start, row.open, row.close, row.previous_close, row.revision);
+            let block = block_of(row.start);
+            let index = self.old.entry(block).or_default().push((row.symbol, moved));
+            self.newest.insert(row.symbol, place(block, index));
+        }
+        state.minutes.sort_unstable_by_key(|row| (row.start, row.symbol));
+        for row in state.minutes {
+            let block = block_of(row.start);
+            let earlier = self.newest.get(&row.symbol).copied();
+            let RetainedMinute { symbol, start, bar, revision, previous_close } = row;
+            let minute = Minute { symbol, start, bar, revision, previous_close, changed_at: time, earlier };
+            let index = self.open.entry(block).or_default().push(minute);
+            self.newest.insert(symbol, place(block, index));
+        }
+        let SharedState { minutes, moves, .. } = self.share();
+        self.lot = Lot::Restored { time, minutes: minutes.into_iter(), moves: moves.into_iter() };
     }
 
     /// Takes a partial bar, to be applied when its logical time has come.
@@ -116,7 +228,7 @@ impl Retained {
     }
 
     /// Applies everything below the frontier, in order of time, and returns the least time still to come. Stops early
-    /// after a portion of an expiry. With the input at its end (`frontier` is none) nothing will be corrected any more,
+    /// after a portion of a lot. With the input at its end (`frontier` is none) nothing will be corrected any more,
     /// so nothing need expire.
     pub(super) fn advance(
         &mut self,
@@ -125,12 +237,20 @@ impl Retained {
         expired: &mut impl Emit<(Symbol, Candle)>,
         moves: &mut impl Emit<(Symbol, Move)>,
     ) -> Option<u64> {
-        if frontier.is_none() {
-            self.expiring = Expiring::Nothing;
+        if frontier.is_none() && !matches!(self.lot, Lot::Restored { .. }) {
+            self.lot = Lot::Nothing;
         }
         loop {
-            if let Some(unfinished) = self.expire_portion(expired, moves) {
+            if let Some(unfinished) = self.put_out_portion(candles, expired, moves) {
                 return Some(unfinished);
+            }
+            if let Some((time, state)) = self.restored.take() {
+                if frontier.is_some_and(|frontier| frontier <= time) {
+                    self.restored = Some((time, state));
+                    return Some(time);
+                }
+                self.take_up(time, state);
+                continue;
             }
             let arrival = self.pending.first_key_value().map(|(time, _)| *time);
             let candle_expiry = self.open.first_key_value().map(|(block, _)| self.candles_expire(*block));
@@ -148,12 +268,11 @@ impl Retained {
                 self.apply(next, &partials, candles, moves);
             } else if candle_expiry == Some(next) {
                 if let Some((block, minutes)) = self.open.pop_first() {
-                    let moves = Vec::with_capacity(minutes.len());
-                    self.expiring =
-                        Expiring::Candles { time: next, block, minutes: minutes.into_iter(), moves };
+                    let minutes = minutes.0.into_iter();
+                    self.lot = Lot::Candles { time: next, block, minutes, moves: Pieces::default() };
                 }
             } else if let Some((block, moves)) = self.old.pop_first() {
-                self.expiring = Expiring::Moves { time: next, block, moves: moves.into_iter() };
+                self.lot = Lot::Moves { time: next, block, moves: moves.0.into_iter() };
             }
         }
     }
@@ -194,8 +313,9 @@ impl Retained {
         let mut later = None;
         let mut at = self.newest.get(&partial.symbol).copied();
         while let Some(place) = at {
-            match self.minute_mut(place) {
+            match self.minute(place) {
                 Some(minute) if minute.start == partial.minute => {
+                    let Some(minute) = self.minute_mut(place) else { return };
                     if minute.changed_at != time {
                         minute.changed_at = time;
                         let before = (minute.version(), minute.moved());
@@ -215,9 +335,7 @@ impl Retained {
                 _ => break,
             }
         }
-        let minutes = self.open.entry(block).or_default();
-        let place = Place { block, index: u32::try_from(minutes.len()).unwrap_or(u32::MAX) };
-        minutes.push(Minute {
+        let index = self.open.entry(block).or_default().push(Minute {
             symbol: partial.symbol,
             start: partial.minute,
             bar: partial.bar,
@@ -226,6 +344,7 @@ impl Retained {
             changed_at: time,
             earlier: at,
         });
+        let place = place(block, index);
         match later {
             Some(later) => {
                 if let Some(later) = self.minute_mut(later) {
@@ -250,7 +369,7 @@ impl Retained {
     ) {
         let mut at = self.newest.get(&symbol).copied().filter(|newest| *newest != place);
         while let Some(candidate) = at {
-            let Some(minute) = self.minute_mut(candidate) else { return };
+            let Some(minute) = self.minute(candidate) else { return };
             if minute.earlier != Some(place) {
                 at = minute.earlier;
                 continue;
@@ -270,37 +389,39 @@ impl Retained {
         }
     }
 
+    fn minute(&self, place: Place) -> Option<&Minute> {
+        self.open.get(&place.block)?.get(place.index)
+    }
+
     fn minute_mut(&mut self, place: Place) -> Option<&mut Minute> {
-        self.open.get_mut(&place.block)?.get_mut(place.index as usize)
+        self.open.get_mut(&place.block)?.get_mut(place.index)
     }
 
     /// The close of the symbol's minute before the one at `place`, if that started at most `lookback` before.
     fn close_before(&self, place: Place) -> Option<Price> {
-        let minute = self.open.get(&place.block)?.get(place.index as usize)?;
+        let minute = self.minute(place)?;
         let earlier = minute.earlier?;
         let (start, close) = match self.open.get(&earlier.block) {
-            Some(minutes) => {
-                minutes.get(earlier.index as usize).map(|minute| (minute.start, minute.bar.close))?
-            }
+            Some(minutes) => minutes.get(earlier.index).map(|minute| (minute.start, minute.bar.close))?,
             None => {
-                let (_, moved) = self.old.get(&earlier.block)?.get(earlier.index as usize)?;
+                let (_, moved) = self.old.get(&earlier.block)?.get(earlier.index)?;
                 (moved.window_start, moved.close)
             }
         };
         (minute.start.millis() - start.millis() <= self.settings.anomalies.lookback_ms).then_some(close)
     }
 
-    /// Retracts a portion of the block that is being expired: candles, whose moves are kept, or moves. Returns the time
-    /// of the expiry if there is more to do.
-    fn expire_portion(
+    /// Puts out a portion of the lot in hand. Returns its time if there is more of it.
+    fn put_out_portion(
         &mut self,
+        candles_out: &mut impl Emit<(Symbol, Versioned)>,
         expired: &mut impl Emit<(Symbol, Candle)>,
         moves_out: &mut impl Emit<(Symbol, Move)>,
     ) -> Option<u64> {
-        match &mut self.expiring {
-            Expiring::Nothing => return None,
-            Expiring::Candles { time, block, minutes, moves } => {
-                for minute in minutes.by_ref().take(PORTION) {
+        match &mut self.lot {
+            Lot::Nothing => return None,
+            Lot::Candles { time, block, minutes, moves } => {
+                for minute in minutes.by_ref().take(PORTION).flat_map(unshared) {
                     expired.emit((minute.symbol, minute.version().0), *time, -1);
                     moves.push((minute.symbol, minute.moved()));
                 }
@@ -309,8 +430,8 @@ impl Retained {
                 }
                 self.old.insert(*block, std::mem::take(moves));
             }
-            Expiring::Moves { time, block, moves } => {
-                for (symbol, moved) in moves.by_ref().take(PORTION) {
+            Lot::Moves { time, block, moves } => {
+                for (symbol, moved) in moves.by_ref().take(PORTION).flat_map(unshared) {
                     moves_out.emit((symbol, moved), *time, -1);
                     // Of the symbol's minutes this was the last one.
                     if self.newest.get(&symbol).is_some_and(|newest| newest.block <= *block) {
@@ -321,10 +442,31 @@ impl Retained {
                     return Some(*time);
                 }
             }
+            Lot::Restored { time, minutes, moves } => {
+                for minute in minutes.by_ref().take(PORTION).flat_map(unshared) {
+                    candles_out.emit((minute.symbol, minute.version()), *time, 1);
+                    moves_out.emit((minute.symbol, minute.moved()), *time, 1);
+                }
+                for (symbol, moved) in moves.by_ref().take(PORTION).flat_map(unshared) {
+                    moves_out.emit((symbol, moved), *time, 1);
+                }
+                if minutes.len() > 0 || moves.len() > 0 {
+                    return Some(*time);
+                }
+            }
         }
-        self.expiring = Expiring::Nothing;
+        self.lot = Lot::Nothing;
         None
     }
+}
+
+/// The rows of a piece, copied only if a checkpoint still shares them.
+fn unshared<T: Clone>(piece: Arc<Vec<T>>) -> Vec<T> {
+    Arc::unwrap_or_clone(piece)
+}
+
+fn place(block: u32, index: usize) -> Place {
+    Place { block, index: u32::try_from(index).unwrap_or(u32::MAX) }
 }
 
 /// The number of the fifteen-minute block of a minute; with event times up to the year 9999 it fits.

@@ -1,12 +1,16 @@
 //! One partition as its worker sees it: read, decoded, placed in time, counted.
 
+use super::marks::{Marks, Position};
 use crate::bar::Bar;
+use crate::checkpoint::ResumePoint;
 use crate::operators::combine::Combiner;
 use crate::record::{Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason};
 use crate::settings::Settings;
 use crate::tick::{DecodeError, decode};
 use crate::time::{EventTime, Interval};
 use crate::watermark::{Placement, Watermark};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Whether a partition can still hold the frontier back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +32,21 @@ pub(super) struct Partition {
     /// For how long it has been read to its end without a record.
     pub(super) silent_ms: u64,
     pub(super) state: State,
+    settled: Settled,
+    /// None without checkpoints.
+    marks: Option<Rc<RefCell<Marks>>>,
+}
+
+/// Which records a checkpoint has settled already: those before an offset whose own logical time is before a frontier.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settled {
+    before: u64,
+    below: u64,
 }
 
 impl Partition {
-    pub(super) fn new(reader: Box<dyn PartitionReader>) -> Partition {
+    /// One that is read from its beginning.
+    pub(super) fn new(reader: Box<dyn PartitionReader>, marks: Option<Rc<RefCell<Marks>>>) -> Partition {
         Partition {
             reader,
             watermark: Watermark::default(),
@@ -39,6 +54,26 @@ impl Partition {
             offset: None,
             silent_ms: 0,
             state: State::Live,
+            settled: Settled::default(),
+            marks,
+        }
+    }
+
+    /// One that is read on from a checkpoint at `frontier`.
+    pub(super) fn resumed(
+        reader: Box<dyn PartitionReader>,
+        marks: Option<Rc<RefCell<Marks>>>,
+        point: &ResumePoint,
+        frontier: EventTime,
+        settings: &Settings,
+    ) -> Partition {
+        Partition {
+            watermark: Watermark::resumed(point.max_event_time, settings),
+            counts: point.counts,
+            offset: (point.counts.records_in > 0).then(|| point.offset.saturating_sub(1)),
+            silent_ms: if point.idle { settings.idle_timeout_ms } else { 0 },
+            settled: Settled { before: point.unsettled_from, below: frontier.millis() },
+            ..Partition::new(reader, marks)
         }
     }
 
@@ -51,18 +86,19 @@ impl Partition {
         combiner: &mut Combiner,
         rejects: &mut Vec<Reject>,
     ) -> ReadStatus {
-        let Partition { reader, watermark, counts, offset, .. } = self;
+        let Partition { reader, watermark, counts, offset, settled, marks, .. } = self;
         let partition = reader.partition();
+        let mut marks = marks.as_ref().map(|marks| marks.borrow_mut());
+        let mut placing =
+            Placing { partition, now_ms, floor, settings, settled: *settled, marks: marks.as_deref_mut() };
         reader.read(settings.batch_records, &mut |record: Record<'_>| {
-            counts.records_in += 1;
             *offset = Some(record.offset);
             let Some(payload) = record.payload else {
+                counts.records_in += 1;
                 counts.tombstones += 1;
                 return;
             };
-            if let Err((reason, detail)) =
-                accept(payload, &record, partition, now_ms, floor, settings, watermark, counts, combiner)
-            {
+            if let Err((reason, detail)) = placing.accept(payload, &record, watermark, counts, combiner) {
                 counts.reject(reason);
                 rejects.push(Reject {
                     partition,
@@ -72,7 +108,21 @@ impl Partition {
                     raw: payload.to_vec(),
                 });
             }
+            counts.records_in += 1;
         })
+    }
+
+    /// The source gives up all time before `frontier`: see `marks.rs`.
+    pub(super) fn pass(&self, frontier: u64, settled: u64) {
+        if let Some(marks) = &self.marks {
+            let position = Position {
+                offset: self.offset.map_or(0, |offset| offset + 1),
+                max_event_time: self.watermark.max_event_time(),
+                counts: self.counts,
+                idle: self.state == State::Idle,
+            };
+            marks.borrow_mut().pass(frontier, settled, position);
+        }
     }
 
     pub(super) fn progress(&self) -> PartitionProgress {
@@ -86,63 +136,86 @@ impl Partition {
     }
 }
 
-/// Decodes and places one record, or says why not.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the borrowed parts of one partition; a struct of them would be built for every record"
-)]
-#[inline]
-fn accept(
-    payload: &[u8],
-    record: &Record<'_>,
+/// What placing the records of a batch depends on.
+struct Placing<'a> {
     partition: u32,
     now_ms: u64,
     floor: u64,
-    settings: &Settings,
-    watermark: &mut Watermark,
-    counts: &mut Counts,
-    combiner: &mut Combiner,
-) -> Result<(), (RejectReason, String)> {
-    let tick = decode(payload).map_err(|error| match error {
-        DecodeError::Malformed(detail) => (RejectReason::Malformed, detail),
-        DecodeError::Invalid(detail) => (RejectReason::Invalid, detail),
-    })?;
-    // A record that claims to have been written later than now does not get a later bound by that.
-    let written = record.log_time.or(tick.received).map_or(now_ms, |written| written.millis().min(now_ms));
-    if tick.time.millis() > written.saturating_add(settings.max_future_ms) {
-        // Without a time of the record's own the bound is that of the clock, which would make the words of a reject
-        // differ from one replay to the next.
-        let bound = if written == now_ms {
-            "the clock".to_owned()
-        } else {
-            format!("{}, when it was written", EventTime(written).rfc3339())
-        };
-        let detail = format!(
-            "timestamp {} is more than {} ms past {bound}",
-            tick.time.rfc3339(),
-            settings.max_future_ms,
-        );
-        return Err((RejectReason::Future, detail));
-    }
-    let logical = match watermark.place(tick.time, floor, settings) {
-        Placement::OnTime { logical } => {
-            counts.on_time += 1;
-            logical
-        }
-        Placement::Late { logical } => {
-            counts.late += 1;
-            logical
-        }
-        Placement::TooLate { logical } => {
+    settings: &'a Settings,
+    settled: Settled,
+    marks: Option<&'a mut Marks>,
+}
+
+impl Placing<'_> {
+    /// Decodes and places one record, or says why not.
+    #[inline]
+    fn accept(
+        &mut self,
+        payload: &[u8],
+        record: &Record<'_>,
+        watermark: &mut Watermark,
+        counts: &mut Counts,
+        combiner: &mut Combiner,
+    ) -> Result<(), (RejectReason, String)> {
+        let tick = decode(payload).map_err(|error| match error {
+            DecodeError::Malformed(detail) => (RejectReason::Malformed, detail),
+            DecodeError::Invalid(detail) => (RejectReason::Invalid, detail),
+        })?;
+        // A record that claims to have been written later than now does not get a later bound by that.
+        let written = record
+            .log_time
+            .or(tick.received)
+            .map_or(self.now_ms, |written| written.millis().min(self.now_ms));
+        if tick.time.millis() > written.saturating_add(self.settings.max_future_ms) {
+            // Without a time of the record's own the bound is that of the clock, which would make the words of a reject
+            // differ from one replay to the next.
+            let bound = if written == self.now_ms {
+                "the clock".to_owned()
+            } else {
+                format!("{}, when it was written", EventTime(written).rfc3339())
+            };
             let detail = format!(
-                "timestamp {} came at {}, when its minute could not be corrected any more",
+                "timestamp {} is more than {} ms past {bound}",
                 tick.time.rfc3339(),
-                EventTime(logical).rfc3339()
+                self.settings.max_future_ms,
             );
-            return Err((RejectReason::TooLate, detail));
+            return Err((RejectReason::Future, detail));
         }
-    };
-    let minute = Interval::OneMinute.window_start(tick.time);
-    combiner.add(tick.symbol, minute, logical, &Bar::of(&tick, minute, partition, record.offset));
-    Ok(())
+        // What a checkpoint has settled takes no floor: it must be found where it was then.
+        let is_settled = record.offset < self.settled.before && watermark.own(tick.time) < self.settled.below;
+        let before = *watermark;
+        let placement = watermark.place(tick.time, if is_settled { 0 } else { self.floor }, self.settings);
+        let logical = match placement {
+            Placement::OnTime { logical } | Placement::Late { logical } => logical,
+            Placement::TooLate { logical } => {
+                let detail = format!(
+                    "timestamp {} came at {}, when its minute could not be corrected any more",
+                    tick.time.rfc3339(),
+                    EventTime(logical).rfc3339()
+                );
+                return Err((RejectReason::TooLate, detail));
+            }
+        };
+        if let Some(marks) = &mut self.marks
+            && marks.wants(logical)
+        {
+            let max_event_time = before.max_event_time();
+            let at = Position { offset: record.offset, max_event_time, counts: *counts, idle: false };
+            marks.note(logical, at);
+        }
+        match placement {
+            Placement::OnTime { .. } => counts.on_time += 1,
+            _ => counts.late += 1,
+        }
+        if !is_settled {
+            let minute = Interval::OneMinute.window_start(tick.time);
+            combiner.add(
+                tick.symbol,
+                minute,
+                logical,
+                &Bar::of(&tick, minute, self.partition, record.offset),
+            );
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,181 @@
+//! Runs that are stopped anywhere and taken up from a checkpoint put out what one run does that never stops.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod support;
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use support::crashes::{Crashes, Vault};
+use support::oracle::{Plain, assert_same, expected, lines, random_log};
+use support::{Outcome, settle};
+use tallow_dataflow::{AnomalySettings, EventTime, Settings, State, next_second};
+
+/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold; and time goes on
+/// in small steps, on all workers alike.
+fn eager() -> Settings {
+    Settings {
+        allowed_lateness_ms: 300_000,
+        batch_records: 5,
+        max_skew_ms: 60_000,
+        anomalies: AnomalySettings {
+            lookback_ms: 1_200_000,
+            min_samples: 5,
+            threshold: 2.5,
+            ..AnomalySettings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// A stop: how much of each partition there is before it, in thousandths of what is left; how much of the time until
+/// everything has settled may pass, likewise; how many workers there are, and how far apart checkpoints are.
+#[derive(Clone, Debug)]
+struct Stop {
+    shares: Vec<u64>,
+    settles: u64,
+    workers: usize,
+    interval_ms: u64,
+}
+
+fn stops() -> impl Strategy<Value = Vec<Stop>> {
+    let stop = (
+        prop::collection::vec(0u64..1_000, 3),
+        0u64..=1_000,
+        1usize..4,
+        prop::sample::select(vec![1_000u64, 60_000, 300_000]),
+    );
+    let stop = stop.prop_map(|(shares, settles, workers, interval_ms)| Stop {
+        shares,
+        settles,
+        workers,
+        interval_ms,
+    });
+    prop::collection::vec(stop, 1..5)
+}
+
+/// The frontier that these many lines of each partition lead to.
+fn frontier(log: &[Vec<Plain>], limits: &[u64], settings: &Settings) -> u64 {
+    let of = |(plains, limit): (&Vec<Plain>, &u64)| {
+        let newest = plains[..*limit as usize].iter().map(|plain| plain.ms).max();
+        newest.map(|ms| next_second(ms - settings.max_out_of_orderness_ms))
+    };
+    log.iter().zip(limits).filter_map(of).min().unwrap_or(0)
+}
+
+/// Stops as told, then runs to the end.
+fn crash(log: &[Vec<Plain>], settings: &Settings, stops: &[Stop], last_workers: usize) -> Crashes {
+    let mut crashes = Crashes::over(&lines(log), settings);
+    let mut limits: Vec<u64> = vec![0; log.len()];
+    let mut settled = log.iter().flatten().map(|plain| plain.ms).min().unwrap();
+    for stop in stops {
+        for ((limit, plains), share) in limits.iter_mut().zip(log).zip(&stop.shares) {
+            // Everything but the last line: a log that goes on.
+            let left = (plains.len() as u64 - 1).saturating_sub(*limit);
+            *limit += left * share / 1_000;
+        }
+        let running = crashes.start(stop.workers, stop.interval_ms, false);
+        running.offer(&limits);
+        let (from, until) = (settled, frontier(log, &limits, settings).max(settled));
+        settled = from + (until - from) * stop.settles / 1_000;
+        running.settles(settled);
+        running.stop();
+    }
+    crashes.start(last_workers, 60_000, true).ends();
+    crashes
+}
+
+/// The states of the checkpoints by frontier.
+fn states(vault: &Vault) -> BTreeMap<EventTime, State> {
+    vault.complete().into_iter().map(|(id, parts)| (id.frontier, parts.state())).collect()
+}
+
+/// What one run puts out that never stops, and its checkpoints.
+fn unbroken(log: &[Vec<Plain>], settings: &Settings) -> (Outcome, BTreeMap<EventTime, State>) {
+    let mut crashes = Crashes::over(&lines(log), settings);
+    crashes.start(1, 1_000, true).ends();
+    (crashes.outcome(), states(&crashes.vault))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_stopped_anywhere_puts_out_what_an_unbroken_one_does(
+        seed in 0u64..1_000,
+        partitions in 1usize..4,
+        stops in stops(),
+        last_workers in 1usize..4,
+        batch_records in prop::sample::select(vec![1usize, 7, 100, 16_384]),
+        max_skew_ms in prop::sample::select(vec![60_000u64, 1_800_000]),
+    ) {
+        let log = random_log(seed, partitions, 500);
+        let settings = Settings { batch_records, max_skew_ms, ..eager() };
+        let crashes = crash(&log, &settings, &stops, last_workers);
+        assert_same(&crashes.outcome(), &expected(&log, &settings));
+        prop_assert_eq!(crashes.outcome(), settle(&lines(&log), 1, &settings));
+    }
+}
+
+#[test]
+fn checkpoints_hold_the_same_state_whoever_takes_them() {
+    let log = random_log(17, 3, 1_000);
+    let (outcome, whole) = unbroken(&log, &eager());
+    let stop =
+        |share, workers, interval_ms| Stop { shares: vec![share; 3], settles: 1_000, workers, interval_ms };
+    let stops = [stop(300, 2, 60_000), stop(400, 3, 60_000), stop(500, 1, 1_000)];
+    let crashes = crash(&log, &eager(), &stops, 2);
+    assert_eq!(crashes.outcome(), outcome);
+    let mut compared = 0;
+    for (frontier, state) in states(&crashes.vault) {
+        // An unbroken run need not have cut there.
+        if let Some(expected) = whole.get(&frontier) {
+            assert_eq!(&state, expected, "at {}", frontier.rfc3339());
+            compared += 1;
+        }
+    }
+    assert!(compared > 20, "{compared} of the checkpoints could be compared");
+}
+
+#[test]
+fn a_restored_run_settles_only_what_the_checkpoint_does_not_have() {
+    let log = random_log(5, 2, 1_000);
+    let stop = Stop { shares: vec![900; 2], settles: 1_000, workers: 2, interval_ms: 60_000 };
+    let crashes = crash(&log, &eager(), &[stop], 1);
+    let whole = settle(&lines(&log), 1, &eager());
+    let last = crashes.last();
+    let since = last.candles.iter().map(|candle| candle.settled_at).min().unwrap();
+    let expected: Vec<_> = whole.candles.iter().filter(|it| it.settled_at >= since).copied().collect();
+    assert_eq!(last.candles, expected);
+    assert!(last.candles.len() < whole.candles.len());
+    assert_eq!(last.counts, whole.counts);
+}
+
+#[test]
+fn a_tick_that_ended_a_silence_is_not_taken_for_one_that_the_checkpoint_has() {
+    let base = 1_700_000_040_000;
+    let plain = |since, price| Plain { symbol: "BTC", ms: base + since, price, size: 1 };
+    // The last tick is of the first minute, and comes when time has been given up by the clock.
+    let log = vec![vec![plain(1_000, 100), plain(70_000, 110), plain(5_000, 90), plain(400_000, 120)]];
+    let settings = eager();
+    let mut crashes = Crashes::over(&lines(&log), &settings);
+    let running = crashes.start(1, 60_000, false);
+    running.offer(&[2]);
+    running.reads(&[2]);
+    crashes.clock.run_to(4_000_000_000_000 + 200_000, 1);
+    running.settles(base + 240_000);
+    running.offer(&[3]);
+    running.reads(&[3]);
+    running.settles(base + 250_000);
+    running.stop();
+    let (id, parts) = crashes.vault.newest().unwrap();
+    // Its partition alone would put it a second after the first minute, long before the checkpoint.
+    assert!(id.frontier.millis() >= base + 180_000, "{}", id.frontier.rfc3339());
+    assert!(parts.partitions[0].idle);
+    crashes.start(2, 60_000, true).ends();
+    let candles = crashes.outcome().candles;
+    let newest = candles
+        .iter()
+        .filter(|it| it.candle.window_start == EventTime(base))
+        .max_by_key(|it| it.candle.count);
+    assert_eq!(newest.unwrap().candle.count, 2);
+}
