@@ -61,6 +61,17 @@ pub enum Error {
         #[source]
         source: redis::RedisError,
     },
+    /// An object store.
+    #[error("{action} {on}")]
+    ObjectStore {
+        /// What was tried.
+        action: &'static str,
+        /// On which object or place.
+        on: String,
+        /// What the store's client said.
+        #[source]
+        source: object_store::Error,
+    },
     /// A service that does not answer in time.
     #[error("{action} {on}: no answer within {limit:?}")]
     Timeout {
@@ -139,6 +150,7 @@ impl Error {
             Error::Kafka { source, .. } => crate::kafka::action(source),
             Error::Postgres { source, .. } => crate::postgres::action(source),
             Error::Redis { source, .. } => crate::redis::action(source),
+            Error::ObjectStore { source, .. } => crate::checkpoint::action(source),
             Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
             Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
@@ -155,8 +167,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         if cause.is::<rusqlite::ffi::Error>() || cause.is::<rdkafka::types::RDKafkaErrorCode>() {
             break;
         }
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        // An object store's error says what its source says.
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         source = cause.source();
     }
     text

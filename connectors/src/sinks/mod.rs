@@ -10,7 +10,7 @@ mod writer;
 
 pub use progress::Progress;
 pub(crate) use progress::Recorded;
-pub use queue::SinkQueue;
+pub use queue::{SinkQueue, Ticket};
 
 use crate::error::Error;
 use crate::retry::BackoffSettings;

@@ -4,8 +4,10 @@ use super::SinkSettings;
 use crate::error::Error;
 use crate::store::{Sink, SinkStatus};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tallow_dataflow::{EventTime, Reject, Step};
 
@@ -45,6 +47,58 @@ pub(super) struct State {
     failure: Option<String>,
     refusing: bool,
     given_up: bool,
+    /// Who waits for a ticket.
+    waiting: Vec<Waker>,
+}
+
+impl State {
+    /// Whether the first `entries` are stored; the error says why they never will be.
+    fn has_stored(&self, entries: u64) -> Result<bool, String> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None if self.stored >= entries => Ok(true),
+            None if self.given_up => Err("it was closed before everything was stored".to_owned()),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Everything that a queue had taken up to a moment: whoever must not be ahead of a sink waits for it. As a future it
+/// ends when all of that is stored, or with an error when it never will be: the sink has failed for good, or was closed
+/// before.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    queue: Arc<SinkQueue>,
+    /// How many entries had been taken.
+    entries: u64,
+}
+
+impl Ticket {
+    /// Whether it is stored.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub fn is_stored(&self) -> Result<bool, Error> {
+        self.queue.lock().has_stored(self.entries).map_err(|problem| self.queue.error(problem))
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut state = self.queue.lock();
+        match state.has_stored(self.entries) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                    state.waiting.push(context.waker().clone());
+                }
+                Poll::Pending
+            }
+            Err(problem) => Poll::Ready(Err(self.queue.error(problem))),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -126,6 +180,12 @@ impl SinkQueue {
         self.lock().failure.clone()
     }
 
+    /// Stands for everything that has been queued before this call.
+    pub fn ticket(self: &Arc<SinkQueue>) -> Ticket {
+        let entries = self.lock().taken;
+        Ticket { queue: Arc::clone(self), entries }
+    }
+
     /// Waits until everything that has been queued before this call is stored.
     ///
     /// # Errors
@@ -135,14 +195,8 @@ impl SinkQueue {
         let mut state = self.lock();
         let wanted = state.taken;
         loop {
-            if let Some(failure) = &state.failure {
-                return Err(self.error(failure.clone()));
-            }
-            if state.stored >= wanted {
+            if state.has_stored(wanted).map_err(|problem| self.error(problem))? {
                 return Ok(());
-            }
-            if state.given_up {
-                return Err(self.error("it was closed before everything was stored".to_owned()));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -188,9 +242,18 @@ impl SinkQueue {
 
     /// The writer ends as soon as it is not in the middle of a write.
     pub(super) fn give_up(&self) {
-        self.lock().given_up = true;
+        let mut state = self.lock();
+        state.given_up = true;
         self.work.notify_one();
+        self.tell(state);
+    }
+
+    /// Wakes whoever waits for something to be stored.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
         self.stored.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits for the next things to write; none when the writer must end.
@@ -227,8 +290,7 @@ impl SinkQueue {
         state.problem = None;
         self.changes.fetch_sub(batch.changes, Ordering::Relaxed);
         self.entries.fetch_sub(batch.entries, Ordering::Relaxed);
-        drop(state);
-        self.stored.notify_all();
+        self.tell(state);
     }
 
     /// A write has failed and will be tried again after the wait; false when the writer must end instead.
@@ -253,7 +315,6 @@ impl SinkQueue {
         state.failure = Some(failure);
         state.entries.clear();
         self.failed.store(true, Ordering::Relaxed);
-        drop(state);
-        self.stored.notify_all();
+        self.tell(state);
     }
 }
