@@ -82,6 +82,9 @@ pub(crate) struct UpFlags {
     /// Threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Remove all checkpoints and read the log from its beginning.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
 }
 
 /// Flags of `run`: the first four are timely's own.
@@ -100,6 +103,9 @@ pub(crate) struct RunFlags {
     /// this machine, from port 2101 on.
     #[arg(long, value_name = "FILE")]
     hostfile: Option<PathBuf>,
+    /// Remove all checkpoints and read the topic from its beginning.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
     /// Where to say how it is: /health, /ready, /metrics and /api/v1/stats.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
@@ -263,10 +269,14 @@ impl Cli {
     pub(crate) fn apply(self, config: &mut Config) -> anyhow::Result<Command> {
         override_with(&mut config.logging.level, self.global.log_level);
         override_with(&mut config.logging.format, self.global.log_format);
-        self.up.apply(config);
-        let mut command = self.command.unwrap_or_else(|| Command::Up(UpFlags::default()));
+        self.up.clone().apply(config);
+        let from_scratch = self.up.from_scratch;
+        let mut command = self.command.unwrap_or(Command::Up(self.up));
         match &mut command {
-            Command::Up(flags) => flags.clone().apply(config),
+            Command::Up(flags) => {
+                flags.from_scratch |= from_scratch;
+                flags.clone().apply(config);
+            }
             Command::Run(flags) => {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.run.listen, flags.listen);

@@ -73,7 +73,7 @@ fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
 fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let stop = stop_signal().context("listen to signals")?;
     match command {
-        Command::Up(_) => commands::up::run(config, stop),
+        Command::Up(flags) => commands::up::run(config, flags, stop),
         Command::Run(flags) => commands::run::run(config, flags, &stop),
         Command::Serve(_) => commands::serve::run(config, &stop),
         Command::Backtest(flags) => commands::backtest::run(config, flags, stop),

@@ -325,8 +325,49 @@ pub struct PipelineStatus {
     pub partitions: Vec<PartitionStatus>,
     /// The log and the sinks.
     pub sinks: Vec<SinkStatus>,
+    /// The checkpoints, where any are taken.
+    pub checkpoint: Option<CheckpointFigures>,
     /// What has failed for good, if anything has.
     pub failure: Option<String>,
+}
+
+/// Where the checkpoints of a pipeline stand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointFigures {
+    /// The frontier of the newest that is stored.
+    #[serde(with = "optional_rfc3339")]
+    pub frontier: Option<EventTime>,
+    /// When that was, by the clock.
+    #[serde(with = "optional_rfc3339")]
+    pub stored_at: Option<EventTime>,
+    /// Its bytes.
+    pub bytes: u64,
+    /// How long it took to store, waits for the sinks included.
+    pub duration_seconds: f64,
+    /// How many have been stored.
+    pub stored: u64,
+    /// How many parts were given up, because a newer one was there first or they could not be stored.
+    pub given_up: u64,
+    /// How long it took to take one up at the start: to read it, and to bring the graph to its state.
+    pub restore_seconds: Option<f64>,
+}
+
+impl CheckpointFigures {
+    /// Those of two processes of one pipeline: a checkpoint is stored once both have stored their parts.
+    pub(crate) fn with(&self, other: &CheckpointFigures) -> CheckpointFigures {
+        CheckpointFigures {
+            frontier: self.frontier.min(other.frontier),
+            stored_at: self.stored_at.max(other.stored_at).filter(|_| self.stored.min(other.stored) > 0),
+            bytes: self.bytes + other.bytes,
+            duration_seconds: self.duration_seconds.max(other.duration_seconds),
+            stored: self.stored.min(other.stored),
+            given_up: self.given_up + other.given_up,
+            restore_seconds: [self.restore_seconds, other.restore_seconds]
+                .into_iter()
+                .flatten()
+                .reduce(f64::max),
+        }
+    }
 }
 
 /// What the running dataflow says of itself.

@@ -31,7 +31,8 @@ pub struct CheckpointId {
 pub struct ResumePoint {
     /// Which partition.
     pub partition: u32,
-    /// The offset to read on from: no record before it has a logical time at or past the frontier.
+    /// Reading goes on with the first record at or past this offset, where there need not be one: no record before it has a
+    /// logical time at or past the frontier.
     pub offset: u64,
     /// From this offset on every record is yet to be settled. Between `offset` and here, those whose logical time is
     /// below the frontier are settled already.

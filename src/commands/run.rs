@@ -8,21 +8,24 @@
 //!                              └─► Redis           shows the present; nothing waits for it
 //! ```
 //!
-//! A start reads the topic from its beginning: the stores take the same rows again and stay as they are.
+//! A start goes on from the newest checkpoint, or reads the topic from its beginning: the stores take the same rows again
+//! and stay as they are. A checkpoint is stored only after all stores have what it holds.
 
 mod sinks;
 mod source;
 
 use crate::cli::RunFlags;
 use crate::config::Config;
-use crate::pipeline::{self, Board, BoardSettings, Destinations, Graph, Web, WorkerOutlet, listen, told};
+use crate::pipeline::{
+    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, listen, take, told,
+};
 use anyhow::{Context, bail};
 use sinks::Sinks;
 use source::Source;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::kafka::KafkaLog;
@@ -31,6 +34,8 @@ use tallow_server::App;
 
 /// How often the threads are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a stop waits for the checkpoint that is under way.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` is set or something fails for good.
 ///
@@ -40,8 +45,8 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
     let started = Instant::now();
     let listener = listen(config.run.listen)?;
     let address = listener.local_addr().context("read the address of the listener")?;
-    let mut process =
-        Process::start(config, flags.cluster.clone().context("find out which process this is")?, listener)?;
+    let cluster = flags.cluster.clone().context("find out which process this is")?;
+    let mut process = Process::start(config, flags, cluster, listener)?;
     tracing::info!(url = %format_args!("http://{address}"), "says how it is");
     let outcome = process.watch(stop, started);
     if let Err(failure) = &outcome {
@@ -58,27 +63,42 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
 struct Process {
     board: Arc<Board>,
     sinks: Sinks,
+    checkpoints: Checkpoints,
     graph: Option<Graph>,
     web: Option<Web>,
 }
 
 impl Process {
-    fn start(config: &Config, cluster: Cluster, listener: TcpListener) -> anyhow::Result<Process> {
+    fn start(
+        config: &Config,
+        flags: &RunFlags,
+        cluster: Cluster,
+        listener: TcpListener,
+    ) -> anyhow::Result<Process> {
         announce(config, &cluster);
         let log = Arc::new(KafkaLog::open(&config.kafka).map_err(told)?);
-        let sinks = Sinks::start(config, &cluster)?;
+        let source = format!("kafka:{}", config.kafka.topic);
+        let is_first = cluster.process == 0;
+        let past = Past::find(&config.checkpoint, &source, &config.graph(), flags.from_scratch, is_first)?;
+        let starts = past.starts(log.ends())?;
+        let former = past.former_workers(&cluster)?;
+        let mut checkpoints = past.begin(&config.checkpoint, &cluster)?;
+        let sinks = Sinks::start(config, &cluster, former)?;
         let board = Arc::new(Board::new(BoardSettings {
-            source: format!("kafka:{}", config.kafka.topic),
+            source,
             workers: cluster.workers(),
             max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
             log: Arc::new(Source(log.clone())),
             stores: sinks.queues(),
             others: vec![sinks.cache_status()],
+            checkpoints: checkpoints.sink(),
+            restoring_since: checkpoints.restoring_since(),
         }));
         let app = App::of_pipeline(board.clone(), config.serving());
         let web = Web::start(listener, || Ok(app))?;
-        let graph = read(config, cluster, &log, sinks.destinations(), board.clone())?;
-        Ok(Process { board, sinks, graph: Some(graph), web: Some(web) })
+        let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
+        let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;
+        Ok(Process { board, sinks, checkpoints, graph: Some(graph), web: Some(web) })
     }
 
     /// Looks after the threads until `stop` is set.
@@ -117,27 +137,30 @@ impl Process {
         let settled = self.graph.map_or(Ok(()), Graph::stop);
         let stored = self.sinks.close();
         let served = self.web.map_or(Ok(()), Web::join);
+        self.checkpoints.close(CHECKPOINT_LIMIT);
         settled.and(stored).and(served)
     }
 }
 
 /// Runs the graph over the topic, each of whose partitions belongs to the worker of its number modulo the workers of all
-/// processes.
+/// processes, from where the checkpoint says.
 fn read(
     config: &Config,
     cluster: Cluster,
     log: &KafkaLog,
+    starts: &BTreeMap<u32, u64>,
+    checkpoints: &mut Checkpoints,
     destinations: Destinations,
     board: Arc<Board>,
 ) -> anyhow::Result<Graph> {
     let (workers, peers) = (cluster.workers(), cluster.processes() * cluster.threads);
     let first = workers.start;
-    let open =
-        |index| log.worker(index, peers, &BTreeMap::new()).map(|it| Mutex::new(Some(it))).map_err(told);
+    let open = |index| log.worker(index, peers, starts).map(|it| Mutex::new(Some(it))).map_err(told);
     let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let policy = checkpoints.policy();
+    let restore: Vec<_> = checkpoints.take_restore().into_iter().map(|it| Mutex::new(Some(it))).collect();
     Graph::start(cluster, config.graph(), move |index, _| {
-        let mine = partitions.get(index - first);
-        let mine = mine.and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mine = partitions.get(index - first).and_then(take);
         let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();
         let readers = readers.into_iter().flatten().map(|reader| reader as Box<dyn PartitionReader>);
         WorkerIo {
@@ -145,8 +168,8 @@ fn read(
             arrivals,
             outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
-            checkpoints: None,
-            restore: None,
+            checkpoints: policy.clone(),
+            restore: restore.get(index - first).and_then(take),
         }
     })
 }

@@ -6,7 +6,8 @@
 //! (a thread)                  (its threads)       └─► cache ─┴─► server
 //! ```
 //!
-//! A start replays the log from its beginning: the store takes the same rows again and stays as it is.
+//! A start goes on from the newest checkpoint in the data folder, or replays the log from its beginning: the store takes
+//! the same rows again and stays as it is.
 
 mod feed;
 mod graph;
@@ -15,26 +16,30 @@ mod journal;
 mod market;
 mod written;
 
+use crate::cli::UpFlags;
 use crate::config::Config;
-use crate::pipeline::{self, Board, BoardSettings, Destinations, Graph, Store, Web, listen, told};
+use crate::pipeline::{
+    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store, Web, listen, told,
+};
 use anyhow::{Context, anyhow, bail};
 use feed::Feed;
 use halt::{Halt, Halter};
 use journal::Journal;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tallow_connectors::Error;
+use tallow_connectors::checkpoint::CheckpointConfig;
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogConfig, FileLogWriter};
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::simulator::PRODUCER;
 use tallow_connectors::sinks::{SinkRunner, SinkSettings};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_dataflow::{Clock, EventTime};
+use tallow_dataflow::{Clock, Cluster, EventTime};
 use tallow_server::App;
 use written::Written;
 
@@ -44,18 +49,20 @@ const LOOK: Duration = Duration::from_millis(20);
 const CACHED_UPDATES: usize = 16_384;
 /// How long a stop waits for the store. What it has not stored by then comes again from the log at the next start.
 const STORE_LIMIT: Duration = Duration::from_secs(3);
+/// How long it waits for the checkpoint that is under way.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` is set or something fails for good.
 ///
 /// # Errors
 /// When it can't start or something has failed for good. An address that can't be listened on is found out before
 /// anything is written.
-pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
     let listener = listen(config.server.listen)?;
     let address = listener.local_addr().context("read the address of the listener")?;
     let log = open_log(config)?;
-    let mut up = Up::start(config, listener, log)?;
+    let mut up = Up::start(config, flags, listener, log)?;
     tracing::info!(url = %format_args!("http://{address}"), "listening");
     let outcome = up.watch(&stop, started);
     if let Err(failure) = &outcome {
@@ -90,6 +97,9 @@ struct Up {
     config: Config,
     board: Arc<Board>,
     log: FileLog,
+    /// The offset from which each partition is read.
+    starts: BTreeMap<u32, u64>,
+    checkpoints: Checkpoints,
     /// The partitions that ticks come to.
     used: BTreeSet<u32>,
     store: SinkRunner,
@@ -104,17 +114,26 @@ struct Up {
 }
 
 impl Up {
-    fn start(config: &Config, listener: std::net::TcpListener, log: FileLogWriter) -> anyhow::Result<Up> {
+    fn start(
+        config: &Config,
+        flags: &UpFlags,
+        listener: std::net::TcpListener,
+        log: FileLogWriter,
+    ) -> anyhow::Result<Up> {
         let data: &Path = &config.up.data;
         let file = data.join("tallow.db");
         let workers = config.dataflow.workers;
+        let past = find_checkpoint(config, flags)?;
+        let reader = log.log();
+        let ends = (0..reader.partitions()).map(|partition| reader.end_offset(partition).map_err(told));
+        let starts = past.starts(&ends.collect::<anyhow::Result<Vec<_>>>()?)?;
+        let checkpoints = past.begin(&config.checkpoint, &Cluster::from(workers))?;
         let sink = SqliteSink::open(&file, workers).map_err(told)?;
         let history = SqliteHistory::open(&file).map_err(told)?;
         let (market, from) = market::open(&config.up, &log, SystemClock.now_ms()).map_err(told)?;
         announce(config, from);
 
         let used: BTreeSet<u32> = config.up.symbols.iter().map(|it| log.partition_of(*it)).collect();
-        let reader = log.log();
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
         let written = Arc::new(Written::default());
@@ -125,6 +144,8 @@ impl Up {
             log: written.clone(),
             stores: vec![store.queue()],
             others: Vec::new(),
+            checkpoints: checkpoints.sink(),
+            restoring_since: checkpoints.restoring_since(),
         }));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
         let (halter, halt) = Halt::new();
@@ -141,6 +162,8 @@ impl Up {
             config: config.clone(),
             board,
             log: reader,
+            starts,
+            checkpoints,
             used,
             store,
             cache,
@@ -162,9 +185,17 @@ impl Up {
             self.check()?;
             if self.graph.is_none() && self.primed.load(Ordering::Acquire) {
                 let store = Store { queue: self.store.queue(), candles: true, alerts: true, rejects: true };
-                let destinations = Destinations { stores: vec![store], cache: self.cache.clone() };
+                let checkpoints = self.checkpoints.sink();
+                let destinations =
+                    Destinations { stores: vec![store], cache: self.cache.clone(), checkpoints };
+                let from = graph::From {
+                    starts: std::mem::take(&mut self.starts),
+                    restore: self.checkpoints.take_restore(),
+                    policy: self.checkpoints.policy(),
+                };
                 let board = self.board.clone();
-                self.graph = Some(graph::start(&self.config, &self.log, &self.used, destinations, board)?);
+                let graph = graph::start(&self.config, &self.log, &self.used, from, destinations, board)?;
+                self.graph = Some(graph);
             }
             if !self.ready && self.board.is_ready() {
                 self.ready = true;
@@ -208,8 +239,18 @@ impl Up {
             stored => stored,
         };
         let served = self.web.map_or(Ok(()), Web::join);
+        self.checkpoints.close(CHECKPOINT_LIMIT);
         fed.and(settled).and(stored).and(served)
     }
+}
+
+/// The newest checkpoint in the data folder; one that is kept elsewhere is not this log's.
+fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
+    let folder = config.up.data.join("checkpoints");
+    let url =
+        if config.checkpoint.url.is_empty() { String::new() } else { format!("file:{}", folder.display()) };
+    let settings = CheckpointConfig { url, ..config.checkpoint.clone() };
+    Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)
 }
 
 fn join_feed(feed: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {

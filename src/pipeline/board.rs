@@ -1,10 +1,12 @@
 //! What the running pipeline says of itself, put together out of what its threads report.
 
+use super::checkpoints::PartSink;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tallow_connectors::sinks::{Progress, SinkQueue};
-use tallow_connectors::store::{PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
+use tallow_connectors::store::{CheckpointFigures, PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
 use tallow_dataflow::{
     AlertStatus, Counts, EventTime, Interval, PartitionProgress, SettledCandle, Severity, Step, next_second,
 };
@@ -38,6 +40,10 @@ pub(crate) struct BoardSettings {
     pub(crate) stores: Vec<Arc<SinkQueue>>,
     /// Whether those work that need not have everything.
     pub(crate) others: Vec<Box<dyn Fn() -> SinkStatus + Send + Sync>>,
+    /// Where checkpoints go; none where none are taken.
+    pub(crate) checkpoints: Option<PartSink>,
+    /// When the checkpoint that is taken up began to be read.
+    pub(crate) restoring_since: Option<Instant>,
 }
 
 /// The board on which threads write where they stand, for moments and without waiting for anything else.
@@ -65,6 +71,8 @@ struct State {
     corrections: [u64; 3],
     alerts_raised: [u64; 3],
     alerts_retracted: u64,
+    /// How long it took to take up a checkpoint.
+    restore_seconds: Option<f64>,
     failure: Option<String>,
 }
 
@@ -79,6 +87,7 @@ impl Board {
             corrections: [0; 3],
             alerts_raised: [0; 3],
             alerts_retracted: 0,
+            restore_seconds: None,
             failure: None,
         };
         Board { settings, state: Mutex::new(state) }
@@ -95,6 +104,11 @@ impl Board {
     pub(super) fn settled(&self, step: &Step) {
         let mut state = self.state();
         state.frontiers.observe(step);
+        if state.restore_seconds.is_none()
+            && let Some(since) = self.settings.restoring_since
+        {
+            state.restore_seconds = Some(since.elapsed().as_secs_f64());
+        }
         for SettledCandle { interval, revision, .. } in &step.candles {
             let place = Interval::ALL.iter().position(|it| it == interval).unwrap_or_default();
             let counts = if *revision == 0 { &mut state.candles_settled } else { &mut state.corrections };
@@ -181,6 +195,12 @@ impl Pipeline for Board {
         let mut sinks = vec![self.settings.log.service()];
         sinks.extend(self.settings.stores.iter().map(|store| store.status()));
         sinks.extend(self.settings.others.iter().map(|status| status()));
+        let checkpoints = self.settings.checkpoints.as_ref().map(PartSink::status);
+        sinks.extend(checkpoints.as_ref().map(|status| SinkStatus {
+            name: "checkpoints".to_owned(),
+            problem: status.problem.clone(),
+            ..SinkStatus::default()
+        }));
         let state = self.state();
         let mut counts = Counts::default();
         state.partitions.values().for_each(|progress| counts.add(&progress.counts));
@@ -200,6 +220,15 @@ impl Pipeline for Board {
             alerts_retracted: state.alerts_retracted,
             partitions: state.partitions.values().map(partition).collect(),
             sinks,
+            checkpoint: checkpoints.map(|status| CheckpointFigures {
+                frontier: status.last.map(|id| id.frontier),
+                stored_at: status.completed_at_ms.map(EventTime),
+                bytes: status.bytes,
+                duration_seconds: status.duration.as_secs_f64(),
+                stored: status.written,
+                given_up: status.given_up,
+                restore_seconds: state.restore_seconds,
+            }),
             failure,
         }
     }

@@ -3,16 +3,19 @@
 //! threads of the server.
 
 mod board;
+mod checkpoints;
 mod graph;
 mod outlet;
 mod web;
 
 pub(crate) use board::{Board, BoardSettings, LogStatus, Partitions};
+pub(crate) use checkpoints::{Checkpoints, Past};
 pub(crate) use graph::Graph;
 pub(crate) use outlet::{Destinations, Store, WorkerOutlet};
 pub(crate) use web::{Web, listen};
 
 use anyhow::{anyhow, bail};
+use std::sync::{Mutex, PoisonError};
 use tallow_connectors::Error;
 use tallow_connectors::error::chain;
 
@@ -30,6 +33,11 @@ pub(crate) fn still_runs(graph: &mut Option<Graph>, web: &mut Option<Web>) -> an
         bail!("the server has stopped");
     }
     Ok(())
+}
+
+/// What was laid ready for one worker, which takes it once.
+pub(crate) fn take<T>(ready: &Mutex<Option<T>>) -> Option<T> {
+    ready.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// The error with its causes, each said once.

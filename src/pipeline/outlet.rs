@@ -1,13 +1,16 @@
 //! Where a worker's results go: to the queues of the stores, to the cache, and on the board. Nothing here waits.
 
 use super::board::Board;
+use super::checkpoints::PartSink;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tallow_connectors::Error;
 use tallow_connectors::error::chain;
 use tallow_connectors::sinks::SinkQueue;
 use tallow_connectors::store::Publish;
-use tallow_dataflow::{Interval, LiveCandle, Outlet, PartitionProgress, Reject, SettledCandle, Step, Symbol};
+use tallow_dataflow::{
+    CheckpointPart, Interval, LiveCandle, Outlet, PartitionProgress, Reject, SettledCandle, Step, Symbol,
+};
 
 /// Where the results of all workers of this process go.
 #[derive(Clone)]
@@ -16,6 +19,8 @@ pub(crate) struct Destinations {
     pub(crate) stores: Vec<Store>,
     /// The cache, which shows the present.
     pub(crate) cache: Arc<dyn Publish>,
+    /// Where checkpoints go; none where none are taken.
+    pub(crate) checkpoints: Option<PartSink>,
 }
 
 /// The queue of a store, and what is its own. It is told of every step, for that is how it knows how far it is complete.
@@ -132,6 +137,14 @@ impl Outlet for WorkerOutlet {
     fn failed(&mut self, partition: u32, message: String) {
         tracing::error!(partition, message, "partition can't be read on");
         self.board.fail(message);
+    }
+
+    fn checkpoint(&mut self, part: CheckpointPart) {
+        if let Some(checkpoints) = &self.destinations.checkpoints {
+            // Whatever any store is to have of what the part holds is in its queue by now.
+            let tickets = self.destinations.stores.iter().map(|store| store.queue.ticket()).collect();
+            checkpoints.submit(part, tickets);
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::retry::{Backoff, BackoffSettings};
 use crate::sinks::Ticket;
 use futures_util::future::{join, join_all};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tallow_dataflow::CheckpointId;
@@ -45,7 +45,7 @@ pub struct WriterSettings {
 pub struct CheckpointWriter {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl CheckpointWriter {
                 move || shared.run(stopped)
             })
             .map_err(|source| Error::Thread { name, source })?;
-        Ok(CheckpointWriter { shared, stop, thread: Some(thread) })
+        Ok(CheckpointWriter { shared, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Takes a part of a worker of this process, to be stored once all tickets are. Never blocks.
@@ -153,7 +153,7 @@ impl CheckpointWriter {
     ///
     /// # Errors
     /// When not everything was stored within the time given. What was not is given up.
-    pub fn close(mut self, within: Duration) -> Result<(), Error> {
+    pub fn close(&self, within: Duration) -> Result<(), Error> {
         self.shared.board.close();
         let under_way = self.shared.board.wait_settled(Instant::now() + within);
         self.end();
@@ -168,10 +168,11 @@ impl CheckpointWriter {
         )))
     }
 
-    fn end(&mut self) {
+    fn end(&self) {
         self.shared.board.close();
         self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take()
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
             && thread.join().is_err()
         {
             tracing::error!("the thread of checkpoints panicked");

@@ -63,10 +63,10 @@ impl FileLog {
         }
     }
 
-    /// A reader of a partition, from `offset` on: 0, the offset of a record, or the end.
+    /// A reader of a partition, from the first record at or past `offset` on.
     ///
     /// # Errors
-    /// When there is no such partition, its segments can't be read, or no record starts at `offset`.
+    /// When there is no such partition, its segments can't be read, or it ends before `offset`.
     pub fn reader(&self, partition: u32, offset: u64) -> Result<FileLogReader, Error> {
         let folder = self.partition_folder(partition)?;
         let known_end = self.end_offset(partition)?;

@@ -5,7 +5,7 @@ use super::segments::{self, segment_path};
 use crate::error::{Error, chain};
 use crate::file::{Lines, Pause};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use tallow_dataflow::{PartitionReader, ReadStatus, Record};
@@ -35,8 +35,8 @@ impl FileLogReader {
             )));
         }
         let mut tail = Tail { folder, partition, at: 0, known_end, segment: None, ends };
-        tail.seek(offset)?;
-        Ok(FileLogReader { partition, lines: Lines::new(tail, offset), failed: false })
+        let start = tail.seek(offset)?;
+        Ok(FileLogReader { partition, lines: Lines::new(tail, start), failed: false })
     }
 }
 
@@ -83,30 +83,27 @@ struct Tail {
 }
 
 impl Tail {
-    /// Goes to a record's offset.
-    fn seek(&mut self, offset: u64) -> Result<(), Error> {
+    /// Goes to the first record at or past an offset, and says where that is.
+    fn seek(&mut self, offset: u64) -> Result<u64, Error> {
         let segments = segments::list(&self.folder)?;
         let Some(segment) = segments.iter().rfind(|segment| segment.base <= offset) else {
             // Nothing has been written yet; the first segment will be found where the next one always is.
-            return Ok(());
+            return Ok(0);
         };
         let failed = |source| Error::File { action: "read", path: segment.path.clone(), source };
         let mut file = File::open(&segment.path).map_err(failed)?;
         let within = offset - segment.base;
+        let mut start = offset;
         if within > 0 {
-            let mut before = [0];
+            // On the line feed before it, if a record starts there.
             file.seek(SeekFrom::Start(within - 1)).map_err(failed)?;
-            file.read_exact(&mut before).map_err(failed)?;
-            if before != *b"\n" {
-                return Err(Error::Unusable(format!(
-                    "read {} from offset {offset}: no record starts there",
-                    self.folder.display()
-                )));
-            }
+            let mut rest = BufReader::new(&file);
+            start += rest.skip_until(b'\n').map_err(failed)? as u64 - 1;
+            file.seek(SeekFrom::Start(start - segment.base)).map_err(failed)?;
         }
-        self.at = offset;
+        self.at = start;
         self.segment = Some((segment.base, file));
-        Ok(())
+        Ok(start)
     }
 
     fn refresh_end(&mut self) -> io::Result<()> {

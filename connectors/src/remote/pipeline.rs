@@ -144,6 +144,10 @@ fn combine(parts: impl Iterator<Item = Result<PipelineStatus, String>>) -> Pipel
         for sink in part.sinks {
             merge(&mut services, sink);
         }
+        whole.checkpoint = match (whole.checkpoint, part.checkpoint) {
+            (Some(known), Some(other)) => Some(known.with(&other)),
+            (known, other) => known.or(other),
+        };
         whole.failure = whole.failure.or(part.failure);
     }
     whole.partitions.sort_unstable_by_key(|partition: &PartitionStatus| partition.progress.partition);

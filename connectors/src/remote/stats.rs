@@ -1,7 +1,7 @@
 //! The figures of a pipeline as they cross a border.
 
 use crate::model::optional_rfc3339;
-use crate::store::{PartitionStatus, PipelineStatus, SinkStatus};
+use crate::store::{CheckpointFigures, PartitionStatus, PipelineStatus, SinkStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tallow_dataflow::{Counts, EventTime, Interval, PartitionProgress, Severity};
@@ -39,6 +39,9 @@ pub struct PipelineStats {
     pub partitions: Vec<PartitionStats>,
     /// The log and the sinks.
     pub sinks: Vec<SinkStatus>,
+    /// The checkpoints, where any are taken.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointFigures>,
     /// What has failed for good.
     pub failure: Option<String>,
 }
@@ -103,6 +106,7 @@ impl From<PipelineStatus> for PipelineStats {
             },
             partitions: status.partitions.into_iter().map(PartitionStats::from).collect(),
             sinks: status.sinks,
+            checkpoint: status.checkpoint,
             failure: status.failure,
         }
     }
@@ -136,6 +140,7 @@ impl From<PipelineStats> for PipelineStatus {
             alerts_retracted: stats.alerts.retracted,
             partitions: stats.partitions.into_iter().map(PartitionStatus::from).collect(),
             sinks: stats.sinks,
+            checkpoint: stats.checkpoint,
             failure: stats.failure,
         }
     }

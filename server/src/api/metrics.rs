@@ -115,11 +115,30 @@ impl Collector for Snapshot {
         for (severity, count) in Severity::ALL.iter().zip(self.status.alerts_raised) {
             alerts.counter(severity.name(), count)?;
         }
+        self.checkpoint(&mut metrics)?;
         self.sinks(&mut metrics)
     }
 }
 
 impl Snapshot {
+    fn checkpoint(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
+        let Some(checkpoint) = &self.status.checkpoint else { return Ok(()) };
+        let seconds = |time: EventTime| time.millis() as f64 / 1_000.0;
+        if let Some(stored_at) = checkpoint.stored_at {
+            let help = "When the newest checkpoint was stored, in seconds since the epoch";
+            metrics.single("tallow_checkpoint_last_success_timestamp_seconds", help, seconds(stored_at))?;
+            let help = "How long the newest checkpoint took to store, waits for the sinks included";
+            metrics.single("tallow_checkpoint_duration_seconds", help, checkpoint.duration_seconds)?;
+            let help = "The size of the newest checkpoint";
+            metrics.single("tallow_checkpoint_bytes", help, checkpoint.bytes as f64)?;
+        }
+        if let Some(restore_seconds) = checkpoint.restore_seconds {
+            let help = "How long it took to take up a checkpoint at the start";
+            metrics.single("tallow_restore_duration_seconds", help, restore_seconds)?;
+        }
+        Ok(())
+    }
+
     fn partitions(&self, metrics: &mut Metrics<'_>, age: impl Fn(EventTime) -> f64) -> Result<(), Error> {
         let partitions = &self.status.partitions;
         let name = |number: u32| number.to_string();

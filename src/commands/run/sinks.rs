@@ -29,7 +29,11 @@ impl Sinks {
     ///
     /// # Errors
     /// When PostgreSQL or Kafka can't be reached or is not prepared.
-    pub(super) fn start(config: &Config, cluster: &Cluster) -> anyhow::Result<Sinks> {
+    pub(super) fn start(
+        config: &Config,
+        cluster: &Cluster,
+        _former: std::ops::Range<usize>,
+    ) -> anyhow::Result<Sinks> {
         let workers = cluster.workers();
         let share =
             Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
@@ -61,6 +65,7 @@ impl Sinks {
                 store(&self.dead_letters, false, false, true),
             ],
             cache: self.redis.clone() as Arc<dyn Publish>,
+            checkpoints: None,
         }
     }
 

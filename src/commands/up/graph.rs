@@ -1,14 +1,28 @@
-//! The graph over the log that `tallow up` keeps, from the beginning of the log on.
+//! The graph over the log that `tallow up` keeps.
 
 use crate::config::Config;
-use crate::pipeline::{Board, Destinations, Graph, WorkerOutlet, told};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::pipeline::{Board, Destinations, Graph, WorkerOutlet, take, told};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogReader};
-use tallow_dataflow::{Cluster, PartitionReader, ReadStatus, Record, WorkerIo};
+use tallow_dataflow::{CheckpointPolicy, Cluster, PartitionReader, ReadStatus, Record, Restore, WorkerIo};
 
-/// Runs the graph over the whole log, in which the partitions of `used` will grow.
+/// A reader of a partition that comes later.
+type Reader = Box<dyn PartitionReader + Send>;
+
+/// Where the log is read from: its beginning, or a checkpoint.
+pub(super) struct From {
+    /// The offset of each partition.
+    pub(super) starts: BTreeMap<u32, u64>,
+    /// What each worker takes up.
+    pub(super) restore: Vec<Restore>,
+    /// When it takes checkpoints itself.
+    pub(super) policy: Option<CheckpointPolicy>,
+}
+
+/// Runs the graph over the log, in which the partitions of `used` will grow.
 ///
 /// # Errors
 /// When the log can't be read, or the system has no thread to give.
@@ -16,25 +30,37 @@ pub(super) fn start(
     config: &Config,
     log: &FileLog,
     used: &BTreeSet<u32>,
+    from: From,
     destinations: Destinations,
     board: Arc<Board>,
 ) -> anyhow::Result<Graph> {
+    let From { starts, restore, policy } = from;
     let open = |partition| {
-        let reader = log.reader(partition, 0).map_err(told)?;
+        let start = starts.get(&partition).copied().unwrap_or(0);
+        let reader = log.reader(partition, start).map_err(told)?;
         let grows = used.contains(&partition);
         Ok(Mutex::new(Some(LogPartition { reader, grows })))
     };
     let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    Graph::start(Cluster::from(config.dataflow.workers), config.graph(), move |index, peers| {
+    let restore: Vec<_> = restore.into_iter().map(|it| Mutex::new(Some(it))).collect();
+    let workers = config.dataflow.workers;
+    // Partitions that nothing is traded in end, but a worker's input must not: one that has none but those still takes
+    // part in checkpoints. Nothing is ever sent.
+    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) = (0..workers)
+        .map(|_| channel())
+        .map(|(sender, receiver)| (sender, Mutex::new(Some(receiver))))
+        .unzip();
+    Graph::start(Cluster::from(workers), config.graph(), move |index, peers| {
+        let _open = &senders;
         let own = readers.iter().skip(index).step_by(peers);
-        let readers = own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let readers = own.filter_map(take);
         WorkerIo {
             readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
-            arrivals: None,
+            arrivals: arrivals.get(index).and_then(take),
             outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
-            checkpoints: None,
-            restore: None,
+            checkpoints: policy.clone(),
+            restore: restore.get(index).and_then(take),
         }
     })
 }
