@@ -36,13 +36,25 @@ type Late = (u32, u64, Bar);
 /// # Errors
 /// When a file can't be read, or `max_out_of_orderness_ms` is a minute or longer, which this loop is not made for.
 pub fn settle(log: &[PathBuf], settings: &Settings, now_ms: u64) -> io::Result<Totals> {
+    settle_into(Totals::default(), log, settings, now_ms)
+}
+
+/// Likewise, into totals that may keep more than figures.
+///
+/// # Errors
+/// As [`settle`].
+pub fn settle_into(
+    mut totals: Totals,
+    log: &[PathBuf],
+    settings: &Settings,
+    now_ms: u64,
+) -> io::Result<Totals> {
     if settings.max_out_of_orderness_ms >= MINUTE_MS {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "more than two minutes of a symbol can be open",
         ));
     }
-    let mut totals = Totals::default();
     // Kept to the end, as a loop that reads its partitions in turns would have to.
     let mut partitions = Vec::new();
     for (number, path) in (0..).zip(log) {

@@ -2,6 +2,7 @@
 //!
 //! - [`log`]: the logs that are settled, made once from fixed seeds.
 //! - [`baseline`]: the hand-written loop with hash maps and no dataflow.
+//! - [`chaos`]: harm done to a running pipeline, and the comparison after it.
 //! - [`system`]: what is measured, each run in a process of its own.
 //! - [`tallow`]: the graph, with its settled output only counted.
 //! - [`totals`]: what a run has settled, counted the same way for every system.
@@ -12,6 +13,7 @@
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub mod baseline;
+pub mod chaos;
 pub mod lines;
 pub mod log;
 pub mod report;

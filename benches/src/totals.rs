@@ -18,6 +18,16 @@ pub struct Totals {
     /// How each alert stood last.
     alerts: BTreeMap<(Symbol, EventTime), AlertStatus>,
     checksum: u64,
+    kept: Option<Versions>,
+}
+
+/// Every version of everything, in the order in which it was settled.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    /// Of candles.
+    pub candles: Vec<SettledCandle>,
+    /// Of alerts, retractions included.
+    pub alerts: Vec<SettledAlert>,
 }
 
 /// The figures of a whole run. Two systems that do the same work have the same.
@@ -39,10 +49,23 @@ pub struct Settled {
 }
 
 impl Totals {
+    /// Totals that keep every version too.
+    pub fn keeping() -> Totals {
+        Totals { kept: Some(Versions::default()), ..Totals::default() }
+    }
+
+    /// The versions, where they were to be kept.
+    pub fn into_versions(self) -> Versions {
+        self.kept.unwrap_or_default()
+    }
+
     /// Takes a version of a candle.
     pub fn candle(&mut self, settled: &SettledCandle) {
         let counts = if settled.revision == 0 { &mut self.candles } else { &mut self.corrections };
         counts[settled.interval as usize] += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.candles.push(*settled);
+        }
         let candle = &settled.candle;
         self.add([
             settled.symbol.stable_hash() ^ settled.interval.millis(),
@@ -62,6 +85,9 @@ impl Totals {
     pub fn alert(&mut self, settled: &SettledAlert) {
         let alert = &settled.alert;
         self.alert_versions += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.alerts.push(*settled);
+        }
         self.alerts.insert((alert.symbol, alert.window_start), settled.status);
         self.add([
             alert.symbol.stable_hash(),

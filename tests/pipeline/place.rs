@@ -22,6 +22,7 @@ pub(crate) struct Place {
     settings: Vec<(String, String)>,
     topics: [Topic; 3],
     _database: Database,
+    _checkpoints: tempfile::TempDir,
 }
 
 impl Place {
@@ -36,7 +37,9 @@ impl Place {
         let id = unique("pipeline");
         let topic = |name: &str, partitions| Topic::make(kafka, format!("{id}_{name}"), partitions, &[]);
         let topics = [topic("prices", 3), topic("alerts", 1), topic("dead_letters", 1)];
+        let checkpoints = tempfile::tempdir().unwrap();
         let settings = [
+            ("TALLOW__CHECKPOINT__URL", format!("file:{}", checkpoints.path().display())),
             ("TALLOW__KAFKA__BOOTSTRAP_SERVERS", kafka.to_owned()),
             ("TALLOW__KAFKA__TOPIC", topics[0].name.clone()),
             ("TALLOW__KAFKA__ALERTS_TOPIC", topics[1].name.clone()),
@@ -50,7 +53,7 @@ impl Place {
             ("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", IDLE_TIMEOUT_MS.to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Place { settings, topics, _database: database }
+        Place { settings, topics, _database: database, _checkpoints: checkpoints }
     }
 
     /// The value of a setting.

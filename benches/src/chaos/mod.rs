@@ -1,0 +1,176 @@
+//! Harm done to a running pipeline, and the comparison after it: see `bin/chaos.rs`.
+
+mod deck;
+mod expected;
+mod pipeline;
+mod services;
+mod verdict;
+mod watch;
+
+pub use deck::Fault;
+pub use verdict::Verdict;
+
+use anyhow::{Context, Result, bail};
+use deck::Deck;
+use expected::Expected;
+use pipeline::{Pipeline, Producer};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use services::Services;
+use std::io::Write;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tallow_connectors::kafka::KafkaConfig;
+use tallow_dataflow::Settings;
+use watch::Watch;
+
+/// How long the pipeline may take to get over a fault.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a process is stopped by SIGSTOP.
+const STOPPED: Duration = Duration::from_secs(15);
+
+/// What is to be done.
+pub struct Plan {
+    /// The program.
+    pub tallow: PathBuf,
+    /// Where scripts/services and scripts/compare are.
+    pub scripts: PathBuf,
+    /// Decides which faults come when.
+    pub seed: u64,
+    /// How many faults.
+    pub faults: usize,
+    /// Only these; all if empty.
+    pub only: Vec<Fault>,
+    /// The pause between two faults.
+    pub pause: RangeInclusive<Duration>,
+    /// How fast event time runs against the clock.
+    pub speed: u32,
+    /// Ticks a second of the clock.
+    pub rate: u32,
+    /// The folder of checkpoints.
+    pub checkpoints: PathBuf,
+    /// Where logs and the expected tables go.
+    pub out: PathBuf,
+}
+
+/// Does the harm and compares.
+///
+/// # Errors
+/// When something could not be done, or the pipeline does not get over a fault.
+pub fn run(plan: &Plan) -> Result<Verdict> {
+    let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+    let services = Services::new(&plan.scripts)?;
+    let mut deck = Deck::new(&plan.only, services::is_small_disk(&plan.checkpoints)?)?;
+    let mut producer = Producer::start(plan)?;
+    let mut pipeline = Pipeline::start(plan, 2, 1)?;
+    let watch = Watch::start(services.postgres_url());
+    watch.passes(0, PATIENCE).context("settle a first candle")?;
+    let mut verdict = Verdict::new(plan.seed);
+    for number in 1..=plan.faults {
+        let pause = random.random_range(plan.pause.clone());
+        // The moment of a fault is what is asked for.
+        std::thread::sleep(pause);
+        let fault = deck.draw(&mut random);
+        say(&format!("fault {number} of {}: {fault}", plan.faults))?;
+        let began = Instant::now();
+        let incarnation = pipeline.incarnation();
+        apply(fault, plan, &mut random, &services, &mut pipeline, &watch)?;
+        producer.still_runs()?;
+        verdict.count(fault);
+        // Mostly the pipeline gets over a fault before the next; sometimes it does not have the time.
+        if random.random_bool(0.75) || number == plan.faults {
+            if fault.ends_processes() {
+                pipeline.comes_back(incarnation, PATIENCE)?;
+            }
+            let before = watch.newest();
+            watch.passes(before, PATIENCE).with_context(|| format!("settle anything after {fault}"))?;
+            if fault.ends_processes() {
+                verdict.recovered(fault, began.elapsed());
+            }
+        }
+    }
+    say("the producer stops")?;
+    producer.stop()?;
+    let config = KafkaConfig {
+        bootstrap_servers: services.brokers().to_owned(),
+        topic: services.topic("TALLOW__KAFKA__TOPIC")?,
+        alerts_topic: services.topic("TALLOW__KAFKA__ALERTS_TOPIC")?,
+        ..KafkaConfig::default()
+    };
+    let expected = Expected::of(&config, &Settings::default(), &plan.out)?;
+    say(&format!("{} records; everything before {} must be settled", expected.records, expected.frontier))?;
+    verdict.compare(&expected, &config, &services, &plan.out, PATIENCE)?;
+    pipeline.stop()?;
+    verdict.records = expected.records;
+    Ok(verdict)
+}
+
+/// Does one harm, and undoes what does not pass by itself.
+fn apply(
+    fault: Fault,
+    plan: &Plan,
+    random: &mut ChaCha8Rng,
+    services: &Services,
+    pipeline: &mut Pipeline,
+    watch: &Watch,
+) -> Result<()> {
+    let away = Duration::from_millis(random.random_range(500..4_000));
+    match fault {
+        Fault::KillOne => pipeline.kill_one(random),
+        Fault::KillAll => pipeline.kill_all(),
+        Fault::KillRedis => services.kill("redis", "KILL", away),
+        Fault::KillPostgres => services.kill("postgres", "QUIT", away),
+        Fault::KillKafka => services.kill("kafka", "KILL", away),
+        Fault::Stop => pipeline.stop_one_for(random, STOPPED),
+        Fault::FullDisk => {
+            let filler = services::fill(&plan.checkpoints)?;
+            let before = watch.newest();
+            // With no room for checkpoints it goes on.
+            watch.passes(before, PATIENCE).context("settle anything while checkpoints can't be stored")?;
+            if random.random_bool(0.5) {
+                pipeline.kill_one(random)?;
+            }
+            std::thread::sleep(away);
+            std::fs::remove_file(&filler).with_context(|| format!("remove {}", filler.display()))
+        }
+        Fault::Truncate | Fault::Flip => {
+            pipeline.kill_all()?;
+            services::damage_newest(&plan.checkpoints, fault == Fault::Truncate, random)
+        }
+        Fault::Rescale => {
+            let (processes, workers) = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1)][random.random_range(0..5)];
+            say(&format!("  now {processes} processes of {workers} workers"))?;
+            if random.random_bool(0.5) {
+                pipeline.kill_everything()?
+            } else {
+                pipeline.stop()?
+            }
+            *pipeline = Pipeline::start(plan, processes, workers)?;
+            Ok(())
+        }
+    }
+}
+
+/// Says what happens, with the time.
+fn say(what: &str) -> Result<()> {
+    use tallow_connectors::clock::SystemClock;
+    use tallow_dataflow::{Clock, EventTime};
+    let now = EventTime(SystemClock.now_ms() / 1_000 * 1_000).rfc3339();
+    Ok(writeln!(std::io::stdout(), "{now} {what}")?)
+}
+
+/// Waits until `ready` has something; fails with what was waited for.
+fn until<T>(what: &str, within: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = ready()? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {within:?} for {what}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,202 @@
+//! The processes of Tallow: the producer, and the pipeline under `tallow launch`.
+
+use super::{Plan, until};
+use anyhow::{Context, Result, bail};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// When the market opens: the start of a quarter of an hour, in whose first hour there are alerts.
+const OPENS: &str = "2026-01-05T15:00:00Z";
+/// The symbols of the market.
+const SYMBOLS: u32 = 8;
+/// How long a stop may take.
+const STOP: Duration = Duration::from_secs(15);
+
+/// A process whose log goes to a file.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn spawn(command: &mut Command, log: PathBuf) -> Result<Process> {
+        let file = File::create(&log).with_context(|| format!("make {}", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("start {command:?}"))?;
+        Ok(Process { child, log })
+    }
+
+    fn said(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
+    }
+
+    /// Fails with the end of its log if it has ended.
+    fn still_runs(&mut self) -> Result<()> {
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        let said = self.said()?;
+        let last: Vec<&str> = said.lines().rev().take(5).collect();
+        bail!("it has ended with {status}, see {}:\n{}", self.log.display(), last.join("\n"))
+    }
+
+    /// Tells it to stop and waits.
+    fn stop(&mut self) -> Result<()> {
+        self.still_runs()?;
+        signal(self.child.id(), "TERM")?;
+        let child = &mut self.child;
+        let status = until("the process to stop", STOP, || Ok(child.try_wait()?))?;
+        if !status.success() {
+            bail!("it ended with {status}, see {}", self.log.display());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // Nobody is left to be told of a failure here.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends a signal to a process.
+pub(super) fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
+    if status.success() { Ok(()) } else { bail!("kill -{name} {pid}: there is no such process") }
+}
+
+/// `tallow produce` with a market that goes on until it is stopped.
+pub(super) struct Producer(Process);
+
+impl Producer {
+    pub(super) fn start(plan: &Plan) -> Result<Producer> {
+        let rate = f64::from(plan.rate) / f64::from(SYMBOLS * plan.speed);
+        let mut command = Command::new(&plan.tallow);
+        command.args(["produce", "--feed", "sim", "--disorder", "--start", OPENS]);
+        command.args(["--speed", &plan.speed.to_string(), "--seed", &plan.seed.to_string()]);
+        command.args(["--rate", &rate.to_string()]);
+        Ok(Producer(Process::spawn(&mut command, plan.out.join("produce.log"))?))
+    }
+
+    pub(super) fn still_runs(&mut self) -> Result<()> {
+        self.0.still_runs().context("the producer")
+    }
+
+    pub(super) fn stop(mut self) -> Result<()> {
+        self.0.stop().context("the producer")
+    }
+}
+
+/// `tallow launch` and its processes.
+pub(super) struct Pipeline {
+    launch: Process,
+    processes: usize,
+    /// How many launches there were before.
+    number: usize,
+}
+
+/// Which start of the processes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Incarnation {
+    launch: usize,
+    starts: usize,
+}
+
+impl Pipeline {
+    /// Starts so many processes of so many workers.
+    pub(super) fn start(plan: &Plan, processes: usize, workers: usize) -> Result<Pipeline> {
+        let number = (0..).find(|number| !log(&plan.out, *number).exists()).unwrap_or(0);
+        let mut command = Command::new(&plan.tallow);
+        command.args(["launch", "-n", &processes.to_string(), "-w", &workers.to_string()]);
+        command.env("TALLOW__CHECKPOINT__URL", format!("file:{}", plan.checkpoints.display()));
+        // Only ticks move time: what settles when is then a function of the log, and can be compared to the version.
+        command.env("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000");
+        let launch = Process::spawn(&mut command, log(&plan.out, number))?;
+        let mut pipeline = Pipeline { launch, processes, number };
+        until("the processes to start", Duration::from_secs(30), || {
+            pipeline.launch.still_runs()?;
+            Ok((pipeline.pids()?.len() >= processes).then_some(()))
+        })?;
+        Ok(pipeline)
+    }
+
+    /// The processes that have been started, oldest first.
+    fn pids(&self) -> Result<Vec<u32>> {
+        let said = self.launch.said()?;
+        let started = said.lines().filter(|line| line.contains("process started"));
+        let pid = |line: &str| line.split("pid=").nth(1)?.split_whitespace().next()?.parse().ok();
+        Ok(started.filter_map(pid).collect())
+    }
+
+    /// The processes of the newest start.
+    fn running(&self) -> Result<Vec<u32>> {
+        let pids = self.pids()?;
+        Ok(pids[pids.len() - pids.len().min(self.processes)..].to_vec())
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        Incarnation { launch: self.number, starts: self.pids().map_or(0, |pids| pids.len()) }
+    }
+
+    /// Waits until all processes have been started since.
+    pub(super) fn comes_back(&mut self, since: Incarnation, within: Duration) -> Result<()> {
+        let before = if since.launch == self.number { since.starts } else { 0 };
+        until("the processes to start again", within, || {
+            self.launch.still_runs()?;
+            Ok((self.pids()?.len() >= before + self.processes).then_some(()))
+        })
+    }
+
+    /// Kills one of the processes.
+    pub(super) fn kill_one(&self, random: &mut ChaCha8Rng) -> Result<()> {
+        let running = self.running()?;
+        // It may have been ended by its supervisor a moment ago, for the sake of another.
+        let _ = signal(running[random.random_range(0..running.len())], "KILL");
+        Ok(())
+    }
+
+    /// Kills all of the processes.
+    pub(super) fn kill_all(&self) -> Result<()> {
+        for pid in self.running()? {
+            let _ = signal(pid, "KILL");
+        }
+        Ok(())
+    }
+
+    /// Kills the supervisor too.
+    pub(super) fn kill_everything(&mut self) -> Result<()> {
+        self.launch.child.kill()?;
+        self.launch.child.wait()?;
+        self.kill_all()
+    }
+
+    /// Stops one of the processes for a while, without its knowing.
+    pub(super) fn stop_one_for(&self, random: &mut ChaCha8Rng, how_long: Duration) -> Result<()> {
+        let running = self.running()?;
+        let pid = running[random.random_range(0..running.len())];
+        if signal(pid, "STOP").is_ok() {
+            std::thread::sleep(how_long);
+            let _ = signal(pid, "CONT");
+        }
+        Ok(())
+    }
+
+    /// Stops everything in order.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        self.launch.stop().context("tallow launch")
+    }
+}
+
+fn log(out: &Path, number: usize) -> PathBuf {
+    out.join(format!("launch-{number}.log"))
+}
