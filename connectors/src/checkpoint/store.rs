@@ -44,13 +44,29 @@ struct Inner {
 
 impl CheckpointStore {
     /// Opens the place that the settings name: `file:PATH` (relative to the working directory, made where it is not
-    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, or `memory:///`, which is gone with the store. A
-    /// service is not asked for anything yet.
+    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…` with the usual environment
+    /// variables of each, or `memory:///`, which is gone with the store. A service is not asked for anything yet.
     ///
     /// # Errors
     /// When the URL names nothing that can be used, or the folder can't be made.
     pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
-        Ok(CheckpointStore::of(Objects::open(&config.url)?, origin))
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            Some((name, value))
+        });
+        CheckpointStore::open_with(config, origin, &variables.collect::<Vec<_>>())
+    }
+
+    /// As [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …) and not those of the environment.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::open`].
+    pub fn open_with(
+        config: &CheckpointConfig,
+        origin: Origin,
+        variables: &[(String, String)],
+    ) -> Result<CheckpointStore, Error> {
+        Ok(CheckpointStore::of(Objects::open(&config.url, variables)?, origin))
     }
 
     /// Keeps checkpoints in an object store that is there already; `place` is how messages call it.

@@ -16,7 +16,7 @@ use super::store::CheckpointStore;
 use crate::error::{Error, chain};
 use crate::retry::{Backoff, BackoffSettings};
 use crate::sinks::Ticket;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -240,10 +240,11 @@ impl Shared {
     async fn store_one(&self, lane: &Lane, encoded: Encoded) {
         let Encoded { part, tickets, took } = encoded;
         let id = part.head.id;
-        for ticket in tickets {
-            if let Err(error) = ticket.await {
-                return self.give_up(lane, id, &chain(&error));
-            }
+        self.board.waits();
+        let sinks = try_join_all(tickets).await;
+        self.board.waited();
+        if let Err(error) = sinks {
+            return self.give_up(lane, id, &chain(&error));
         }
         let mut backoff = Backoff::new(self.settings.backoff);
         let mut damaged = 0;
@@ -266,6 +267,7 @@ impl Shared {
         if self.board.stored(id, lane.worker, part.size(), took) {
             tracing::debug!(frontier = id.frontier.rfc3339(), "checkpoint stored");
             self.collect().await;
+            self.board.collected();
         }
     }
 
