@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tallow_dataflow::CheckpointId;
+use tallow_dataflow::{CheckpointId, Settings};
 
 /// How many parts are read at a time.
 const READS: usize = 4;
@@ -24,6 +24,14 @@ pub struct Origin {
     pub source: String,
     /// The settings that change what the results mean, by name.
     pub meaning: Vec<(String, String)>,
+}
+
+impl Origin {
+    /// That of a graph with these settings.
+    pub fn of(source: String, settings: &Settings) -> Origin {
+        let meaning = settings.meaning().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Origin { source, meaning }
+    }
 }
 
 /// The checkpoints of one pipeline, at one place. Clones are the same store.

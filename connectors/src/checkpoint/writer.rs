@@ -9,6 +9,7 @@
 //!   graph goes on meanwhile.
 
 use super::board::{Board, CheckpointStatus};
+use super::config::CheckpointConfig;
 use super::format::{EncodedPart, encode};
 use super::latest::Latest;
 use super::part::PartSource;
@@ -38,6 +39,14 @@ pub struct WriterSettings {
     pub min_pause: Duration,
     /// The waits between attempts to store a part.
     pub backoff: BackoffSettings,
+}
+
+impl WriterSettings {
+    /// Those of a process with these workers.
+    pub fn of(config: &CheckpointConfig, workers: Range<usize>) -> WriterSettings {
+        let min_pause = Duration::from_millis(config.min_pause_ms);
+        WriterSettings { workers, keep: config.keep, min_pause, backoff: BackoffSettings::default() }
+    }
 }
 
 /// Stores parts on a thread of its own. Dropping it without [`CheckpointWriter::close`] gives up those under way.

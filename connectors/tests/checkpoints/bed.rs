@@ -63,7 +63,8 @@ pub(crate) fn part(id: CheckpointId, worker: usize, workers: usize) -> Part {
 
 pub(crate) fn settings(workers: Range<usize>) -> WriterSettings {
     let backoff = BackoffSettings { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
-    WriterSettings { workers, keep: 3, min_pause: Duration::ZERO, backoff }
+    let config = CheckpointConfig { min_pause_ms: 0, ..CheckpointConfig::default() };
+    WriterSettings { backoff, ..WriterSettings::of(&config, workers) }
 }
 
 pub(crate) fn writer(store: &CheckpointStore, workers: Range<usize>) -> CheckpointWriter {

@@ -1,12 +1,14 @@
 //! Which checkpoint a start takes up.
 
-use crate::bed::{assert_shares, config_of, id, newest, origin, store_in, write, write_parts};
+use crate::bed::{
+    PATIENCE, assert_shares, config_of, id, newest, origin, part, store_in, write, write_parts, writer,
+};
 use crate::faulty::Faulty;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tallow_connectors::checkpoint::{CheckpointConfig, CheckpointStore};
+use tallow_connectors::checkpoint::{CheckpointConfig, CheckpointStore, Origin, PartHead};
 use tallow_connectors::error::chain;
-use tallow_dataflow::CheckpointId;
+use tallow_dataflow::{CheckpointId, Settings};
 use tempfile::tempdir;
 
 /// The folder of a checkpoint.
@@ -120,6 +122,28 @@ fn a_part_under_another_name_makes_an_older_checkpoint_count() {
 }
 
 #[test]
+fn parts_that_do_not_go_together_make_an_older_checkpoint_count() {
+    let dir = tempdir().unwrap();
+    let store = store_in(dir.path());
+    write(&store, id(1), 2);
+    // A partition in both parts.
+    let both = writer(&store, 0..2);
+    let (head, pieces) = part(id(2), 1, 2);
+    let partitions = part(id(2), 0, 2).0.partitions;
+    both.submit((PartHead { partitions, ..head }, pieces), Vec::new()).unwrap();
+    both.submit(part(id(2), 0, 2), Vec::new()).unwrap();
+    both.close(PATIENCE).unwrap();
+    assert_eq!(newest(&store), Some(id(1)));
+    // Parts taken under different settings.
+    let mut origin = origin();
+    origin.meaning[0].1 = "2".to_owned();
+    let other = CheckpointStore::open(&config_of(dir.path()), origin).unwrap();
+    write_parts(&store, id(3), 0..1, 2);
+    write_parts(&other, id(3), 1..2, 2);
+    assert_eq!(newest(&store), Some(id(1)));
+}
+
+#[test]
 fn checkpoints_of_which_none_can_be_read_are_not_passed_over() {
     let dir = tempdir().unwrap();
     for minute in 1..=2 {
@@ -160,6 +184,21 @@ fn other_settings_are_named_with_both_values_and_what_to_do() {
         assert!(error.contains(words), "{words:?} is not in {error:?}");
     }
     assert!(!error.contains("rules"), "{error}");
+}
+
+#[test]
+fn a_graph_with_another_threshold_does_not_take_up_a_checkpoint() {
+    let dir = tempdir().unwrap();
+    let store = |settings: &Settings| {
+        let origin = Origin::of("kafka:crypto-prices".to_owned(), settings);
+        CheckpointStore::open(&config_of(dir.path()), origin).unwrap()
+    };
+    let mut settings = Settings::default();
+    write(&store(&settings), id(1), 1);
+    assert_eq!(newest(&store(&settings)), Some(id(1)));
+    settings.anomalies.threshold = 4.5;
+    let error = chain(&store(&settings).newest().unwrap_err());
+    assert!(error.contains("settings: anomalies.threshold was 4 and is 4.5; set them back"), "{error}");
 }
 
 #[test]

@@ -74,6 +74,21 @@ fn a_checkpoint_does_not_count_after_a_sink_has_failed() {
 }
 
 #[test]
+fn a_ticket_ends_with_an_error_when_its_sink_is_closed_first() {
+    let (sink, queue, go_on) = gated();
+    let (_faulty, store) = Faulty::store([]);
+    let writer = writer(&store, 0..1);
+    give(&queue);
+    let ticket = queue.ticket();
+    writer.submit(part(id(1), 0, 1), vec![ticket.clone()]).unwrap();
+    assert!(!ticket.is_stored().unwrap());
+    assert!(sink.close(Duration::from_millis(1)).is_err());
+    until_problem(&writer, "it was closed before everything was stored");
+    assert!(ticket.is_stored().is_err());
+    drop(go_on);
+}
+
+#[test]
 fn a_part_is_tried_again_until_the_store_takes_it() {
     let turns = (0..20).map(|_| Turn::Fail("no space left on device"));
     let (faulty, store) = Faulty::store(turns);
