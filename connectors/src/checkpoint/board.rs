@@ -30,6 +30,8 @@ pub struct CheckpointStatus {
     pub written: u64,
     /// How many parts were not stored, because a newer one was there first or they could not be.
     pub given_up: u64,
+    /// How many parts wait for the sinks to store what came before them.
+    pub waiting_for_sinks: usize,
     /// Why a part can't be stored at the moment.
     pub problem: Option<String>,
 }
@@ -40,7 +42,7 @@ pub(super) struct Board {
     workers: usize,
     min_pause: Duration,
     state: Mutex<State>,
-    /// A part was stored or given up.
+    /// A part was stored or given up, or old checkpoints were removed.
     settled: Condvar,
 }
 
@@ -51,6 +53,8 @@ struct State {
     begun: BTreeMap<CheckpointId, Progress>,
     /// The problem of each worker's part.
     problems: BTreeMap<usize, String>,
+    /// How often old checkpoints are being removed.
+    collecting: usize,
     closed: bool,
 }
 
@@ -107,7 +111,18 @@ impl Board {
         true
     }
 
-    /// A part is stored; true when it was the last of this process.
+    /// A part begins to wait for the sinks.
+    pub(super) fn waits(&self) {
+        self.lock().status.waiting_for_sinks += 1;
+    }
+
+    /// It has ended to.
+    pub(super) fn waited(&self) {
+        self.lock().status.waiting_for_sinks -= 1;
+    }
+
+    /// A part is stored; true when it was the last of this process: then old ones are to be removed, and
+    /// [`Board::collected`] to be told.
     pub(super) fn stored(&self, id: CheckpointId, worker: usize, bytes: u64, encoding: Duration) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -120,6 +135,7 @@ impl Board {
             whole = progress.stored == self.workers;
             if whole {
                 state.status.written += 1;
+                state.collecting += 1;
             }
             if whole && state.status.last < Some(id) {
                 state.status.last = Some(id);
@@ -131,6 +147,12 @@ impl Board {
         }
         self.forget(guard);
         whole
+    }
+
+    /// Old ones have been removed.
+    pub(super) fn collected(&self) {
+        self.lock().collecting -= 1;
+        self.settled.notify_all();
     }
 
     /// A part won't be stored.
@@ -159,13 +181,14 @@ impl Board {
         self.lock().closed = true;
     }
 
-    /// Waits until no part is under way, at most until the deadline; then says how many are.
+    /// Waits until no part is under way and nothing is being removed, at most until the deadline; then says how many
+    /// parts are.
     pub(super) fn wait_settled(&self, deadline: Instant) -> usize {
         let mut state = self.lock();
         loop {
-            let under_way = state.begun.values().map(Progress::under_way).sum();
+            let under_way: usize = state.begun.values().map(Progress::under_way).sum();
             let left = deadline.saturating_duration_since(Instant::now());
-            if under_way == 0 || left.is_zero() {
+            if under_way + state.collecting == 0 || left.is_zero() {
                 return under_way;
             }
             state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

@@ -14,6 +14,7 @@ use object_store::{
     ClientConfigKey, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, RetryConfig,
 };
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -53,7 +54,8 @@ pub(super) struct Objects {
 
 impl Objects {
     /// Those at a URL. A folder is made; what lies behind a network is not asked yet.
-    pub(super) fn open(url: &str) -> Result<Objects, Error> {
+    /// The variables are those of the environment that a store's client knows.
+    pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Objects, Error> {
         if let Some(folder) = folder_of(url)? {
             let failed = |source| Error::File { action: "create folder", path: folder.clone(), source };
             std::fs::create_dir_all(&folder).map_err(failed)?;
@@ -67,7 +69,7 @@ impl Objects {
         }
         let url = remote(url)?;
         let place = url.to_string();
-        let (store, prefix) = connect(&url).map_err(|source| unusable(&place, &source))?;
+        let (store, prefix) = connect(&url, variables).map_err(|source| unusable(&place, &source))?;
         Objects::on(Arc::new(PrefixStore::new(store, prefix)), place)
     }
 
@@ -252,34 +254,40 @@ fn remote(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// The store, with credentials and options from its usual environment variables, and the place in it.
-fn connect(url: &Url) -> Result<(Box<dyn ObjectStore>, Path), object_store::Error> {
+/// The store, with credentials and options from its usual variables, and the place in it.
+fn connect(
+    url: &Url,
+    variables: &[(String, String)],
+) -> Result<(Box<dyn ObjectStore>, Path), object_store::Error> {
     let (scheme, prefix) = ObjectStoreScheme::parse(url)?;
     let retry = RetryConfig { max_retries: 3, retry_timeout: CLIENT_RETRIES, ..RetryConfig::default() };
     let timeout = ClientConfigKey::Timeout;
     let store: Box<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::Memory => Box::new(InMemory::new()),
-        ObjectStoreScheme::AmazonS3 => Box::new(
-            AmazonS3Builder::from_env()
-                .with_url(url.as_str())
-                .with_config(AmazonS3ConfigKey::Client(timeout), CLIENT_TIMEOUT)
-                .with_retry(retry)
-                .build()?,
-        ),
-        ObjectStoreScheme::GoogleCloudStorage => Box::new(
-            GoogleCloudStorageBuilder::from_env()
-                .with_url(url.as_str())
-                .with_config(GoogleConfigKey::Client(timeout), CLIENT_TIMEOUT)
-                .with_retry(retry)
-                .build()?,
-        ),
-        ObjectStoreScheme::MicrosoftAzure => Box::new(
-            MicrosoftAzureBuilder::from_env()
-                .with_url(url.as_str())
-                .with_config(AzureConfigKey::Client(timeout), CLIENT_TIMEOUT)
-                .with_retry(retry)
-                .build()?,
-        ),
+        ObjectStoreScheme::AmazonS3 => {
+            let mut builder = AmazonS3Builder::new().with_retry(retry);
+            for (key, value) in of("AWS_", variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_config(AmazonS3ConfigKey::Client(timeout), CLIENT_TIMEOUT);
+            Box::new(builder.with_url(url.as_str()).build()?)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            let mut builder = GoogleCloudStorageBuilder::new().with_retry(retry);
+            for (key, value) in of("GOOGLE_", variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_config(GoogleConfigKey::Client(timeout), CLIENT_TIMEOUT);
+            Box::new(builder.with_url(url.as_str()).build()?)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            let mut builder = MicrosoftAzureBuilder::new().with_retry(retry);
+            for (key, value) in of("AZURE_", variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_config(AzureConfigKey::Client(timeout), CLIENT_TIMEOUT);
+            Box::new(builder.with_url(url.as_str()).build()?)
+        }
         _ => {
             let text = "it is neither a folder nor S3, Google Cloud Storage or Azure Blob Storage";
             return Err(object_store::Error::NotSupported { source: text.into() });
@@ -288,13 +296,22 @@ fn connect(url: &Url) -> Result<(Box<dyn ObjectStore>, Path), object_store::Erro
     Ok((store, prefix))
 }
 
+/// The options among the variables with this prefix; the others are of other programs.
+fn of<'a, K: FromStr>(
+    prefix: &'a str,
+    variables: &'a [(String, String)],
+) -> impl Iterator<Item = (K, &'a str)> {
+    let ours = variables.iter().filter(move |(name, _)| name.starts_with(prefix));
+    ours.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::chain;
 
     fn refusal(url: &str) -> String {
-        chain(&Objects::open(url).expect_err(url))
+        chain(&Objects::open(url, &[]).expect_err(url))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tallow_dataflow::CheckpointId;
+use tallow_dataflow::{CheckpointId, Settings};
 
 /// How many parts are read at a time.
 const READS: usize = 4;
@@ -24,6 +24,14 @@ pub struct Origin {
     pub source: String,
     /// The settings that change what the results mean, by name.
     pub meaning: Vec<(String, String)>,
+}
+
+impl Origin {
+    /// That of a graph with these settings.
+    pub fn of(source: String, settings: &Settings) -> Origin {
+        let meaning = settings.meaning().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Origin { source, meaning }
+    }
 }
 
 /// The checkpoints of one pipeline, at one place. Clones are the same store.
@@ -44,13 +52,29 @@ struct Inner {
 
 impl CheckpointStore {
     /// Opens the place that the settings name: `file:PATH` (relative to the working directory, made where it is not
-    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, or `memory:///`, which is gone with the store. A
-    /// service is not asked for anything yet.
+    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…` with the usual environment
+    /// variables of each, or `memory:///`, which is gone with the store. A service is not asked for anything yet.
     ///
     /// # Errors
     /// When the URL names nothing that can be used, or the folder can't be made.
     pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
-        Ok(CheckpointStore::of(Objects::open(&config.url)?, origin))
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            Some((name, value))
+        });
+        CheckpointStore::open_with(config, origin, &variables.collect::<Vec<_>>())
+    }
+
+    /// As [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …) and not those of the environment.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::open`].
+    pub fn open_with(
+        config: &CheckpointConfig,
+        origin: Origin,
+        variables: &[(String, String)],
+    ) -> Result<CheckpointStore, Error> {
+        Ok(CheckpointStore::of(Objects::open(&config.url, variables)?, origin))
     }
 
     /// Keeps checkpoints in an object store that is there already; `place` is how messages call it.

@@ -9,6 +9,7 @@
 //!   graph goes on meanwhile.
 
 use super::board::{Board, CheckpointStatus};
+use super::config::CheckpointConfig;
 use super::format::{EncodedPart, encode};
 use super::latest::Latest;
 use super::part::PartSource;
@@ -16,7 +17,7 @@ use super::store::CheckpointStore;
 use crate::error::{Error, chain};
 use crate::retry::{Backoff, BackoffSettings};
 use crate::sinks::Ticket;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -38,6 +39,14 @@ pub struct WriterSettings {
     pub min_pause: Duration,
     /// The waits between attempts to store a part.
     pub backoff: BackoffSettings,
+}
+
+impl WriterSettings {
+    /// Those of a process with these workers.
+    pub fn of(config: &CheckpointConfig, workers: Range<usize>) -> WriterSettings {
+        let min_pause = Duration::from_millis(config.min_pause_ms);
+        WriterSettings { workers, keep: config.keep, min_pause, backoff: BackoffSettings::default() }
+    }
 }
 
 /// Stores parts on a thread of its own. Dropping it without [`CheckpointWriter::close`] gives up those under way.
@@ -241,10 +250,11 @@ impl Shared {
     async fn store_one(&self, lane: &Lane, encoded: Encoded) {
         let Encoded { part, tickets, took } = encoded;
         let id = part.head.id;
-        for ticket in tickets {
-            if let Err(error) = ticket.await {
-                return self.give_up(lane, id, &chain(&error));
-            }
+        self.board.waits();
+        let sinks = try_join_all(tickets).await;
+        self.board.waited();
+        if let Err(error) = sinks {
+            return self.give_up(lane, id, &chain(&error));
         }
         let mut backoff = Backoff::new(self.settings.backoff);
         let mut damaged = 0;
@@ -267,6 +277,7 @@ impl Shared {
         if self.board.stored(id, lane.worker, part.size(), took) {
             tracing::debug!(frontier = id.frontier.rfc3339(), "checkpoint stored");
             self.collect().await;
+            self.board.collected();
         }
     }
 
