@@ -1,6 +1,8 @@
 //! `tallow run` and `tallow serve` on the real Kafka, PostgreSQL and Redis, fed by `tallow produce` and by others.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "pipeline/cluster.rs"]
+mod cluster;
 #[path = "pipeline/outages.rs"]
 mod outages;
 #[path = "pipeline/place.rs"]
@@ -107,7 +109,9 @@ fn messages_of_another_client_become_candles() {
 fn two_processes_fill_the_tables_as_one_does_and_a_restart_changes_nothing() {
     let Some(place) = Place::of_the_checkout() else { return };
     place.migrate();
-    place.produce(&["--speed", "max", "--start", place::OPENS, "--duration", "60m", "--disorder"]).stop_by_itself();
+    place
+        .produce(&["--speed", "max", "--start", place::OPENS, "--duration", "60m", "--disorder"])
+        .stop_by_itself();
     let (hosts, _) = place::hosts(2);
     let process = |number: &str| {
         place.start_run(&["-w", "1", "-n", "2", "-p", number, "--hostfile", hosts.path().to_str().unwrap()])

@@ -61,6 +61,17 @@ pub enum Error {
         #[source]
         source: redis::RedisError,
     },
+    /// Another process of the cluster.
+    #[error("{action} {on}")]
+    Cluster {
+        /// What was tried.
+        action: &'static str,
+        /// On which process and address.
+        on: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A service that does not answer in time.
     #[error("{action} {on}: no answer within {limit:?}")]
     Timeout {
@@ -141,7 +152,9 @@ impl Error {
             Error::Redis { source, .. } => crate::redis::action(source),
             Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
-            Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
+            Error::Cluster { .. } | Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => {
+                Action::Stop
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! A start reads the topic from its beginning: the stores take the same rows again and stay as they are.
 
+mod others;
 mod sinks;
 mod source;
 
@@ -25,8 +26,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_connectors::clock::SystemClock;
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::kafka::KafkaLog;
-use tallow_dataflow::{Cluster, PartitionReader, WorkerIo};
+use tallow_dataflow::{PartitionReader, WorkerIo};
 use tallow_server::App;
 
 /// How often the threads are looked at.
@@ -135,7 +137,8 @@ fn read(
     let open =
         |index| log.worker(index, peers, &BTreeMap::new()).map(|it| Mutex::new(Some(it))).map_err(told);
     let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    Graph::start(cluster, config.graph(), move |index, _| {
+    let threads = cluster.threads;
+    Graph::start(threads, others::connector(config, cluster), config.graph(), move |index, _| {
         let mine = partitions.get(index - first);
         let mine = mine.and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
         let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogReader};
-use tallow_dataflow::{Cluster, PartitionReader, ReadStatus, Record, WorkerIo};
+use tallow_dataflow::{PartitionReader, ReadStatus, Record, WorkerIo};
 
 /// Runs the graph over the whole log, in which the partitions of `used` will grow.
 ///
@@ -25,18 +25,25 @@ pub(super) fn start(
         Ok(Mutex::new(Some(LogPartition { reader, grows })))
     };
     let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    Graph::start(Cluster::from(config.dataflow.workers), config.graph(), move |index, peers| {
-        let own = readers.iter().skip(index).step_by(peers);
-        let readers = own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
-        WorkerIo {
-            readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
-            arrivals: None,
-            outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
-            clock: Arc::new(SystemClock),
-            checkpoints: None,
-            restore: None,
-        }
-    })
+    let workers = config.dataflow.workers;
+    Graph::start(
+        workers,
+        move |_| Ok(Some(workers.into())),
+        config.graph(),
+        move |index, peers| {
+            let own = readers.iter().skip(index).step_by(peers);
+            let readers =
+                own.filter_map(|reader| reader.lock().unwrap_or_else(PoisonError::into_inner).take());
+            WorkerIo {
+                readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
+                arrivals: None,
+                outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+                clock: Arc::new(SystemClock),
+                checkpoints: None,
+                restore: None,
+            }
+        },
+    )
 }
 
 /// A partition of the log, which only this process writes.
