@@ -343,7 +343,7 @@ fn an_address_that_cannot_be_listened_at_is_told() {
     let told = own(&taken);
     assert!(told.contains("running already? as process 0 at") && told.contains("in use"), "{told}");
     // An address of a network for documentation, which no machine has.
-    let told = own("192.0.2.1:2101");
+    let told = own("198.51.100.1:2101");
     assert!(told.contains("is it an address of this machine?"), "{told}");
     let told = own("no-such-host.invalid:2101");
     assert!(
@@ -371,4 +371,99 @@ fn nobody_listens_at_another_address_than_that_of_the_host_file() {
     assert_eq!(TcpStream::connect(elsewhere).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     first.stop.store(true, Ordering::SeqCst);
     first.thread.join().unwrap().unwrap();
+}
+
+/// Another machine: a network of its own, with one cable to this one.
+struct Machine {
+    name: String,
+    /// This end of the cable.
+    cable: String,
+    /// The addresses of this end and of the other one.
+    ends: [String; 2],
+}
+
+impl Machine {
+    /// None, which is said, where networks can't be made: that takes the rights of the administrator.
+    fn make(number: u32) -> Option<Machine> {
+        let id = std::process::id() % 10_000;
+        let name = format!("tallow{id}x{number}");
+        if !ip(&["netns", "add", &name]) {
+            let _ = writeln!(std::io::stderr(), "skipped: ip can't make a network of its own here");
+            return None;
+        }
+        // Of the range for measurements, which no network uses.
+        let end = |last: u32| format!("198.18.{}.{}", id % 256, 4 * number + last);
+        let [here, there] = ["a", "b"].map(|end| format!("t{id}x{number}{end}"));
+        let machine = Machine { ends: [end(1), end(2)], cable: here.clone(), name };
+        let addresses = machine.ends.clone().map(|address| format!("{address}/30"));
+        let inside = |arguments: &[&str]| ip(&[&["-n", &machine.name], arguments].concat());
+        assert!(ip(&["link", "add", &here, "type", "veth", "peer", "name", &there, "netns", &machine.name]));
+        assert!(ip(&["addr", "add", &addresses[0], "dev", &here]) && ip(&["link", "set", &here, "up"]));
+        assert!(inside(&["addr", "add", &addresses[1], "dev", &there]));
+        assert!(inside(&["link", "set", &there, "up"]));
+        Some(machine)
+    }
+
+    /// A program there that connects to an address here, says this, and then listens.
+    fn says(&self, address: &str, words: &[u8]) -> std::process::Child {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let script = "exec 3<>/dev/tcp/$0/$1; cat >&3; exec cat <&3 >/dev/null";
+        let mut child = std::process::Command::new("ip")
+            .args(["netns", "exec", &self.name, "bash", "-c", script, host, port])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(words).unwrap();
+        child
+    }
+
+    /// Takes it off the network, as a power failure does: nothing comes from there any more, not even an end.
+    fn vanish(&self) {
+        // What arrives there is lost too, or its system would answer with a reset.
+        for rule in ["to", "from"] {
+            let address = if rule == "to" { &self.ends[0] } else { &self.ends[1] };
+            assert!(ip(&["-n", &self.name, "rule", "add", rule, address, "blackhole", "priority", "0"]));
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        ip(&["netns", "del", &self.name]);
+        // The network itself is there for as long as something in it has an end to send.
+        ip(&["link", "del", &self.cable]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let output = std::process::Command::new("ip").args(arguments).stdin(std::process::Stdio::null()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_machine_that_vanishes_is_noticed_whether_anything_was_sent_to_it_or_not() {
+    let vanishes = |number: u32, busy: bool| {
+        let Some(machine) = Machine::make(number) else { return };
+        let taken = TcpListener::bind((&*machine.ends[0], 0)).unwrap();
+        let addresses = [taken.local_addr().unwrap().to_string(), format!("{}:2101", machine.ends[1])];
+        drop(taken);
+        let first = Process::of(&addresses, 0);
+        drop(visit(&addresses[0]));
+        let mut second = machine.says(&addresses[0], &framed(&words(1, 0, 2)));
+        let link = Arc::clone(&first.meets().peers[0].link);
+        machine.vanish();
+        let vanished = Instant::now();
+        if busy {
+            link.write(&[7; 1000]).unwrap();
+        }
+        let error = link.read(&mut [0]).unwrap_err();
+        let after = vanished.elapsed();
+        assert!((10..25).contains(&after.as_secs()), "{error} after {after:?}, busy: {busy}");
+        second.kill().unwrap();
+        second.wait().unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| vanishes(1, false));
+        scope.spawn(|| vanishes(2, true));
+    });
 }

@@ -9,7 +9,7 @@ use tallow_dataflow::Link;
 
 /// How long what was sent may wait for the other machine before the connection counts as lost. Longer than the 15 s for
 /// which a process may be stopped: it does not read then, and where its buffers are full its machine takes nothing more.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(17);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(16);
 /// A silent connection is asked this often whether the other machine is still there, and lost after `UNACKNOWLEDGED` too.
 const KEEPALIVE: Duration = Duration::from_secs(4);
 

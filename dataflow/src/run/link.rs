@@ -133,7 +133,9 @@ fn describe(error: &io::Error) -> String {
         | ErrorKind::BrokenPipe
         | ErrorKind::NotConnected
         | ErrorKind::UnexpectedEof => CLOSED.to_owned(),
-        ErrorKind::TimedOut => "it does not answer any more".to_owned(),
+        ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "its machine does not answer any more".to_owned()
+        }
         _ => error.to_string(),
     }
 }
