@@ -8,9 +8,10 @@ use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::export::Format;
 use tallow_connectors::kafka::Bound;
-use tallow_dataflow::{Cluster, EventTime, Symbol};
+use tallow_dataflow::{EventTime, Symbol};
 
 /// The port of the first process where no file says otherwise, as timely has it.
 const FIRST_PORT: usize = 2101;
@@ -99,8 +100,9 @@ pub(crate) struct RunFlags {
     /// Which of them this is, counted from 0.
     #[arg(short = 'p', long, default_value_t = 0, value_name = "I")]
     process: u16,
-    /// Where each process listens for the others: host:port, a line each, the same file for all. Without it they are on
-    /// this machine, from port 2101 on.
+    /// Where each process listens for the others, and nowhere else: host:port, a line each, the same file for all. Without
+    /// it they are on this machine, from port 2101 on. These ports know no passwords and no encryption: keep them on a
+    /// private network.
     #[arg(long, value_name = "FILE")]
     hostfile: Option<PathBuf>,
     /// Remove all checkpoints and read the topic from its beginning.
@@ -138,7 +140,13 @@ impl RunFlags {
                 if let Some(wrong) = hosts.iter().find(|host| !is_host_and_port(host)) {
                     bail!("{}: {wrong:?} is not host:port", tried());
                 }
-                hosts.into_iter().take(processes).collect()
+                let hosts: Vec<String> = hosts.into_iter().take(processes).collect();
+                if let Some(twice) =
+                    hosts.iter().enumerate().find(|(number, host)| hosts[..*number].contains(host))
+                {
+                    bail!("{}: {:?} is there twice", tried(), twice.1);
+                }
+                hosts
             }
         };
         Ok(Cluster { threads, process, addresses })
@@ -146,7 +154,8 @@ impl RunFlags {
 }
 
 fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port))
 }
 
 /// Flags of `serve`.

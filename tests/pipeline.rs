@@ -1,6 +1,8 @@
 //! `tallow run` and `tallow serve` on the real Kafka, PostgreSQL and Redis, fed by `tallow produce` and by others.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "pipeline/cluster.rs"]
+mod cluster;
 #[path = "pipeline/outages.rs"]
 mod outages;
 #[path = "pipeline/place.rs"]

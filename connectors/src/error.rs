@@ -72,6 +72,17 @@ pub enum Error {
         #[source]
         source: object_store::Error,
     },
+    /// Another process of the cluster.
+    #[error("{action} {on}")]
+    Cluster {
+        /// What was tried.
+        action: &'static str,
+        /// On which process and address.
+        on: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A service that does not answer in time.
     #[error("{action} {on}: no answer within {limit:?}")]
     Timeout {
@@ -153,7 +164,9 @@ impl Error {
             Error::ObjectStore { source, .. } => crate::checkpoint::action(source),
             Error::Timeout { .. } => Action::Retry,
             Error::Damaged { .. } => Action::Skip,
-            Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => Action::Stop,
+            Error::Cluster { .. } | Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => {
+                Action::Stop
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub mod cluster;
 pub mod coingecko;
 pub mod error;
 pub mod export;

@@ -38,7 +38,7 @@ pub use outlet::{Outlet, Step};
 pub use record::{
     Clock, Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason,
 };
-pub use run::{Cluster, RunError, run};
+pub use run::{Link, Peer, RunError, WIRE_FORMAT, Workers, run};
 pub use settings::{AnomalySettings, Settings};
 pub use symbol::{InvalidSymbol, MAX_SYMBOL_LEN, Symbol, SymbolText};
 pub use tick::{DecodeError, Tick, decode};

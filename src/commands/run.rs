@@ -11,6 +11,7 @@
 //! A start goes on from the newest checkpoint, or reads the topic from its beginning: the stores take the same rows again
 //! and stay as they are. A checkpoint is stored only after all stores have what it holds.
 
+mod others;
 mod sinks;
 mod source;
 
@@ -28,8 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tallow_connectors::clock::SystemClock;
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::kafka::KafkaLog;
-use tallow_dataflow::{Cluster, PartitionReader, WorkerIo};
+use tallow_dataflow::{PartitionReader, WorkerIo};
 use tallow_server::App;
 
 /// How often the threads are looked at.
@@ -159,19 +161,25 @@ fn read(
     let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let policy = checkpoints.policy();
     let restore: Vec<_> = checkpoints.take_restore().into_iter().map(|it| Mutex::new(Some(it))).collect();
-    Graph::start(cluster, config.graph(), move |index, _| {
-        let mine = partitions.get(index - first).and_then(take);
-        let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();
-        let readers = readers.into_iter().flatten().map(|reader| reader as Box<dyn PartitionReader>);
-        WorkerIo {
-            readers: readers.collect(),
-            arrivals,
-            outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
-            clock: Arc::new(SystemClock),
-            checkpoints: policy.clone(),
-            restore: restore.get(index - first).and_then(take),
-        }
-    })
+    let threads = cluster.threads;
+    Graph::start(
+        threads,
+        others::connector(config, cluster, checkpoints.name()),
+        config.graph(),
+        move |index, _| {
+            let mine = partitions.get(index - first).and_then(take);
+            let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();
+            let readers = readers.into_iter().flatten().map(|reader| reader as Box<dyn PartitionReader>);
+            WorkerIo {
+                readers: readers.collect(),
+                arrivals,
+                outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+                clock: Arc::new(SystemClock),
+                checkpoints: policy.clone(),
+                restore: restore.get(index - first).and_then(take),
+            }
+        },
+    )
 }
 
 /// Says what is about to run.

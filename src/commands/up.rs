@@ -34,12 +34,13 @@ use std::time::{Duration, Instant};
 use tallow_connectors::Error;
 use tallow_connectors::checkpoint::CheckpointConfig;
 use tallow_connectors::clock::SystemClock;
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::filelog::{FileLog, FileLogConfig, FileLogWriter};
 use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::simulator::PRODUCER;
 use tallow_connectors::sinks::{SinkRunner, SinkSettings};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_dataflow::{Clock, Cluster, EventTime};
+use tallow_dataflow::{Clock, EventTime};
 use tallow_server::App;
 use written::Written;
 
@@ -127,7 +128,7 @@ impl Up {
         let reader = log.log();
         let ends = (0..reader.partitions()).map(|partition| reader.end_offset(partition).map_err(told));
         let starts = past.starts(&ends.collect::<anyhow::Result<Vec<_>>>()?)?;
-        let checkpoints = past.begin(&config.checkpoint, &Cluster::from(workers))?;
+        let checkpoints = past.begin(&config.checkpoint, &alone(workers))?;
         let sink = SqliteSink::open(&file, workers).map_err(told)?;
         let history = SqliteHistory::open(&file).map_err(told)?;
         let (market, from) = market::open(&config.up, &log, SystemClock.now_ms()).map_err(told)?;
@@ -251,6 +252,11 @@ fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
         if config.checkpoint.url.is_empty() { String::new() } else { format!("file:{}", folder.display()) };
     let settings = CheckpointConfig { url, ..config.checkpoint.clone() };
     Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)
+}
+
+/// A process of its own.
+fn alone(threads: usize) -> Cluster {
+    Cluster { threads, process: 0, addresses: Vec::new() }
 }
 
 fn join_feed(feed: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use tallow_connectors::checkpoint::{
     CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Found, Origin, WriterSettings,
 };
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::retry::BackoffSettings;
 use tallow_connectors::sinks::Ticket;
-use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Cluster, Restore, Settings, State};
+use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Restore, Settings, State};
 
 /// The waits between attempts to store a part.
 const BACKOFF: BackoffSettings =
@@ -70,11 +71,6 @@ impl Past {
         Ok(Past { store: Some(store), found, since: started })
     }
 
-    /// What tells the checkpoint that is taken up from every other; empty for none.
-    pub(crate) fn name(&self) -> String {
-        self.found.as_ref().map(Found::name).unwrap_or_default()
-    }
-
     /// The workers that earlier runs had beyond those of this one, whose producers may not know that they are over.
     ///
     /// # Errors
@@ -111,9 +107,10 @@ impl Past {
     /// When the run can't be registered, the checkpoint not be read, or the system has no thread to give.
     pub(crate) fn begin(self, config: &CheckpointConfig, cluster: &Cluster) -> anyhow::Result<Checkpoints> {
         let restore = self.restore(cluster)?;
+        let name = self.found.as_ref().map(Found::name).unwrap_or_default();
         let restoring_since = self.found.as_ref().map(|_| self.since);
         let Some(store) = self.store else {
-            return Ok(Checkpoints { taking: None, restore, restoring_since });
+            return Ok(Checkpoints { taking: None, name, restore, restoring_since });
         };
         let run = uuid::Uuid::now_v7().as_u128();
         if cluster.process == 0 {
@@ -127,7 +124,7 @@ impl Past {
         };
         let writer = Arc::new(CheckpointWriter::start(store, settings).map_err(told)?);
         let taking = Some(Taking { writer, interval_ms: config.interval_ms, run });
-        Ok(Checkpoints { taking, restore, restoring_since })
+        Ok(Checkpoints { taking, name, restore, restoring_since })
     }
 
     fn restore(&self, cluster: &Cluster) -> anyhow::Result<Vec<Restore>> {
@@ -144,6 +141,7 @@ impl Past {
 /// The checkpoints that a running pipeline takes, and the one that it takes up.
 pub(crate) struct Checkpoints {
     taking: Option<Taking>,
+    name: String,
     /// Of each worker of this process.
     restore: Vec<Restore>,
     restoring_since: Option<Instant>,
@@ -158,6 +156,11 @@ struct Taking {
 }
 
 impl Checkpoints {
+    /// What tells the checkpoint that is taken up from every other; empty for none.
+    pub(crate) fn name(&self) -> String {
+        self.name.clone()
+    }
+
     /// When the workers take checkpoints.
     pub(crate) fn policy(&self) -> Option<CheckpointPolicy> {
         let Taking { writer, interval_ms, run } = self.taking.clone()?;

@@ -1,14 +1,22 @@
 //! The graph on threads of its own.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use tallow_dataflow::{Cluster, RunError, Settings, WorkerIo, run};
+use std::time::{Duration, Instant};
+use tallow_dataflow::{RunError, Settings, WorkerIo, Workers, run};
+
+/// How long after another process is lost this one may be told to stop, and then nothing was wrong: where all are stopped,
+/// not all are at the same moment.
+const STOPPED_TOO: Duration = Duration::from_secs(1);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The running graph.
 pub(crate) struct Graph {
-    thread: JoinHandle<Result<(), RunError>>,
+    thread: JoinHandle<anyhow::Result<()>>,
     stop: Arc<AtomicBool>,
     threads: usize,
     /// How many workers have been given what they read.
@@ -16,28 +24,38 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Runs it on the workers of this process; `io` is called once for each, on its thread.
+    /// Runs it on so many workers of this process, once `connect` has found the other processes; it gives none when the
+    /// signal that it is given has been set before. `io` is called once for each worker, on its thread.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub(crate) fn start(
-        cluster: Cluster,
+        threads: usize,
+        connect: impl FnOnce(&AtomicBool) -> anyhow::Result<Option<Workers>> + Send + 'static,
         settings: Settings,
         io: impl Fn(usize, usize) -> WorkerIo + Send + Sync + 'static,
     ) -> anyhow::Result<Graph> {
         let stop = Arc::new(AtomicBool::new(false));
         let started = Arc::new(AtomicUsize::new(0));
-        let threads = cluster.threads;
         let thread = std::thread::Builder::new()
             .name("dataflow".to_owned())
             .spawn({
                 let (stop, started) = (stop.clone(), started.clone());
                 move || {
-                    run(cluster, &settings, stop, move |index, peers| {
+                    let Some(workers) = connect(&stop)? else { return Ok(()) };
+                    let ended = run(workers, &settings, stop.clone(), move |index, peers| {
                         let io = io(index, peers);
                         started.fetch_add(1, Ordering::Relaxed);
                         io
-                    })
+                    });
+                    match ended {
+                        Err(lost @ RunError::PeerLost { .. }) if is_set_soon(&stop) => {
+                            tracing::info!(%lost, "and this one is to stop too");
+                            Ok(())
+                        }
+                        Err(lost @ RunError::PeerLost { .. }) => bail!("{lost}"),
+                        ended => ended.context("run the dataflow"),
+                    }
                 }
             })
             .context("start the thread of the dataflow")?;
@@ -54,17 +72,21 @@ impl Graph {
         self.thread.is_finished()
     }
 
-    /// Stops it where it is: what is open stays open. While it waits for other processes it can't be stopped; it has
-    /// done nothing then, and ends with this process.
+    /// Stops it where it is: what is open stays open.
     ///
     /// # Errors
     /// When it had failed.
     pub(crate) fn stop(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        if !self.has_started() && !self.has_ended() {
-            return Ok(());
-        }
-        let ended = self.thread.join().map_err(|_| anyhow!("the dataflow has panicked"))?;
-        ended.context("run the dataflow")
+        self.thread.join().map_err(|_| anyhow!("the dataflow has panicked"))?
     }
+}
+
+/// Whether the signal is set within `STOPPED_TOO`.
+fn is_set_soon(stop: &AtomicBool) -> bool {
+    let deadline = Instant::now() + STOPPED_TOO;
+    while !stop.load(Ordering::Relaxed) && Instant::now() < deadline {
+        std::thread::sleep(LOOK);
+    }
+    stop.load(Ordering::Relaxed)
 }

@@ -96,15 +96,17 @@ pub(super) fn fill(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Cuts off a part of the newest checkpoint, or flips a bit of it. Where there is none yet, nothing is done.
+/// Cuts off a part of the newest checkpoint, or flips a bit of it. Where there is no older one yet, nothing is done.
 pub(super) fn damage_newest(folder: &Path, cut: bool, random: &mut ChaCha8Rng) -> Result<()> {
     let is_checkpoint = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         path.is_dir() && name.starts_with(|first: char| first.is_ascii_digit())
     };
-    let newest = paths(folder)?.into_iter().filter(is_checkpoint).max();
-    let Some(newest) = newest else { return Ok(()) };
-    let parts = paths(&newest)?;
+    let mut checkpoints: Vec<PathBuf> = paths(folder)?.into_iter().filter(is_checkpoint).collect();
+    checkpoints.sort();
+    // Without an older one there would be nothing to start from.
+    let [.., _, newest] = &checkpoints[..] else { return Ok(()) };
+    let parts = paths(newest)?;
     if parts.is_empty() {
         return Ok(());
     }

@@ -21,6 +21,7 @@ fn head() -> PartHead {
         partition,
         offset: u64::MAX,
         unsettled_from: 7,
+        idle: true,
         max_event_time,
         counts,
     };

@@ -183,6 +183,7 @@ fn merge(services: &mut BTreeMap<String, SinkStatus>, sink: SinkStatus) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use super::*;
+    use crate::store::CheckpointFigures;
     use tallow_dataflow::{Counts, PartitionProgress};
     use wiremock::matchers::{method, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -213,6 +214,15 @@ mod tests {
                 stored_through: Some(EventTime(watermark)),
                 problem: problem.map(str::to_owned),
             }],
+            checkpoint: Some(CheckpointFigures {
+                frontier: Some(EventTime(watermark)),
+                stored_at: Some(EventTime(watermark + 20_000)),
+                bytes: 100,
+                duration_seconds: watermark as f64,
+                stored: watermark / 1_000,
+                given_up: 1,
+                restore_seconds: problem.map(|_| 0.5),
+            }),
             failure: None,
         }
     }
@@ -222,6 +232,13 @@ mod tests {
         let whole = combine([Ok(part(9_000, None)), Ok(part(4_000, Some("refused")))].into_iter());
         assert!(whole.ready);
         assert_eq!((whole.counts.records_in, whole.counts.on_time), (14, 10));
+        let checkpoint = whole.checkpoint.unwrap();
+        assert_eq!(
+            (checkpoint.frontier, checkpoint.stored_at),
+            (Some(EventTime(4_000)), Some(EventTime(29_000)))
+        );
+        assert_eq!((checkpoint.bytes, checkpoint.stored, checkpoint.given_up), (200, 4, 2));
+        assert_eq!((checkpoint.duration_seconds, checkpoint.restore_seconds), (9_000.0, Some(0.5)));
         assert_eq!(
             (whole.watermark, whole.max_event_time),
             (Some(EventTime(4_000)), Some(EventTime(19_000)))

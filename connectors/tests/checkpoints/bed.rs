@@ -54,6 +54,7 @@ pub(crate) fn part(id: CheckpointId, worker: usize, workers: usize) -> Part {
         partition: u32::try_from(worker).unwrap(),
         offset: id.frontier.0,
         unsettled_from: id.frontier.0 + 1,
+        idle: false,
         max_event_time: Some(id.frontier),
         counts: Counts::default(),
     };

@@ -5,12 +5,12 @@ use crate::pipeline::{Destinations, Store, told};
 use anyhow::anyhow;
 use std::sync::Arc;
 use std::time::Duration;
+use tallow_connectors::cluster::Cluster;
 use tallow_connectors::kafka::{KafkaAlerts, KafkaDeadLetters};
 use tallow_connectors::postgres::{PostgresSink, Share};
 use tallow_connectors::redis::RedisPublisher;
 use tallow_connectors::sinks::{SinkQueue, SinkRunner, SinkSettings};
 use tallow_connectors::store::{Publish, Sink, SinkStatus};
-use tallow_dataflow::Cluster;
 
 /// How long a stop waits for the sinks, all at the same time. What they have not stored by then comes again from the
 /// log at the next start.

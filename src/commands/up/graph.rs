@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogReader};
-use tallow_dataflow::{CheckpointPolicy, Cluster, PartitionReader, ReadStatus, Record, Restore, WorkerIo};
+use tallow_dataflow::{CheckpointPolicy, PartitionReader, ReadStatus, Record, Restore, WorkerIo};
 
 /// A reader of a partition that comes later.
 type Reader = Box<dyn PartitionReader + Send>;
@@ -50,7 +50,8 @@ pub(super) fn start(
         .map(|_| channel())
         .map(|(sender, receiver)| (sender, Mutex::new(Some(receiver))))
         .unzip();
-    Graph::start(Cluster::from(workers), config.graph(), move |index, peers| {
+    let alone = move |_: &_| Ok(Some(workers.into()));
+    Graph::start(workers, alone, config.graph(), move |index, peers| {
         let _open = &senders;
         let own = readers.iter().skip(index).step_by(peers);
         let readers = own.filter_map(take);

@@ -1,0 +1,46 @@
+//! A connection to another process, once the two have met.
+
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tallow_dataflow::Link;
+
+/// How long what was sent may wait for the other machine before the connection counts as lost. Longer than the 15 s for
+/// which a process may be stopped: it does not read then, and where its buffers are full its machine takes nothing more.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(16);
+/// A silent connection is asked this often whether the other machine is still there, and lost after `UNACKNOWLEDGED` too.
+const KEEPALIVE: Duration = Duration::from_secs(4);
+
+/// The connection.
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    /// Where this process was found. Nobody is let in there any more, but it stays taken for as long as there are
+    /// connections, so that the same process can't be started a second time.
+    pub(super) _taken: Arc<TcpListener>,
+}
+
+impl Link for Socket {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.stream).write(bytes)
+    }
+
+    fn close(&self) {
+        // Where that fails it is closed already.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Sends without delay, and lets the system notice that the other machine has vanished without a word.
+pub(super) fn prepare(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
+}
