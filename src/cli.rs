@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Up(UpFlags),
     /// Run a process of the pipeline: Kafka in, PostgreSQL, Redis and Kafka alerts out.
     Run(RunFlags),
+    /// Run several processes of the pipeline on this machine; when one ends, all start again from the newest checkpoint.
+    Launch(LaunchFlags),
     /// Serve the API and the dashboard out of PostgreSQL and Redis.
     Serve(ServeFlags),
     /// Settle files of ticks, or a range of a topic, as fast as it goes, and write candles, alerts and rejects into a
@@ -60,6 +63,26 @@ struct GlobalFlags {
     /// How log lines look.
     #[arg(long, global = true, value_name = "FORMAT", value_parser = log_format())]
     log_format: Option<LogFormat>,
+}
+
+impl GlobalFlags {
+    /// As another process of this program takes them.
+    fn as_arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        if let Some(config) = &self.config {
+            add("--config", config.into());
+        }
+        if let Some(level) = &self.log_level {
+            add("--log-level", level.into());
+        }
+        match self.log_format {
+            Some(LogFormat::Text) => add("--log-format", "text".into()),
+            Some(LogFormat::Json) => add("--log-format", "json".into()),
+            None => {}
+        }
+        arguments
+    }
 }
 
 /// Flags of `up`.
@@ -111,9 +134,32 @@ pub(crate) struct RunFlags {
     /// Where to say how it is: /health, /ready, /metrics and /api/v1/stats.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
+    /// Stop when the standard input ends: what `tallow launch` starts its processes with.
+    #[arg(long, hide = true)]
+    pub(crate) until_input_ends: bool,
     /// What the flags come to.
     #[arg(skip)]
     pub(crate) cluster: Option<Cluster>,
+}
+
+/// Flags of `launch`.
+#[derive(Debug, Args)]
+pub(crate) struct LaunchFlags {
+    /// How many processes share the work.
+    #[arg(short = 'n', long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) processes: u16,
+    /// Threads that run the graph, in each process.
+    #[arg(short = 'w', long, visible_alias = "threads", value_name = "N")]
+    workers: Option<usize>,
+    /// Remove all checkpoints and read the topic from its beginning.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
+    /// Where the first process says how it is; the others do so at the ports after this.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// The global options, as each process is given them.
+    #[arg(skip)]
+    pub(crate) passed_on: Vec<OsString>,
 }
 
 impl RunFlags {
@@ -252,6 +298,7 @@ impl Cli {
         let (name, from): (_, &[PathBuf]) = match &cli.command {
             None | Some(Command::Up(_)) => return Ok(cli),
             Some(Command::Backtest(flags)) => ("backtest", &flags.from),
+            Some(Command::Launch(_)) => ("launch", &[]),
             Some(Command::Migrate) => ("migrate", &[]),
             Some(Command::Produce(flags)) => ("produce", &flags.from),
             Some(Command::Run(_)) => ("run", &[]),
@@ -276,6 +323,7 @@ impl Cli {
     /// # Errors
     /// When flags can't be, or the file that one names.
     pub(crate) fn apply(self, config: &mut Config) -> anyhow::Result<Command> {
+        let passed_on = self.global.as_arguments();
         override_with(&mut config.logging.level, self.global.log_level);
         override_with(&mut config.logging.format, self.global.log_format);
         self.up.clone().apply(config);
@@ -290,6 +338,11 @@ impl Cli {
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.run.listen, flags.listen);
                 flags.cluster = Some(flags.cluster(config.dataflow.workers)?);
+            }
+            Command::Launch(flags) => {
+                override_with(&mut config.dataflow.workers, flags.workers);
+                override_with(&mut config.run.listen, flags.listen);
+                flags.passed_on = passed_on;
             }
             Command::Serve(flags) => {
                 if let Some(port) = flags.port {

@@ -16,7 +16,8 @@ use signal_hook::consts::TERM_SIGNALS;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tallow_connectors::error::chain;
 
 /// In place of the system's, also for librdkafka: its threads allocate what a worker frees, which costs the system's
@@ -28,6 +29,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const FAILED: u8 = 1;
 /// The exit code of bad usage or configuration.
 const BAD_USAGE: u8 = 2;
+
+/// How long a process may take to stop that nobody looks after any more.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = match Cli::read() {
@@ -53,7 +57,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&chain(&*error));
-            ExitCode::from(FAILED)
+            let refused = error.is::<commands::launch::Refused>();
+            ExitCode::from(if refused { BAD_USAGE } else { FAILED })
         }
     }
 }
@@ -74,7 +79,13 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let stop = stop_signal().context("listen to signals")?;
     match command {
         Command::Up(flags) => commands::up::run(config, flags, stop),
-        Command::Run(flags) => commands::run::run(config, flags, &stop),
+        Command::Run(flags) => {
+            if flags.until_input_ends {
+                stop_when_input_ends(stop.clone()).context("watch the standard input")?;
+            }
+            commands::run::run(config, flags, &stop)
+        }
+        Command::Launch(flags) => commands::launch::run(config, flags, &stop),
         Command::Serve(_) => commands::serve::run(config, &stop),
         Command::Backtest(flags) => commands::backtest::run(config, flags, stop),
         Command::Migrate => commands::migrate::run(config, stop),
@@ -91,6 +102,18 @@ fn stop_signal() -> std::io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+/// Stops this process when its standard input ends: whoever started it and holds the other end is gone then.
+fn stop_when_input_ends(stop: Arc<AtomicBool>) -> std::io::Result<()> {
+    let watch = move || {
+        let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        tracing::warn!(?ended, "the standard input has ended, stopping");
+        stop.store(true, Ordering::Relaxed);
+        std::thread::sleep(STOP_LIMIT);
+        std::process::exit(i32::from(FAILED));
+    };
+    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop)
 }
 
 /// Prints an error: one line, whatever its parts are made of.

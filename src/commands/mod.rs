@@ -1,6 +1,7 @@
 //! One file per command: what each wires together.
 
 pub(crate) mod backtest;
+pub(crate) mod launch;
 pub(crate) mod migrate;
 pub(crate) mod produce;
 pub(crate) mod run;
