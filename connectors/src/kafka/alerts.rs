@@ -1,110 +1,148 @@
 //! The topic of alerts: each version of an alert as the JSON of [`AlertMessage`], keyed by its symbol.
 //!
-//! - **Promise.** An alert is written when all replicas have it, and each version once: what is in the topic already is
-//!   left out. That is found out when the sink is opened, by reading the topic back, and kept up as it writes. So a log that
-//!   is replayed repeats no alert. With several processes each reads back the whole topic, since a restart may give it
-//!   other symbols.
+//! - **Promise.** A reader with `isolation.level=read_committed` sees each version once, however often the pipeline is
+//!   restarted, with however many workers, and whatever was under way when it ended. What has been written it sees at
+//!   once: nothing waits for a checkpoint. Other readers may see what was aborted.
+//! - **How.** A worker's alerts are written in transactions of its own transactional id, one for each write, committed
+//!   before the write returns. [`KafkaAlerts::open`] takes the ids over: what a run before has left open is aborted, and
+//!   that run can write nothing more. Then what is committed is read back, and versions that are there are left out.
+//! - **When it is read back.** At the first step that shows that time has moved, not when the sink is opened: a version may
+//!   have been written by any worker of the run before, and so all of its ids must have been taken over by then, also
+//!   those that other processes of this run take over. Time moves only when every worker of every process reads its
+//!   partitions, and each opened its sink before; so the step proves it.
+//! - **After an outage.** A transaction that was open for longer than the brokers allow has an outcome that is not known.
+//!   The worker takes its id over anew, if no other run has meanwhile, and reads back what is there. See `alerts/claim.rs`.
 //! - **Order.** Versions of an alert are ordered by the logical time of the change, `settled_at`. One that is not newer
-//!   than the newest known is left out, also one that came in between while this process was away.
-//! - **Retry.** What has been queued counts as known, so writing the same steps again only waits for what is queued.
+//!   than the newest known is left out.
 //! - **State.** The newest version of each alert that may still come again: of those in the topic until the log has been
 //!   replayed past them.
 //! - **Limit.** What the topic's retention has deleted, or lies further back than is read, and a replay settles again, is
-//!   written again.
+//!   written again. Brokers forget a transactional id that has not been used for a week (`transactional.id.expiration.ms`):
+//!   of a process that was suspended for so long and then goes on nobody can tell that it was followed by another.
+
+mod claim;
+mod known;
+mod transactions;
+mod worker;
 
 use super::KafkaConfig;
-use super::producer::{KafkaProducer, Outgoing};
-use super::readback::read_back;
+use super::readback::{self, read_back};
 use crate::error::Error;
-use crate::model::{AlertMessage, rfc3339};
+use crate::model::AlertMessage;
 use crate::sinks::Progress;
 use crate::store::Sink;
-use hashbrown::HashMap;
+use known::{Known, Version};
 use rdkafka::Message;
-use serde::Deserialize;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use tallow_dataflow::{EventTime, Reject, SettledAlert, Step};
+use worker::{Outgoing, WorkerAlerts};
 
-/// How long one attempt to write may take. It is tried again; a stop must not wait for longer.
-const WITHIN: Duration = Duration::from_secs(3);
-/// From so many alerts on those that can't come again are forgotten.
-const FORGET_FROM: usize = 10_000;
+/// The sink's name.
+const NAME: &str = "kafka-alerts";
+/// How long one attempt to write may take, but for what follows an outage. It is tried again; a stop must not wait for
+/// longer.
+const WITHIN: Duration = Duration::from_secs(2);
 
 /// Writes alerts to their topic.
 #[derive(Debug)]
 pub struct KafkaAlerts {
-    producer: KafkaProducer,
-    topic: String,
+    config: KafkaConfig,
+    /// The number of the first worker.
+    first: usize,
+    workers: Vec<WorkerAlerts>,
     known: Known,
+    /// Whether the topic must be read back before anything is written.
+    unread: bool,
     progress: Progress,
 }
 
 impl KafkaAlerts {
-    /// Reads back what the topic has, and is ready to write. The steps of these workers will be written to it.
+    /// Takes over the alerts of these workers, whose steps will be written to it, and ends those of the workers in `fence`:
+    /// numbers that runs before have had and this one has not. One process of a run does so for all of them. All processes
+    /// of a run must have opened their sinks before the first step of any worker in which time has moved.
     ///
     /// # Errors
-    /// When the brokers can't be reached, or don't have the topic.
-    pub fn open(config: &KafkaConfig, workers: Range<usize>) -> Result<KafkaAlerts, Error> {
-        let mut known = Known::default();
-        let mut others = 0u64;
-        read_back(config, &config.alerts_topic, &mut |message| match message
-            .payload()
-            .map(serde_json::from_slice::<Version>)
-        {
-            Some(Ok(version)) => known.note(version.alert_id, version.settled_at),
+    /// When the brokers can't be reached, don't have the topic or don't let it, or a run that has started since has taken
+    /// over in turn.
+    pub fn open(
+        config: &KafkaConfig,
+        workers: Range<usize>,
+        fence: Range<usize>,
+    ) -> Result<KafkaAlerts, Error> {
+        readback::existing(config, &config.alerts_topic)?;
+        take_over(config, fence)?;
+        Ok(KafkaAlerts {
+            config: config.clone(),
+            first: workers.start,
+            workers: take_over(config, workers.clone())?,
+            known: Known::default(),
+            unread: true,
+            progress: Progress::new(workers),
+        })
+    }
+
+    /// Finds out what is in the topic.
+    fn read_back(&mut self) -> Result<(), Error> {
+        let (mut alerts, mut others) = (0u64, 0u64);
+        let topic = &self.config.alerts_topic;
+        read_back(&self.config, topic, &mut |message| match message.payload().map(serde_json::from_slice) {
+            Some(Ok(version)) => {
+                alerts += 1;
+                self.known.note(version);
+            }
             _ => others += 1,
         })?;
         if others > 0 {
-            let topic = &config.alerts_topic;
             tracing::warn!(
                 topic,
                 records = others,
                 "some records in the topic of alerts are no alerts of this version"
             );
         }
-        tracing::info!(topic = config.alerts_topic, alerts = known.len(), "read back the alerts");
-        Ok(KafkaAlerts {
-            producer: KafkaProducer::open(config, "tallow-alerts")?,
-            topic: config.alerts_topic.clone(),
-            known,
-            progress: Progress::new(workers),
-        })
+        tracing::info!(topic, versions = alerts, alerts = self.known.len(), "read back the alerts");
+        self.unread = false;
+        Ok(())
     }
 
-    fn send(&mut self, settled: &SettledAlert, deadline: Instant) -> Result<(), Error> {
-        let id = settled.alert.id();
-        if !self.known.is_new(&id, settled.settled_at) {
-            return Ok(());
+    /// Writes what is new of these steps, a transaction for each worker. Says whether all of it is known to be written.
+    fn write_new(&mut self, steps: &[Step], deadline: Instant) -> Result<bool, Error> {
+        for worker in &mut self.workers {
+            self.unread |= worker.settle(&mut self.known, deadline)?;
         }
-        let json = serde_json::to_vec(&AlertMessage::from(settled))
-            .map_err(|error| Error::Damaged { what: format!("alert {id}"), detail: error.to_string() })?;
-        let symbol = settled.alert.symbol.text();
-        let record = Outgoing {
-            topic: &self.topic,
-            partition: None,
-            key: Some(symbol.as_bytes()),
-            payload: Some(&json),
-            headers: &[],
-            timestamp_ms: None,
-        };
-        self.producer.send(&record, deadline.saturating_duration_since(Instant::now()))?;
-        self.known.note(id, settled.settled_at);
-        Ok(())
+        if self.unread {
+            // Reading waits for longer than an attempt may take.
+            self.workers.first().map_or(Ok(()), |worker| worker.reach(deadline))?;
+            self.read_back()?;
+        }
+        for (number, worker) in (self.first..).zip(&mut self.workers) {
+            let alerts = steps.iter().filter(|step| step.worker == number).flat_map(|step| &step.alerts);
+            let new = new_of(alerts, &self.known)?;
+            if !new.is_empty() {
+                self.unread |= worker.write(new, &mut self.known, deadline)?;
+            }
+        }
+        Ok(!self.unread)
     }
 }
 
 impl Sink for KafkaAlerts {
     fn name(&self) -> &'static str {
-        "kafka-alerts"
+        NAME
     }
 
+    /// Stores the changes of each worker all or none; after an error those of some workers may be stored.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
-        let deadline = Instant::now() + WITHIN;
-        for settled in steps.iter().flat_map(|step| &step.alerts) {
-            self.send(settled, deadline)?;
+        // Before time has moved nothing has settled.
+        if steps.iter().any(|step| step.frontier != Some(EventTime(0))) {
+            let deadline = Instant::now() + WITHIN;
+            while !self.write_new(steps, deadline)? {
+                if Instant::now() >= deadline {
+                    let on = self.config.alerts_topic.clone();
+                    return Err(Error::Timeout { action: "write alerts to topic", on, limit: WITHIN });
+                }
+            }
         }
-        self.producer.flush(deadline.saturating_duration_since(Instant::now()))?;
         steps.iter().for_each(|step| self.progress.observe(step));
         if let Some(through) = self.progress.through() {
             self.known.forget_before(through);
@@ -123,67 +161,31 @@ impl Sink for KafkaAlerts {
     }
 }
 
-/// What of an alert's JSON tells its version.
-#[derive(Deserialize)]
-struct Version {
-    alert_id: String,
-    #[serde(with = "rfc3339")]
-    settled_at: EventTime,
+/// Takes over the alerts of these workers, of all at the same time: for each it takes some round trips.
+fn take_over(config: &KafkaConfig, workers: Range<usize>) -> Result<Vec<WorkerAlerts>, Error> {
+    std::thread::scope(|scope| {
+        let start = |worker| scope.spawn(move || WorkerAlerts::take_over(config, worker));
+        let started: Vec<_> = workers.map(start).collect();
+        let panicked =
+            |_| Error::Sink { sink: NAME, problem: "a thread that opens it has panicked".to_owned() };
+        started.into_iter().map(|thread| thread.join().map_err(panicked)?).collect()
+    })
 }
 
-/// The newest version of each alert that is in the topic or on its way there.
-#[derive(Debug, Default)]
-struct Known {
-    newest: HashMap<String, EventTime>,
-    /// How many there were when the last were forgotten.
-    kept: usize,
-}
-
-impl Known {
-    fn is_new(&self, id: &str, settled_at: EventTime) -> bool {
-        self.newest.get(id).is_none_or(|newest| *newest < settled_at)
-    }
-
-    /// Takes note of a version, unless there is a newer one.
-    fn note(&mut self, id: String, settled_at: EventTime) {
-        if self.is_new(&id, settled_at) {
-            self.newest.insert(id, settled_at);
+/// Those of a worker's alerts that are newer than what is known, and than those before them.
+fn new_of<'a>(alerts: impl Iterator<Item = &'a SettledAlert>, known: &Known) -> Result<Vec<Outgoing>, Error> {
+    let mut sent = Known::default();
+    let mut new = Vec::new();
+    for settled in alerts {
+        let version = Version { alert_id: settled.alert.id(), settled_at: settled.settled_at };
+        if known.is_new(&version) && sent.is_new(&version) {
+            let json = serde_json::to_vec(&AlertMessage::from(settled)).map_err(|error| Error::Damaged {
+                what: format!("alert {}", version.alert_id),
+                detail: error.to_string(),
+            })?;
+            sent.note(version.clone());
+            new.push(Outgoing { version, symbol: settled.alert.symbol, json });
         }
     }
-
-    /// Forgets versions before this time, below which everything has been given and nothing can come again.
-    fn forget_before(&mut self, through: EventTime) {
-        if self.newest.len() >= FORGET_FROM.max(2 * self.kept) {
-            self.newest.retain(|_, settled_at| *settled_at >= through);
-            self.kept = self.newest.len();
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.newest.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_newer_version_is_new_and_what_can_not_come_again_is_forgotten() {
-        let mut known = Known::default();
-        let given = [5, 5, 3, 6].map(|time| {
-            let new = known.is_new("BTC", EventTime(time));
-            known.note("BTC".to_owned(), EventTime(time));
-            new
-        });
-        assert_eq!(given, [true, false, false, true]);
-        let most = FORGET_FROM as u64;
-        for i in 0..most {
-            known.note(i.to_string(), EventTime(10 + i));
-        }
-        known.forget_before(EventTime(10 + most - 3));
-        assert_eq!(known.len(), 3);
-        known.forget_before(EventTime(u64::MAX));
-        assert_eq!(known.len(), 3, "a few are no matter");
-    }
+    Ok(new)
 }

@@ -47,7 +47,7 @@ impl Default for KafkaConfig {
 }
 
 /// Properties that the promises of this module rest on.
-const OWN: [&str; 26] = [
+const OWN: [&str; 27] = [
     "acks",
     "allow.auto.create.topics",
     "auto.commit.enable",
@@ -73,6 +73,7 @@ const OWN: [&str; 26] = [
     "request.required.acks",
     "statistics.interval.ms",
     "test.mock.num.brokers",
+    "transaction.timeout.ms",
     "transactional.id",
 ];
 

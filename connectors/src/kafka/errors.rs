@@ -12,6 +12,13 @@ pub(crate) fn action(error: &KafkaError) -> Action {
         | KafkaError::MessageConsumptionFatal(_)
         | KafkaError::Nul(_) => return Action::Stop,
         KafkaError::AdminOp(code) => Some(*code),
+        // Of a transaction alone: the next one can pass.
+        KafkaError::Transaction(source)
+            if source.is_retriable()
+                || source.txn_requires_abort() && source.code() == Code::OutOfOrderSequenceNumber =>
+        {
+            return Action::Retry;
+        }
         error => error.rdkafka_error_code(),
     };
     match code {
@@ -39,6 +46,7 @@ pub(super) fn is_final(code: Code) -> bool {
                 | Code::InvalidRequest
                 | Code::InvalidRequiredAcks
                 | Code::InvalidTimestamp
+                | Code::InvalidTransactionTimeout
                 | Code::InvalidArgument
                 | Code::PolicyViolation
                 | Code::MessageSizeTooLarge

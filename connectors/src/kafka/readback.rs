@@ -1,10 +1,12 @@
 //! Reads a topic of our own to its end, to find out what is there already. Of a partition that has more, only the newest
-//! [`MOST`] records: a start must not take hours, and what is settled again after one is as a rule of the last minutes.
+//! [`MOST`] offsets: a start must not take hours, and what is settled again after one is as a rule of the last minutes.
+//!
+//! Only what is committed is shown. Where a transaction is open it is waited for: it may yet be committed.
 
 use super::KafkaConfig;
 use super::fetcher::Fetcher;
 use super::listener::{Listener, Trouble};
-use super::topic::{Topic, at, own_group, serve};
+use super::topic::{Isolation, Topic, at, own_group, serve};
 use crate::error::{Action, Error};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -12,14 +14,22 @@ use rdkafka::topic_partition_list::Offset;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many records of a partition are read at most.
+/// How many offsets of a partition are read at most. Each transaction takes one besides those of its records.
 const MOST: u64 = 200_000;
 /// How long to wait for a broker.
 const REACH: Duration = Duration::from_secs(15);
 /// How long reading may take in all.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long it may be that nothing comes, though the end is not reached.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long to wait for a message.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Makes sure that the topic is there.
+pub(super) fn existing(config: &KafkaConfig, name: &str) -> Result<(), Error> {
+    let topic = Topic::new(config, name, &own_group(config, "readback"))?;
+    topic.existing_partitions(Instant::now() + REACH).map(|_| ())
+}
 
 /// Shows the records of the topic, those of a partition in order, up to the end that it has at the start or a later one.
 pub(super) fn read_back(
@@ -27,21 +37,11 @@ pub(super) fn read_back(
     name: &str,
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
+    let deadline = Instant::now() + LIMIT;
     let group = own_group(config, "readback");
     let topic = Topic::new(config, name, &group)?;
-    let reach = Instant::now() + REACH;
-    let partitions = topic.existing_partitions(reach)?;
-    let all = |offset| (0..partitions).map(|partition| (partition, offset)).collect::<Vec<_>>();
-    let lows = topic.all_offsets(&all(Offset::Beginning), reach)?;
-    let ends = topic.all_offsets(&all(Offset::End), reach)?;
-    let starts: Vec<_> = ends
-        .iter()
-        .map(|(partition, end)| {
-            let low = lows.iter().find(|(it, _)| it == partition).and_then(|(_, low)| *low);
-            let newest = end.unwrap_or(0).saturating_sub(MOST);
-            (*partition, if newest > low.unwrap_or(0) { at(newest) } else { Offset::Beginning })
-        })
-        .collect();
+    let partitions = topic.existing_partitions(Instant::now() + REACH)?;
+    let starts = starts(config, &topic, partitions, deadline)?;
     let trouble = Arc::new(Trouble::default());
     let fetcher = Fetcher::new(
         config,
@@ -51,11 +51,14 @@ pub(super) fn read_back(
         Listener::new(Arc::clone(&trouble)),
         &[("enable.partition.eof", "true"), ("fetch.wait.max.ms", "20")],
     )?;
-    let deadline = Instant::now() + LIMIT;
     for queue in fetcher.take(&starts)? {
+        let mut silent = Instant::now() + SILENCE;
         loop {
             match queue.poll(POLL) {
-                Some(Ok(message)) => visit(&message),
+                Some(Ok(message)) => {
+                    silent = Instant::now() + SILENCE;
+                    visit(&message);
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
                 Some(Err(source)) if super::action(&source) != Action::Retry => {
                     return Err(Error::Kafka { action: "read back topic", on: fetcher.label(), source });
@@ -65,11 +68,58 @@ pub(super) fn read_back(
                     serve(fetcher.consumer());
                 }
             }
-            if Instant::now() >= deadline {
-                let reason = trouble.reason().unwrap_or_else(|| "it takes too long".to_owned());
-                return Err(Error::Unusable(format!("read back topic {}: {reason}", fetcher.label())));
+            if Instant::now() >= deadline.min(silent) {
+                let because = trouble.reason().map_or_else(String::new, |reason| format!(" ({reason})"));
+                let on = format!("{}{because}", fetcher.label());
+                return Err(Error::Timeout {
+                    action: "read back topic",
+                    on,
+                    limit: if silent < deadline { SILENCE } else { LIMIT },
+                });
             }
         }
     }
     Ok(())
+}
+
+/// Where to start in each partition; known once everything that was there when this was called is committed or aborted.
+fn starts(
+    config: &KafkaConfig,
+    topic: &Topic,
+    partitions: u32,
+    deadline: Instant,
+) -> Result<Vec<(u32, Offset)>, Error> {
+    let reach = Instant::now() + REACH;
+    let all = |offset| (0..partitions).map(|partition| (partition, offset)).collect::<Vec<_>>();
+    let everything = Topic::with_isolation(
+        config,
+        topic.name(),
+        &own_group(config, "readback"),
+        Isolation::ReadUncommitted,
+    )?;
+    let there = everything.all_offsets(&all(Offset::End), reach)?;
+    let lows = topic.all_offsets(&all(Offset::Beginning), reach)?;
+    let of = |offsets: &[(u32, Option<u64>)], partition: u32| {
+        offsets.iter().find(|(it, _)| *it == partition).and_then(|(_, offset)| *offset).unwrap_or(0)
+    };
+    let ends = loop {
+        let ends = topic.all_offsets(&all(Offset::End), reach.max(Instant::now() + POLL))?;
+        if ends.iter().all(|(partition, end)| end.unwrap_or(0) >= of(&there, *partition)) {
+            break ends;
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::Timeout {
+                action: "wait for the end of a transaction in topic",
+                on: topic.label(),
+                limit: LIMIT,
+            });
+        }
+        serve(topic.consumer());
+        std::thread::sleep(POLL);
+    };
+    let starts = ends.iter().map(|(partition, end)| {
+        let newest = end.unwrap_or(0).saturating_sub(MOST);
+        (*partition, if newest > of(&lows, *partition) { at(newest) } else { Offset::Beginning })
+    });
+    Ok(starts.collect())
 }

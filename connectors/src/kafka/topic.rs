@@ -3,7 +3,7 @@
 use super::KafkaConfig;
 use super::errors::{is_missing, kafka};
 use super::listener::{Listener, Trouble};
-use crate::error::{Error, chain};
+use crate::error::Error;
 use rand::RngExt;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -25,15 +25,44 @@ pub(super) struct Topic {
     trouble: Arc<Trouble>,
 }
 
+/// What a client sees of transactions.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Isolation {
+    /// What is committed. A partition ends before the first transaction that is open.
+    ReadCommitted,
+    /// Everything that is written.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    fn name(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "read_committed",
+            Isolation::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
 /// The offsets that the brokers gave for partitions; none for a time that no record has yet, an error where a
 /// partition has nobody to answer for it.
 pub(super) type Offsets = Vec<(u32, Result<Option<u64>, Code>)>;
 
 impl Topic {
-    /// Makes the client; asks nobody yet.
+    /// Makes the client, which knows of committed records only; asks nobody yet.
     pub(super) fn new(config: &KafkaConfig, name: &str, group: &str) -> Result<Topic, Error> {
+        Topic::with_isolation(config, name, group, Isolation::ReadCommitted)
+    }
+
+    /// Makes the client, likewise.
+    pub(super) fn with_isolation(
+        config: &KafkaConfig,
+        name: &str,
+        group: &str,
+        isolation: Isolation,
+    ) -> Result<Topic, Error> {
         let trouble = Arc::new(Trouble::default());
         let consumer = client(config, group)?
+            .set("isolation.level", isolation.name())
             .create_with_context(Listener::new(Arc::clone(&trouble)))
             .map_err(kafka("make a consumer for", &config.bootstrap_servers))?;
         Ok(Topic { consumer, name: name.to_owned(), brokers: config.bootstrap_servers.clone(), trouble })
@@ -45,6 +74,10 @@ impl Topic {
 
     pub(super) fn trouble(&self) -> &Arc<Trouble> {
         &self.trouble
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// `TOPIC at BROKERS`.
@@ -146,9 +179,11 @@ impl Topic {
                 return Err(error);
             }
             if Instant::now() >= deadline {
-                return Err(match self.trouble.reason() {
-                    Some(reason) => Error::Unusable(format!("{}: {reason}", chain(&error))),
-                    None => error,
+                return Err(match (error, self.trouble.reason()) {
+                    (Error::Kafka { action, on, source }, Some(reason)) => {
+                        Error::Kafka { action, on: format!("{on} ({reason})"), source }
+                    }
+                    (error, _) => error,
                 });
             }
         }

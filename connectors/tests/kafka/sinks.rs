@@ -11,7 +11,7 @@ use tallow_connectors::store::Sink;
 use tallow_dataflow::{AlertStatus, EventTime, Reject, RejectReason, Step};
 
 /// The topics of alerts and dead letters, and the settings that lead to them.
-fn topics(what: &str, partitions: i32) -> Option<([Topic; 2], KafkaConfig)> {
+pub(crate) fn topics(what: &str, partitions: i32) -> Option<([Topic; 2], KafkaConfig)> {
     let brokers = services::kafka()?;
     let config = config(&brokers, &services::unique(what));
     let make = |name: &String| Topic::make(&brokers, name.clone(), partitions, &[]);
@@ -24,7 +24,7 @@ fn raised(minute: u64) -> Step {
     step(Vec::new(), ["BTC", "ETH", "SOL"].map(raised).to_vec())
 }
 
-fn messages(topic: &Topic) -> Vec<AlertMessage> {
+pub(crate) fn messages(topic: &Topic) -> Vec<AlertMessage> {
     let message = |read: Read| serde_json::from_slice(&read.payload.unwrap()).unwrap();
     topic.read().into_iter().map(message).collect()
 }
@@ -32,7 +32,7 @@ fn messages(topic: &Topic) -> Vec<AlertMessage> {
 #[test]
 fn alerts_are_the_contracts_json_keyed_by_symbol() {
     let Some(([topic, _], config)) = topics("alerts", 1) else { return };
-    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1, 0..0).unwrap();
     assert_eq!((sink.name(), sink.stored_through()), ("kafka-alerts", None));
     let step = raised(0);
     sink.write(std::slice::from_ref(&step)).unwrap();
@@ -58,18 +58,18 @@ fn a_restart_that_replays_the_log_repeats_no_alert_and_adds_what_is_new() {
         settled.status = AlertStatus::Retracted;
         settled.settled_at = EventTime(settled.settled_at.millis() + 30_000);
     }
-    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1, 0..0).unwrap();
     sink.write(&steps[..12]).unwrap();
     sink.write(std::slice::from_ref(&retracted)).unwrap();
     sink.write(std::slice::from_ref(&retracted)).unwrap();
     drop(sink);
-    assert_eq!(topic.count(), 39);
+    assert_eq!(topic.read().len(), 39);
 
-    let mut sink = KafkaAlerts::open(&config, 0..1).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..1, 0..0).unwrap();
     sink.write(&steps[..4]).unwrap();
     sink.write(&[retracted]).unwrap();
     sink.write(&steps[4..]).unwrap();
-    assert_eq!(topic.count(), 63);
+    assert_eq!(topic.read().len(), 63);
     let mut versions: Vec<_> =
         messages(&topic).into_iter().map(|it| (it.alert_id, it.settled_at, it.status)).collect();
     let in_order = versions.clone();
@@ -90,19 +90,19 @@ fn what_others_have_written_into_the_topic_of_alerts_does_no_harm() {
         writer.write(0, payload, 0);
     }
     writer.flush();
-    KafkaAlerts::open(&config, 0..1).unwrap().write(&[raised(0)]).unwrap();
-    assert_eq!(topic.count(), 7);
+    KafkaAlerts::open(&config, 0..1, 0..0).unwrap().write(&[raised(0)]).unwrap();
+    assert_eq!(topic.read().len(), 7);
 }
 
 #[test]
 fn progress_is_that_of_the_slowest_worker() {
     let Some(([topic, _], config)) = topics("progress", 1) else { return };
-    let mut sink = KafkaAlerts::open(&config, 0..2).unwrap();
+    let mut sink = KafkaAlerts::open(&config, 0..2, 0..0).unwrap();
     sink.write(&[frontier(0, Some(5_000))]).unwrap();
     assert_eq!(sink.stored_through(), None);
     sink.write(&[frontier(1, Some(3_000))]).unwrap();
     assert_eq!(sink.stored_through(), Some(EventTime(3_000)));
-    assert_eq!(topic.count(), 0);
+    assert_eq!(topic.read().len(), 0);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn without_a_topic_there_is_no_sink() {
     let Some(brokers) = services::kafka() else { return };
     let config = config(&brokers, "test_missing");
     for (error, name) in [
-        (KafkaAlerts::open(&config, 0..1).unwrap_err(), "test_missing_alerts"),
+        (KafkaAlerts::open(&config, 0..1, 0..0).unwrap_err(), "test_missing_alerts"),
         (KafkaDeadLetters::open(&config, 0..1).unwrap_err(), "test_missing_dead_letters"),
     ] {
         assert_eq!(error.action(), Action::Stop);

@@ -5,6 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
@@ -66,13 +67,17 @@ impl Topic {
         ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("a client")
     }
 
-    fn consumer(&self) -> BaseConsumer {
-        ClientConfig::new()
+    fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client
             .set("bootstrap.servers", &self.brokers)
             .set("group.id", "tallow-tests")
-            .set("enable.auto.commit", "false")
-            .create()
-            .expect("a consumer")
+            .set("enable.auto.commit", "false");
+        client
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        self.client().create().expect("a consumer")
     }
 
     /// Gives it more partitions.
@@ -89,28 +94,48 @@ impl Topic {
         block_on(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 
-    /// How many records its partitions have in all.
+    /// How many offsets of its partitions are taken: by records, and in a topic of transactions by their ends too.
     pub(crate) fn count(&self) -> i64 {
         let consumer = self.consumer();
         let end = |it| consumer.fetch_watermarks(&self.name, it, LIMIT).expect("watermarks").1;
         (0..self.partitions).map(end).sum()
     }
 
-    /// All its records, those of a partition in their order.
+    /// All its records that are committed, those of a partition in their order.
     pub(crate) fn read(&self) -> Vec<Read> {
-        let consumer = self.consumer();
+        self.read_as("read_committed")
+    }
+
+    /// All its records, also those of transactions that were aborted or are still open.
+    pub(crate) fn read_uncommitted(&self) -> Vec<Read> {
+        self.read_as("read_uncommitted")
+    }
+
+    fn read_as(&self, isolation: &str) -> Vec<Read> {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("enable.partition.eof", "true")
+            .set("isolation.level", isolation)
+            .create()
+            .expect("a consumer");
         let mut list = TopicPartitionList::new();
         for partition in 0..self.partitions {
             list.add_partition_offset(&self.name, partition, Offset::Beginning).expect("an offset");
         }
         consumer.assign(&list).expect("assigned");
-        let wanted = usize::try_from(self.count()).expect("a count");
         let deadline = Instant::now() + LIMIT;
-        let mut records = Vec::with_capacity(wanted);
-        while records.len() < wanted {
-            assert!(Instant::now() < deadline, "{} of {wanted} records of {}", records.len(), self.name);
-            let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-            let message = message.expect("a record");
+        let mut records = Vec::new();
+        let mut ended = std::collections::BTreeSet::new();
+        while ended.len() < usize::try_from(self.partitions).expect("a count") {
+            assert!(Instant::now() < deadline, "{} of {} after {LIMIT:?}", records.len(), self.name);
+            let message = match consumer.poll(Duration::from_millis(100)) {
+                None => continue,
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    ended.insert(partition);
+                    continue;
+                }
+                Some(message) => message.expect("a record"),
+            };
             let headers = message.headers().into_iter().flat_map(Headers::iter);
             records.push(Read {
                 partition: message.partition(),

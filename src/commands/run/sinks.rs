@@ -38,7 +38,7 @@ impl Sinks {
         let share =
             Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
         let postgres = PostgresSink::open(&config.postgres, share).map_err(told)?;
-        let alerts = KafkaAlerts::open(&config.kafka, workers.clone()).map_err(told)?;
+        let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), 0..0).map_err(told)?;
         let dead_letters = KafkaDeadLetters::open(&config.kafka, workers).map_err(told)?;
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let start = |sink: Box<dyn Sink>| SinkRunner::start(sink, settings).map_err(told);
