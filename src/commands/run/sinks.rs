@@ -32,13 +32,13 @@ impl Sinks {
     pub(super) fn start(
         config: &Config,
         cluster: &Cluster,
-        _former: std::ops::Range<usize>,
+        former: std::ops::Range<usize>,
     ) -> anyhow::Result<Sinks> {
         let workers = cluster.workers();
         let share =
             Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
         let postgres = PostgresSink::open(&config.postgres, share).map_err(told)?;
-        let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), 0..0).map_err(told)?;
+        let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), former).map_err(told)?;
         let dead_letters = KafkaDeadLetters::open(&config.kafka, workers).map_err(told)?;
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let start = |sink: Box<dyn Sink>| SinkRunner::start(sink, settings).map_err(told);
