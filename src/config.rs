@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) redis: RedisConfig,
     pub(crate) server: ServerConfig,
     pub(crate) run: RunConfig,
+    pub(crate) launch: LaunchConfig,
     pub(crate) up: UpConfig,
     pub(crate) produce: ProduceConfig,
     pub(crate) coingecko: CoinGeckoConfig,
@@ -107,6 +108,14 @@ pub(crate) struct ServerConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunConfig {
     pub(crate) listen: SocketAddr,
+}
+
+/// `[launch]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaunchConfig {
+    pub(crate) max_failures: u32,
+    pub(crate) healthy_ms: u64,
 }
 
 /// `[up]`
@@ -178,6 +187,7 @@ impl Config {
         at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
+        at_least("launch.max_failures", u64::from(self.launch.max_failures), 1)?;
         at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
         at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
         if !self.checkpoint.interval_ms.is_multiple_of(1_000) {
@@ -191,6 +201,7 @@ impl Config {
             ("dataflow.max_skew_ms", self.dataflow.max_skew_ms),
             ("dataflow.live_interval_ms", self.dataflow.live_interval_ms),
             ("log.fsync_interval_ms", self.log.fsync_interval_ms),
+            ("launch.healthy_ms", self.launch.healthy_ms),
             ("checkpoint.interval_ms", self.checkpoint.interval_ms),
             ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
         ] {

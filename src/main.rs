@@ -108,8 +108,8 @@ fn stop_signal() -> std::io::Result<Arc<AtomicBool>> {
 fn stop_when_input_ends(stop: Arc<AtomicBool>) -> std::io::Result<()> {
     let watch = move || {
         let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        tracing::warn!(?ended, "the standard input has ended, stopping");
         stop.store(true, Ordering::Relaxed);
+        tracing::warn!(?ended, "the standard input has ended, stopping");
         std::thread::sleep(STOP_LIMIT);
         std::process::exit(i32::from(FAILED));
     };

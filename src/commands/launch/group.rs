@@ -4,6 +4,7 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a process may take to stop. It stops within five seconds by itself.
-const LIMIT: Duration = Duration::from_secs(6);
-/// How often that is looked at.
+/// How long all may take to stop before they are killed: whoever stops the supervisor gives it five seconds.
+const LIMIT: Duration = Duration::from_millis(4_500);
+/// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Processes that belong together.
@@ -70,11 +71,22 @@ impl Group {
         Ok(group)
     }
 
-    /// The first of the processes that has ended, if any has.
+    /// Waits until one of the processes has ended; none when `stop` is set before.
     ///
     /// # Errors
     /// When the system does not say.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<Ended>> {
+    pub(super) fn wait(&mut self, stop: &AtomicBool) -> anyhow::Result<Option<Ended>> {
+        while !stop.load(Ordering::Relaxed) {
+            let ended = self.ended()?;
+            if ended.is_some() {
+                return Ok(ended);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(None)
+    }
+
+    fn ended(&mut self) -> anyhow::Result<Option<Ended>> {
         for (number, process) in self.processes.iter_mut().enumerate() {
             let Some(status) = process.child.try_wait().context("look after a process")? else { continue };
             // Everything that it has said must have been heard.
@@ -98,7 +110,6 @@ impl Group {
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         for process in &mut self.processes {
             if process.child.try_wait()?.is_none() {
-                // One that was stopped by a signal would not hear this before it goes on.
                 kill_process(Pid::from_child(&process.child), Signal::TERM).context("stop a process")?;
             }
         }
@@ -124,6 +135,9 @@ impl Process {
     fn start(program: &Path, number: u16, arguments: Vec<OsString>) -> anyhow::Result<Process> {
         let mut child = Command::new(program)
             .args(arguments)
+            // Ctrl-C at a terminal would reach them besides the supervisor, and the signal that this passes on would be
+            // the second one, which ends a process at once.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -158,9 +172,11 @@ fn pass_on(number: u16, output: Box<dyn Read + Send>, heard: &Heard) {
         if let Some(problem) = line.strip_prefix("tallow: ") {
             *heard.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.to_owned());
         }
-        // A line of JSON stays one.
-        let prefix = if line.starts_with('{') { String::new() } else { format!("{number}| ") };
         // With standard error closed there is nobody to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{prefix}{line}");
+        let _ = match line.strip_prefix('{') {
+            // A line of JSON stays one.
+            Some(fields) => writeln!(std::io::stderr().lock(), r#"{{"process":{number},{fields}"#),
+            None => writeln!(std::io::stderr().lock(), "{number}| {line}"),
+        };
     }
 }
