@@ -18,6 +18,7 @@ use crate::settle::{Record, settle};
 use crate::time::Interval;
 use crate::views::anomalies::anomalies;
 use crate::views::candles::{Candles, rolled_up};
+use crate::wire::exchanged;
 use differential_dataflow::AsCollection;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
+use timely::dataflow::operators::{Concat, Concatenate, Probe, probe::Handle as ProbeHandle};
 use timely::worker::Worker;
 
 /// What one worker brings along.
@@ -66,7 +67,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 expiring: Rc::clone(&expiring),
             },
         );
-        let partials = source.exchange(|partial| partial.symbol.stable_hash());
+        let partials = exchanged(source);
         if let Some(interval_ms) = settings.live_interval_ms {
             live(partials.clone(), interval_ms, io.clock, Rc::clone(&outlet));
         }
