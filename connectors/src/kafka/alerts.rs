@@ -59,8 +59,8 @@ pub struct KafkaAlerts {
 
 impl KafkaAlerts {
     /// Takes over the alerts of these workers, whose steps will be written to it, and ends those of the workers in `fence`:
-    /// numbers that runs before have had and this one has not. One process of a run does so for all of them. All processes
-    /// of a run must have opened their sinks before the first step of any worker in which time has moved.
+    /// numbers that runs before have had and this one has not. One process of a run must do so; any number of them may.
+    /// All processes of a run must have opened their sinks before the first step of any worker in which time has moved.
     ///
     /// # Errors
     /// When the brokers can't be reached, don't have the topic or don't let it, or a run that has started since has taken
@@ -71,11 +71,11 @@ impl KafkaAlerts {
         fence: Range<usize>,
     ) -> Result<KafkaAlerts, Error> {
         readback::existing(config, &config.alerts_topic)?;
-        take_over(config, fence)?;
+        for_each(fence, |worker| WorkerAlerts::end(config, worker))?;
         Ok(KafkaAlerts {
             config: config.clone(),
             first: workers.start,
-            workers: take_over(config, workers.clone())?,
+            workers: for_each(workers.clone(), |worker| WorkerAlerts::take_over(config, worker))?,
             known: Known::default(),
             unread: true,
             progress: Progress::new(workers),
@@ -161,11 +161,14 @@ impl Sink for KafkaAlerts {
     }
 }
 
-/// Takes over the alerts of these workers, of all at the same time: for each it takes some round trips.
-fn take_over(config: &KafkaConfig, workers: Range<usize>) -> Result<Vec<WorkerAlerts>, Error> {
+/// Does this for each of these workers, for all at the same time: it takes some round trips.
+fn for_each<T: Send>(
+    workers: Range<usize>,
+    act: impl Fn(usize) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let act = &act;
     std::thread::scope(|scope| {
-        let start = |worker| scope.spawn(move || WorkerAlerts::take_over(config, worker));
-        let started: Vec<_> = workers.map(start).collect();
+        let started: Vec<_> = workers.map(|worker| scope.spawn(move || act(worker))).collect();
         let panicked =
             |_| Error::Sink { sink: NAME, problem: "a thread that opens it has panicked".to_owned() };
         started.into_iter().map(|thread| thread.join().map_err(panicked)?).collect()

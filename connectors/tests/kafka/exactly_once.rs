@@ -145,6 +145,24 @@ fn another_number_of_workers_repeats_nothing_and_ends_what_the_ids_of_before_hav
 }
 
 #[test]
+fn processes_that_start_at_the_same_time_all_may_end_the_workers_of_before() {
+    let Some(([topic, _], config)) = topics("together", 1) else { return };
+    let mut before = KafkaAlerts::open(&config, 0..6, 0..0).unwrap();
+    write(&mut before, &minute(0, 6));
+    std::mem::forget(leave_open(&config, 5, &minute(1, 6)));
+    let open = |worker: usize| KafkaAlerts::open(&config, worker..worker + 1, 2..6).unwrap();
+    let mut sinks = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|worker| scope.spawn(move || open(worker)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    for time in 0..2 {
+        sinks.iter_mut().for_each(|sink| write(sink, &minute(time, 2)));
+    }
+    is_taken_over(before.write(&minute(2, 6)));
+    once_each(&topic, 2);
+}
+
+#[test]
 fn a_version_that_another_process_commits_while_this_one_starts_is_not_repeated() {
     let Some(([topic, _], config)) = topics("moments", 1) else { return };
     // The run before had a third worker, whose symbols are now the second process's. It still writes while that opens.

@@ -52,11 +52,25 @@ impl WorkerAlerts {
     /// # Errors
     /// When the brokers don't let it, or a run that has started since has taken over in turn.
     pub(super) fn take_over(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
+        let mut alerts = WorkerAlerts::claim(config, worker)?;
+        alerts.claim.check(TAKE_OVER)?;
+        Ok(alerts)
+    }
+
+    /// Ends what a run before has under the id of this worker, which the run that starts does not have. Its other processes
+    /// may do the same at the same time: that the claim does not last is no matter, as nothing will be written with it.
+    ///
+    /// # Errors
+    /// When the brokers don't let it.
+    pub(super) fn end(config: &KafkaConfig, worker: usize) -> Result<(), Error> {
+        WorkerAlerts::claim(config, worker).map(drop)
+    }
+
+    fn claim(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let id = transactional_id(config, worker);
-        let mut claim = Claim::make(config, &id, TAKE_OVER)?;
+        let claim = Claim::make(config, &id, TAKE_OVER)?;
         let transactions = Transactions::open(config, id.clone(), TRANSACTION_TIMEOUT)?;
         transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
-        claim.check(TAKE_OVER)?;
         Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: State::Ready })
     }
 
