@@ -24,6 +24,7 @@ use crate::settle::{Record, settle};
 use crate::time::{EventTime, Interval};
 use crate::views::anomalies::anomalies;
 use crate::views::candles::{Candles, rolled_up};
+use crate::wire::exchanged;
 use differential_dataflow::AsCollection;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -84,7 +85,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 marks: Rc::clone(&marks),
             },
         );
-        let partials = partials.exchange(|partial| partial.symbol.stable_hash());
+        let partials = exchanged(partials);
         let restored = restore(scope, checkpoint).exchange(|row| row.symbol().stable_hash());
         if let Some(interval_ms) = settings.live_interval_ms {
             let partials = partials.clone().concat(restored.clone().flat_map(restored_bar));

@@ -21,6 +21,7 @@ mod tick;
 mod time;
 mod views;
 mod watermark;
+mod wire;
 
 pub use alert::{Alert, AlertStatus, AlertType, DETECTOR, SettledAlert, Severity};
 pub use bar::{Bar, Order};
@@ -38,8 +39,9 @@ pub use outlet::{Outlet, Step};
 pub use record::{
     Clock, Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason,
 };
-pub use run::{Link, Peer, RunError, WIRE_FORMAT, Workers, run};
+pub use run::{Link, Peer, RunError, Workers, run};
 pub use settings::{AnomalySettings, Settings};
 pub use symbol::{InvalidSymbol, MAX_SYMBOL_LEN, Symbol, SymbolText};
 pub use tick::{DecodeError, Tick, decode};
 pub use time::{EventTime, Interval, MAX_EVENT_TIME, MINUTE_MS, SECOND_MS, next_second};
+pub use wire::{WIRE_FORMAT, WireBytes, WireEncoding, WireSample};

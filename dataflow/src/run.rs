@@ -25,9 +25,6 @@ const PARK: Duration = Duration::from_millis(50);
 /// How long the end waits for the other processes to be told, where there is no more to wait for.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// How records and progress are encoded between processes: all of a cluster must have the same.
-pub const WIRE_FORMAT: &str = "timely 0.32, serde 1";
-
 /// Why the graph could not be run to its end.
 #[derive(Debug)]
 pub enum RunError {

@@ -45,6 +45,19 @@ impl Symbol {
         Symbol([word(0), word(1), word(2)])
     }
 
+    /// What it is stored as.
+    pub(crate) fn words(&self) -> [u64; 3] {
+        self.0
+    }
+
+    /// The symbol that is stored as these words, if there is one.
+    pub(crate) fn of_words(words: [u64; 3]) -> Option<Symbol> {
+        let stored = Symbol(words);
+        let text = stored.text();
+        let read = Symbol::parse(&text.bytes[..text.len]).ok()?;
+        (read == stored).then_some(stored)
+    }
+
     /// The symbol as text.
     pub fn text(&self) -> SymbolText {
         let mut bytes = [0u8; 24];

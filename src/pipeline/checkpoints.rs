@@ -9,13 +9,8 @@ use tallow_connectors::checkpoint::{
     CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Found, Origin, WriterSettings,
 };
 use tallow_connectors::cluster::Cluster;
-use tallow_connectors::retry::BackoffSettings;
 use tallow_connectors::sinks::Ticket;
 use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Restore, Settings, State};
-
-/// The waits between attempts to store a part.
-const BACKOFF: BackoffSettings =
-    BackoffSettings { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
 
 /// What a start found of the runs before.
 pub(crate) struct Past {
@@ -44,8 +39,7 @@ impl Past {
             );
             return Ok(Past { store: None, found: None, since: started });
         }
-        let meaning = settings.meaning().into_iter().map(|(name, value)| (name.to_owned(), value));
-        let origin = Origin { source: source.to_owned(), meaning: meaning.collect() };
+        let origin = Origin::of(source.to_owned(), settings);
         let store = CheckpointStore::open(config, origin).map_err(told)?;
         let place = store.place().to_owned();
         let found = if from_scratch {
@@ -116,12 +110,7 @@ impl Past {
         if cluster.process == 0 {
             store.register_run(run, cluster.processes() * cluster.threads).map_err(told)?;
         }
-        let settings = WriterSettings {
-            workers: cluster.workers(),
-            keep: config.keep,
-            min_pause: Duration::from_millis(config.min_pause_ms),
-            backoff: BACKOFF,
-        };
+        let settings = WriterSettings::of(config, cluster.workers());
         let writer = Arc::new(CheckpointWriter::start(store, settings).map_err(told)?);
         let taking = Some(Taking { writer, interval_ms: config.interval_ms, run });
         Ok(Checkpoints { taking, name, restore, restoring_since })

@@ -1,6 +1,6 @@
 //! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market goes on.
 
-use crate::process::ready;
+use crate::process::{SETTINGS, ready, spawn};
 use crate::reference::{Books, ticks};
 use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
@@ -75,6 +75,9 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     let newest = newest_minute(&tallow);
     let settled_through = newest.millis() + MINUTE_MS;
     let before = history(&tallow, settled_through);
+    until("a checkpoint", LIMIT, || {
+        tallow.json("/api/v1/stats")["checkpoint"]["stored"].as_u64().filter(|it| *it > 0)
+    });
     tallow.kill();
     let ends: BTreeMap<Symbol, usize> =
         by_symbol(folder.path()).iter().map(|(symbol, ticks)| (*symbol, ticks.len())).collect();
@@ -84,6 +87,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     segment.write_all(br#"{"symbol":"BTC","trade_id":17"#).unwrap();
 
     let tallow = ready(folder.path(), &settings);
+    assert!(tallow.said().contains("starting from a checkpoint"), "{}", tallow.said());
     assert_eq!(history(&tallow, settled_through), before);
     until("a new candle", 2 * LIMIT, || (newest_minute(&tallow) > newest).then_some(()));
     assert_eq!(history(&tallow, settled_through), before);
@@ -103,6 +107,33 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
         let jump = (first.price.value / last.price.value).ln().abs();
         assert!(jump < 0.03, "{symbol} jumps from {last:?} to {first:?}");
     }
+}
+
+#[test]
+fn a_checkpoint_of_other_settings_is_refused_and_can_be_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let tallow = ready(folder.path(), &[]);
+    until("a checkpoint", LIMIT, || {
+        tallow.json("/api/v1/stats")["checkpoint"]["stored"].as_u64().filter(|it| *it > 0)
+    });
+    let counted = tallow.json("/api/v1/stats")["records_in"].as_u64().unwrap();
+    tallow.stop();
+
+    let other = [("TALLOW__ANOMALIES__THRESHOLD", "3.5")];
+    let (status, said) = spawn(folder.path(), &other).ended();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let last = said.trim_end().lines().last().unwrap();
+    for words in ["anomalies.threshold", "2.5", "3.5", "--from-scratch"] {
+        assert!(last.contains(words), "{words}: {last}");
+    }
+
+    let data = [("TALLOW__UP__DATA", folder.path().to_str().unwrap())];
+    let mut tallow =
+        Tallow::start(&["up", "--from-scratch"], &[&SETTINGS[..], &data[..], &other[..]].concat());
+    tallow.says("ready");
+    assert!(tallow.said().contains("starting from scratch"), "{}", tallow.said());
+    assert!(tallow.json("/api/v1/stats")["records_in"].as_u64() >= Some(counted));
+    tallow.stop();
 }
 
 #[test]
