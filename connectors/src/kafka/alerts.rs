@@ -18,7 +18,9 @@
 //!   replayed past them.
 //! - **Limit.** What the topic's retention has deleted, or lies further back than is read, and a replay settles again, is
 //!   written again. Brokers forget a transactional id that has not been used for a week (`transactional.id.expiration.ms`):
-//!   of a process that was suspended for so long and then goes on nobody can tell that it was followed by another.
+//!   of a process that was suspended for so long and then goes on nobody can tell that it was followed by another. And a run
+//!   must have started, or be gone, before one with another number of workers starts: while both do, each may take over
+//!   some ids of the other, and both may write before they have noticed.
 
 mod claim;
 mod known;
