@@ -52,10 +52,14 @@ impl Symbol {
 
     /// The symbol that is stored as these words, if there is one.
     pub(crate) fn of_words(words: [u64; 3]) -> Option<Symbol> {
-        let stored = Symbol(words);
-        let text = stored.text();
-        let read = Symbol::parse(&text.bytes[..text.len]).ok()?;
-        (read == stored).then_some(stored)
+        let symbol = Symbol(words);
+        let SymbolText { bytes, len } = symbol.text();
+        let (text, padding) = bytes.split_at(len);
+        let is_kept = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        let is_one = (1..=MAX_SYMBOL_LEN).contains(&len)
+            && text.iter().all(is_kept)
+            && padding.iter().all(|byte| *byte == 0);
+        is_one.then_some(symbol)
     }
 
     /// The symbol as text.

@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
+// For its allocator, which is that of Tallow's own program.
+use tallow_benches as _;
 use tallow_dataflow::{Tick, WireBytes, WireEncoding, WireSample, decode};
 
 /// Encodes and decodes partial bars, by turns in one encoding and in the other, and says what each takes.
