@@ -121,6 +121,8 @@ impl Pipeline {
         command.env("TALLOW__CHECKPOINT__URL", format!("file:{}", plan.checkpoints.display()));
         // Only ticks move time: what settles when is then a function of the log, and can be compared to the version.
         command.env("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000");
+        // Every fault is one of its own: so many in so short a time are no crash loop.
+        command.env("TALLOW__LAUNCH__HEALTHY_MS", "1000").env("TALLOW__LAUNCH__MAX_FAILURES", "100");
         let launch = Process::spawn(&mut command, log(&plan.out, number))?;
         let mut pipeline = Pipeline { launch, processes, number };
         until("the processes to start", Duration::from_secs(30), || {
