@@ -36,12 +36,13 @@ fn metrics() -> BTreeMap<String, Option<String>> {
     let data = data.path().join("data");
     let settings = [("TALLOW__SERVER__LISTEN", "127.0.0.1:0"), ("TALLOW__UP__DATA", data.to_str().unwrap())];
     let mut tallow = Tallow::start(&["up", "--no-backfill"], &settings);
-    // The last to come is the watermark, once something has been read.
-    let text = until("a watermark", LIMIT, || {
+    // The last to come are the watermark, once something has been read, and then those of the first checkpoint.
+    let last = ["tallow_watermark_timestamp_seconds", "tallow_checkpoint_bytes"];
+    let text = until("a watermark and a checkpoint", LIMIT, || {
         tallow.still_runs();
         tallow.address()?;
         let (status, text) = tallow.get("/metrics");
-        (status == 200 && text.contains("tallow_watermark_timestamp_seconds")).then_some(text)
+        (status == 200 && last.iter().all(|name| text.contains(name))).then_some(text)
     });
     tallow.stop();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
