@@ -1,6 +1,7 @@
 //! The services of the pipeline, and its checkpoints: what is done to them.
 
 use super::pipeline::signal;
+use super::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -46,7 +47,10 @@ impl Services {
     pub(super) fn kill(&self, service: &str, name: &str, away: Duration) -> Result<()> {
         let file = self.folder.join(format!("{service}.pid"));
         let pid = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-        signal(pid.trim().parse().context("the number of a process")?, name)?;
+        let pid = pid.trim().parse().context("the number of a process")?;
+        signal(pid, name)?;
+        // A large process takes its time to go, and listens until then: it would be taken for one that runs.
+        until("the service to end", PATIENCE, || Ok(has_ended(pid).then_some(())))?;
         std::thread::sleep(away);
         self.script("services", &["up", service])
     }
@@ -66,6 +70,12 @@ impl Services {
             .status()?;
         if status.success() { Ok(()) } else { bail!("{name} {arguments:?} has failed") }
     }
+}
+
+/// Whether a process is gone, but perhaps for its entry that its parent has not read yet.
+fn has_ended(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
 fn setting(name: &str) -> Result<String> {
