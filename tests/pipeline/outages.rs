@@ -63,7 +63,9 @@ fn health(server: &Tallow, service: &str) -> String {
 }
 
 fn becomes(server: &Tallow, service: &str, state: &str) {
-    until(&format!("{service} {state}"), LIMIT, || health(server, service).starts_with(state).then_some(()));
+    until(&format!("{service} {state}"), 3 * LIMIT, || {
+        health(server, service).starts_with(state).then_some(())
+    });
 }
 
 /// Whether a line stands in `/metrics`.

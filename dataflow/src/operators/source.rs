@@ -154,6 +154,8 @@ struct Source {
     settled: ProbeHandle<u64>,
     expiring: Rc<Cell<bool>>,
     checkpoints: Option<CheckpointPolicy>,
+    /// Where the last checkpoint was to be cut.
+    last_cut: Option<u64>,
     marks: SharedMarks,
     combiner: Combiner,
     progress: Vec<PartitionProgress>,
@@ -177,6 +179,7 @@ impl Source {
             settled: config.settled,
             expiring: config.expiring,
             checkpoints: config.checkpoints,
+            last_cut: None,
             marks: config.marks,
             combiner: Combiner::default(),
             progress: Vec::new(),
@@ -212,8 +215,13 @@ impl Source {
         }
         let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
         self.partitions.iter().for_each(|partition| partition.pass(frontier, settled));
-        let begins = self.worker == 0 && (policy.may_begin)();
-        begins.then_some(CheckpointId { frontier: EventTime(time), run: policy.run })
+        // One at a time: the last must have been cut everywhere, or nobody could know yet how long it takes to store.
+        let is_cut = self.last_cut.is_none_or(|last_cut| settled > last_cut);
+        if self.worker != 0 || !is_cut || !(policy.may_begin)() {
+            return None;
+        }
+        self.last_cut = Some(time);
+        Some(CheckpointId { frontier: EventTime(time), run: policy.run })
     }
 
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.

@@ -152,7 +152,14 @@ pub(crate) struct Running {
     limits: Vec<Arc<AtomicU64>>,
     read: Vec<Arc<AtomicU64>>,
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    /// A test that has failed leaves no threads behind.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Running {
@@ -176,14 +183,9 @@ impl Running {
     }
 
     /// Stops it where it is.
-    pub(crate) fn stop(self) {
+    pub(crate) fn stop(mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
-    }
-
-    /// Waits until it has ended.
-    pub(crate) fn ends(self) {
-        self.thread.join().unwrap();
+        self.thread.take().unwrap().join().unwrap();
     }
 }
 
@@ -198,16 +200,25 @@ impl Crashes {
         }
     }
 
-    /// Starts from the newest checkpoint. With `ends` the log ends with its last line.
-    pub(crate) fn start(&mut self, workers: usize, interval_ms: u64, ends: bool) -> Running {
+    /// Starts from the newest checkpoint. There are so many lines of each partition from the start: one that got its lines
+    /// only after another would have been idle, and its lines late.
+    pub(crate) fn start(&mut self, workers: usize, interval_ms: u64, lines: &[u64]) -> Running {
+        self.run(workers, interval_ms, lines, false)
+    }
+
+    /// Starts from the newest checkpoint and runs to the end of the log.
+    pub(crate) fn finish(&mut self, workers: usize, interval_ms: u64) {
+        let all = vec![u64::MAX; self.lines.len()];
+        let mut running = self.run(workers, interval_ms, &all, true);
+        running.thread.take().unwrap().join().unwrap();
+    }
+
+    fn run(&mut self, workers: usize, interval_ms: u64, offered: &[u64], ends: bool) -> Running {
         let collector = Collector::default();
         let restored = self.vault.newest();
         let counter = |_: &Arc<Vec<String>>| Arc::new(AtomicU64::new(0));
-        let limits: Vec<Arc<AtomicU64>> = self.lines.iter().map(counter).collect();
+        let limits: Vec<_> = offered.iter().map(|limit| Arc::new(AtomicU64::new(*limit))).collect();
         let read: Vec<Arc<AtomicU64>> = self.lines.iter().map(counter).collect();
-        if ends {
-            limits.iter().for_each(|limit| limit.store(u64::MAX, Ordering::SeqCst));
-        }
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (settings, clock) = (self.settings.clone(), Arc::clone(&self.clock));
@@ -248,7 +259,7 @@ impl Crashes {
             }
         });
         self.runs.push(collector.clone());
-        Running { collector, workers, limits, read, stop, thread }
+        Running { collector, workers, limits, read, stop, thread: Some(thread) }
     }
 
     /// Everything that any of the runs has put out, each version once, and the counts of the last.
