@@ -58,7 +58,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
     let outlet = Rc::new(RefCell::new(io.outlet));
     let peers = Peers::connect(worker, Arc::clone(&io.clock));
     let settled = ProbeHandle::new();
-    let expiring = Rc::new(Cell::new(false));
+    let busy = Rc::new(Cell::new(false));
     let marks = SharedMarks::default();
     let cuts = Cuts::default();
     let (resume, checkpoint) = match io.restore {
@@ -79,7 +79,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 clock: Arc::clone(&io.clock),
                 peers,
                 settled: settled.clone(),
-                expiring: Rc::clone(&expiring),
+                busy: Rc::clone(&busy),
                 checkpoints: io.checkpoints,
                 resume,
                 marks: Rc::clone(&marks),
@@ -99,7 +99,7 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 restored_at: restored_at(EventTime(from)),
             },
             &settings,
-            MinutesShared { expiring, marks, cuts: Rc::clone(&cuts) },
+            MinutesShared { busy, marks, cuts: Rc::clone(&cuts) },
         );
         let changed =
             minutes.candles.clone().map(|((symbol, (candle, _)), time, diff)| ((symbol, candle), time, diff));

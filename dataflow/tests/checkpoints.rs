@@ -8,28 +8,16 @@ use std::collections::BTreeMap;
 use support::crashes::{Crashes, Vault};
 use support::oracle::{Plain, assert_same, expected, lines, random_log};
 use support::{Outcome, settle};
-use tallow_dataflow::{AnomalySettings, EventTime, Settings, State, next_second};
+use tallow_dataflow::{EventTime, Settings, State, next_second};
 
-/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold; and time goes on
-/// in small steps, on all workers alike.
+/// Time goes on in small steps, on all workers alike.
 fn eager() -> Settings {
-    Settings {
-        allowed_lateness_ms: 300_000,
-        batch_records: 5,
-        max_skew_ms: 60_000,
-        anomalies: AnomalySettings {
-            lookback_ms: 1_200_000,
-            min_samples: 5,
-            threshold: 2.5,
-            ..AnomalySettings::default()
-        },
-        ..Settings::default()
-    }
+    Settings { batch_records: 5, max_skew_ms: 60_000, ..support::eager() }
 }
 
 /// A stop: how much of each partition there is before it, in thousandths of what is left; how much of the time until
-/// everything has settled may pass, likewise. Never nothing of a partition: one that is empty at the start does not hold time
-/// back, and what it gets later is late; how many workers there are, and how far apart checkpoints are.
+/// everything has settled may pass, likewise; how many workers there are, and how far apart checkpoints are. There is
+/// always some of each partition: one that is empty at the start does not hold time back, and what it gets later is late.
 #[derive(Clone, Debug)]
 struct Stop {
     shares: Vec<u64>,

@@ -6,22 +6,8 @@ mod support;
 
 use proptest::prelude::*;
 use support::oracle::{Plain, assert_same, expected, lines, random_log};
-use support::{Random, settle};
-use tallow_dataflow::{AnomalySettings, Settings};
-
-/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold.
-fn eager() -> Settings {
-    Settings {
-        allowed_lateness_ms: 300_000,
-        anomalies: AnomalySettings {
-            lookback_ms: 1_200_000,
-            min_samples: 5,
-            threshold: 2.5,
-            ..AnomalySettings::default()
-        },
-        ..Settings::default()
-    }
-}
+use support::{Random, eager, settle};
+use tallow_dataflow::Settings;
 
 #[test]
 fn every_version_at_every_time_equals_the_sequential_computation() {

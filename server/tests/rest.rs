@@ -284,12 +284,12 @@ async fn stats_show_where_the_pipeline_stands() {
             "records": {"on_time": 7, "late": 2, "malformed": 1, "invalid": 0, "future": 0, "too_late": 0, "tombstones": 0},
             "symbols": 1, "watermark": "2025-11-16T05:30:00Z", "max_event_time": "2025-11-16T05:31:00Z",
             "lag_seconds": 1.5, "candles_settled": {"1m": 5, "5m": 2, "15m": 1},
-            "corrections": {"1m": 2, "5m": 1, "15m": 0}, 
+            "corrections": {"1m": 2, "5m": 1, "15m": 0},
             "alerts": {"raised": 4, "by_severity": {"LOW": 2, "MEDIUM": 1, "HIGH": 1}, "retracted": 1},
             "partitions": [{"partition": 2, "records_in": 10, "offset": 9, "max_event_time": "2025-11-16T05:31:00Z",
                 "idle": false, "pending": 4}],
             "sinks": [{"name": "books", "queue": 0, "retries": 0, "stored_through": "2025-11-16T05:30:00Z", "problem": null}],
-            "failure": null})
+            "checkpoint": null, "failure": null})
     );
 
     let reply = server.get("/metrics").await;

@@ -18,15 +18,16 @@ mod source;
 use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::pipeline::{
-    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, listen, take, told,
+    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, lay, listen, take,
+    told,
 };
 use anyhow::{Context, bail};
 use sinks::Sinks;
 use source::Source;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::cluster::Cluster;
@@ -155,12 +156,12 @@ fn read(
     destinations: Destinations,
     board: Arc<Board>,
 ) -> anyhow::Result<Graph> {
-    let (workers, peers) = (cluster.workers(), cluster.processes() * cluster.threads);
+    let (workers, peers) = (cluster.workers(), cluster.peers());
     let first = workers.start;
-    let open = |index| log.worker(index, peers, starts).map(|it| Mutex::new(Some(it))).map_err(told);
+    let open = |index| log.worker(index, peers, starts).map(lay).map_err(told);
     let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let policy = checkpoints.policy();
-    let restore: Vec<_> = checkpoints.take_restore().into_iter().map(|it| Mutex::new(Some(it))).collect();
+    let restore: Vec<_> = checkpoints.take_restore().into_iter().map(lay).collect();
     let threads = cluster.threads;
     Graph::start(
         threads,

@@ -70,7 +70,7 @@ impl Past {
     /// # Errors
     /// When the place does not answer.
     pub(crate) fn former_workers(&self, cluster: &Cluster) -> anyhow::Result<std::ops::Range<usize>> {
-        let workers = cluster.processes() * cluster.threads;
+        let workers = cluster.peers();
         let most = self.store.as_ref().map_or(Ok(0), CheckpointStore::most_workers).map_err(told)?;
         Ok(workers..most.max(workers))
     }
@@ -108,7 +108,7 @@ impl Past {
         };
         let run = uuid::Uuid::now_v7().as_u128();
         if cluster.process == 0 {
-            store.register_run(run, cluster.processes() * cluster.threads).map_err(told)?;
+            store.register_run(run, cluster.peers()).map_err(told)?;
         }
         let settings = WriterSettings::of(config, cluster.workers());
         let writer = Arc::new(CheckpointWriter::start(store, settings).map_err(told)?);
@@ -118,9 +118,8 @@ impl Past {
 
     fn restore(&self, cluster: &Cluster) -> anyhow::Result<Vec<Restore>> {
         let Some(found) = &self.found else { return Ok(Vec::new()) };
-        let of = cluster.processes() * cluster.threads;
         let share = |worker| -> anyhow::Result<Restore> {
-            let state: State = found.share(worker, of).map_err(told)?;
+            let state: State = found.share(worker, cluster.peers()).map_err(told)?;
             Ok(Restore { frontier: found.id.frontier, partitions: found.partitions.clone(), state })
         };
         cluster.workers().map(share).collect()

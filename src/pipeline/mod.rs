@@ -35,6 +35,11 @@ pub(crate) fn still_runs(graph: &mut Option<Graph>, web: &mut Option<Web>) -> an
     Ok(())
 }
 
+/// Lays something ready for one worker.
+pub(crate) fn lay<T>(it: T) -> Mutex<Option<T>> {
+    Mutex::new(Some(it))
+}
+
 /// What was laid ready for one worker, which takes it once.
 pub(crate) fn take<T>(ready: &Mutex<Option<T>>) -> Option<T> {
     ready.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -17,13 +17,14 @@ use pipeline::{Pipeline, Producer};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rustix::process::Signal;
 use services::Services;
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tallow_connectors::kafka::KafkaConfig;
-use tallow_dataflow::Settings;
+use tallow_dataflow::{AnomalySettings, Settings};
 use watch::Watch;
 
 /// How long the pipeline may take to get over a fault.
@@ -53,6 +54,15 @@ pub struct Plan {
     pub checkpoints: PathBuf,
     /// Where logs and the expected tables go.
     pub out: PathBuf,
+}
+
+impl Plan {
+    /// What the pipeline computes: a candle is told to be an anomaly much sooner than by default, so that there are alerts in
+    /// a short run too.
+    fn settings(&self) -> Settings {
+        let anomalies = AnomalySettings { threshold: 2.5, min_samples: 5, ..AnomalySettings::default() };
+        Settings { anomalies, ..Settings::default() }
+    }
 }
 
 /// Does the harm and compares.
@@ -95,11 +105,11 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
     producer.stop()?;
     let config = KafkaConfig {
         bootstrap_servers: services.brokers().to_owned(),
-        topic: services.topic("TALLOW__KAFKA__TOPIC")?,
-        alerts_topic: services.topic("TALLOW__KAFKA__ALERTS_TOPIC")?,
+        topic: services::setting("TALLOW__KAFKA__TOPIC")?,
+        alerts_topic: services::setting("TALLOW__KAFKA__ALERTS_TOPIC")?,
         ..KafkaConfig::default()
     };
-    let expected = Expected::of(&config, &Settings::default(), &plan.out)?;
+    let expected = Expected::of(&config, &plan.settings(), &plan.out)?;
     say(&format!("{} records; everything before {} must be settled", expected.records, expected.frontier))?;
     verdict.compare(&expected, &config, &services, &plan.out, PATIENCE)?;
     pipeline.stop()?;
@@ -120,9 +130,9 @@ fn apply(
     match fault {
         Fault::KillOne => pipeline.kill_one(random),
         Fault::KillAll => pipeline.kill_all(),
-        Fault::KillRedis => services.kill("redis", "KILL", away),
-        Fault::KillPostgres => services.kill("postgres", "QUIT", away),
-        Fault::KillKafka => services.kill("kafka", "KILL", away),
+        Fault::KillRedis => services.kill("redis", Signal::KILL, away),
+        Fault::KillPostgres => services.kill("postgres", Signal::QUIT, away),
+        Fault::KillKafka => services.kill("kafka", Signal::KILL, away),
         Fault::Stop => pipeline.stop_one_for(random, STOPPED),
         Fault::FullDisk => {
             let filler = services::fill(&plan.checkpoints)?;

@@ -4,10 +4,12 @@ use super::{Plan, until};
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tallow_dataflow::AnomalySettings;
 
 /// When the market opens: the start of a quarter of an hour, in whose first hour there are alerts.
 const OPENS: &str = "2026-01-05T15:00:00Z";
@@ -49,7 +51,7 @@ impl Process {
     /// Tells it to stop and waits.
     fn stop(&mut self) -> Result<()> {
         self.still_runs()?;
-        signal(self.child.id(), "TERM")?;
+        signal(self.child.id(), Signal::TERM)?;
         let child = &mut self.child;
         let status = until("the process to stop", STOP, || Ok(child.try_wait()?))?;
         if !status.success() {
@@ -70,9 +72,9 @@ impl Drop for Process {
 }
 
 /// Sends a signal to a process.
-pub(super) fn signal(pid: u32, name: &str) -> Result<()> {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
-    if status.success() { Ok(()) } else { bail!("kill -{name} {pid}: there is no such process") }
+pub(super) fn signal(pid: u32, signal: Signal) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("the number of a process")?;
+    kill_process(pid, signal).with_context(|| format!("send {signal:?} to process {pid:?}"))
 }
 
 /// `tallow produce` with a market that goes on until it is stopped.
@@ -121,6 +123,9 @@ impl Pipeline {
         command.env("TALLOW__CHECKPOINT__URL", format!("file:{}", plan.checkpoints.display()));
         // Only ticks move time: what settles when is then a function of the log, and can be compared to the version.
         command.env("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000");
+        let AnomalySettings { threshold, min_samples, .. } = plan.settings().anomalies;
+        command.env("TALLOW__ANOMALIES__THRESHOLD", threshold.to_string());
+        command.env("TALLOW__ANOMALIES__MIN_SAMPLES", min_samples.to_string());
         // Every fault is one of its own: so many in so short a time are no crash loop.
         command.env("TALLOW__LAUNCH__HEALTHY_MS", "1000").env("TALLOW__LAUNCH__MAX_FAILURES", "100");
         let launch = Process::spawn(&mut command, log(&plan.out, number))?;
@@ -163,14 +168,14 @@ impl Pipeline {
     pub(super) fn kill_one(&self, random: &mut ChaCha8Rng) -> Result<()> {
         let running = self.running()?;
         // It may have been ended by its supervisor a moment ago, for the sake of another.
-        let _ = signal(running[random.random_range(0..running.len())], "KILL");
+        let _ = signal(running[random.random_range(0..running.len())], Signal::KILL);
         Ok(())
     }
 
     /// Kills all of the processes.
     pub(super) fn kill_all(&self) -> Result<()> {
         for pid in self.running()? {
-            let _ = signal(pid, "KILL");
+            let _ = signal(pid, Signal::KILL);
         }
         Ok(())
     }
@@ -186,9 +191,9 @@ impl Pipeline {
     pub(super) fn stop_one_for(&self, random: &mut ChaCha8Rng, how_long: Duration) -> Result<()> {
         let running = self.running()?;
         let pid = running[random.random_range(0..running.len())];
-        if signal(pid, "STOP").is_ok() {
+        if signal(pid, Signal::STOP).is_ok() {
             std::thread::sleep(how_long);
-            let _ = signal(pid, "CONT");
+            let _ = signal(pid, Signal::CONT);
         }
         Ok(())
     }

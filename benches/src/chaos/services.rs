@@ -5,6 +5,7 @@ use super::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rustix::process::Signal;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,17 +39,12 @@ impl Services {
         &self.brokers
     }
 
-    /// The topic that a setting names.
-    pub(super) fn topic(&self, name: &str) -> Result<String> {
-        setting(name)
-    }
-
     /// Ends a service by a signal and starts it again after a while.
-    pub(super) fn kill(&self, service: &str, name: &str, away: Duration) -> Result<()> {
+    pub(super) fn kill(&self, service: &str, by: Signal, away: Duration) -> Result<()> {
         let file = self.folder.join(format!("{service}.pid"));
         let pid = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         let pid = pid.trim().parse().context("the number of a process")?;
-        signal(pid, name)?;
+        signal(pid, by)?;
         // A large process takes its time to go, and listens until then: it would be taken for one that runs.
         until("the service to end", PATIENCE, || Ok(has_ended(pid).then_some(())))?;
         std::thread::sleep(away);
@@ -78,7 +74,8 @@ fn has_ended(pid: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
-fn setting(name: &str) -> Result<String> {
+/// A setting of the environment.
+pub(super) fn setting(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; see scripts/chaos"))
 }
 

@@ -36,6 +36,11 @@ impl Cluster {
         self.addresses.len().max(1)
     }
 
+    /// How many workers all processes have together.
+    pub fn peers(&self) -> usize {
+        self.processes() * self.threads
+    }
+
     /// The workers of this process among all.
     pub fn workers(&self) -> std::ops::Range<usize> {
         self.process * self.threads..(self.process + 1) * self.threads

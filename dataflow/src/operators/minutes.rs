@@ -14,7 +14,7 @@
 //!   or adds a candle, the move of the candle after it changes too. At its expiry everything is retracted, with a
 //!   time at or past every correction's: `settle` tells the two apart by the time alone.
 //! - **Yielding.** Expiry comes for a whole block of minutes at once. It is put out in portions, so that what is
-//!   downstream consumes one before the next is made; `expiring` tells the source to wait meanwhile.
+//!   downstream consumes one before the next is made; `busy` tells the source to wait meanwhile.
 //! - **Checkpoints.** A marker at *F* arrives before the frontier passes *F*, and a capability is held there until what lies
 //!   before *F* is applied and the state handed to `settle`, which can't have passed *F* either then. The state is in
 //!   pieces that are shared and copied only when one must change: handing it over takes no time.
@@ -35,7 +35,6 @@ use crate::symbol::Symbol;
 use crate::views::anomalies::Move;
 pub(crate) use retained::Minute;
 use retained::Retained;
-use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -58,12 +57,6 @@ pub(crate) struct Minutes<'scope> {
     pub(crate) moves: StreamVec<'scope, u64, Difference<(Symbol, Move)>>,
 }
 
-/// Where a checkpoint is to be cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Marker {
-    pub(crate) id: CheckpointId,
-}
-
 /// Parts of checkpoints on their way from here to `settle`, which adds what it knows.
 pub(crate) type Cuts = Rc<RefCell<VecDeque<CheckpointPart>>>;
 
@@ -71,8 +64,8 @@ pub(crate) type Cuts = Rc<RefCell<VecDeque<CheckpointPart>>>;
 pub(crate) struct MinutesInput<'scope> {
     /// Partial bars, by symbol.
     pub(crate) partials: StreamVec<'scope, u64, PartialBar>,
-    /// Markers, every one on every worker.
-    pub(crate) markers: StreamVec<'scope, u64, Marker>,
+    /// Markers: which checkpoint is to be cut. Every one comes to every worker.
+    pub(crate) markers: StreamVec<'scope, u64, CheckpointId>,
     /// The rows of a checkpoint, by symbol.
     pub(crate) restored: StreamVec<'scope, u64, Row>,
     /// The logical time of those.
@@ -82,7 +75,7 @@ pub(crate) struct MinutesInput<'scope> {
 /// What the operator shares with others on its worker.
 pub(crate) struct MinutesShared {
     /// Tells the source to wait.
-    pub(crate) expiring: Rc<Cell<bool>>,
+    pub(crate) busy: Rc<Cell<bool>>,
     /// Where the partitions would be read on.
     pub(crate) marks: SharedMarks,
     pub(crate) cuts: Cuts,
@@ -108,9 +101,9 @@ pub(crate) fn minutes<'scope>(
     let mut expired_output = OutputBuilder::from(expired_output);
     let mut moves_output = OutputBuilder::from(moves_output);
     let mut retained = Retained::new(Arc::clone(settings));
-    let mut markers: BTreeSet<Marker> = BTreeSet::new();
+    let mut markers: BTreeSet<CheckpointId> = BTreeSet::new();
     let restored_at = input.restored_at;
-    let MinutesShared { expiring, marks, cuts } = shared;
+    let MinutesShared { busy, marks, cuts } = shared;
     builder.build(move |_initial| {
         let mut held = Held::default();
         move |frontiers| {
@@ -119,11 +112,11 @@ pub(crate) fn minutes<'scope>(
                 held.hold(earliest, |output| capability.delayed(&earliest, output));
                 partials.drain(..).for_each(|partial| retained.stash(partial));
             });
-            markers_input.for_each(|capability, sent: &mut Vec<Marker>| {
-                for marker in sent.drain(..) {
-                    let time = marker.id.frontier.millis();
+            markers_input.for_each(|capability, sent: &mut Vec<CheckpointId>| {
+                for id in sent.drain(..) {
+                    let time = id.frontier.millis();
                     held.hold(time, |output| capability.delayed(&time, output));
-                    markers.insert(marker);
+                    markers.insert(id);
                 }
             });
             restored_input.for_each(|capability, rows: &mut Vec<Row>| {
@@ -145,18 +138,18 @@ pub(crate) fn minutes<'scope>(
             };
             let next = loop {
                 let cut = markers.first().copied();
-                let passed = |marker: &Marker| frontier.is_none_or(|it| it >= marker.id.frontier.millis());
-                let Some(marker) = cut.filter(passed) else {
-                    let waiting = cut.map(|marker| marker.id.frontier.millis());
+                let passed = |id: &CheckpointId| frontier.is_none_or(|it| it >= id.frontier.millis());
+                let Some(id) = cut.filter(passed) else {
+                    let waiting = cut.map(|id| id.frontier.millis());
                     break advance(&mut retained, frontier).into_iter().chain(waiting).min();
                 };
-                let time = marker.id.frontier.millis();
+                let time = id.frontier.millis();
                 let next = advance(&mut retained, Some(time));
                 if retained.is_busy() {
                     break next;
                 }
                 cuts.borrow_mut().push_back(CheckpointPart {
-                    id: marker.id,
+                    id,
                     worker,
                     workers,
                     partitions: marks
@@ -166,10 +159,10 @@ pub(crate) fn minutes<'scope>(
                         .collect(),
                     state: retained.share(),
                 });
-                markers.remove(&marker);
+                markers.remove(&id);
             };
-            expiring.set(retained.is_busy());
-            if expiring.get() {
+            busy.set(retained.is_busy());
+            if busy.get() {
                 activator.activate();
             }
             held.release(next);

@@ -14,7 +14,7 @@
 //!   record it is idle.
 //! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of what has settled everywhere is not read:
 //!   neither a slow partition nor a slow worker lets ticks pile up.
-//! - **Back-pressure.** While the outlet is full, or `minutes` is busy expiring, nothing is read. A partition that is not
+//! - **Back-pressure.** While the outlet is full, or `minutes` is busy with an expiry or a restore, nothing is read. A partition that is not
 //!   read is not idle.
 //! - **Checkpoints.** As worker 0's frontier reaches a multiple of the interval and a checkpoint may begin, it sends a marker
 //!   to all workers, under a capability of that time: so each gets it before the frontier has passed there. Why not every
@@ -27,7 +27,6 @@ pub(crate) mod marks;
 mod partition;
 
 use super::combine::{Combiner, PartialBar};
-use super::minutes::Marker;
 use super::peers::{Advance, Peers, Report};
 use crate::checkpoint::{CheckpointId, CheckpointPolicy, ResumePoint};
 use crate::outlet::SharedOutlet;
@@ -65,8 +64,8 @@ pub(crate) struct SourceConfig {
     pub(crate) peers: Peers,
     /// Shows what has settled on all workers.
     pub(crate) settled: ProbeHandle<u64>,
-    /// Whether this worker's `minutes` is busy expiring.
-    pub(crate) expiring: Rc<Cell<bool>>,
+    /// Whether this worker's `minutes` is busy with an expiry or a restore.
+    pub(crate) busy: Rc<Cell<bool>>,
     pub(crate) checkpoints: Option<CheckpointPolicy>,
     /// Where to take up the partitions, and time; none for the beginning.
     pub(crate) resume: Option<(EventTime, Vec<ResumePoint>)>,
@@ -81,7 +80,7 @@ pub(crate) type SharedMarks = Rc<RefCell<Vec<Rc<RefCell<Marks>>>>>;
 pub(crate) fn source<'scope>(
     scope: Scope<'scope, u64>,
     config: SourceConfig,
-) -> (StreamVec<'scope, u64, PartialBar>, StreamVec<'scope, u64, Marker>) {
+) -> (StreamVec<'scope, u64, PartialBar>, StreamVec<'scope, u64, CheckpointId>) {
     let mut builder = OperatorBuilder::new("source".to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);
     let (output, partials) = builder.new_output();
@@ -111,7 +110,7 @@ pub(crate) fn source<'scope>(
                     if let Some(marker_held) = &mut marker_capability {
                         if let Some(id) = cut {
                             let at = marker_held.delayed(&id.frontier.millis());
-                            marker_output.activate().session(&at).give(Marker { id });
+                            marker_output.activate().session(&at).give(id);
                         }
                         advance(marker_held, frontier);
                     }
@@ -152,7 +151,7 @@ struct Source {
     clock: Arc<dyn Clock>,
     peers: Peers,
     settled: ProbeHandle<u64>,
-    expiring: Rc<Cell<bool>>,
+    busy: Rc<Cell<bool>>,
     checkpoints: Option<CheckpointPolicy>,
     /// Where the last checkpoint was to be cut.
     last_cut: Option<u64>,
@@ -177,7 +176,7 @@ impl Source {
             clock: config.clock,
             peers: config.peers,
             settled: config.settled,
-            expiring: config.expiring,
+            busy: config.busy,
             checkpoints: config.checkpoints,
             last_cut: None,
             marks: config.marks,
@@ -213,7 +212,7 @@ impl Source {
         if time <= held {
             return None;
         }
-        let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
+        let settled = self.settled_before(held);
         self.partitions.iter().for_each(|partition| partition.pass(frontier, settled));
         // One at a time: the last must have been cut everywhere, or nobody could know yet how long it takes to store.
         let is_cut = self.last_cut.is_none_or(|last_cut| settled > last_cut);
@@ -224,6 +223,11 @@ impl Source {
         Some(CheckpointId { frontier: EventTime(time), run: policy.run })
     }
 
+    /// Everything with a logical time below this has settled on all workers.
+    fn settled_before(&self, held: u64) -> u64 {
+        self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held)
+    }
+
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
     fn turn(&mut self, held: u64) -> Turn {
         self.take_arrivals(held);
@@ -231,8 +235,8 @@ impl Source {
         let listened_ms = now_ms.saturating_sub(self.turned_ms).min(self.settings.idle_timeout_ms / 4);
         self.turned_ms = now_ms;
         let full = self.outlet.borrow().is_full();
-        let wait = full || self.expiring.get();
-        let settled = self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held);
+        let wait = full || self.busy.get();
+        let settled = self.settled_before(held);
         let mut rejects = Vec::new();
         let mut busy = false;
         let mut held_up = false;

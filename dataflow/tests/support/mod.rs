@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tallow_dataflow::{
-    Clock, Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus, Record, Reject,
-    Settings, SettledAlert, SettledCandle, Step, WorkerIo, run,
+    AnomalySettings, Clock, Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus,
+    Record, Reject, Settings, SettledAlert, SettledCandle, Step, WorkerIo, run,
 };
 
 /// What a run of the graph put out, in an order that does not depend on scheduling.
@@ -177,6 +177,20 @@ impl PartitionReader for Topic {
             self.next_offset += 1;
         }
         ReadStatus::More
+    }
+}
+
+/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold.
+pub(crate) fn eager() -> Settings {
+    Settings {
+        allowed_lateness_ms: 300_000,
+        anomalies: AnomalySettings {
+            lookback_ms: 1_200_000,
+            min_samples: 5,
+            threshold: 2.5,
+            ..AnomalySettings::default()
+        },
+        ..Settings::default()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The graph over the log that `tallow up` keeps.
 
 use crate::config::Config;
-use crate::pipeline::{Board, Destinations, Graph, WorkerOutlet, take, told};
+use crate::pipeline::{Board, Destinations, Graph, WorkerOutlet, lay, take, told};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogReader};
 use tallow_dataflow::{CheckpointPolicy, PartitionReader, ReadStatus, Record, Restore, WorkerIo};
@@ -39,17 +39,15 @@ pub(super) fn start(
         let start = starts.get(&partition).copied().unwrap_or(0);
         let reader = log.reader(partition, start).map_err(told)?;
         let grows = used.contains(&partition);
-        Ok(Mutex::new(Some(LogPartition { reader, grows })))
+        Ok(lay(LogPartition { reader, grows }))
     };
     let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    let restore: Vec<_> = restore.into_iter().map(|it| Mutex::new(Some(it))).collect();
+    let restore: Vec<_> = restore.into_iter().map(lay).collect();
     let workers = config.dataflow.workers;
     // Partitions that nothing is traded in end, but a worker's input must not: one that has none but those still takes
     // part in checkpoints. Nothing is ever sent.
-    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) = (0..workers)
-        .map(|_| channel())
-        .map(|(sender, receiver)| (sender, Mutex::new(Some(receiver))))
-        .unzip();
+    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) =
+        (0..workers).map(|_| channel()).map(|(sender, receiver)| (sender, lay(receiver))).unzip();
     let alone = move |_: &_| Ok(Some(workers.into()));
     Graph::start(workers, alone, config.graph(), move |index, peers| {
         let _open = &senders;
