@@ -347,23 +347,59 @@ async fn the_present_is_restored_also_where_its_numbers_have_begun_anew_meanwhil
 }
 
 #[tokio::test]
-async fn resuming_tells_what_has_been_missed() {
+async fn a_client_that_comes_back_is_sent_the_closed_candles_it_has_missed() {
     let server = Server::start().await;
-    for minute in 0..5 {
+    server.cache.put(candle("BTC", 0, 1.0, false));
+    let mut witness = server.greeted("/ws/prices/BTC?closed_only=true", 0).await;
+    for minute in 0..4 {
         server.cache.publish(candle("BTC", minute, 1.0, true));
     }
-    for (resume_from, gap) in [(5, false), (4, false), (3, true), (9, true)] {
+    server.cache.publish(candle("BTC", 4, 1.0, false));
+    server.cache.publish(candle("BTC", 2, 3.0, true));
+    // The hub has seen them.
+    for seq in [1, 2, 3, 4, 6] {
+        assert_eq!(witness.frame().await["data"]["seq"], seq);
+    }
+    for (resume_from, missed) in [(6, vec![]), (5, vec![6]), (2, vec![3, 4, 6]), (0, vec![1, 2, 3, 4, 6])] {
         let mut socket = server.greeted(&format!("/ws/prices/BTC?resume_from={resume_from}"), 0).await;
-        if gap {
+        for seq in missed {
             let frame = socket.frame().await;
-            assert_eq!(
-                (&frame["type"], &frame["from_seq"]),
-                (&json!("resync_required"), &json!(resume_from + 1))
-            );
+            assert_eq!((&frame["type"], &frame["data"]["seq"]), (&json!("price_update"), &json!(seq)));
+            assert_eq!(frame["data"]["isClosed"], true);
         }
         let frame = socket.frame().await;
         assert_eq!((&frame["type"], &frame["data"]["seq"]), (&json!("initial_data"), &json!(5)));
     }
+}
+
+#[tokio::test]
+async fn a_client_is_told_where_what_it_has_missed_is_not_known() {
+    let server = Server::start().await;
+    server.greeted("/ws/prices/ALL", 0).await;
+    // The hub does not see this one.
+    server.cache.put(LatestCandle { seq: 7, ..candle("BTC", 0, 1.0, true) });
+    for (resume_from, gap) in [(7, false), (6, false), (5, true), (9, true)] {
+        let mut socket = server.greeted(&format!("/ws/prices/BTC?resume_from={resume_from}"), 0).await;
+        if gap {
+            let frame = socket.frame().await;
+            assert_eq!((&frame["type"], &frame["interval"]), (&json!("resync_required"), &json!("1m")));
+            assert_eq!(frame["from_seq"], resume_from + 1);
+        }
+        let frame = socket.frame().await;
+        assert_eq!((&frame["type"], &frame["data"]["seq"]), (&json!("initial_data"), &json!(7)));
+    }
+    // From here on it does.
+    let mut witness = server.greeted("/ws/prices/BTC", 1).await;
+    for seq in [8, 9] {
+        server.cache.publish(candle("BTC", seq, 1.0, true));
+        assert_eq!(witness.frame().await["data"]["seq"], seq);
+    }
+    let mut socket = server.greeted("/ws/prices/BTC?resume_from=7", 0).await;
+    for seq in [8, 9] {
+        assert_eq!(socket.frame().await["data"]["seq"], seq);
+    }
+    let mut socket = server.greeted("/ws/prices/BTC?resume_from=6", 0).await;
+    assert_eq!(socket.frame().await["type"], "resync_required");
 }
 
 #[tokio::test]

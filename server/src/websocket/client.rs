@@ -91,8 +91,8 @@ async fn serve(
     // First the place at the hub, then the snapshot: nothing falls between the two.
     let mut membership = shared.hub.join(mailbox.clone());
     complete(data, mailbox, &mut membership).await;
-    let greeting = greeting(shared, mailbox, &membership.snapshot);
-    membership.snapshot = Vec::new();
+    let greeting = greeting(shared, mailbox, &membership);
+    (membership.snapshot, membership.missed) = (Vec::new(), None);
     match write(shared, mailbox, sink, greeting).await {
         Ok(never) => match never {},
         Err(farewell) => farewell,
@@ -170,16 +170,23 @@ fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
 }
 
 /// The first frames.
-fn greeting(shared: &Shared, mailbox: &Mailbox, snapshot: &[Shown]) -> Vec<Frame> {
+fn greeting(shared: &Shared, mailbox: &Mailbox, membership: &Membership) -> Vec<Frame> {
     let subscription = &mailbox.subscription;
     let name = subscription.name();
+    let Membership { snapshot, missed, .. } = membership;
     let mut frames = vec![shared.hub.stamped(|stamp| stamp.connection(&name))];
-    // One symbol and one interval, or there would be no number to resume from.
-    if let (Some(resume_from), Some(interval)) = (subscription.resume_from, subscription.intervals.first()) {
+    if let Some(((symbol, interval), resume_from)) = subscription.resumes() {
         let newest = snapshot.first().map_or(0, |shown| shown.candle.seq);
-        if newest != resume_from && newest != resume_from.saturating_add(1) {
-            let from_seq = resume_from.saturating_add(1);
-            frames.push(frame::resync_required(shared.app.now(), &name, Some(*interval), from_seq));
+        match missed {
+            Some(missed) => frames.extend(
+                missed.iter().map(|json| shared.hub.stamped(|stamp| stamp.price_update(symbol, json))),
+            ),
+            // The snapshot is all that was missed.
+            None if newest == resume_from || newest == resume_from.saturating_add(1) => {}
+            None => {
+                let from_seq = resume_from.saturating_add(1);
+                frames.push(frame::resync_required(shared.app.now(), &name, Some(interval), from_seq));
+            }
         }
     }
     frames.extend(

@@ -8,12 +8,16 @@
 //! below the last one is a gap like any other; only while the last one was taken from the cache itself may it also be
 //! of an update that was under way meanwhile and is of no use any more. Then the candle decides: one that is newer than
 //! all that clients have been given is taken, and the numbers are followed from there.
+//!
+//! **Clients that come back.** The closed candles of the last while are kept, over all symbols together at most
+//! [`MAX_RECENT`]. A client that names the last number that it has seen is sent those that came after it, if none of them
+//! can be missing.
 
 use super::frame::{self, Frame, Stamp};
 use super::mailbox::Mailbox;
 use super::series::{Series, Shown};
 use super::subscription::Key;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tallow_connectors::Error;
@@ -27,6 +31,10 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 /// How long to wait before subscribing again after the stream has ended.
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many closed candles are kept for clients that come back: some 20 MB, the last five days of eight symbols or the
+/// last five minutes of 10,000.
+const MAX_RECENT: usize = 65_536;
+
 /// The hub of one server.
 pub(crate) struct Hub {
     pipeline: Arc<dyn Pipeline>,
@@ -39,6 +47,8 @@ struct State {
     series: BTreeMap<Key, Series>,
     /// The clients of each symbol, and under none those of all.
     rooms: HashMap<Option<Symbol>, Vec<Arc<Mailbox>>>,
+    /// Whose closed candles are kept, oldest first.
+    recent: VecDeque<Key>,
     /// As a JSON string.
     source: String,
 }
@@ -49,6 +59,8 @@ pub(crate) struct Membership {
     mailbox: Arc<Mailbox>,
     /// The candles that the hub had when the client came: everything after them goes to the mailbox.
     pub(super) snapshot: Vec<Shown>,
+    /// The JSON of the closed candles after the number that the client resumes from; none where that can't be told.
+    pub(super) missed: Option<Vec<Arc<str>>>,
 }
 
 impl Drop for Membership {
@@ -83,8 +95,11 @@ impl Hub {
                 false => series.newest.clone(),
             })
             .collect();
+        let missed = subscription.resumes().and_then(|(key, resume_from)| {
+            Some(state.series.get(&key)?.missed(resume_from)?.cloned().collect())
+        });
         state.rooms.entry(subscription.symbol).or_default().push(mailbox.clone());
-        Membership { hub: self.clone(), mailbox, snapshot }
+        Membership { hub: self.clone(), mailbox, snapshot, missed }
     }
 
     /// How many clients there are.
@@ -155,7 +170,9 @@ impl Hub {
         }
         let gap = series.seq != 0 && !series.announced && candle.seq != series.seq + 1;
         let from_seq = candle.seq.min(series.seq + 1);
-        series.seen(Shown { candle: candle.clone(), json: json.clone() });
+        if series.seen(Shown { candle: candle.clone(), json: json.clone() }) {
+            state.keep(key);
+        }
         if gap {
             let missing =
                 frame::resync_required(self.now(), &candle.symbol.text(), Some(candle.interval), from_seq);
@@ -270,10 +287,24 @@ impl State {
             }
         };
         let series = self.series.entry((candle.symbol, candle.interval)).or_default();
-        let told = candle.seq;
-        series.seen(Shown { candle, json: json.clone() });
+        let (key, told) = ((candle.symbol, candle.interval), candle.seq);
+        let is_kept = series.seen(Shown { candle, json: json.clone() });
         series.told = told;
+        if is_kept {
+            self.keep(key);
+        }
         Some(json)
+    }
+
+    /// A closed candle of this series is kept for clients that come back, at the cost of the oldest.
+    fn keep(&mut self, key: Key) {
+        self.recent.push_back(key);
+        if self.recent.len() > MAX_RECENT
+            && let Some(oldest) = self.recent.pop_front()
+            && let Some(series) = self.series.get_mut(&oldest)
+        {
+            series.forget_oldest();
+        }
     }
 }
 

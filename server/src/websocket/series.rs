@@ -1,5 +1,7 @@
-//! What the hub remembers of each symbol and interval: how far it has got, and the newest candles.
+//! What the hub remembers of each symbol and interval: how far it has got, the newest candles, and the closed ones of the
+//! last while, for clients that come back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tallow_connectors::model::LatestCandle;
 
@@ -14,6 +16,9 @@ pub(super) struct Series {
     pub(super) told: u64,
     pub(super) newest: Option<Shown>,
     pub(super) newest_closed: Option<Shown>,
+    /// The sequence numbers and JSON of the closed candles, corrections included, among the updates after `since`.
+    recent: VecDeque<(u64, Arc<str>)>,
+    since: u64,
 }
 
 /// A candle and its JSON.
@@ -29,17 +34,100 @@ impl Series {
         self.newest.as_ref().is_none_or(|newest| candle.is_newer_than(&newest.candle))
     }
 
-    /// Takes the next update.
-    pub(super) fn seen(&mut self, shown: Shown) {
+    /// The closed candles among the updates after this number; none if some may be missing.
+    pub(super) fn missed(&self, resume_from: u64) -> Option<impl Iterator<Item = &Arc<str>>> {
+        let missed = self.recent.iter().filter(move |(seq, _)| *seq > resume_from).map(|(_, json)| json);
+        (self.since..=self.seq).contains(&resume_from).then_some(missed)
+    }
+
+    /// Forgets the oldest of the closed candles for clients that come back.
+    pub(super) fn forget_oldest(&mut self) {
+        if let Some((seq, _)) = self.recent.pop_front() {
+            self.since = seq;
+        }
+    }
+
+    /// Takes the next update. Says whether it is kept for clients that come back.
+    pub(super) fn seen(&mut self, shown: Shown) -> bool {
+        let (seq, is_closed) = (shown.candle.seq, shown.candle.is_closed);
+        if seq != self.seq + 1 {
+            self.recent.clear();
+            self.since = seq.saturating_sub(1);
+        }
+        if is_closed {
+            self.recent.push_back((seq, shown.json.clone()));
+        }
         let is_newer = |old: &Option<Shown>| {
             old.as_ref().is_none_or(|old| old.candle.window_start <= shown.candle.window_start)
         };
-        (self.seq, self.announced, self.told) = (shown.candle.seq, false, 0);
-        if shown.candle.is_closed && is_newer(&self.newest_closed) {
+        (self.seq, self.announced, self.told) = (seq, false, 0);
+        if is_closed && is_newer(&self.newest_closed) {
             self.newest_closed = Some(shown.clone());
         }
         if is_newer(&self.newest) {
             self.newest = Some(shown);
         }
+        is_closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use tallow_connectors::dataflow::{EventTime, Interval};
+
+    fn update(seq: u64, is_closed: bool) -> Shown {
+        let candle = LatestCandle {
+            symbol: "BTC".parse().unwrap(),
+            interval: Interval::OneMinute,
+            window_start: seq * 60,
+            window_end: seq * 60 + 60,
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume_sum: 0.0,
+            event_count: 1,
+            is_closed,
+            revision: 0,
+            seq,
+            event_time: EventTime(seq * 60_000),
+        };
+        Shown { candle: Arc::new(candle), json: seq.to_string().into() }
+    }
+
+    fn missed(series: &Series, resume_from: u64) -> Option<Vec<String>> {
+        series.missed(resume_from).map(|missed| missed.map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_was_missed_is_every_closed_candle_since() {
+        let mut series = Series::default();
+        for seq in 5..10 {
+            series.seen(update(seq, seq % 2 == 1));
+        }
+        assert_eq!(missed(&series, 9), Some(vec![]));
+        assert_eq!(missed(&series, 6), Some(vec!["7".to_owned(), "9".to_owned()]));
+        assert_eq!(missed(&series, 4), Some(vec!["5".to_owned(), "7".to_owned(), "9".to_owned()]));
+        assert_eq!(missed(&series, 3), None, "before the first that was seen");
+        assert_eq!(missed(&series, 10), None, "after the last");
+    }
+
+    #[test]
+    fn nothing_is_told_across_a_gap_or_what_was_forgotten() {
+        let mut series = Series::default();
+        for seq in [1, 2, 3, 7, 8] {
+            series.seen(update(seq, true));
+        }
+        assert_eq!(missed(&series, 3), None);
+        assert_eq!(missed(&series, 6), Some(vec!["7".to_owned(), "8".to_owned()]));
+        series.forget_oldest();
+        assert_eq!(missed(&series, 6), None);
+        assert_eq!(missed(&series, 7), Some(vec!["8".to_owned()]));
+        series.seen(update(1, true));
+        assert_eq!(missed(&series, 7), None, "numbers that begin anew");
+        assert_eq!(missed(&series, 0), Some(vec!["1".to_owned()]));
     }
 }

@@ -54,6 +54,11 @@ impl Subscription {
         self.symbol.is_none_or(|wanted| wanted == symbol) && self.intervals.contains(&interval)
     }
 
+    /// The series that the client comes back to, and the last number that it has seen of it.
+    pub(crate) fn resumes(&self) -> Option<(Key, u64)> {
+        Some(((self.symbol?, *self.intervals.first()?), self.resume_from?))
+    }
+
     /// The symbol's name in frames.
     pub(crate) fn name(&self) -> String {
         self.symbol.map_or_else(|| ALL.to_owned(), |symbol| symbol.to_string())
