@@ -6,6 +6,7 @@
 //! - [`Cache`]: the newest candle of each symbol, and the stream of updates.
 //! - [`Pipeline`]: what the running dataflow says of itself.
 
+use crate::distribution::Distribution;
 use crate::error::Error;
 use crate::model::{AlertMessage, AlertRow, CandleRow, LatestCandle, optional_rfc3339};
 use async_trait::async_trait;
@@ -289,15 +290,21 @@ pub struct SinkStatus {
     pub stored_through: Option<EventTime>,
     /// Why it does not write at the moment, if it does not.
     pub problem: Option<String>,
+    /// How long its writes took, in seconds, until they were stored; where that is measured, which is in the process that
+    /// writes.
+    #[serde(skip)]
+    pub write_seconds: Option<Distribution>,
 }
 
 /// Where one partition of the log stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartitionStatus {
     /// How far it has been read.
     pub progress: PartitionProgress,
     /// Records written and not yet read, where that is known.
     pub pending: Option<u64>,
+    /// For how long, in seconds of the clock, no record has been read from it; known in the process that reads it.
+    pub silent_seconds: Option<f64>,
 }
 
 /// Where the dataflow of this pipeline stands.
@@ -313,6 +320,9 @@ pub struct PipelineStatus {
     pub watermark: Option<EventTime>,
     /// The newest event time seen.
     pub max_event_time: Option<EventTime>,
+    /// How long after the end of its window, in seconds of the clock, a candle was settled for the first time; counted once
+    /// the log has been caught up with, in the process that settles.
+    pub close_seconds: Option<Distribution>,
     /// Candles settled for the first time, by interval in the order of `Interval::ALL`.
     pub candles_settled: [u64; 3],
     /// Corrections, likewise.

@@ -97,7 +97,7 @@ pub(crate) async fn route(
     let route = match route {
         Route::Health => return health::health(app, query).await,
         Route::Ready => return health::ready(app, query),
-        Route::Metrics => return metrics::pipeline(app, shared.started.elapsed(), query),
+        Route::Metrics => return metrics::pipeline(shared, query),
         Route::Stats => return stats::pipeline(app, shared.started.elapsed(), query).await,
         Route::Data(route) => route,
     };

@@ -10,6 +10,7 @@ use support::history::{alert_row, row};
 use support::market::candle;
 use support::{START_MS, Server};
 use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
+use tallow_connectors::distribution::{CLOSE_SECONDS, Distribution, WRITE_SECONDS};
 use tallow_connectors::store::{PartitionStatus, SinkStatus};
 
 /// Minutes 0, 1 and 4 of BTC: two are missing.
@@ -248,6 +249,12 @@ async fn symbols_are_listed_with_their_names() {
     );
 }
 
+fn distribution(bounds: &'static [f64], values: &[f64]) -> Distribution {
+    let mut distribution = Distribution::new(bounds);
+    values.iter().for_each(|value| distribution.observe(*value));
+    distribution
+}
+
 #[tokio::test]
 async fn stats_show_where_the_pipeline_stands() {
     let server = with_history().await;
@@ -268,10 +275,13 @@ async fn stats_show_where_the_pipeline_stands() {
                 idle: false,
             },
             pending: Some(4),
+            silent_seconds: Some(3.5),
         }];
+        status.close_seconds = Some(distribution(CLOSE_SECONDS, &[10.5, 7_200.0]));
         status.sinks = vec![SinkStatus {
             name: "books".to_owned(),
             stored_through: Some(EventTime(START_MS)),
+            write_seconds: Some(distribution(WRITE_SECONDS, &[0.004, 0.3])),
             ..Default::default()
         }];
     });
@@ -306,6 +316,18 @@ async fn stats_show_where_the_pipeline_stands() {
         r#"tallow_sink_up{sink="books"} 1.0"#,
         r#"tallow_sink_queue{sink="books"} 0.0"#,
         r#"tallow_sink_retries_total{sink="books"} 0"#,
+        r#"tallow_sink_write_seconds_sum{sink="books"} 0.304"#,
+        r#"tallow_sink_write_seconds_count{sink="books"} 2"#,
+        r#"tallow_sink_write_seconds_bucket{le="0.005",sink="books"} 1"#,
+        r#"tallow_sink_write_seconds_bucket{le="+Inf",sink="books"} 2"#,
+        r#"tallow_window_close_delay_seconds_bucket{le="10.0"} 0"#,
+        r#"tallow_window_close_delay_seconds_bucket{le="11.0"} 1"#,
+        r#"tallow_window_close_delay_seconds_bucket{le="3600.0"} 1"#,
+        r#"tallow_window_close_delay_seconds_bucket{le="+Inf"} 2"#,
+        r#"tallow_source_idle_seconds{partition="2"} 3.5"#,
+        "tallow_ws_clients 0.0",
+        "tallow_ws_conflated_total 0",
+        "tallow_ws_evicted_total 0",
         "# EOF",
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");

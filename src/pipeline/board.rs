@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::distribution::{CLOSE_SECONDS, Distribution};
 use tallow_connectors::sinks::{Progress, SinkQueue};
 use tallow_connectors::store::{CheckpointFigures, PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
 use tallow_dataflow::{
-    AlertStatus, Counts, EventTime, Interval, PartitionProgress, SettledCandle, Severity, Step, next_second,
+    AlertStatus, Clock, Counts, EventTime, Interval, PartitionProgress, SettledCandle, Severity, Step,
+    next_second,
 };
 
 /// How far partitions have been read, by their numbers.
@@ -66,7 +69,10 @@ enum CatchUp {
 struct State {
     catch_up: CatchUp,
     partitions: Partitions,
+    /// When each partition last had a record, or was first heard of.
+    heard: BTreeMap<u32, Instant>,
     frontiers: Progress,
+    close_seconds: Distribution,
     candles_settled: [u64; 3],
     corrections: [u64; 3],
     alerts_raised: [u64; 3],
@@ -82,6 +88,8 @@ impl Board {
         let state = State {
             catch_up: CatchUp::Reading,
             partitions: Partitions::new(),
+            heard: BTreeMap::new(),
+            close_seconds: Distribution::new(CLOSE_SECONDS),
             frontiers: Progress::new(settings.workers.clone()),
             candles_settled: [0; 3],
             corrections: [0; 3],
@@ -96,7 +104,13 @@ impl Board {
     /// Takes note of how far a worker has read.
     pub(super) fn read(&self, partitions: &[PartitionProgress]) {
         let mut state = self.state();
-        state.partitions.extend(partitions.iter().map(|progress| (progress.partition, *progress)));
+        let now = Instant::now();
+        for progress in partitions {
+            let before = state.partitions.insert(progress.partition, *progress);
+            if before.is_none_or(|before| before.counts.records_in != progress.counts.records_in) {
+                state.heard.insert(progress.partition, now);
+            }
+        }
         self.follow(&mut state);
     }
 
@@ -109,10 +123,16 @@ impl Board {
         {
             state.restore_seconds = Some(since.elapsed().as_secs_f64());
         }
-        for SettledCandle { interval, revision, .. } in &step.candles {
+        let is_present = matches!(state.catch_up, CatchUp::Done(_));
+        let now_ms = if step.candles.is_empty() { 0 } else { SystemClock.now_ms() };
+        for SettledCandle { interval, revision, candle, .. } in &step.candles {
             let place = Interval::ALL.iter().position(|it| it == interval).unwrap_or_default();
             let counts = if *revision == 0 { &mut state.candles_settled } else { &mut state.corrections };
             counts[place] += 1;
+            if is_present && *revision == 0 {
+                let window_end_ms = candle.window_start.millis() + interval.millis();
+                state.close_seconds.observe(now_ms.saturating_sub(window_end_ms) as f64 / 1_000.0);
+            }
         }
         for settled in &step.alerts {
             let severity = settled.alert.severity();
@@ -207,6 +227,7 @@ impl Pipeline for Board {
         let partition = |progress: &PartitionProgress| PartitionStatus {
             progress: *progress,
             pending: pending.get(&progress.partition).copied(),
+            silent_seconds: state.heard.get(&progress.partition).map(|heard| heard.elapsed().as_secs_f64()),
         };
         PipelineStatus {
             source: self.settings.source.clone(),
@@ -214,6 +235,7 @@ impl Pipeline for Board {
             counts,
             watermark: state.frontiers.through(),
             max_event_time: state.max_event_time(),
+            close_seconds: Some(state.close_seconds.clone()),
             candles_settled: state.candles_settled,
             corrections: state.corrections,
             alerts_raised: state.alerts_raised,

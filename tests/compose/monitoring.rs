@@ -49,13 +49,21 @@ fn metrics() -> BTreeMap<String, Option<String>> {
     let named = types.map(|(name, kind)| match kind {
         "counter" => format!("{name}_total"),
         "gauge" => name.to_owned(),
+        "histogram" => format!("{name}_bucket"),
         other => panic!("{name} is a {other}"),
     });
     let label = |name: &String| {
         let sample = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{{")))?;
-        Some(sample.split_once('=')?.0.to_owned())
+        // The bound of a histogram's bucket is no label that tells one series from another.
+        let labels = sample.split_once('}')?.0.split(',').filter_map(|label| Some(label.split_once('=')?.0));
+        labels.filter(|label| *label != "le").map(str::to_owned).next()
     };
     named.map(|name| (name.clone(), label(&name))).collect()
+}
+
+/// Fails unless Prometheus could read the expression.
+fn parse(expression: &str) {
+    promql_parser::parser::parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
 }
 
 /// The names in an expression that begin with `tallow_`.
@@ -95,7 +103,9 @@ fn the_dashboard_shows_metrics_that_there_are_and_shows_them_all() {
     for panel in panels() {
         for target in panel["targets"].as_array().unwrap() {
             let expression = target["expr"].as_str().unwrap();
+            parse(expression);
             let by = expression.split_once("by (").map(|(_, rest)| rest.split_once(')').unwrap().0);
+            let by = by.map(|by| by.strip_prefix("le, ").unwrap_or(by)).filter(|by| *by != "le");
             for name in names(expression) {
                 let label = metrics.get(name).unwrap_or_else(|| panic!("there is no {name}"));
                 if let (Some(by), Some(label)) = (by.filter(|by| *by != "instance"), label) {
@@ -113,4 +123,37 @@ fn the_dashboard_shows_metrics_that_there_are_and_shows_them_all() {
         }
     }
     assert_eq!(shown, metrics.into_keys().collect());
+}
+
+#[test]
+fn prometheus_is_given_rules_about_metrics_and_labels_that_there_are() {
+    let prometheus = yaml(&read("config/prometheus.yml"));
+    assert_eq!(texts(&prometheus["rule_files"]), ["/etc/prometheus/alerts.yml"]);
+    let mounted = services()["prometheus"]["volumes"].to_string();
+    assert!(mounted.contains("./config/alerts.yml:/etc/prometheus/alerts.yml:ro"), "{mounted}");
+    let (metrics, jobs) = (metrics(), jobs());
+    let rules = yaml(&read("config/alerts.yml"));
+    let mut alerts = BTreeSet::new();
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let name = rule["alert"].as_str().unwrap();
+        let expression = rule["expr"].as_str().unwrap();
+        parse(expression);
+        assert!(alerts.insert(name), "{name} is there twice");
+        for metric in names(expression) {
+            assert!(metrics.contains_key(metric), "{name}: there is no {metric}");
+        }
+        for (_, rest) in
+            expression.match_indices("job=\"").map(|(at, found)| expression.split_at(at + found.len()))
+        {
+            let job = rest.split_once('"').unwrap().0;
+            assert!(jobs.contains_key(job), "{name}: there is no job {job}");
+        }
+        for text in ["summary", "description"] {
+            assert!(rule["annotations"][text].as_str().is_some_and(|text| text.len() > 20), "{name}: {text}");
+        }
+        assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{name}");
+    }
+    for about in ["SourceStale", "WatermarkStuck", "CheckpointOld", "DeadLettersRising", "SinkQueueFull"] {
+        assert!(alerts.contains(&*format!("Tallow{about}")), "{about}");
+    }
 }

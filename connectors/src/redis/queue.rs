@@ -129,6 +129,7 @@ impl Queue {
             retries: state.retries,
             stored_through: None,
             problem: state.problem.clone(),
+            write_seconds: None,
         }
     }
 

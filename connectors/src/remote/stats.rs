@@ -119,6 +119,7 @@ impl From<PipelineStats> for PipelineStatus {
             Interval::ALL.map(|interval| counts.get(interval.name()).copied().unwrap_or_default())
         };
         PipelineStatus {
+            close_seconds: None,
             source: stats.source.clone(),
             ready: stats.ready,
             counts: Counts {
@@ -162,6 +163,7 @@ impl From<PartitionStatus> for PartitionStats {
 impl From<PartitionStats> for PartitionStatus {
     fn from(stats: PartitionStats) -> PartitionStatus {
         PartitionStatus {
+            silent_seconds: None,
             progress: PartitionProgress {
                 partition: stats.partition,
                 counts: Counts { records_in: stats.records_in, ..Counts::default() },

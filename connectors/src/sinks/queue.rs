@@ -1,6 +1,7 @@
 //! The queue before a sink: what waits to be written, and where the sink stands.
 
 use super::SinkSettings;
+use crate::distribution::{Distribution, WRITE_SECONDS};
 use crate::error::Error;
 use crate::store::{Sink, SinkStatus};
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ pub(super) struct State {
     /// How many of those have been stored, always the first.
     stored: u64,
     retries: u64,
+    /// How long batches took, from their first try until they were stored.
+    write_seconds: Option<Distribution>,
     stored_through: Option<EventTime>,
     /// Why it does not write at the moment.
     problem: Option<String>,
@@ -172,6 +175,7 @@ impl SinkQueue {
             retries: state.retries,
             stored_through: state.stored_through,
             problem: state.failure.clone().or_else(|| state.problem.clone()),
+            write_seconds: state.write_seconds.clone(),
         }
     }
 
@@ -283,8 +287,10 @@ impl SinkQueue {
     }
 
     /// The batch is in the store.
-    pub(super) fn acknowledge(&self, batch: &Batch, stored_through: Option<EventTime>) {
+    pub(super) fn acknowledge(&self, batch: &Batch, stored_through: Option<EventTime>, took: Duration) {
         let mut state = self.lock();
+        let distribution = state.write_seconds.get_or_insert_with(|| Distribution::new(WRITE_SECONDS));
+        distribution.observe(took.as_secs_f64());
         state.stored += batch.entries as u64;
         state.stored_through = stored_through;
         state.problem = None;

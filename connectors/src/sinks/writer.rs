@@ -5,6 +5,7 @@ use crate::error::{Action, Error, chain};
 use crate::retry::Backoff;
 use crate::store::Sink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// Why the writer stops before its queue is empty.
 enum Stop {
@@ -30,6 +31,7 @@ pub(super) fn run(mut sink: Box<dyn Sink>, queue: &SinkQueue) {
 
 fn write_all(sink: &mut dyn Sink, queue: &SinkQueue) -> Stop {
     while let Some(batch) = queue.next_batch() {
+        let began = Instant::now();
         let mut stored = Ok(());
         if !batch.steps.is_empty() {
             stored = until_stored(sink, queue, &mut |sink| sink.write(&batch.steps));
@@ -38,7 +40,7 @@ fn write_all(sink: &mut dyn Sink, queue: &SinkQueue) -> Stop {
             stored = until_stored(sink, queue, &mut |sink| sink.write_rejects(&batch.rejects));
         }
         match stored {
-            Ok(()) => queue.acknowledge(&batch, sink.stored_through()),
+            Ok(()) => queue.acknowledge(&batch, sink.stored_through(), began.elapsed()),
             Err(stop) => return stop,
         }
     }

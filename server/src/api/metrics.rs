@@ -1,12 +1,13 @@
 //! `/metrics`: the figures of the running pipeline for Prometheus, by the names of the contract.
 
 use crate::answer::{Answer, with_body};
-use crate::app::App;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::server::Shared;
+use crate::websocket::ClientFigures;
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -14,6 +15,7 @@ use prometheus_client::registry::Registry;
 use std::fmt::Error;
 use std::time::Duration;
 use tallow_connectors::dataflow::{EventTime, Interval, Severity};
+use tallow_connectors::distribution::Distribution;
 use tallow_connectors::store::PipelineStatus;
 
 /// The type of the answer, as OpenMetrics has it.
@@ -25,13 +27,15 @@ struct Snapshot {
     status: PipelineStatus,
     now: EventTime,
     uptime: Duration,
+    clients: ClientFigures,
 }
 
 /// The figures that the pipeline and the server have at this moment.
-pub(crate) fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) fn pipeline(shared: &Shared, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
     let mut registry = Registry::default();
-    let snapshot = Snapshot { status: app.pipeline.status(), now: app.now(), uptime };
+    let (app, uptime, clients) = (&shared.app, shared.started.elapsed(), shared.hub.figures());
+    let snapshot = Snapshot { status: app.pipeline.status(), now: app.now(), uptime, clients };
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
     text::encode(&mut text, &registry).map_err(|_| Problem::internal())?;
@@ -51,6 +55,12 @@ impl Family<'_> {
         let labels = [(self.1, label)];
         ConstGauge::new(value).encode(self.0.encode_family(&labels)?)
     }
+}
+
+/// Writes the values of a histogram.
+fn write_histogram(mut encoder: MetricEncoder<'_>, values: &Distribution) -> Result<(), Error> {
+    let buckets: Vec<(f64, u64)> = values.buckets().collect();
+    encoder.encode_histogram::<NoLabelSet>(values.sum(), values.count(), &buckets, None)
 }
 
 /// Metrics one after the other.
@@ -73,6 +83,11 @@ impl Metrics<'_> {
         label: &'static str,
     ) -> Result<Family<'s>, Error> {
         Ok(Family(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?, label))
+    }
+
+    fn total(&mut self, name: &str, help: &str, value: u64) -> Result<(), Error> {
+        let encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(encoder)
     }
 
     fn single(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
@@ -115,12 +130,30 @@ impl Collector for Snapshot {
         for (severity, count) in Severity::ALL.iter().zip(self.status.alerts_raised) {
             alerts.counter(severity.name(), count)?;
         }
+        if let Some(close_seconds) = &self.status.close_seconds {
+            let help = "How long after the end of its window a candle was settled for the first time, since the log was \
+                        caught up with";
+            let name = "tallow_window_close_delay_seconds";
+            let encoder = metrics.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            write_histogram(encoder, close_seconds)?;
+        }
+        self.clients(&mut metrics)?;
         self.checkpoint(&mut metrics)?;
         self.sinks(&mut metrics)
     }
 }
 
 impl Snapshot {
+    fn clients(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
+        let ClientFigures { clients, conflated, evicted } = self.clients;
+        metrics.single("tallow_ws_clients", "WebSocket clients that are connected", clients as f64)?;
+        let help =
+            "Open candles that were replaced by newer ones before a slow WebSocket client was sent them";
+        metrics.total("tallow_ws_conflated", help, conflated)?;
+        let help = "WebSocket clients that were closed because they took in too little";
+        metrics.total("tallow_ws_evicted", help, evicted)
+    }
+
     fn checkpoint(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
         let Some(checkpoint) = &self.status.checkpoint else { return Ok(()) };
         let seconds = |time: EventTime| time.millis() as f64 / 1_000.0;
@@ -154,6 +187,13 @@ impl Snapshot {
                 lag.gauge(&name(it.progress.partition), age(newest))?;
             }
         }
+        let help = "Since when no record has been read from the partition";
+        let mut silent = metrics.gauge("tallow_source_idle_seconds", help, "partition")?;
+        for it in partitions {
+            if let Some(seconds) = it.silent_seconds {
+                silent.gauge(&name(it.progress.partition), seconds)?;
+            }
+        }
         let help = "1 while the partition is read to its end and silent";
         let mut idle = metrics.gauge("tallow_partition_idle", help, "partition")?;
         for it in partitions {
@@ -183,6 +223,15 @@ impl Snapshot {
             metrics.counter("tallow_sink_retries", "Writes that had to be tried again", "sink")?;
         for sink in sinks {
             retries.counter(&sink.name, sink.retries)?;
+        }
+        let help = "How long a batch took to be stored, waits for the sink included";
+        let mut encoder =
+            metrics.0.encode_descriptor("tallow_sink_write_seconds", help, None, MetricType::Histogram)?;
+        for sink in sinks {
+            if let Some(seconds) = &sink.write_seconds {
+                let labels = [("sink", &*sink.name)];
+                write_histogram(encoder.encode_family(&labels)?, seconds)?;
+            }
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub(crate) async fn run(
     let farewell = tokio::select! {
         biased;
         () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
-        () = mailbox.overflow() => Farewell::Close(CloseCode::Again, "client is too slow"),
+        () = mailbox.overflow() => evicted(&shared),
         farewell = serve(&shared, &data, &mailbox, &mut sink) => farewell,
         farewell = read(&shared, &mailbox, &mut stream) => farewell,
     };
@@ -217,7 +217,7 @@ async fn write(
         match written.await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Farewell::Gone),
-            Err(_) => return Err(Farewell::Close(CloseCode::Again, "client is too slow")),
+            Err(_) => return Err(evicted(shared)),
         }
         match timeout(settings.keepalive, mailbox.next()).await {
             Ok(frame) => {
@@ -227,6 +227,12 @@ async fn write(
             Err(_) => batch.push(frame::keepalive(shared.app.now(), shared.hub.clients())),
         }
     }
+}
+
+/// The client takes in too little.
+fn evicted(shared: &Shared) -> Farewell {
+    shared.hub.evict();
+    Farewell::Close(CloseCode::Again, "client is too slow")
 }
 
 /// Takes the client's messages. Pings of the protocol are answered below this.

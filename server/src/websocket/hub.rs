@@ -18,6 +18,7 @@ use super::mailbox::Mailbox;
 use super::series::{Series, Shown};
 use super::subscription::Key;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tallow_connectors::Error;
@@ -40,6 +41,19 @@ pub(crate) struct Hub {
     pipeline: Arc<dyn Pipeline>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    conflated: AtomicU64,
+    evicted: AtomicU64,
+}
+
+/// The clients of a hub, in figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ClientFigures {
+    /// How many are connected.
+    pub(crate) clients: usize,
+    /// Open candles that were replaced before they were sent.
+    pub(crate) conflated: u64,
+    /// Clients that were closed because they took in too little.
+    pub(crate) evicted: u64,
 }
 
 #[derive(Default)]
@@ -79,7 +93,13 @@ impl Drop for Membership {
 impl Hub {
     /// A hub without clients that has seen nothing.
     pub(crate) fn new(pipeline: Arc<dyn Pipeline>, clock: Arc<dyn Clock>) -> Hub {
-        Hub { pipeline, clock, state: Mutex::default() }
+        Hub {
+            pipeline,
+            clock,
+            state: Mutex::default(),
+            conflated: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+        }
     }
 
     /// Takes in a client. From now on its mailbox gets what it wants.
@@ -105,6 +125,20 @@ impl Hub {
     /// How many clients there are.
     pub(crate) fn clients(&self) -> usize {
         self.state().rooms.values().map(Vec::len).sum()
+    }
+
+    /// How the clients are.
+    pub(crate) fn figures(&self) -> ClientFigures {
+        ClientFigures {
+            clients: self.clients(),
+            conflated: self.conflated.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A client is closed because it took in too little.
+    pub(crate) fn evict(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Calls `write` with the stamp of this moment.
@@ -182,7 +216,8 @@ impl Hub {
         let mut frame = None;
         for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(candle)) {
             let frame = frame.get_or_insert_with(|| self.stamp(state).price_update(candle.symbol, json));
-            mailbox.candle(candle, frame.clone());
+            let replaced = mailbox.candle(candle, frame.clone());
+            self.conflated.fetch_add(u64::from(replaced), Ordering::Relaxed);
         }
     }
 

@@ -64,22 +64,23 @@ impl Mailbox {
             && (candle.is_closed || !self.subscription.closed_only)
     }
 
-    /// Adds the frame of a candle that the client wants.
-    pub(crate) fn candle(&self, candle: &LatestCandle, frame: Frame) {
+    /// Adds the frame of a candle that the client wants. Says whether it has taken the place of an open one that waited.
+    pub(crate) fn candle(&self, candle: &LatestCandle, frame: Frame) -> bool {
         let key = (candle.symbol, candle.interval);
         let mut waiting = self.waiting();
         if let Some(told) = waiting.told.get(&key) {
             // A lower number of a newer candle: the numbers have begun anew.
             if candle.seq <= told.seq && !candle.is_newer_than(told) {
-                return;
+                return false;
             }
             waiting.told.remove(&key);
         }
+        let mut replaced = false;
         if let Some(&(number, window_start)) = waiting.open.get(&key)
             && (!candle.is_closed || window_start == candle.window_start)
         {
             waiting.open.remove(&key);
-            waiting.frames.remove(&number);
+            replaced = waiting.frames.remove(&number).is_some();
         }
         if !candle.is_closed {
             let number = waiting.next;
@@ -87,6 +88,7 @@ impl Mailbox {
         }
         let letter = Letter { frame, candle: Some((key, candle.seq)), is_open: !candle.is_closed };
         self.add(&mut waiting, letter);
+        replaced
     }
 
     /// Adds a frame that must not be dropped.

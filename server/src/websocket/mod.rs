@@ -13,7 +13,7 @@ mod mailbox;
 mod series;
 mod subscription;
 
-pub(crate) use hub::Hub;
+pub(crate) use hub::{ClientFigures, Hub};
 
 use crate::answer::Answer;
 use crate::app::Data;

@@ -52,6 +52,7 @@ impl LogStatus for Written {
             retries: state.retries,
             stored_through: state.through,
             problem: state.problem.clone(),
+            write_seconds: None,
         }
     }
 
