@@ -2,15 +2,18 @@
 //! size and time, and that a handler that panics costs no more than its own answer.
 
 use crate::answer::{Answer, set_header};
+use crate::conditional;
 use crate::cors::Caller;
 use crate::problem::Problem;
 use crate::router;
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,7 +23,10 @@ use std::time::Instant;
 const MAX_REQUEST_ID: usize = 128;
 
 /// Answers a request, whatever happens.
-pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let started = Instant::now();
     let id = request_id(request.headers());
     let caller = Caller::of(request.headers());
@@ -48,7 +54,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     } else {
         tracing::debug!(request_id = id, %method, path, status, elapsed, "request answered");
     }
-    Ok(answer)
+    Ok(answer.map(Full::new))
 }
 
 async fn respond(
@@ -68,7 +74,19 @@ async fn respond(
         let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
     }
-    router::route(shared, caller, request).await
+    let asked = request.headers().clone();
+    let answer = router::route(shared, caller, request).await?;
+    Ok(revalidated(&asked, answer))
+}
+
+/// Tags an answer that may be stored, and leaves out the body of one that the client has.
+fn revalidated(asked: &HeaderMap, mut answer: Answer) -> Answer {
+    if !conditional::is_storable(&answer) {
+        return answer;
+    }
+    let tag = conditional::tag(answer.body(), None);
+    conditional::set_tag(&mut answer, &tag);
+    if conditional::has(asked, &tag) { conditional::not_modified(answer) } else { answer }
 }
 
 /// The incoming request id if it is a sane one, else a new one that sorts by time.

@@ -1,6 +1,6 @@
 //! Which handler answers which path. Every route is read-only: `GET`, and `HEAD` with the same headers.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, momentary};
 use crate::api::{alerts, health, historical, latest, metrics, stats, symbols};
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
@@ -95,9 +95,9 @@ pub(crate) async fn route(
         return Err(problem.with("Allow", cors::METHODS));
     }
     let route = match route {
-        Route::Health => return health::health(app, query).await,
-        Route::Ready => return health::ready(app, query),
-        Route::Metrics => return metrics::pipeline(app, shared.started.elapsed(), query),
+        Route::Health => return health::health(app, query).await.map(momentary),
+        Route::Ready => return health::ready(app, query).map(momentary),
+        Route::Metrics => return metrics::pipeline(app, shared.started.elapsed(), query).map(momentary),
         Route::Stats => return stats::pipeline(app, shared.started.elapsed(), query).await,
         Route::Data(route) => route,
     };
