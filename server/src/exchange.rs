@@ -1,7 +1,8 @@
 //! What every exchange of a request for an answer has in common: the request id, the timings, CORS, the limits of
-//! size and time, and that a handler that panics costs no more than its own answer.
+//! size and time, tags and content codings, and that a handler that panics costs no more than its own answer.
 
 use crate::answer::{Answer, set_header};
+use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
 use crate::problem::Problem;
@@ -76,17 +77,36 @@ async fn respond(
     }
     let asked = request.headers().clone();
     let answer = router::route(shared, caller, request).await?;
-    Ok(revalidated(&asked, answer))
+    finished(&asked, answer).await
 }
 
-/// Tags an answer that may be stored, and leaves out the body of one that the client has.
-fn revalidated(asked: &HeaderMap, mut answer: Answer) -> Answer {
-    if !conditional::is_storable(&answer) {
-        return answer;
+/// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The
+/// tag is that of the body as it is with the coding's name, so that what need not be sent is not compressed either.
+async fn finished(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Problem> {
+    let mut coding = None;
+    if coding::is_compressible(&answer) {
+        coding = Accepted::of(asked).choose(answer.body().len()).map_err(|NoneAccepted| {
+            let detail = "the client accepts none of zstd, br, gzip and identity";
+            Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+        })?;
+        coding::vary(&mut answer);
     }
-    let tag = conditional::tag(answer.body(), None);
-    conditional::set_tag(&mut answer, &tag);
-    if conditional::has(asked, &tag) { conditional::not_modified(answer) } else { answer }
+    if conditional::is_storable(&answer) {
+        let tag = conditional::tag(answer.body(), coding.map(Coding::name));
+        conditional::set_tag(&mut answer, &tag);
+        if conditional::has(asked, &tag) {
+            return Ok(conditional::not_modified(answer));
+        }
+    }
+    if let Some(coding) = coding {
+        let body = std::mem::take(answer.body_mut());
+        *answer.body_mut() = coding.encode(body).await.map_err(|error| {
+            tracing::error!(%error, coding = coding.name(), "answer not compressed");
+            Problem::internal()
+        })?;
+        set_header(&mut answer, "content-encoding", coding.name());
+    }
+    Ok(answer)
 }
 
 /// The incoming request id if it is a sane one, else a new one that sorts by time.

@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod app;
+mod coding;
 mod conditional;
 mod cors;
 mod exchange;

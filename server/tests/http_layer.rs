@@ -4,12 +4,15 @@
 mod support;
 
 use hyper::StatusCode;
-use support::Server;
+use std::io::Read;
 use support::history::row;
 use support::http::Reply;
 use support::market::candle;
+use support::{Server, within};
 use tallow_connectors::dataflow::Interval;
 use tallow_server::ServerSettings;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 async fn with_history(settings: ServerSettings, minutes: u64) -> Server {
     let server = Server::start_with(settings, 64).await;
@@ -24,6 +27,27 @@ const KEPT: [&str; 4] = ["etag", "cache-control", "vary", "access-control-allow-
 
 fn kept(reply: &Reply) -> Vec<(&str, Option<&str>)> {
     KEPT.map(|name| (name, reply.headers.get(name).map(|value| value.to_str().unwrap()))).to_vec()
+}
+
+/// A client that sends just what it is told to and leaves its connection open.
+struct RawClient(BufReader<TcpStream>);
+
+impl RawClient {
+    async fn connect(server: &Server) -> RawClient {
+        RawClient(BufReader::new(TcpStream::connect(server.address).await.unwrap()))
+    }
+
+    async fn send(&mut self, text: &str) {
+        within(self.0.write_all(text.as_bytes())).await.unwrap();
+    }
+
+    /// The head of the next answer; empty at the end of the connection.
+    async fn head(&mut self) -> String {
+        let mut head = String::new();
+        // A connection that the server has cut off ends as well as one that it has closed.
+        while within(self.0.read_line(&mut head)).await.is_ok_and(|bytes| bytes > 2) {}
+        head
+    }
 }
 
 #[tokio::test]
@@ -63,6 +87,89 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
         let head = server.send("HEAD", path, &[]).await;
         assert_eq!(kept(&head), kept(&whole), "{path}");
     }
+}
+
+/// The body of an answer as it was before its coding.
+fn decoded(reply: &Reply) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match reply.headers.get("content-encoding").map(|name| name.to_str().unwrap()) {
+        None => plain.extend(&reply.body),
+        Some("zstd") => plain = zstd::decode_all(&reply.body[..]).unwrap(),
+        Some("gzip") => drop(flate2::read::GzDecoder::new(&reply.body[..]).read_to_end(&mut plain).unwrap()),
+        Some("br") => drop(brotli::Decompressor::new(&reply.body[..], 4096).read_to_end(&mut plain).unwrap()),
+        Some(other) => panic!("{other} was not asked for"),
+    }
+    plain
+}
+
+#[tokio::test]
+async fn an_answer_comes_in_the_coding_that_the_client_wants() {
+    let server = with_history(ServerSettings::default(), 1000).await;
+    // One that is compressed on the spot and one that is not.
+    for path in ["/api/v1/historical/BTC?limit=10", "/api/v1/historical/BTC?limit=1000&format=csv"] {
+        let plain = server.get(path).await;
+        assert!(plain.headers.get("content-encoding").is_none());
+        assert_eq!(plain.header("vary"), "Accept-Encoding");
+        let mut tags = vec![plain.header("etag").to_owned()];
+        for (accepted, expected) in [
+            ("gzip, br, zstd", "zstd"),
+            ("gzip, br", "br"),
+            ("gzip", "gzip"),
+            ("gzip;q=0.9, zstd;q=0.1", "gzip"),
+        ] {
+            let wish = [("accept-encoding", accepted)];
+            let reply = server.send("GET", path, &wish).await;
+            assert_eq!(reply.header("content-encoding"), expected, "{accepted}");
+            assert_eq!(decoded(&reply), plain.body, "{path} {accepted}");
+            assert!(reply.body.len() < plain.body.len() / 2, "{} bytes", reply.body.len());
+            assert_eq!(reply.header("content-length"), reply.body.len().to_string());
+            assert_eq!(reply.header("vary"), "Accept-Encoding");
+            tags.push(reply.header("etag").to_owned());
+            let head = server.send("HEAD", path, &wish).await;
+            for name in ["content-encoding", "content-length", "etag", "vary"] {
+                assert_eq!(head.header(name), reply.header(name), "{name}");
+            }
+            let same = server.send("GET", path, &[wish[0], ("if-none-match", reply.header("etag"))]).await;
+            assert_eq!((same.status, same.body.len()), (StatusCode::NOT_MODIFIED, 0));
+            assert!(same.headers.get("content-encoding").is_none());
+            assert_eq!(kept(&same), kept(&reply));
+        }
+        tags.sort();
+        tags.dedup();
+        assert_eq!(tags.len(), 4, "each coding has a tag of its own: {tags:?}");
+    }
+}
+
+#[tokio::test]
+async fn short_answers_and_problems_come_as_they_are() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    for path in ["/ready", "/api/v1/symbols", "/nothing"] {
+        let reply = server.send("GET", path, &[("accept-encoding", "gzip, br, zstd")]).await;
+        assert!(reply.headers.get("content-encoding").is_none(), "{path}");
+        assert!(reply.json().is_object(), "{path}");
+    }
+    let refused = [("accept-encoding", "identity;q=0, gzip")];
+    let reply = server.send("GET", "/api/v1/symbols", &refused).await;
+    assert_eq!(reply.header("content-encoding"), "gzip");
+    assert_eq!(decoded(&reply), server.get("/api/v1/symbols").await.body);
+    let reply = server.send("GET", "/api/v1/symbols", &[("accept-encoding", "*;q=0")]).await;
+    assert_eq!((reply.status, &*reply.problem()), (StatusCode::NOT_ACCEPTABLE, "not_acceptable"));
+}
+
+#[tokio::test]
+async fn a_client_of_websockets_may_accept_any_coding() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    let mut client = RawClient::connect(&server).await;
+    client
+        .send(
+            "GET /ws/prices/BTC HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             accept-encoding: gzip, identity;q=0\r\n\r\n",
+        )
+        .await;
+    let head = client.head().await.to_lowercase();
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    assert!(!head.contains("\ncontent-encoding:") && !head.contains("\netag:"), "{head}");
 }
 
 #[tokio::test]
