@@ -5,6 +5,7 @@ use crate::answer::{Answer, set_header};
 use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
+use crate::places::Address;
 use crate::problem::Problem;
 use crate::router;
 use crate::server::Shared;
@@ -12,9 +13,9 @@ use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,12 +27,14 @@ const MAX_REQUEST_ID: usize = 128;
 /// Answers a request, whatever happens.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
+    address: Address,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let caller = Caller::of(request.headers());
+    let caller = Caller::of(address, request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let has_body = !request.body().is_end_stream();
 
     let limit = shared.app.settings.request_timeout;
     let work = AssertUnwindSafe(respond(&shared, &caller, request)).catch_unwind();
@@ -42,6 +45,10 @@ pub(crate) async fn answer(
     };
     let mut answer = outcome.unwrap_or_else(|problem| problem.answer(&id));
 
+    if has_body {
+        // Nobody reads the body, so nobody finds the next request behind it.
+        set_header(&mut answer, "connection", "close");
+    }
     let elapsed = format!("{:.3}", started.elapsed().as_secs_f64() * 1000.0);
     set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
     set_header(&mut answer, "x-process-time-ms", &elapsed);
@@ -75,6 +82,19 @@ async fn respond(
         let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
     }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads && !request.body().is_end_stream() {
+        let detail = "nothing here is answered to the body of a request; it must have none";
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    let _permit = if router::is_probe(uri.path()) {
+        None
+    } else {
+        Some(shared.requests.try_acquire().map_err(|_| {
+            let most = shared.app.settings.max_requests;
+            Problem::unavailable(format!("{most} requests are being answered, the most there may be"))
+        })?)
+    };
     let asked = request.headers().clone();
     let answer = router::route(shared, caller, request).await?;
     finished(&asked, answer).await

@@ -15,6 +15,7 @@ mod conditional;
 mod cors;
 mod exchange;
 mod page;
+mod places;
 mod problem;
 mod query;
 mod router;

@@ -73,6 +73,11 @@ impl<'a> DataRoute<'a> {
     }
 }
 
+/// Whether this is the path of a probe, which is answered however busy the server is and whoever asks.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(Route::of(path), Some(Route::Health | Route::Ready))
+}
+
 /// Hands the request to its handler. An unknown path is 404 whatever the method.
 pub(crate) async fn route(
     shared: &Arc<Shared>,

@@ -5,13 +5,15 @@ mod support;
 
 use hyper::StatusCode;
 use std::io::Read;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use support::history::row;
 use support::http::Reply;
 use support::market::candle;
 use support::{Server, within};
 use tallow_connectors::dataflow::Interval;
 use tallow_server::ServerSettings;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 async fn with_history(settings: ServerSettings, minutes: u64) -> Server {
@@ -203,4 +205,113 @@ async fn what_is_of_the_moment_or_wrong_is_not_stored() {
         assert!(reply.headers.get("etag").is_none(), "{path}");
         assert!(!reply.body.is_empty(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may() {
+    let settings = ServerSettings { max_connections_per_address: 2, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = RawClient::connect(&server).await;
+        client.send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+        clients.push(client);
+    }
+    assert_eq!(RawClient::connect(&server).await.head().await, "", "closed without a word");
+    clients.pop();
+    // The place is free once the server has seen that its client is gone.
+    within(async {
+        loop {
+            let mut client = RawClient::connect(&server).await;
+            let request = b"HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n";
+            if client.0.write_all(request).await.is_ok() && client.head().await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+        }
+    })
+    .await;
+    clients[0].send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(clients[0].head().await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_websockets_than_it_may() {
+    let settings = ServerSettings { max_websockets_per_address: 1, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let first = server.greeted("/ws/prices/BTC", 1).await;
+    let handshake = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let refused = server.send("GET", "/ws/prices/BTC", &handshake).await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("this address"), "{refused:?}");
+    drop(first);
+    within(async {
+        while server.send("GET", "/ws/prices/BTC", &handshake).await.status != StatusCode::SWITCHING_PROTOCOLS
+        {
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_server_says_so_and_answers_probes() {
+    let settings = ServerSettings { max_requests: 1, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    server.history.is_gated.store(true, Ordering::SeqCst);
+    let mut busy = RawClient::connect(&server).await;
+    busy.send("GET /api/v1/historical/BTC HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    within(server.history.waits.notified()).await;
+    let refused = server.get("/page.js").await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(server.get("/ready").await.status, StatusCode::OK);
+    server.history.gate.add_permits(10);
+    assert!(busy.head().await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(server.get("/page.js").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    for (request, expected) in [
+        ("GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", "413"),
+        ("HEAD /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n", "413"),
+        ("OPTIONS /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1", "413"),
+        (
+            "GET /ready HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "413",
+        ),
+        ("POST /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", "405"),
+    ] {
+        let mut client = RawClient::connect(&server).await;
+        client.send(&format!("{request}GET /api/v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let mut answer = String::new();
+        // What the server has not read makes the end of the connection a rough one.
+        let _ = within(client.0.read_to_string(&mut answer)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {answer}");
+        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    let without = "GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    let mut client = RawClient::connect(&server).await;
+    client.send(without).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_between_requests_is_closed() {
+    let settings = ServerSettings { header_read_timeout: Duration::from_millis(200), ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let mut client = RawClient::connect(&server).await;
+    for _ in 0..2 {
+        client.send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(client.head().await, "", "the end of the connection, and nothing before it");
 }
