@@ -1,26 +1,33 @@
 //! The answer of a handler: a status, headers and a body that is complete in memory.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 /// An answer. Its body is at most a thousand candles, so nothing is streamed.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Bytes>;
 
-/// An answer of this type with this body, not to be stored by anyone on the way.
+/// An answer of this type with this body. One that went well may be stored by anyone who then asks each time whether it
+/// still holds; of the others nothing may be stored.
 pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let storage = if status == StatusCode::OK { "no-cache" } else { "no-store" };
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(storage));
+    answer
+}
+
+/// The same answer, of a moment that does not come again: nothing of it may be stored.
+pub(crate) fn momentary(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::default();
     *answer.status_mut() = status;
     answer
 }

@@ -1,6 +1,7 @@
 //! Which pages of other origins may read the answers, after the Fetch standard.
 
 use crate::answer::{self, Answer, set_header};
+use crate::places::Address;
 use hyper::header::{HOST, HeaderMap, ORIGIN, VARY};
 use hyper::{Response, StatusCode};
 
@@ -8,23 +9,25 @@ use hyper::{Response, StatusCode};
 pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Headers that a page of another origin may read.
-const EXPOSED: &str = "Link, Retry-After, Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, \
+const EXPOSED: &str = "ETag, Link, Retry-After, Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, \
     X-Has-More, X-Process-Time-Ms, X-Request-ID, X-Returned-Count, X-Total-Count";
 
-/// What a request says of the page that makes it.
+/// Who makes a request, and what it says of the page that makes it.
 pub(crate) struct Caller {
+    /// Where the request comes from.
+    pub(crate) address: Address,
     origin: Option<String>,
     /// Whether the page came from this server.
     same: bool,
 }
 
 impl Caller {
-    /// Reads the headers of a request.
-    pub(crate) fn of(headers: &HeaderMap) -> Caller {
+    /// Reads the headers of a request from this address.
+    pub(crate) fn of(address: Address, headers: &HeaderMap) -> Caller {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let origin = text(ORIGIN);
         let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-        Caller { origin: origin.map(str::to_owned), same: host.is_some() && host == text(HOST) }
+        Caller { address, origin: origin.map(str::to_owned), same: host.is_some() && host == text(HOST) }
     }
 
     /// Whether this caller may read the answers. One that is no page of another origin always may.
@@ -56,7 +59,7 @@ pub(crate) fn options() -> Answer {
     let mut answer: Response<_> = answer::empty(StatusCode::NO_CONTENT);
     set_header(&mut answer, "allow", METHODS);
     set_header(&mut answer, "access-control-allow-methods", METHODS);
-    set_header(&mut answer, "access-control-allow-headers", "Content-Type, X-Request-ID");
+    set_header(&mut answer, "access-control-allow-headers", "Content-Type, If-None-Match, X-Request-ID");
     set_header(&mut answer, "access-control-max-age", 86_400);
     answer
 }

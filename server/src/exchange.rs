@@ -1,16 +1,21 @@
 //! What every exchange of a request for an answer has in common: the request id, the timings, CORS, the limits of
-//! size and time, and that a handler that panics costs no more than its own answer.
+//! size and time, tags and content codings, and that a handler that panics costs no more than its own answer.
 
 use crate::answer::{Answer, set_header};
+use crate::coding::{self, Accepted, Coding, NoneAccepted};
+use crate::conditional;
 use crate::cors::Caller;
+use crate::places::Address;
 use crate::problem::Problem;
 use crate::router;
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,11 +25,16 @@ use std::time::Instant;
 const MAX_REQUEST_ID: usize = 128;
 
 /// Answers a request, whatever happens.
-pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    address: Address,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let caller = Caller::of(request.headers());
+    let caller = Caller::of(address, request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let has_body = !request.body().is_end_stream();
 
     let limit = shared.app.settings.request_timeout;
     let work = AssertUnwindSafe(respond(&shared, &caller, request)).catch_unwind();
@@ -35,6 +45,10 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     };
     let mut answer = outcome.unwrap_or_else(|problem| problem.answer(&id));
 
+    if has_body {
+        // Nobody reads the body, so nobody finds the next request behind it.
+        set_header(&mut answer, "connection", "close");
+    }
     let elapsed = format!("{:.3}", started.elapsed().as_secs_f64() * 1000.0);
     set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
     set_header(&mut answer, "x-process-time-ms", &elapsed);
@@ -48,7 +62,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     } else {
         tracing::debug!(request_id = id, %method, path, status, elapsed, "request answered");
     }
-    Ok(answer)
+    Ok(answer.map(Full::new))
 }
 
 async fn respond(
@@ -68,7 +82,51 @@ async fn respond(
         let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
     }
-    router::route(shared, caller, request).await
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads && !request.body().is_end_stream() {
+        let detail = "nothing here is answered to the body of a request; it must have none";
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    let _permit = if router::is_probe(uri.path()) {
+        None
+    } else {
+        Some(shared.requests.try_acquire().map_err(|_| {
+            let most = shared.app.settings.max_requests;
+            Problem::unavailable(format!("{most} requests are being answered, the most there may be"))
+        })?)
+    };
+    let asked = request.headers().clone();
+    let answer = router::route(shared, caller, request).await?;
+    finished(&asked, answer).await
+}
+
+/// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The
+/// tag is that of the body as it is with the coding's name, so that what need not be sent is not compressed either.
+async fn finished(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Problem> {
+    let mut coding = None;
+    if coding::is_compressible(&answer) {
+        coding = Accepted::of(asked).choose(answer.body().len()).map_err(|NoneAccepted| {
+            let detail = "the client accepts none of zstd, br, gzip and identity";
+            Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+        })?;
+        coding::vary(&mut answer);
+    }
+    if conditional::is_storable(&answer) {
+        let tag = conditional::tag(answer.body(), coding.map(Coding::name));
+        conditional::set_tag(&mut answer, &tag);
+        if conditional::has(asked, &tag) {
+            return Ok(conditional::not_modified(answer));
+        }
+    }
+    if let Some(coding) = coding {
+        let body = std::mem::take(answer.body_mut());
+        *answer.body_mut() = coding.encode(body).await.map_err(|error| {
+            tracing::error!(%error, coding = coding.name(), "answer not compressed");
+            Problem::internal()
+        })?;
+        set_header(&mut answer, "content-encoding", coding.name());
+    }
+    Ok(answer)
 }
 
 /// The incoming request id if it is a sane one, else a new one that sorts by time.

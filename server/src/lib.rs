@@ -10,9 +10,12 @@
 mod answer;
 mod api;
 mod app;
+mod coding;
+mod conditional;
 mod cors;
 mod exchange;
 mod page;
+mod places;
 mod problem;
 mod query;
 mod router;

@@ -26,7 +26,5 @@ pub(crate) fn style() -> Answer {
 }
 
 fn part(content_type: &'static str, text: &'static str) -> Answer {
-    let mut answer = answer::with_body(StatusCode::OK, content_type, text);
-    set_header(&mut answer, "cache-control", "no-cache");
-    answer
+    answer::with_body(StatusCode::OK, content_type, text)
 }

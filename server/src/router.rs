@@ -1,6 +1,6 @@
 //! Which handler answers which path. Every route is read-only: `GET`, and `HEAD` with the same headers.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, momentary};
 use crate::api::{alerts, health, historical, latest, metrics, stats, symbols};
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
@@ -73,6 +73,11 @@ impl<'a> DataRoute<'a> {
     }
 }
 
+/// Whether this is the path of a probe, which is answered however busy the server is and whoever asks.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(Route::of(path), Some(Route::Health | Route::Ready))
+}
+
 /// Hands the request to its handler. An unknown path is 404 whatever the method.
 pub(crate) async fn route(
     shared: &Arc<Shared>,
@@ -95,9 +100,9 @@ pub(crate) async fn route(
         return Err(problem.with("Allow", cors::METHODS));
     }
     let route = match route {
-        Route::Health => return health::health(app, query).await,
-        Route::Ready => return health::ready(app, query),
-        Route::Metrics => return metrics::pipeline(shared, query),
+        Route::Health => return health::health(app, query).await.map(momentary),
+        Route::Ready => return health::ready(app, query).map(momentary),
+        Route::Metrics => return metrics::pipeline(shared, query).map(momentary),
         Route::Stats => return stats::pipeline(app, shared.started.elapsed(), query).await,
         Route::Data(route) => route,
     };

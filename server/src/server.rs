@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::exchange;
+use crate::places::{Address, Places};
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
 use crate::shutdown::{Stopping, Tasks};
 use crate::websocket::Hub;
@@ -54,6 +55,10 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     /// One permit for each WebSocket client that may still come.
     pub(crate) websockets: Arc<Semaphore>,
+    /// The WebSocket clients of each address.
+    pub(crate) websocket_places: Arc<Places>,
+    /// One permit for each request that may still come.
+    pub(crate) requests: Semaphore,
     pub(crate) stopping: Stopping,
     pub(crate) started: Instant,
 }
@@ -84,13 +89,28 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let (stop_sender, stopping) = Stopping::new();
     let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(app.settings.max_connections_per_address);
+    let websocket_places = Places::new(app.settings.max_websockets_per_address);
+    let requests = match app.settings.max_requests {
+        0 => Semaphore::new(Semaphore::MAX_PERMITS),
+        most => Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
+    };
     let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
     let hub_task = match &app.data {
         Some(data) => Some(run_hub(&hub, &data.cache).await),
         None => None,
     };
     let tasks = Tasks::new();
-    let shared = Arc::new(Shared { app, hub, tasks, websockets, stopping, started: Instant::now() });
+    let shared = Arc::new(Shared {
+        app,
+        hub,
+        tasks,
+        websockets,
+        websocket_places,
+        requests,
+        stopping,
+        started: Instant::now(),
+    });
     let _cleanup = Cleanup { shared: shared.clone(), hub: hub_task };
 
     tracing::info!(%address, "serving");
@@ -102,9 +122,16 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
             accepted = accept(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                shared.tasks.spawn(connection(shared.clone(), stream, permit));
-            }
+            Ok((stream, address, permit)) => match places.take(address) {
+                Some(place) => {
+                    let connection = connection(shared.clone(), stream, address);
+                    shared.tasks.spawn(async move {
+                        connection.await;
+                        drop((place, permit));
+                    });
+                }
+                None => tracing::debug!(?address, "connection closed: the address has all it may"),
+            },
             Err(error) if may_pass(&error) => {
                 tracing::warn!(%error, "connection not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -135,10 +162,10 @@ async fn run_hub(hub: &Arc<Hub>, cache: &Arc<dyn Cache>) -> tokio::task::JoinHan
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, Address, OwnedSemaphorePermit)> {
     let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address.ip().into(), permit))
 }
 
 /// Whether accepting may work again later: the failure was that connection's, or the system is out of something.
@@ -162,13 +189,13 @@ fn may_pass(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(OUT_OF_FILES_PROCESS | OUT_OF_FILES_SYSTEM | OUT_OF_BUFFERS))
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
     // Small frames should leave at once. A socket that refuses serves as well, only later.
     let _ = stream.set_nodelay(true);
     let mut stopping = shared.stopping.clone();
     let service = {
         let shared = shared.clone();
-        service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), request))
+        service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), address, request))
     };
     // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
     let mut stream = TimeoutStream::new(stream);

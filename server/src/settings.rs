@@ -23,7 +23,16 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// How many WebSocket clients are connected at a time; further ones are answered 503.
     pub max_websockets: usize,
-    /// Within what time a connection must have sent the whole head of its next request.
+    /// How many HTTP connections an address has at a time, 0 for no limit; further ones are closed at once. An address is
+    /// an IPv4 address or an IPv6 network of 64 bits, here and below. All callers behind a proxy are one address.
+    pub max_connections_per_address: usize,
+    /// How many WebSocket clients an address has at a time, 0 for no limit; further ones are answered 503.
+    pub max_websockets_per_address: usize,
+    /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
+    /// are not counted: a busy server is not to be restarted for being busy.
+    pub max_requests: usize,
+    /// Within what time a connection must have sent the whole head of its next request. The time counts from the
+    /// answer before, so that a connection that is idle for so long is closed as well.
     pub header_read_timeout: Duration,
     /// Within what time a request is answered; after it the answer is 503.
     pub request_timeout: Duration,
@@ -44,6 +53,12 @@ impl Default for ServerSettings {
             allowed_origins: vec!["*".to_owned()],
             max_connections: 1024,
             max_websockets: 1024,
+            // A quarter of all: no address keeps the others out, and an office behind one address finds room.
+            max_connections_per_address: 256,
+            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB.
+            max_websockets_per_address: 64,
+            // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
+            max_requests: 512,
             header_read_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),

@@ -54,11 +54,17 @@ pub(crate) fn upgrade(
         let most = shared.app.settings.max_websockets;
         Problem::unavailable(format!("{most} WebSocket clients are connected, the most there may be"))
     })?;
+    let place = shared.websocket_places.take(caller.address).ok_or_else(|| {
+        let most = shared.app.settings.max_websockets_per_address;
+        let detail =
+            format!("{most} WebSocket clients are connected from this address, the most there may be");
+        Problem::unavailable(detail)
+    })?;
     let upgraded = hyper::upgrade::on(&mut request);
     let task = client::run(shared.clone(), data.clone(), upgraded, subscription);
     shared.tasks.spawn(async move {
         task.await;
-        drop(permit);
+        drop((permit, place));
     });
     Ok(answer)
 }

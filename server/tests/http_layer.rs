@@ -1,0 +1,317 @@
+//! What every answer passes through on its way: tags and revalidation, content codings, limits, keys.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod support;
+
+use hyper::StatusCode;
+use std::io::Read;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use support::history::row;
+use support::http::Reply;
+use support::market::candle;
+use support::{Server, within};
+use tallow_connectors::dataflow::Interval;
+use tallow_server::ServerSettings;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+async fn with_history(settings: ServerSettings, minutes: u64) -> Server {
+    let server = Server::start_with(settings, 64).await;
+    for minute in 0..minutes {
+        server.history.put(Interval::OneMinute, row("BTC", minute, 101.0 + minute as f64));
+    }
+    server
+}
+
+/// What lets a client that has an answer see that it is still that one.
+const KEPT: [&str; 4] = ["etag", "cache-control", "vary", "access-control-allow-origin"];
+
+fn kept(reply: &Reply) -> Vec<(&str, Option<&str>)> {
+    KEPT.map(|name| (name, reply.headers.get(name).map(|value| value.to_str().unwrap()))).to_vec()
+}
+
+/// A client that sends just what it is told to and leaves its connection open.
+struct RawClient(BufReader<TcpStream>);
+
+impl RawClient {
+    async fn connect(server: &Server) -> RawClient {
+        RawClient(BufReader::new(TcpStream::connect(server.address).await.unwrap()))
+    }
+
+    async fn send(&mut self, text: &str) {
+        within(self.0.write_all(text.as_bytes())).await.unwrap();
+    }
+
+    /// The head of the next answer; empty at the end of the connection.
+    async fn head(&mut self) -> String {
+        let mut head = String::new();
+        // A connection that the server has cut off ends as well as one that it has closed.
+        while within(self.0.read_line(&mut head)).await.is_ok_and(|bytes| bytes > 2) {}
+        head
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_client_has_is_not_sent_again() {
+    let server = with_history(ServerSettings::default(), 2).await;
+    for path in [
+        "/",
+        "/page.js",
+        "/page.css",
+        "/api/v1/latest/BTC",
+        "/api/v1/latest/all",
+        "/api/v1/historical/BTC",
+        "/api/v1/historical/BTC?format=csv",
+        "/api/v1/historical/BTC/stats",
+        "/api/v1/historical/BTC/latest",
+        "/api/v1/alerts",
+        "/api/v1/symbols",
+    ] {
+        let whole = server.get(path).await;
+        assert_eq!(whole.status, StatusCode::OK, "{path}: {whole:?}");
+        assert_eq!(whole.header("cache-control"), "no-cache", "{path}");
+        let tag = whole.header("etag").to_owned();
+        assert!(tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag} is not strong");
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+            for method in ["GET", "HEAD"] {
+                let same = server.send(method, path, &[("if-none-match", &known)]).await;
+                assert_eq!(same.status, StatusCode::NOT_MODIFIED, "{method} {path} {known}");
+                assert!(same.body.is_empty(), "{path}");
+                assert_eq!(kept(&same), kept(&whole), "{path}");
+                for of_the_body in ["content-type", "content-length", "content-encoding"] {
+                    assert!(same.headers.get(of_the_body).is_none(), "{path}: {of_the_body}");
+                }
+            }
+        }
+        let other = server.send("GET", path, &[("if-none-match", "\"other\"")]).await;
+        assert_eq!((other.status, &other.body), (StatusCode::OK, &whole.body), "{path}");
+        let head = server.send("HEAD", path, &[]).await;
+        assert_eq!(kept(&head), kept(&whole), "{path}");
+    }
+}
+
+/// The body of an answer as it was before its coding.
+fn decoded(reply: &Reply) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match reply.headers.get("content-encoding").map(|name| name.to_str().unwrap()) {
+        None => plain.extend(&reply.body),
+        Some("zstd") => plain = zstd::decode_all(&reply.body[..]).unwrap(),
+        Some("gzip") => drop(flate2::read::GzDecoder::new(&reply.body[..]).read_to_end(&mut plain).unwrap()),
+        Some("br") => drop(brotli::Decompressor::new(&reply.body[..], 4096).read_to_end(&mut plain).unwrap()),
+        Some(other) => panic!("{other} was not asked for"),
+    }
+    plain
+}
+
+#[tokio::test]
+async fn an_answer_comes_in_the_coding_that_the_client_wants() {
+    let server = with_history(ServerSettings::default(), 1000).await;
+    // One that is compressed on the spot and one that is not.
+    for path in ["/api/v1/historical/BTC?limit=10", "/api/v1/historical/BTC?limit=1000&format=csv"] {
+        let plain = server.get(path).await;
+        assert!(plain.headers.get("content-encoding").is_none());
+        assert_eq!(plain.header("vary"), "Accept-Encoding");
+        let mut tags = vec![plain.header("etag").to_owned()];
+        for (accepted, expected) in [
+            ("gzip, br, zstd", "zstd"),
+            ("gzip, br", "br"),
+            ("gzip", "gzip"),
+            ("gzip;q=0.9, zstd;q=0.1", "gzip"),
+        ] {
+            let wish = [("accept-encoding", accepted)];
+            let reply = server.send("GET", path, &wish).await;
+            assert_eq!(reply.header("content-encoding"), expected, "{accepted}");
+            assert_eq!(decoded(&reply), plain.body, "{path} {accepted}");
+            assert!(reply.body.len() < plain.body.len() / 2, "{} bytes", reply.body.len());
+            assert_eq!(reply.header("content-length"), reply.body.len().to_string());
+            assert_eq!(reply.header("vary"), "Accept-Encoding");
+            tags.push(reply.header("etag").to_owned());
+            let head = server.send("HEAD", path, &wish).await;
+            for name in ["content-encoding", "content-length", "etag", "vary"] {
+                assert_eq!(head.header(name), reply.header(name), "{name}");
+            }
+            let same = server.send("GET", path, &[wish[0], ("if-none-match", reply.header("etag"))]).await;
+            assert_eq!((same.status, same.body.len()), (StatusCode::NOT_MODIFIED, 0));
+            assert!(same.headers.get("content-encoding").is_none());
+            assert_eq!(kept(&same), kept(&reply));
+        }
+        tags.sort();
+        tags.dedup();
+        assert_eq!(tags.len(), 4, "each coding has a tag of its own: {tags:?}");
+    }
+}
+
+#[tokio::test]
+async fn short_answers_and_problems_come_as_they_are() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    for path in ["/ready", "/api/v1/symbols", "/nothing"] {
+        let reply = server.send("GET", path, &[("accept-encoding", "gzip, br, zstd")]).await;
+        assert!(reply.headers.get("content-encoding").is_none(), "{path}");
+        assert!(reply.json().is_object(), "{path}");
+    }
+    let refused = [("accept-encoding", "identity;q=0, gzip")];
+    let reply = server.send("GET", "/api/v1/symbols", &refused).await;
+    assert_eq!(reply.header("content-encoding"), "gzip");
+    assert_eq!(decoded(&reply), server.get("/api/v1/symbols").await.body);
+    let reply = server.send("GET", "/api/v1/symbols", &[("accept-encoding", "*;q=0")]).await;
+    assert_eq!((reply.status, &*reply.problem()), (StatusCode::NOT_ACCEPTABLE, "not_acceptable"));
+}
+
+#[tokio::test]
+async fn a_client_of_websockets_may_accept_any_coding() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    let mut client = RawClient::connect(&server).await;
+    client
+        .send(
+            "GET /ws/prices/BTC HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             accept-encoding: gzip, identity;q=0\r\n\r\n",
+        )
+        .await;
+    let head = client.head().await.to_lowercase();
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    assert!(!head.contains("\ncontent-encoding:") && !head.contains("\netag:"), "{head}");
+}
+
+#[tokio::test]
+async fn an_answer_that_has_changed_has_another_tag() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    server.cache.publish(candle("BTC", 2, 101.25, false));
+    for path in ["/api/v1/latest/BTC", "/api/v1/latest/all"] {
+        let before = server.get(path).await;
+        server.cache.publish(candle("BTC", 2, 101.5, false));
+        let known = [("if-none-match", before.header("etag"))];
+        let after = server.send("GET", path, &known).await;
+        assert_eq!(after.status, StatusCode::OK, "{path}");
+        assert_ne!(after.header("etag"), before.header("etag"));
+        assert_ne!(after.body, before.body);
+        server.cache.publish(candle("BTC", 2, 101.25, false));
+    }
+    let before = server.get("/api/v1/latest/all").await;
+    server.clock.advance(1000);
+    let after = server.get("/api/v1/latest/all").await;
+    assert_ne!(after.header("etag"), before.header("etag"), "the timestamp is part of the body");
+}
+
+#[tokio::test]
+async fn what_is_of_the_moment_or_wrong_is_not_stored() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    for path in ["/health", "/ready", "/metrics", "/nothing", "/api/v1/latest/XYZ", "/api/v1/latest/BTC?x=1"]
+    {
+        let reply = server.send("GET", path, &[("if-none-match", "*")]).await;
+        assert_ne!(reply.status, StatusCode::NOT_MODIFIED, "{path}");
+        assert_eq!(reply.header("cache-control"), "no-store", "{path}");
+        assert!(reply.headers.get("etag").is_none(), "{path}");
+        assert!(!reply.body.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may() {
+    let settings = ServerSettings { max_connections_per_address: 2, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = RawClient::connect(&server).await;
+        client.send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+        clients.push(client);
+    }
+    assert_eq!(RawClient::connect(&server).await.head().await, "", "closed without a word");
+    clients.pop();
+    // The place is free once the server has seen that its client is gone.
+    within(async {
+        loop {
+            let mut client = RawClient::connect(&server).await;
+            let request = b"HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n";
+            if client.0.write_all(request).await.is_ok() && client.head().await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+        }
+    })
+    .await;
+    clients[0].send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(clients[0].head().await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_websockets_than_it_may() {
+    let settings = ServerSettings { max_websockets_per_address: 1, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let first = server.greeted("/ws/prices/BTC", 1).await;
+    let handshake = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let refused = server.send("GET", "/ws/prices/BTC", &handshake).await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("this address"), "{refused:?}");
+    drop(first);
+    within(async {
+        while server.send("GET", "/ws/prices/BTC", &handshake).await.status != StatusCode::SWITCHING_PROTOCOLS
+        {
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_server_says_so_and_answers_probes() {
+    let settings = ServerSettings { max_requests: 1, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    server.history.is_gated.store(true, Ordering::SeqCst);
+    let mut busy = RawClient::connect(&server).await;
+    busy.send("GET /api/v1/historical/BTC HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    within(server.history.waits.notified()).await;
+    let refused = server.get("/page.js").await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(server.get("/ready").await.status, StatusCode::OK);
+    server.history.gate.add_permits(10);
+    assert!(busy.head().await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(server.get("/page.js").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
+    let server = with_history(ServerSettings::default(), 1).await;
+    for (request, expected) in [
+        ("GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", "413"),
+        ("HEAD /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n", "413"),
+        ("OPTIONS /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1", "413"),
+        (
+            "GET /ready HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "413",
+        ),
+        ("POST /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", "405"),
+    ] {
+        let mut client = RawClient::connect(&server).await;
+        client.send(&format!("{request}GET /api/v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let mut answer = String::new();
+        // What the server has not read makes the end of the connection a rough one.
+        let _ = within(client.0.read_to_string(&mut answer)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {answer}");
+        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    let without = "GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    let mut client = RawClient::connect(&server).await;
+    client.send(without).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_between_requests_is_closed() {
+    let settings = ServerSettings { header_read_timeout: Duration::from_millis(200), ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let mut client = RawClient::connect(&server).await;
+    for _ in 0..2 {
+        client.send("HEAD /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(client.head().await, "", "the end of the connection, and nothing before it");
+}
