@@ -1,0 +1,151 @@
+//! `fanout-bench`: how fast updates reach many WebSocket clients, what a client costs, and what slow ones do to the others.
+//!
+//! The server is a process of its own, with the embedded stores. Every 250 ms it publishes the open one-minute candle of
+//! each symbol, stamped with the clock, and every eighth time it closes that candle and opens the next. The clients are in
+//! this process; each checks that it is sent every closed candle of its symbol. Some accept nothing at all.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tallow_benches::fanout::{Clients, Fleet, raise_file_limit, serve};
+
+/// Measures the fan-out of updates to WebSocket clients.
+#[derive(Parser)]
+struct Arguments {
+    /// Clients that take in what they are sent
+    #[arg(long, default_value_t = 10_000)]
+    clients: usize,
+    /// Clients that accept nothing
+    #[arg(long, default_value_t = 100)]
+    deaf: usize,
+    /// Symbols, over which the clients are spread
+    #[arg(long, default_value_t = 8)]
+    symbols: usize,
+    /// Every client asks for all symbols
+    #[arg(long)]
+    all: bool,
+    /// For how long the updates count, in seconds
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Be the server, until standard input ends
+    #[arg(long, hide = true)]
+    serve: bool,
+}
+
+/// The process of the server.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(arguments: &Arguments) -> Result<Server> {
+        let program = std::env::current_exe().context("find this program")?;
+        let mut child = Command::new(program)
+            .args(["--serve", "--symbols", &arguments.symbols.to_string()])
+            .args(["--clients", &(arguments.clients + arguments.deaf).to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the server")?;
+        let mut address = String::new();
+        let stdout = child.stdout.take().context("the output of the server")?;
+        BufReader::new(stdout).read_line(&mut address)?;
+        if address.is_empty() {
+            bail!("the server has ended with {}", child.wait()?);
+        }
+        Ok(Server { child, address: address.trim().to_owned() })
+    }
+
+    /// Resident memory, and the processor time used so far.
+    fn usage(&self) -> Result<(u64, Duration)> {
+        let folder = format!("/proc/{}", self.child.id());
+        let pages: u64 = std::fs::read_to_string(format!("{folder}/statm"))?
+            .split_whitespace()
+            .nth(1)
+            .context("the resident pages of the server")?
+            .parse()?;
+        let stat = std::fs::read_to_string(format!("{folder}/stat"))?;
+        // The fields after the name, which may have spaces.
+        let (_, fields) = stat.rsplit_once(')').context("the state of the server")?;
+        let ticks: Vec<u64> =
+            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        let per_second = rustix::param::clock_ticks_per_second();
+        let cpu = Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64);
+        Ok((pages * rustix::param::page_size() as u64, cpu))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It ends with its input; where that is not enough, nobody is left to be told.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    raise_file_limit((arguments.clients + arguments.deaf) as u64 + 256)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if arguments.serve {
+        return runtime.block_on(serve(arguments.symbols, arguments.clients));
+    }
+    let server = Server::start(&arguments)?;
+    let (before, _) = server.usage()?;
+    let fleet = Arc::new(Fleet::default());
+    let clients = runtime.block_on(Clients::connect(
+        &server.address,
+        &fleet,
+        arguments.clients,
+        arguments.deaf,
+        (!arguments.all).then_some(arguments.symbols),
+    ))?;
+    let (connected, cpu_before) = server.usage()?;
+    fleet.counts.store(true, Ordering::Relaxed);
+    // The time that counts is what is asked for.
+    std::thread::sleep(Duration::from_secs(arguments.seconds));
+    fleet.counts.store(false, Ordering::Relaxed);
+    let (after, cpu_after) = server.usage()?;
+    let lost = runtime.block_on(clients.finish());
+    drop(server);
+
+    let all = arguments.clients + arguments.deaf;
+    let per_client = |bytes: u64| bytes.saturating_sub(before) as f64 / all as f64 / 1024.0;
+    let seconds = arguments.seconds as f64;
+    let figures = fleet.figures();
+    writeln!(
+        std::io::stdout(),
+        "{} clients of {}, {} that accept nothing, {} symbols every 250 ms, {} s\n\
+         \x20 frames received     {:.0}/s\n\
+         \x20 publish to client   p50 {} ms, p99 {} ms, p99.9 {} ms, max {} ms\n\
+         \x20 closed candles      {} received, {} lost\n\
+         \x20 clients closed      {}\n\
+         \x20 server's memory     {:.1} KiB a client once connected, {:.1} KiB at the end\n\
+         \x20 server's processor  {:.2} of a core",
+        arguments.clients,
+        if arguments.all { "all symbols" } else { "one symbol each" },
+        arguments.deaf,
+        arguments.symbols,
+        arguments.seconds,
+        figures.updates as f64 / seconds,
+        figures.at(0.5),
+        figures.at(0.99),
+        figures.at(0.999),
+        figures.at(1.0),
+        figures.closed,
+        lost.candles,
+        lost.clients,
+        per_client(connected),
+        per_client(after),
+        (cpu_after - cpu_before).as_secs_f64() / seconds,
+    )?;
+    if lost.candles > 0 || lost.clients > 0 {
+        bail!("clients that took in everything have lost something");
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The server of `fanout-bench`: the real one, on the embedded stores, with a publisher at an even pace.
+
+use anyhow::Result;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use tallow_connectors::clock::SystemClock;
+use tallow_connectors::memory::MemoryCache;
+use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
+use tallow_connectors::store::{Pipeline, PipelineStatus, Publish};
+use tallow_dataflow::{
+    Bar, Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, SettledCandle, Step, Symbol, decode,
+};
+use tallow_server::{App, ServerSettings};
+use tokio::net::TcpListener;
+
+/// From one update of a symbol to the next.
+const PACE: Duration = Duration::from_millis(250);
+/// After how many updates a candle is closed.
+const UPDATES: u64 = 8;
+/// How many updates the hub may be behind.
+const CAPACITY: usize = 65_536;
+
+/// A pipeline that has nothing to say.
+struct Still;
+
+impl Pipeline for Still {
+    fn status(&self) -> PipelineStatus {
+        PipelineStatus { source: "bench".to_owned(), ready: true, ..PipelineStatus::default() }
+    }
+}
+
+/// Serves so many clients on a free port, whose address it prints, until standard input ends.
+///
+/// # Errors
+/// When it can't.
+pub async fn serve(symbols: usize, clients: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.sqlite");
+    drop(SqliteSink::open(&path, 1)?);
+    let cache = Arc::new(MemoryCache::new(CAPACITY));
+    let settings = ServerSettings {
+        max_connections: clients + 16,
+        max_connections_per_address: 0,
+        max_websockets: clients,
+        max_websockets_per_address: 0,
+        ..ServerSettings::default()
+    };
+    let app = App::new(cache.clone(), Arc::new(SqliteHistory::open(&path)?), Arc::new(Still), settings);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let names =
+        (0..symbols).map(|number| Ok(super::clients::name(number).parse()?)).collect::<Result<_>>()?;
+    let publishing = tokio::spawn(publish(cache, names));
+    writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
+    let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    tallow_server::serve(listener, app, input_ends).await?;
+    publishing.abort();
+    Ok(())
+}
+
+/// Publishes until the task is aborted.
+async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>) -> Result<()> {
+    let mut turns = tokio::time::interval(PACE);
+    let begins = SystemClock.now_ms() / MINUTE_MS * MINUTE_MS;
+    for turn in 0.. {
+        turns.tick().await;
+        let (minute, number) = (turn / UPDATES, turn % UPDATES);
+        let window_start = EventTime(begins + minute * MINUTE_MS);
+        let candle = candle(window_start, number)?;
+        let event_time = EventTime(SystemClock.now_ms());
+        let live = symbols.iter().map(|&symbol| LiveCandle {
+            symbol,
+            interval: Interval::OneMinute,
+            candle,
+            event_time,
+        });
+        cache.publish_live(&live.collect::<Vec<_>>());
+        if number + 1 == UPDATES {
+            let settled_at = EventTime(window_start.millis() + MINUTE_MS);
+            let settled = symbols.iter().map(|&symbol| SettledCandle {
+                symbol,
+                interval: Interval::OneMinute,
+                candle,
+                revision: 0,
+                settled_at,
+            });
+            cache.publish_settled(&Step { candles: settled.collect(), ..Step::default() });
+        }
+    }
+    Ok(())
+}
+
+/// The candle of a minute after so many updates.
+fn candle(window_start: EventTime, updates: u64) -> Result<Candle> {
+    let mut whole: Option<Bar> = None;
+    for number in 0..=updates {
+        let time = window_start.millis() + number;
+        let text =
+            format!(r#"{{"symbol":"BENCH","price_usd":{},"size":0.25,"timestamp":{time}}}"#, 100 + number);
+        let tick = decode(text.as_bytes()).map_err(|error| anyhow::anyhow!("a tick of ours: {error:?}"))?;
+        let bar = Bar::of(&tick, window_start, 0, number);
+        match &mut whole {
+            Some(whole) => whole.merge(&bar),
+            None => whole = Some(bar),
+        }
+    }
+    let whole = whole.ok_or_else(|| anyhow::anyhow!("a candle has an update"))?;
+    Ok(Candle::of(&whole, window_start))
+}
