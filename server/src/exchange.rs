@@ -7,6 +7,7 @@ use crate::conditional;
 use crate::cors::Caller;
 use crate::places::Address;
 use crate::problem::Problem;
+use crate::rate::Allowance;
 use crate::router;
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
@@ -36,8 +37,13 @@ pub(crate) async fn answer(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = !request.body().is_end_stream();
 
+    let allowance = match &shared.rate {
+        Some(rate) if !router::is_probe(&path) => Some(rate.take(address)),
+        _ => None,
+    };
+
     let limit = shared.app.settings.request_timeout;
-    let work = AssertUnwindSafe(respond(&shared, &caller, request)).catch_unwind();
+    let work = AssertUnwindSafe(respond(&shared, &caller, allowance, request)).catch_unwind();
     let outcome = match tokio::time::timeout(limit, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::internal()),
@@ -45,6 +51,9 @@ pub(crate) async fn answer(
     };
     let mut answer = outcome.unwrap_or_else(|problem| problem.answer(&id));
 
+    if let Some(allowance) = allowance {
+        allowance.show(&mut answer);
+    }
     if has_body {
         // Nobody reads the body, so nobody finds the next request behind it.
         set_header(&mut answer, "connection", "close");
@@ -68,8 +77,12 @@ pub(crate) async fn answer(
 async fn respond(
     shared: &Arc<Shared>,
     caller: &Caller,
+    allowance: Option<Allowance>,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
+    if let Some(allowance) = &allowance {
+        allowance.check()?;
+    }
     let uri = request.uri();
     let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if uri_bytes > MAX_URI_BYTES {

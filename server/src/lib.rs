@@ -18,6 +18,7 @@ mod page;
 mod places;
 mod problem;
 mod query;
+mod rate;
 mod router;
 mod server;
 mod settings;

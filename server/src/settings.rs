@@ -31,6 +31,11 @@ pub struct ServerSettings {
     /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
     /// are not counted: a busy server is not to be restarted for being busy.
     pub max_requests: usize,
+    /// How many requests a second an address makes in the long run, 0 for no limit; further ones are answered 429.
+    /// `/health` and `/ready` are not counted.
+    pub rate_per_second: u32,
+    /// How many requests an address makes at once after a rest; 0 for those of a second.
+    pub rate_burst: u32,
     /// Within what time a connection must have sent the whole head of its next request. The time counts from the
     /// answer before, so that a connection that is idle for so long is closed as well.
     pub header_read_timeout: Duration,
@@ -59,6 +64,8 @@ impl Default for ServerSettings {
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
             max_requests: 512,
+            rate_per_second: 0,
+            rate_burst: 0,
             header_read_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::history::row;
 use support::http::Reply;
 use support::market::candle;
-use support::{Server, within};
+use support::{DEADLINE, Server, within};
 use tallow_connectors::dataflow::Interval;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -314,4 +314,42 @@ async fn a_connection_that_is_idle_between_requests_is_closed() {
         assert!(client.head().await.starts_with("HTTP/1.1 200 "));
     }
     assert_eq!(client.head().await, "", "the end of the connection, and nothing before it");
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_much_is_told_when_to_come_again() {
+    // A burst that takes a minute and more to come back, so that a slow machine refuses as well.
+    let settings = ServerSettings { rate_per_second: 1, rate_burst: 100, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let first = server.get("/api/v1/symbols").await;
+    assert_eq!(first.status, StatusCode::OK);
+    assert_eq!((first.header("ratelimit-limit"), first.header("ratelimit-remaining")), ("100", "99"));
+    assert_eq!(first.header("ratelimit-reset"), "1");
+    let refused = within(async {
+        loop {
+            let reply = server.get("/nothing").await;
+            if reply.status != StatusCode::NOT_FOUND {
+                break reply;
+            }
+        }
+    })
+    .await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-remaining")), ("1", "0"));
+    assert_eq!(refused.header("ratelimit-reset"), "100");
+    for path in ["/health", "/ready"] {
+        let probe = server.get(path).await;
+        assert_eq!(probe.status, StatusCode::OK, "{path}");
+        assert!(probe.headers.get("ratelimit-limit").is_none(), "{path}");
+    }
+    let unlimited = with_history(ServerSettings::default(), 1).await;
+    assert!(unlimited.get("/api/v1/symbols").await.headers.get("ratelimit-limit").is_none());
+}
+
+#[tokio::test]
+async fn a_limited_server_stops_as_quickly() {
+    let settings = ServerSettings { rate_per_second: 1, shutdown_timeout: DEADLINE, ..Default::default() };
+    let mut server = with_history(settings, 1).await;
+    server.tell_to_stop();
+    server.stopped().await;
 }
