@@ -59,7 +59,11 @@ pub(crate) fn options() -> Answer {
     let mut answer: Response<_> = answer::empty(StatusCode::NO_CONTENT);
     set_header(&mut answer, "allow", METHODS);
     set_header(&mut answer, "access-control-allow-methods", METHODS);
-    set_header(&mut answer, "access-control-allow-headers", "Content-Type, If-None-Match, X-Request-ID");
+    set_header(
+        &mut answer,
+        "access-control-allow-headers",
+        "Authorization, Content-Type, If-None-Match, X-API-Key, X-Request-ID",
+    );
     set_header(&mut answer, "access-control-max-age", 86_400);
     answer
 }

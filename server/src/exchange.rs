@@ -5,6 +5,7 @@ use crate::answer::{Answer, set_header};
 use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
+use crate::keys;
 use crate::places::Address;
 use crate::problem::Problem;
 use crate::rate::Allowance;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -78,7 +79,7 @@ async fn respond(
     shared: &Arc<Shared>,
     caller: &Caller,
     allowance: Option<Allowance>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     if let Some(allowance) = &allowance {
         allowance.check()?;
@@ -94,6 +95,12 @@ async fn respond(
     if header_bytes > MAX_HEADER_BYTES {
         let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
+    }
+    let key = if request.headers().contains_key(UPGRADE) { take_key(&mut request)? } else { None };
+    let uri = request.uri();
+    // A browser asks with OPTIONS, and without the key, whether it may ask with the key.
+    if request.method() != Method::OPTIONS && !router::is_open(uri.path()) {
+        keys::check(&shared.app.settings.api_keys, request.headers(), key.as_deref())?;
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads && !request.body().is_end_stream() {
@@ -111,6 +118,22 @@ async fn respond(
     let asked = request.headers().clone();
     let answer = router::route(shared, caller, request).await?;
     finished(&asked, answer).await
+}
+
+/// Takes the key out of the address that a WebSocket client asks for.
+fn take_key(request: &mut Request<Incoming>) -> Result<Option<String>, Problem> {
+    let uri = request.uri();
+    let Some(query) = uri.query() else { return Ok(None) };
+    let (key, rest) = keys::split_query(query);
+    if key.is_some() {
+        let path_and_query =
+            if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
+        *request.uri_mut() = path_and_query.parse().map_err(|error| {
+            tracing::error!(%error, "address without its key not read");
+            Problem::internal()
+        })?;
+    }
+    Ok(key)
 }
 
 /// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The

@@ -14,6 +14,7 @@ mod coding;
 mod conditional;
 mod cors;
 mod exchange;
+mod keys;
 mod page;
 mod places;
 mod problem;
@@ -26,5 +27,6 @@ mod shutdown;
 mod websocket;
 
 pub use app::App;
+pub use keys::{ApiKey, InvalidApiKey};
 pub use server::{ServeError, serve};
 pub use settings::ServerSettings;

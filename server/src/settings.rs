@@ -1,5 +1,6 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 
+use crate::keys::ApiKey;
 use std::time::Duration;
 
 /// The most bytes a request's path and query may have.
@@ -19,6 +20,9 @@ pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 pub struct ServerSettings {
     /// The origins whose pages may read the answers, as `https://example.org`; `*` for every one.
     pub allowed_origins: Vec<String>,
+    /// The keys one of which a request must have; none for everyone. `/health`, `/ready` and the page's own files need no
+    /// key.
+    pub api_keys: Vec<ApiKey>,
     /// How many HTTP connections are open at a time; further ones wait to be accepted.
     pub max_connections: usize,
     /// How many WebSocket clients are connected at a time; further ones are answered 503.
@@ -56,6 +60,7 @@ impl Default for ServerSettings {
     fn default() -> ServerSettings {
         ServerSettings {
             allowed_origins: vec!["*".to_owned()],
+            api_keys: Vec::new(),
             max_connections: 1024,
             max_websockets: 1024,
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.
