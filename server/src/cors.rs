@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Headers that a page of another origin may read.
-const EXPOSED: &str = "ETag, Link, Retry-After, Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, \
+const EXPOSED: &str = "ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, \
     X-Has-More, X-Process-Time-Ms, X-Request-ID, X-Returned-Count, X-Total-Count";
 
 /// Who makes a request, and what it says of the page that makes it.
@@ -59,7 +59,11 @@ pub(crate) fn options() -> Answer {
     let mut answer: Response<_> = answer::empty(StatusCode::NO_CONTENT);
     set_header(&mut answer, "allow", METHODS);
     set_header(&mut answer, "access-control-allow-methods", METHODS);
-    set_header(&mut answer, "access-control-allow-headers", "Content-Type, If-None-Match, X-Request-ID");
+    set_header(
+        &mut answer,
+        "access-control-allow-headers",
+        "Authorization, Content-Type, If-None-Match, X-API-Key, X-Request-ID",
+    );
     set_header(&mut answer, "access-control-max-age", 86_400);
     answer
 }

@@ -5,8 +5,10 @@ use crate::answer::{Answer, set_header};
 use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
+use crate::keys;
 use crate::places::Address;
 use crate::problem::Problem;
+use crate::rate::Allowance;
 use crate::router;
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
@@ -14,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -36,8 +38,13 @@ pub(crate) async fn answer(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = !request.body().is_end_stream();
 
+    let allowance = match &shared.rate {
+        Some(rate) if !router::is_probe(&path) => Some(rate.take(address)),
+        _ => None,
+    };
+
     let limit = shared.app.settings.request_timeout;
-    let work = AssertUnwindSafe(respond(&shared, &caller, request)).catch_unwind();
+    let work = AssertUnwindSafe(respond(&shared, &caller, allowance, request)).catch_unwind();
     let outcome = match tokio::time::timeout(limit, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::internal()),
@@ -45,6 +52,9 @@ pub(crate) async fn answer(
     };
     let mut answer = outcome.unwrap_or_else(|problem| problem.answer(&id));
 
+    if let Some(allowance) = allowance {
+        allowance.show(&mut answer);
+    }
     if has_body {
         // Nobody reads the body, so nobody finds the next request behind it.
         set_header(&mut answer, "connection", "close");
@@ -68,8 +78,12 @@ pub(crate) async fn answer(
 async fn respond(
     shared: &Arc<Shared>,
     caller: &Caller,
-    request: Request<Incoming>,
+    allowance: Option<Allowance>,
+    mut request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
+    if let Some(allowance) = &allowance {
+        allowance.check()?;
+    }
     let uri = request.uri();
     let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if uri_bytes > MAX_URI_BYTES {
@@ -81,6 +95,12 @@ async fn respond(
     if header_bytes > MAX_HEADER_BYTES {
         let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
+    }
+    let key = if request.headers().contains_key(UPGRADE) { take_key(&mut request)? } else { None };
+    let uri = request.uri();
+    // A browser asks with OPTIONS, and without the key, whether it may ask with the key.
+    if request.method() != Method::OPTIONS && !router::is_open(uri.path()) {
+        keys::check(&shared.app.settings.api_keys, request.headers(), key.as_deref())?;
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads && !request.body().is_end_stream() {
@@ -98,6 +118,22 @@ async fn respond(
     let asked = request.headers().clone();
     let answer = router::route(shared, caller, request).await?;
     finished(&asked, answer).await
+}
+
+/// Takes the key out of the address that a WebSocket client asks for.
+fn take_key(request: &mut Request<Incoming>) -> Result<Option<String>, Problem> {
+    let uri = request.uri();
+    let Some(query) = uri.query() else { return Ok(None) };
+    let (key, rest) = keys::split_query(query);
+    if key.is_some() {
+        let path_and_query =
+            if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
+        *request.uri_mut() = path_and_query.parse().map_err(|error| {
+            tracing::error!(%error, "address without its key not read");
+            Problem::internal()
+        })?;
+    }
+    Ok(key)
 }
 
 /// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The

@@ -78,6 +78,18 @@ pub(crate) fn is_probe(path: &str) -> bool {
     matches!(Route::of(path), Some(Route::Health | Route::Ready))
 }
 
+/// Whether this path is answered without a key: a probe's, or that of one of the page's own files.
+pub(crate) fn is_open(path: &str) -> bool {
+    matches!(
+        Route::of(path),
+        Some(
+            Route::Health
+                | Route::Ready
+                | Route::Data(DataRoute::Document | DataRoute::Script | DataRoute::Style)
+        )
+    )
+}
+
 /// Hands the request to its handler. An unknown path is 404 whatever the method.
 pub(crate) async fn route(
     shared: &Arc<Shared>,

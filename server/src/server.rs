@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::exchange;
 use crate::places::{Address, Places};
+use crate::rate::Rate;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
 use crate::shutdown::{Stopping, Tasks};
 use crate::websocket::Hub;
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) websocket_places: Arc<Places>,
     /// One permit for each request that may still come.
     pub(crate) requests: Semaphore,
+    /// The requests of each address, where they are limited.
+    pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) stopping: Stopping,
     pub(crate) started: Instant,
 }
@@ -95,6 +98,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
         0 => Semaphore::new(Semaphore::MAX_PERMITS),
         most => Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
     };
+    let rate = Rate::new(&app.settings).map(Arc::new);
     let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
     let hub_task = match &app.data {
         Some(data) => Some(run_hub(&hub, &data.cache).await),
@@ -108,11 +112,16 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
         websockets,
         websocket_places,
         requests,
+        rate,
         stopping,
         started: Instant::now(),
     });
     let _cleanup = Cleanup { shared: shared.clone(), hub: hub_task };
 
+    if let Some(rate) = shared.rate.clone() {
+        let stopping = shared.stopping.clone();
+        shared.tasks.spawn(async move { rate.clean_up(stopping).await });
+    }
     tracing::info!(%address, "serving");
     let mut stop = pin!(stop);
     let outcome = loop {

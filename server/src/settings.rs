@@ -1,5 +1,6 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 
+use crate::keys::ApiKey;
 use std::time::Duration;
 
 /// The most bytes a request's path and query may have.
@@ -19,6 +20,9 @@ pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 pub struct ServerSettings {
     /// The origins whose pages may read the answers, as `https://example.org`; `*` for every one.
     pub allowed_origins: Vec<String>,
+    /// The keys one of which a request must have; none for everyone. `/health`, `/ready` and the page's own files need no
+    /// key.
+    pub api_keys: Vec<ApiKey>,
     /// How many HTTP connections are open at a time; further ones wait to be accepted.
     pub max_connections: usize,
     /// How many WebSocket clients are connected at a time; further ones are answered 503.
@@ -31,6 +35,11 @@ pub struct ServerSettings {
     /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
     /// are not counted: a busy server is not to be restarted for being busy.
     pub max_requests: usize,
+    /// How many requests a second an address makes in the long run, 0 for no limit; further ones are answered 429.
+    /// `/health` and `/ready` are not counted.
+    pub rate_per_second: u32,
+    /// How many requests an address makes at once after a rest; 0 for those of a second.
+    pub rate_burst: u32,
     /// Within what time a connection must have sent the whole head of its next request. The time counts from the
     /// answer before, so that a connection that is idle for so long is closed as well.
     pub header_read_timeout: Duration,
@@ -51,6 +60,7 @@ impl Default for ServerSettings {
     fn default() -> ServerSettings {
         ServerSettings {
             allowed_origins: vec!["*".to_owned()],
+            api_keys: Vec::new(),
             max_connections: 1024,
             max_websockets: 1024,
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.
@@ -59,6 +69,8 @@ impl Default for ServerSettings {
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
             max_requests: 512,
+            rate_per_second: 0,
+            rate_burst: 0,
             header_read_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),

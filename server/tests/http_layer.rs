@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::history::row;
 use support::http::Reply;
 use support::market::candle;
-use support::{Server, within};
+use support::{DEADLINE, Server, within};
 use tallow_connectors::dataflow::Interval;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -314,4 +314,97 @@ async fn a_connection_that_is_idle_between_requests_is_closed() {
         assert!(client.head().await.starts_with("HTTP/1.1 200 "));
     }
     assert_eq!(client.head().await, "", "the end of the connection, and nothing before it");
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_much_is_told_when_to_come_again() {
+    // A burst that takes a minute and more to come back, so that a slow machine refuses as well.
+    let settings = ServerSettings { rate_per_second: 1, rate_burst: 100, ..Default::default() };
+    let server = with_history(settings, 1).await;
+    let first = server.get("/api/v1/symbols").await;
+    assert_eq!(first.status, StatusCode::OK);
+    assert_eq!((first.header("ratelimit-limit"), first.header("ratelimit-remaining")), ("100", "99"));
+    assert_eq!(first.header("ratelimit-reset"), "1");
+    let refused = within(async {
+        loop {
+            let reply = server.get("/nothing").await;
+            if reply.status != StatusCode::NOT_FOUND {
+                break reply;
+            }
+        }
+    })
+    .await;
+    assert_eq!((refused.status, &*refused.problem()), (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-remaining")), ("1", "0"));
+    assert_eq!(refused.header("ratelimit-reset"), "100");
+    for path in ["/health", "/ready"] {
+        let probe = server.get(path).await;
+        assert_eq!(probe.status, StatusCode::OK, "{path}");
+        assert!(probe.headers.get("ratelimit-limit").is_none(), "{path}");
+    }
+    let unlimited = with_history(ServerSettings::default(), 1).await;
+    assert!(unlimited.get("/api/v1/symbols").await.headers.get("ratelimit-limit").is_none());
+}
+
+#[tokio::test]
+async fn a_limited_server_stops_as_quickly() {
+    let settings = ServerSettings { rate_per_second: 1, shutdown_timeout: DEADLINE, ..Default::default() };
+    let mut server = with_history(settings, 1).await;
+    server.tell_to_stop();
+    server.stopped().await;
+}
+
+/// The settings of a server that knows the key `abc` alone.
+fn with_key() -> ServerSettings {
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    ServerSettings { api_keys: vec![format!("tests:{hash}").parse().unwrap()], ..Default::default() }
+}
+
+#[tokio::test]
+async fn who_has_no_key_sees_the_page_and_the_probes_alone() {
+    let server = with_history(with_key(), 1).await;
+    for path in ["/api/v1/latest/BTC", "/api/v1/stats", "/metrics", "/nothing", "/ws/prices/BTC"] {
+        for headers in [&[][..], &[("authorization", "Bearer abd")], &[("x-api-key", "")]] {
+            let reply = server.send("GET", path, headers).await;
+            assert_eq!(
+                (reply.status, &*reply.problem()),
+                (StatusCode::UNAUTHORIZED, "unauthorized"),
+                "{path}"
+            );
+            assert!(reply.header("www-authenticate").starts_with("Bearer"));
+        }
+    }
+    for path in ["/", "/page.js", "/page.css", "/health", "/ready"] {
+        assert_eq!(server.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    let preflight = server.send("OPTIONS", "/api/v1/latest/BTC", &[("origin", "https://x.example")]).await;
+    assert_eq!(preflight.status, StatusCode::NO_CONTENT);
+    assert!(preflight.header("access-control-allow-headers").contains("Authorization"));
+}
+
+#[tokio::test]
+async fn who_has_a_key_is_answered() {
+    let server = with_history(with_key(), 1).await;
+    for header in [("authorization", "Bearer abc"), ("x-api-key", "abc")] {
+        let reply = server.send("GET", "/api/v1/latest/BTC", &[header]).await;
+        assert_eq!(reply.status, StatusCode::OK, "{header:?}");
+    }
+    let in_query = server.get("/api/v1/latest/BTC?api_key=abc").await;
+    assert_eq!(in_query.status, StatusCode::UNAUTHORIZED, "only a WebSocket client has it there");
+    let mut socket = server.connect("/ws/prices/BTC?api_key=abc&interval=1m").await;
+    assert_eq!(socket.frame().await["type"], "connection");
+    let handshake = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let refused = server.send("GET", "/ws/prices/BTC?api_key=abd", &handshake).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn settings_do_not_show_what_they_know_of_keys() {
+    let shown = format!("{:?}", with_key());
+    assert!(shown.contains("tests") && !shown.contains("ba7816bf") && !shown.contains("186"), "{shown}");
 }
