@@ -4,6 +4,10 @@
 pub const WRITE_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Bounds for times of answers to requests, in seconds: from half a millisecond to half a minute.
+pub const REQUEST_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
 /// Bounds for how long after its end a window is closed, in seconds: from one second to an hour.
 pub const CLOSE_SECONDS: &[f64] =
     &[1.0, 2.5, 5.0, 10.0, 11.0, 12.5, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0];

@@ -59,7 +59,9 @@ pub(crate) async fn answer(
         // Nobody reads the body, so nobody finds the next request behind it.
         set_header(&mut answer, "connection", "close");
     }
-    let elapsed = format!("{:.3}", started.elapsed().as_secs_f64() * 1000.0);
+    let took = started.elapsed();
+    shared.timings.observe((router::template(&path), answer.status().as_u16()), took);
+    let elapsed = format!("{:.3}", took.as_secs_f64() * 1000.0);
     set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
     set_header(&mut answer, "x-process-time-ms", &elapsed);
     set_header(&mut answer, "x-request-id", &id);

@@ -24,6 +24,7 @@ mod router;
 mod server;
 mod settings;
 mod shutdown;
+mod timings;
 mod websocket;
 
 pub use app::App;

@@ -73,6 +73,32 @@ impl<'a> DataRoute<'a> {
     }
 }
 
+/// The route of a path as the contract writes it, to tell requests apart by. What leads nowhere is one route too, as
+/// callers make up paths without end.
+pub(crate) fn template(path: &str) -> &'static str {
+    match Route::of(path) {
+        Some(Route::Health) => "/health",
+        Some(Route::Ready) => "/ready",
+        Some(Route::Metrics) => "/metrics",
+        Some(Route::Stats) => "/api/v1/stats",
+        Some(Route::Data(route)) => match route {
+            DataRoute::Document => "/",
+            DataRoute::Script => "/page.js",
+            DataRoute::Style => "/page.css",
+            DataRoute::LatestAll => "/api/v1/latest/all",
+            DataRoute::Latest(_) => "/api/v1/latest/{symbol}",
+            DataRoute::Historical(_) => "/api/v1/historical/{symbol}",
+            DataRoute::HistoricalStats(_) => "/api/v1/historical/{symbol}/stats",
+            DataRoute::HistoricalLatest(_) => "/api/v1/historical/{symbol}/latest",
+            DataRoute::Alerts(None) => "/api/v1/alerts",
+            DataRoute::Alerts(Some(_)) => "/api/v1/alerts/{symbol}",
+            DataRoute::Symbols => "/api/v1/symbols",
+            DataRoute::Prices(_) => "/ws/prices/{symbol}",
+        },
+        None => "none",
+    }
+}
+
 /// Whether this is the path of a probe, which is answered however busy the server is and whoever asks.
 pub(crate) fn is_probe(path: &str) -> bool {
     matches!(Route::of(path), Some(Route::Health | Route::Ready))

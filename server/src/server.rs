@@ -6,6 +6,7 @@ use crate::places::{Address, Places};
 use crate::rate::Rate;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
 use crate::shutdown::{Stopping, Tasks};
+use crate::timings::Timings;
 use crate::websocket::Hub;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) stopping: Stopping,
     pub(crate) started: Instant,
+    pub(crate) timings: Timings,
 }
 
 /// Aborts what still runs when the future of [`serve`] is dropped half-way.
@@ -115,6 +117,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
         rate,
         stopping,
         started: Instant::now(),
+        timings: Timings::default(),
     });
     let _cleanup = Cleanup { shared: shared.clone(), hub: hub_task };
 

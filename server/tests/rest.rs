@@ -302,6 +302,9 @@ async fn stats_show_where_the_pipeline_stands() {
             "checkpoint": null, "failure": null})
     );
 
+    for path in ["/api/v1/latest/NONE", "/nowhere", "/nowhere/else"] {
+        assert_eq!(server.get(path).await.status, StatusCode::NOT_FOUND);
+    }
     let reply = server.get("/metrics").await;
     assert!(reply.header("content-type").starts_with("application/openmetrics-text"));
     let text = String::from_utf8(reply.body.to_vec()).unwrap();
@@ -325,6 +328,9 @@ async fn stats_show_where_the_pipeline_stands() {
         r#"tallow_window_close_delay_seconds_bucket{le="3600.0"} 1"#,
         r#"tallow_window_close_delay_seconds_bucket{le="+Inf"} 2"#,
         r#"tallow_source_idle_seconds{partition="2"} 3.5"#,
+        r#"tallow_http_request_duration_seconds_count{route="/api/v1/stats",code="200"} 1"#,
+        r#"tallow_http_request_duration_seconds_count{route="/api/v1/latest/{symbol}",code="404"} 1"#,
+        r#"tallow_http_request_duration_seconds_bucket{le="+Inf",route="none",code="404"} 2"#,
         "tallow_ws_clients 0.0",
         "tallow_ws_conflated_total 0",
         "tallow_ws_evicted_total 0",

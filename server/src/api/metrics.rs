@@ -4,6 +4,7 @@ use crate::answer::{Answer, with_body};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::server::Shared;
+use crate::timings::Outcome;
 use crate::websocket::ClientFigures;
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
@@ -12,6 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::time::Duration;
 use tallow_connectors::dataflow::{EventTime, Interval, Severity};
@@ -28,6 +30,7 @@ struct Snapshot {
     now: EventTime,
     uptime: Duration,
     clients: ClientFigures,
+    requests: BTreeMap<Outcome, Distribution>,
 }
 
 /// The figures that the pipeline and the server have at this moment.
@@ -35,7 +38,8 @@ pub(crate) fn pipeline(shared: &Shared, query: Option<&str>) -> Result<Answer, P
     Query::none(query)?;
     let mut registry = Registry::default();
     let (app, uptime, clients) = (&shared.app, shared.started.elapsed(), shared.hub.figures());
-    let snapshot = Snapshot { status: app.pipeline.status(), now: app.now(), uptime, clients };
+    let (status, requests) = (app.pipeline.status(), shared.timings.so_far());
+    let snapshot = Snapshot { status, now: app.now(), uptime, clients, requests };
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
     text::encode(&mut text, &registry).map_err(|_| Problem::internal())?;
@@ -137,6 +141,7 @@ impl Collector for Snapshot {
             let encoder = metrics.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
             write_histogram(encoder, close_seconds)?;
         }
+        self.requests(&mut metrics)?;
         self.clients(&mut metrics)?;
         self.checkpoint(&mut metrics)?;
         self.sinks(&mut metrics)
@@ -144,6 +149,17 @@ impl Collector for Snapshot {
 }
 
 impl Snapshot {
+    fn requests(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
+        let (name, help) = ("tallow_http_request_duration_seconds", "How long requests took to be answered");
+        let mut encoder = metrics.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for ((route, code), seconds) in &self.requests {
+            let code = code.to_string();
+            let labels = [("route", *route), ("code", &*code)];
+            write_histogram(encoder.encode_family(&labels)?, seconds)?;
+        }
+        Ok(())
+    }
+
     fn clients(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
         let ClientFigures { clients, conflated, evicted } = self.clients;
         metrics.single("tallow_ws_clients", "WebSocket clients that are connected", clients as f64)?;
