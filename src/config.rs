@@ -14,7 +14,7 @@ use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
-use tallow_server::ServerSettings;
+use tallow_server::{ApiKey, ServerSettings};
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -100,6 +100,14 @@ pub(crate) struct StoreConfig {
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) max_websockets: usize,
+    pub(crate) max_websockets_per_address: usize,
+    pub(crate) max_requests: usize,
+    pub(crate) rate_per_second: u32,
+    pub(crate) rate_burst: u32,
     pub(crate) pipelines: Vec<String>,
 }
 
@@ -187,6 +195,7 @@ impl Config {
         at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
+        at_least("server.max_connections", self.server.max_connections as u64, 1)?;
         at_least("launch.max_failures", u64::from(self.launch.max_failures), 1)?;
         at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
         at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
@@ -243,6 +252,21 @@ impl Config {
 
     /// The server's settings.
     pub(crate) fn serving(&self) -> ServerSettings {
+        ServerSettings {
+            api_keys: self.server.api_keys.clone(),
+            max_connections: self.server.max_connections,
+            max_connections_per_address: self.server.max_connections_per_address,
+            max_websockets: self.server.max_websockets,
+            max_websockets_per_address: self.server.max_websockets_per_address,
+            max_requests: self.server.max_requests,
+            rate_per_second: self.server.rate_per_second,
+            rate_burst: self.server.rate_burst,
+            ..self.reporting()
+        }
+    }
+
+    /// The settings where a process that runs the graph says how it is: no keys and no rate, as the server itself asks there.
+    pub(crate) fn reporting(&self) -> ServerSettings {
         ServerSettings { allowed_origins: self.server.allowed_origins.clone(), ..ServerSettings::default() }
     }
 
@@ -282,6 +306,7 @@ mod tests {
         assert_eq!(config.checkpoint, CheckpointConfig::default());
         assert_eq!(config.kafka, KafkaConfig::default());
         assert_eq!(config.postgres, PostgresConfig::default());
+        assert_eq!(config.serving(), ServerSettings::default());
     }
 
     #[test]
@@ -292,7 +317,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 12] = [
+        let cases: [(Change, &str); 13] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -304,6 +329,7 @@ mod tests {
                 |c| c.anomalies.lookback_ms = 59_999,
                 "anomalies.lookback_ms is 59999, not within one minute and one day",
             ),
+            (|c| c.server.max_connections = 0, "server.max_connections is 0, the least is 1"),
             (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
             (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
             (|c| c.up.symbols.clear(), "up.symbols names no symbol"),

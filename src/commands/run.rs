@@ -97,7 +97,7 @@ impl Process {
             checkpoints: checkpoints.sink(),
             restoring_since: checkpoints.restoring_since(),
         }));
-        let app = App::of_pipeline(board.clone(), config.serving());
+        let app = App::of_pipeline(board.clone(), config.reporting());
         let web = Web::start(listener, || Ok(app))?;
         let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
         let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;

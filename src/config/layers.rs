@@ -163,6 +163,10 @@ mod tests {
                 "[logging]\nformat = \"xml\"",
                 "logging.format: unknown variant `xml`, expected `text` or `json`",
             ),
+            (
+                "[server]\napi_keys = [\"secret\"]",
+                "server.api_keys: an API key is given as name:hash, the hash as the 64 hexadecimal digits of its SHA-256",
+            ),
             ("[up]\nsymbols = [\"B C\"]", "up.symbols: symbol has ' ', allowed are A-Z 0-9 . _ -"),
             ("[up]\n\nnot toml", "line 3: key with no value, expected `=`"),
         ];
