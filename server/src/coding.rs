@@ -1,7 +1,7 @@
 //! Content codings after RFC 9110: which one a client wants its answer in, and putting it into that one.
 //!
 //! The levels are low, as an answer is compressed each time that it is asked for. A thousand candles, the longest answer
-//! of 320 kB, take on one core of a laptop: zstd at level 1 0.5 ms to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at
+//! of 320 kB, take on one core of a small virtual machine: zstd at level 1 0.5 ms to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at
 //! level 3 1.7 ms to 21 %. The next levels take twice that for two hundredths less, and gzip's level 1 leaves 32 %.
 //! Longer answers than [`INLINE_BYTES`] are compressed on a thread of their own, so that no other exchange waits.
 

@@ -1,7 +1,7 @@
 //! `fanout-bench`: how fast updates reach many WebSocket clients, what a client costs, and what slow ones do to the others.
 //!
 //! The server is a process of its own, with the embedded stores. Every 250 ms it publishes the open one-minute candle of
-//! each symbol, stamped with the clock, and every eighth time it closes that candle and opens the next. The clients are in
+//! each symbol, stamped with the clock, one symbol after the other, and every eighth time it closes that candle and opens the next. The clients are in
 //! this process; each checks that it is sent every closed candle of its symbol. Some accept nothing at all.
 
 use anyhow::{Context, Result, bail};
@@ -28,6 +28,9 @@ struct Arguments {
     /// Every client asks for all symbols
     #[arg(long)]
     all: bool,
+    /// All symbols are published at the same moment, instead of one after the other
+    #[arg(long)]
+    burst: bool,
     /// For how long the updates count, in seconds
     #[arg(long, default_value_t = 30)]
     seconds: u64,
@@ -48,6 +51,7 @@ impl Server {
         let mut child = Command::new(program)
             .args(["--serve", "--symbols", &arguments.symbols.to_string()])
             .args(["--clients", &(arguments.clients + arguments.deaf).to_string()])
+            .args(arguments.burst.then_some("--burst"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -93,7 +97,7 @@ fn main() -> Result<()> {
     raise_file_limit((arguments.clients + arguments.deaf) as u64 + 256)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if arguments.serve {
-        return runtime.block_on(serve(arguments.symbols, arguments.clients));
+        return runtime.block_on(serve(arguments.symbols, arguments.clients, arguments.burst));
     }
     let server = Server::start(&arguments)?;
     let (before, _) = server.usage()?;
@@ -120,7 +124,7 @@ fn main() -> Result<()> {
     let figures = fleet.figures();
     writeln!(
         std::io::stdout(),
-        "{} clients of {}, {} that accept nothing, {} symbols every 250 ms, {} s\n\
+        "{} clients of {}, {} that accept nothing, {} symbols every 250 ms{}, {} s\n\
          \x20 frames received     {:.0}/s\n\
          \x20 publish to client   p50 {} ms, p99 {} ms, p99.9 {} ms, max {} ms\n\
          \x20 closed candles      {} received, {} lost\n\
@@ -131,6 +135,7 @@ fn main() -> Result<()> {
         if arguments.all { "all symbols" } else { "one symbol each" },
         arguments.deaf,
         arguments.symbols,
+        if arguments.burst { ", all at once" } else { "" },
         arguments.seconds,
         figures.updates as f64 / seconds,
         figures.at(0.5),

@@ -34,7 +34,7 @@ impl Pipeline for Still {
 ///
 /// # Errors
 /// When it can't.
-pub async fn serve(symbols: usize, clients: usize) -> Result<()> {
+pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("store.sqlite");
     drop(SqliteSink::open(&path, 1)?);
@@ -48,9 +48,11 @@ pub async fn serve(symbols: usize, clients: usize) -> Result<()> {
     };
     let app = App::new(cache.clone(), Arc::new(SqliteHistory::open(&path)?), Arc::new(Still), settings);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let names =
+    let names: Vec<Symbol> =
         (0..symbols).map(|number| Ok(super::clients::name(number).parse()?)).collect::<Result<_>>()?;
-    let publishing = tokio::spawn(publish(cache, names));
+    // A client that asks for a symbol without a candle is refused.
+    publish_group(&cache, &names, candle(EventTime(begins()), 0)?, false);
+    let publishing = tokio::spawn(publish(cache, names, burst));
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     tallow_server::serve(listener, app, input_ends).await?;
@@ -58,36 +60,41 @@ pub async fn serve(symbols: usize, clients: usize) -> Result<()> {
     Ok(())
 }
 
-/// Publishes until the task is aborted.
-async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>) -> Result<()> {
-    let mut turns = tokio::time::interval(PACE);
-    let begins = SystemClock.now_ms() / MINUTE_MS * MINUTE_MS;
+/// Publishes until the task is aborted: each symbol at its pace, and the symbols one after the other or all at once.
+async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>, burst: bool) -> Result<()> {
+    let at_once = if burst { symbols.len() } else { 1 };
+    let groups: Vec<&[Symbol]> = symbols.chunks(at_once).collect();
+    let mut turns = tokio::time::interval(PACE / groups.len() as u32);
+    let begins = begins();
     for turn in 0.. {
-        turns.tick().await;
         let (minute, number) = (turn / UPDATES, turn % UPDATES);
         let window_start = EventTime(begins + minute * MINUTE_MS);
         let candle = candle(window_start, number)?;
-        let event_time = EventTime(SystemClock.now_ms());
-        let live = symbols.iter().map(|&symbol| LiveCandle {
-            symbol,
-            interval: Interval::OneMinute,
-            candle,
-            event_time,
-        });
-        cache.publish_live(&live.collect::<Vec<_>>());
-        if number + 1 == UPDATES {
-            let settled_at = EventTime(window_start.millis() + MINUTE_MS);
-            let settled = symbols.iter().map(|&symbol| SettledCandle {
-                symbol,
-                interval: Interval::OneMinute,
-                candle,
-                revision: 0,
-                settled_at,
-            });
-            cache.publish_settled(&Step { candles: settled.collect(), ..Step::default() });
+        for group in &groups {
+            turns.tick().await;
+            publish_group(&cache, group, candle, number + 1 == UPDATES);
         }
     }
     Ok(())
+}
+
+/// The start of the first candle.
+fn begins() -> u64 {
+    SystemClock.now_ms() / MINUTE_MS * MINUTE_MS
+}
+
+/// Publishes the open candle of these symbols, and closes it if it has had its last update.
+fn publish_group(cache: &MemoryCache, symbols: &[Symbol], candle: Candle, is_last: bool) {
+    let interval = Interval::OneMinute;
+    let event_time = EventTime(SystemClock.now_ms());
+    let live = symbols.iter().map(|&symbol| LiveCandle { symbol, interval, candle, event_time });
+    cache.publish_live(&live.collect::<Vec<_>>());
+    if is_last {
+        let settled_at = EventTime(candle.window_start.millis() + MINUTE_MS);
+        let settled =
+            symbols.iter().map(|&symbol| SettledCandle { symbol, interval, candle, revision: 0, settled_at });
+        cache.publish_settled(&Step { candles: settled.collect(), ..Step::default() });
+    }
 }
 
 /// The candle of a minute after so many updates.
