@@ -306,7 +306,7 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
 
 #[tokio::test]
 async fn a_connection_that_is_idle_between_requests_is_closed() {
-    let settings = ServerSettings { header_read_timeout: Duration::from_millis(200), ..Default::default() };
+    let settings = ServerSettings { header_read_timeout: Duration::from_secs(1), ..Default::default() };
     let server = with_history(settings, 1).await;
     let mut client = RawClient::connect(&server).await;
     for _ in 0..2 {
