@@ -169,6 +169,8 @@ pub struct AlertQuery {
     pub symbol: Option<Symbol>,
     /// Windows that end at or after this.
     pub since: Option<EventTime>,
+    /// Windows that end before this.
+    pub until: Option<EventTime>,
     /// Only of this severity.
     pub severity: Option<Severity>,
     /// With those that a correction has undone.

@@ -1,7 +1,7 @@
 //! Which handler answers which path. Every route is read-only: `GET`, and `HEAD` with the same headers.
 
 use crate::answer::{Answer, momentary};
-use crate::api::{alerts, health, historical, latest, metrics, stats, symbols};
+use crate::api::{alerts, binance, health, historical, latest, metrics, stats, symbols, trending, udf};
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
@@ -37,6 +37,9 @@ enum DataRoute<'a> {
     HistoricalLatest(&'a str),
     Alerts(Option<&'a str>),
     Symbols,
+    Trending,
+    Binance(binance::Route),
+    Udf(udf::Route),
     Prices(&'a str),
 }
 
@@ -67,6 +70,9 @@ impl<'a> DataRoute<'a> {
             ["api", "v1", "alerts"] => DataRoute::Alerts(None),
             ["api", "v1", "alerts", name] => DataRoute::Alerts(Some(name)),
             ["api", "v1", "symbols"] => DataRoute::Symbols,
+            ["api", "v1", "trending"] => DataRoute::Trending,
+            ["api", "v3", ref names @ ..] => DataRoute::Binance(binance::Route::of(names)?),
+            ["udf", name] => DataRoute::Udf(udf::Route::of(name)?),
             ["ws", "prices", name] => DataRoute::Prices(name),
             _ => return None,
         })
@@ -93,6 +99,9 @@ pub(crate) fn template(path: &str) -> &'static str {
             DataRoute::Alerts(None) => "/api/v1/alerts",
             DataRoute::Alerts(Some(_)) => "/api/v1/alerts/{symbol}",
             DataRoute::Symbols => "/api/v1/symbols",
+            DataRoute::Trending => "/api/v1/trending",
+            DataRoute::Binance(route) => route.template(),
+            DataRoute::Udf(route) => route.template(),
             DataRoute::Prices(_) => "/ws/prices/{symbol}",
         },
         None => "none",
@@ -159,6 +168,9 @@ pub(crate) async fn route(
         DataRoute::HistoricalLatest(name) => historical::latest(data, symbol(name)?, query).await,
         DataRoute::Alerts(name) => alerts::list(data, name.map(symbol).transpose()?, query).await,
         DataRoute::Symbols => symbols::list(data, query).await,
+        DataRoute::Trending => trending::list(data, query).await,
+        DataRoute::Binance(route) => binance::answer(data, route, query).await,
+        DataRoute::Udf(route) => udf::answer(data, route, query).await,
         DataRoute::Prices(name) => {
             let symbol = if is_all(name) { None } else { Some(symbol(name)?) };
             websocket::upgrade(shared, data, caller, request, symbol)

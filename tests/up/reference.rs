@@ -58,6 +58,7 @@ impl Books {
             let query = AlertQuery {
                 symbol: None,
                 since: None,
+                until: None,
                 severity: None,
                 include_retracted: true,
                 limit: usize::MAX,

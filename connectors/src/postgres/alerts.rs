@@ -23,11 +23,12 @@ impl Question for Newest<'_> {
         let query = self.0;
         let symbol = query.symbol.map(|symbol| symbol.to_string());
         let since = Time::from(query.since.unwrap_or(EventTime(0)));
+        let until = Time::from(query.until.unwrap_or(EventTime(u64::MAX)));
         let severity = query.severity.map(Severity::name);
         let limit = integer(query.limit as u64);
         let statement = database.prepare_cached(statement(symbol.is_some())).await?;
         let rows = database
-            .query(&statement, &[&symbol, &since, &severity, &query.include_retracted, &limit])
+            .query(&statement, &[&symbol, &since, &severity, &query.include_retracted, &limit, &until])
             .await?;
         rows.iter().map(read).collect()
     }
@@ -44,7 +45,7 @@ fn statement(one_symbol: bool) -> &'static str {
                  FROM price_alerts AS a JOIN cryptocurrencies AS c ON c.id = a.crypto_id
                  WHERE ",
                 $whose,
-                " AND a.window_end >= $2
+                " AND a.window_end >= $2 AND a.window_end < $6
                     AND ($3::TEXT IS NULL OR a.severity = $3)
                     AND ($4 OR a.status = 'raised')
                  ORDER BY a.window_end DESC, a.alert_id LIMIT $5"

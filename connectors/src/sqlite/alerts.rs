@@ -22,6 +22,7 @@ pub(super) fn newest(connection: &Connection, query: &AlertQuery) -> rusqlite::R
         named_params! {
             ":crypto_id": crypto_id,
             ":since": millis(query.since.unwrap_or(EventTime(0))),
+            ":until": millis(query.until.unwrap_or(EventTime(u64::MAX))),
             ":severity": query.severity.map(Severity::name),
             ":retracted": query.include_retracted,
             ":limit": integer(query.limit as u64),
@@ -42,7 +43,7 @@ fn statement(one_symbol: bool) -> &'static str {
                  FROM price_alerts AS a CROSS JOIN cryptocurrencies AS c ON c.id = a.crypto_id
                  WHERE ",
                 $whose,
-                " AND a.window_end >= :since
+                " AND a.window_end >= :since AND a.window_end < :until
                     AND (:severity IS NULL OR a.severity = :severity)
                     AND (:retracted OR a.status = 'raised')
                  ORDER BY a.window_end DESC, a.alert_id LIMIT :limit"

@@ -6,8 +6,14 @@ use tallow_connectors::model::AlertRow;
 use tallow_connectors::store::{AlertQuery, History};
 use tallow_dataflow::{AlertStatus, EventTime, SettledAlert, Severity, Step};
 
-const EVERY: AlertQuery =
-    AlertQuery { symbol: None, since: None, severity: None, include_retracted: true, limit: usize::MAX };
+const EVERY: AlertQuery = AlertQuery {
+    symbol: None,
+    since: None,
+    until: None,
+    severity: None,
+    include_retracted: true,
+    limit: usize::MAX,
+};
 
 async fn read(history: &dyn History, query: &AlertQuery) -> Vec<AlertRow> {
     history.alerts(query).await.unwrap()
@@ -78,7 +84,8 @@ pub(crate) async fn alerts_are_found_by_every_parameter<B: StoreBed>() {
             for severity in severities {
                 for include_retracted in [false, true] {
                     for limit in [0, 1, 7, usize::MAX] {
-                        let query = AlertQuery { symbol, since, severity, include_retracted, limit };
+                        let until = None;
+                        let query = AlertQuery { symbol, since, until, severity, include_retracted, limit };
                         let expected: Vec<&AlertRow> = rows
                             .iter()
                             .filter(|row| symbol.is_none_or(|symbol| row.symbol == symbol))
@@ -92,6 +99,18 @@ pub(crate) async fn alerts_are_found_by_every_parameter<B: StoreBed>() {
                     }
                 }
             }
+        }
+    }
+    for until in times {
+        for since in times {
+            let query = AlertQuery { since, until, ..EVERY };
+            let within = |row: &&AlertRow| {
+                since.is_none_or(|since| row.window_end >= since)
+                    && until.is_none_or(|until| row.window_end < until)
+            };
+            let expected: Vec<&AlertRow> = rows.iter().filter(within).collect();
+            let found = read(&*history, &query).await;
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query:?}");
         }
     }
 }

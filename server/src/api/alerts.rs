@@ -36,8 +36,14 @@ pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>)
     query.finish()?;
 
     let since = EventTime(data.now().millis().saturating_sub(hours * HOUR_MS));
-    let wanted =
-        AlertQuery { symbol, since: Some(since), severity, include_retracted, limit: limit as usize };
+    let wanted = AlertQuery {
+        symbol,
+        since: Some(since),
+        until: None,
+        severity,
+        include_retracted,
+        limit: limit as usize,
+    };
     let alerts = data.history.alerts(&wanted).await?;
     if let Some(symbol) = symbol
         && alerts.is_empty()

@@ -180,7 +180,7 @@ fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
 /// The start of the first window that may still be open; none where every window that the store has is closed, which
 /// is so for settled intervals. A window of several settled ones is closed when the last of them is: when its end lies
 /// below the frontier.
-fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
+pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
     if span.window_ms == span.base.millis() {
         return None;
     }
@@ -226,7 +226,7 @@ fn with_offset(path: &str, raw: Option<&str>, offset: u64) -> String {
 }
 
 /// The difference of two prices as the decimals that they are printed as: 0.3 − 0.1 is 0.2.
-fn difference(high: f64, low: f64) -> f64 {
+pub(crate) fn difference(high: f64, low: f64) -> f64 {
     let places = |price: f64| price.to_string().split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let plain = high - low;
     format!("{plain:.*}", places(high).max(places(low))).parse().unwrap_or(plain)

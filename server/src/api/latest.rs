@@ -17,7 +17,7 @@ use tallow_connectors::model::{CandleRow, LatestCandle, rfc3339};
 use tallow_connectors::store::{CandleQuery, Direction};
 
 /// How many symbols that the cache does not have are looked up at a time.
-const LOOKUPS: usize = 8;
+pub(crate) const LOOKUPS: usize = 8;
 
 /// The newest candle as the API shows it.
 #[derive(Serialize)]

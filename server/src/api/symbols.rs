@@ -59,6 +59,11 @@ impl From<Symbol> for Listed {
     }
 }
 
+/// The name of a symbol's coin, or the symbol.
+pub(crate) fn name(symbol: Symbol) -> String {
+    Listed::from(symbol).name
+}
+
 /// Every symbol, sorted.
 pub(crate) async fn list(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;

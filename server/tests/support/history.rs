@@ -140,6 +140,7 @@ impl History for MemoryHistory {
         alerts.retain(|alert| {
             query.symbol.is_none_or(|symbol| alert.symbol == symbol)
                 && query.since.is_none_or(|since| alert.window_end >= since)
+                && query.until.is_none_or(|until| alert.window_end < until)
                 && query.severity.is_none_or(|severity| alert.severity == severity)
                 && (query.include_retracted || alert.status == AlertStatus::Raised)
         });

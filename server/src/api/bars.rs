@@ -1,0 +1,138 @@
+//! The bars of a chart: the closed candles of a range and, at its right end, the one that is still open.
+//!
+//! The open one is there for settled intervals alone, and only where it is newer than the newest closed candle: it comes
+//! from the cache, which may lag behind. In the seconds between the end of a window and its settling the cache has the
+//! next window already, and the one that has ended is in neither store. Until it has settled the next one is left out:
+//! a series that ends early is read again, a hole in it is not. A window in which nothing happened has no bar.
+
+use crate::api::historical::closed_until;
+use crate::api::latest::newest_closed;
+use crate::app::Data;
+use std::sync::Arc;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{EventTime, Interval, MINUTE_MS, Symbol};
+use tallow_connectors::error::chain;
+use tallow_connectors::model::{CandleRow, LatestCandle};
+use tallow_connectors::store::{CandleQuery, Direction, Span};
+
+/// One bar.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bar {
+    /// Start of the window.
+    pub(crate) start: EventTime,
+    pub(crate) open: f64,
+    pub(crate) high: f64,
+    pub(crate) low: f64,
+    pub(crate) close: f64,
+    /// What was traded; 0 for a feed that does not say. A rolling 24-hour volume is not the volume of a bar.
+    pub(crate) volume: f64,
+    /// Sum of price × size; 0 where it is not known, as it is of an open bar.
+    pub(crate) quote_volume: f64,
+    /// How many ticks.
+    pub(crate) trades: u64,
+}
+
+impl From<&CandleRow> for Bar {
+    fn from(row: &CandleRow) -> Bar {
+        Bar {
+            start: row.window_start,
+            open: row.open_price,
+            high: row.high_price,
+            low: row.low_price,
+            close: row.close_price,
+            volume: row.vwap.map_or(0.0, |_| row.volume_sum),
+            quote_volume: row.quote_volume,
+            trades: row.trade_count,
+        }
+    }
+}
+
+/// The span of so many minutes: 1, 5, or a multiple of 15.
+pub(crate) const fn span(minutes: u64) -> Span {
+    let base = match minutes {
+        1 => Interval::OneMinute,
+        5 => Interval::FiveMinutes,
+        _ => Interval::FifteenMinutes,
+    };
+    Span { base, window_ms: minutes * MINUTE_MS }
+}
+
+/// The bars of a query, oldest first. Its direction says which are left out where there are more than its limit.
+pub(crate) async fn bars(data: &Data, query: &CandleQuery) -> Result<Vec<Bar>, Error> {
+    // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
+    let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(query.span.window_ms));
+    let (from, until) = (query.from.map(aligned), query.until.map(aligned));
+    if until.is_some_and(|until| from.unwrap_or(EventTime(0)) >= until) {
+        return Ok(Vec::new());
+    }
+    let within =
+        |start: EventTime| from.is_none_or(|from| start >= from) && until.is_none_or(|until| start < until);
+    let open = open(data, query).await.filter(|candle| within(start(candle)));
+
+    let closed = closed_until(data, query.span);
+    let until = match (until, closed) {
+        (Some(until), Some(closed)) => Some(until.min(closed)),
+        (until, closed) => until.or(closed),
+    };
+    let page = data.history.candles(&CandleQuery { from, until, ..query.clone() }).await?;
+    let mut bars: Vec<Bar> = page.rows.iter().map(Bar::from).collect();
+    if query.direction == Direction::Descending {
+        bars.reverse();
+    }
+    let has_room = bars.len() < query.limit;
+    let Some(open) = open.filter(|_| has_room || query.direction == Direction::Descending) else {
+        return Ok(bars);
+    };
+    if let Some(bar) = newer(data, query.symbol, query.span.base, &open).await? {
+        bars.push(bar);
+        let surplus = bars.len().saturating_sub(query.limit);
+        bars.drain(..surplus);
+    }
+    Ok(bars)
+}
+
+/// The candle of a settled interval that is open now, as far as the cache knows.
+async fn open(data: &Data, query: &CandleQuery) -> Option<Arc<LatestCandle>> {
+    if query.span.window_ms != query.span.base.millis() {
+        return None;
+    }
+    let newest = data.cache.newest(query.symbol, query.span.base).await.unwrap_or_else(|error| {
+        tracing::warn!(store = data.cache.name(), error = chain(&error), "bars without the open one");
+        None
+    });
+    newest.filter(|candle| !candle.is_closed)
+}
+
+fn start(candle: &LatestCandle) -> EventTime {
+    EventTime(candle.window_start.saturating_mul(1000))
+}
+
+/// The bar of an open candle, if it is newer than every closed one and no window between may still settle.
+async fn newer(
+    data: &Data,
+    symbol: Symbol,
+    interval: Interval,
+    open: &LatestCandle,
+) -> Result<Option<Bar>, Error> {
+    let closed = newest_closed(data, symbol, interval).await?;
+    if closed.as_ref().is_some_and(|closed| closed.window_start >= start(open)) {
+        return Ok(None);
+    }
+    let adjoins = closed.as_ref().is_some_and(|closed| closed.window_end == start(open));
+    let may_settle = data.pipeline.status().watermark.is_some_and(|watermark| watermark <= start(open));
+    if !adjoins && may_settle {
+        return Ok(None);
+    }
+    // An open candle does not say whether its volume is a rolling one; the closed one before it does.
+    let trades = closed.is_some_and(|closed| closed.vwap.is_some() || closed.volume_sum == 0.0);
+    Ok(Some(Bar {
+        start: start(open),
+        open: open.open,
+        high: open.high,
+        low: open.low,
+        close: open.close,
+        volume: if trades { open.volume_sum } else { 0.0 },
+        quote_volume: 0.0,
+        trades: open.event_count,
+    }))
+}

@@ -1,0 +1,89 @@
+//! A symbol as Binance's clients name it: ours against the dollar.
+
+use super::mistake::{Failure, Mistake};
+use super::parameters::Parameters;
+use crate::app::Data;
+use tallow_connectors::dataflow::Symbol;
+
+/// What every price is in.
+pub(super) const QUOTE: &str = "USD";
+
+/// Of what a name is made, in any case.
+const NAME: &str = "^[A-Z0-9-_.]{1,23}$";
+/// Of what a list of names is made.
+const NAMES: &str = r#"^\["[A-Z0-9-_.]{1,23}"(,"[A-Z0-9-_.]{1,23}")*\]$"#;
+
+/// Which symbols a request is about.
+#[derive(Debug, PartialEq)]
+pub(super) enum Which {
+    /// This one: the answer is an object.
+    One(Symbol),
+    /// These: the answer is a list.
+    Several(Vec<Symbol>),
+}
+
+/// The name of a symbol.
+pub(super) fn name(symbol: Symbol) -> String {
+    format!("{symbol}{QUOTE}")
+}
+
+/// The symbol of a name.
+fn symbol(parameter: &'static str, pattern: &'static str, name: &str) -> Result<Symbol, Mistake> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if !name.bytes().all(is_legal) {
+        return Err(Mistake::IllegalCharacters(parameter, pattern));
+    }
+    let (base, quote) =
+        name.split_at_checked(name.len().saturating_sub(QUOTE.len())).ok_or(Mistake::Symbol)?;
+    if !quote.eq_ignore_ascii_case(QUOTE) {
+        return Err(Mistake::Symbol);
+    }
+    Symbol::parse(base.as_bytes()).map_err(|_| Mistake::Symbol)
+}
+
+/// The symbol of the parameter `symbol`, which one of the stores has to have.
+pub(super) async fn one(data: &Data, parameters: &Parameters) -> Result<Symbol, Failure> {
+    let symbol = symbol("symbol", NAME, parameters.mandatory("symbol")?)?;
+    if data.knows(symbol).await? { Ok(symbol) } else { Err(Mistake::Symbol.into()) }
+}
+
+/// The symbol of `symbol`, the symbols of `symbols`, or without either all that the stores have.
+pub(super) async fn which(data: &Data, parameters: &Parameters) -> Result<Which, Failure> {
+    match (parameters.text("symbol"), parameters.text("symbols")) {
+        (Some(_), Some(_)) => Err(Mistake::Combination.into()),
+        (Some(_), None) => Ok(Which::One(one(data, parameters).await?)),
+        (None, Some(names)) => {
+            let names: Vec<String> = serde_json::from_str(names)
+                .ok()
+                .filter(|names: &Vec<String>| !names.is_empty())
+                .ok_or(Mistake::IllegalCharacters("symbols", NAMES))?;
+            let symbols: Result<Vec<Symbol>, Mistake> =
+                names.iter().map(|name| symbol("symbols", NAMES, name)).collect();
+            let (symbols, known) = (symbols?, data.symbols().await?);
+            if symbols.iter().all(|symbol| known.contains(symbol)) {
+                Ok(Which::Several(symbols))
+            } else {
+                Err(Mistake::Symbol.into())
+            }
+        }
+        (None, None) => Ok(Which::Several(data.symbols().await?.into_iter().collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_symbol_and_the_dollar() {
+        let parse = |name| symbol("symbol", NAME, name);
+        assert_eq!(parse("btcusd").map(name), Ok("BTCUSD".to_owned()));
+        assert_eq!(parse("NEW.XUSD").map(name), Ok("NEW.XUSD".to_owned()));
+        for unknown in ["USD", "BTC", "US", "BTCEUR", "ABCDEFGHIJKLMNOPQRSTUUSD"] {
+            assert_eq!(parse(unknown), Err(Mistake::Symbol), "{unknown}");
+        }
+        for illegal in ["BTC/USD", "BTC USD", "₿USD"] {
+            assert_eq!(parse(illegal), Err(Mistake::IllegalCharacters("symbol", NAME)), "{illegal}");
+        }
+    }
+}

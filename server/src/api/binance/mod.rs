@@ -1,0 +1,86 @@
+//! The market data of Binance's REST interface, `/api/v3`, for programs that speak it already.
+//!
+//! A symbol is ours with `USD` behind it, `BTCUSD`, in any case. What Tallow does not know is `0`: the share of the takers,
+//! the best bid and ask, the last quantity. Nothing can be traded here, so the filters of a symbol bound nothing.
+//!
+//! Mistakes are answered as Binance does, with status 400 and its [codes]; a store that can't answer is 503 as on every
+//! other route.
+//!
+//! [codes]: https://developers.binance.com/docs/binance-spot-api-docs/errors
+
+mod exchange_info;
+mod klines;
+mod market;
+mod mistake;
+mod parameters;
+mod ticker;
+
+use crate::answer::{self, Answer};
+use crate::app::Data;
+use crate::problem::Problem;
+use hyper::StatusCode;
+use mistake::Failure;
+use parameters::Parameters;
+use serde_json::json;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    Ping,
+    Time,
+    ExchangeInfo,
+    Klines,
+    Price,
+    Day,
+}
+
+impl Route {
+    /// The route of the path after `/api/v3/`.
+    pub(crate) fn of(names: &[&str]) -> Option<Route> {
+        Some(match names {
+            ["ping"] => Route::Ping,
+            ["time"] => Route::Time,
+            ["exchangeInfo"] => Route::ExchangeInfo,
+            // The latter is the former made up for charts; here there is nothing to make up.
+            ["klines" | "uiKlines"] => Route::Klines,
+            ["ticker", "price"] => Route::Price,
+            ["ticker", "24hr"] => Route::Day,
+            _ => return None,
+        })
+    }
+
+    /// Its path.
+    pub(crate) fn template(self) -> &'static str {
+        match self {
+            Route::Ping => "/api/v3/ping",
+            Route::Time => "/api/v3/time",
+            Route::ExchangeInfo => "/api/v3/exchangeInfo",
+            Route::Klines => "/api/v3/klines",
+            Route::Price => "/api/v3/ticker/price",
+            Route::Day => "/api/v3/ticker/24hr",
+        }
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer(data: &Data, route: Route, raw: Option<&str>) -> Result<Answer, Problem> {
+    let answer = match route {
+        Route::Ping => ping(raw),
+        Route::Time => time(data, raw),
+        Route::ExchangeInfo => exchange_info::list(data, raw).await,
+        Route::Klines => klines::list(data, raw).await,
+        Route::Price => ticker::price(data, raw).await,
+        Route::Day => ticker::day(data, raw).await,
+    };
+    answer.or_else(Failure::answer)
+}
+
+fn ping(raw: Option<&str>) -> Result<Answer, Failure> {
+    Parameters::parse(raw, &[])?;
+    Ok(answer::json(StatusCode::OK, &json!({}))?)
+}
+
+fn time(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
+    Parameters::parse(raw, &[])?;
+    Ok(answer::json(StatusCode::OK, &json!({ "serverTime": data.now().millis() }))?)
+}

@@ -1,0 +1,134 @@
+//! `/api/v3/ticker/price` and `/api/v3/ticker/24hr`: the newest price, and what happened in the last 24 hours.
+//!
+//! The figures are those of `api::day`: settled candles, against the newest price. `openTime` is the start of the first
+//! candle and `closeTime` the time of the newest price. Not known and therefore `0`: the last quantity, bid and ask; the ids
+//! of trades are -1. Where nothing has settled in 24 hours every price is the newest and all else `0`.
+
+use super::market::{self, Which};
+use super::mistake::{Failure, Mistake};
+use super::parameters::Parameters;
+use crate::answer::{self, Answer};
+use crate::api::day::{self, Day};
+use crate::api::historical::difference;
+use crate::api::latest::LOOKUPS;
+use crate::app::Data;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::Symbol;
+use tallow_connectors::model::LatestCandle;
+
+/// What the cache has of the symbols asked for.
+type Newest = BTreeMap<Symbol, Arc<LatestCandle>>;
+
+/// How much to tell.
+#[derive(Clone, Copy)]
+enum Kind {
+    Price,
+    Mini,
+    Full,
+}
+
+/// The newest prices.
+pub(super) async fn price(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
+    let parameters = Parameters::parse(raw, &["symbol", "symbols"])?;
+    tickers(data, &parameters, Kind::Price).await
+}
+
+/// The last 24 hours.
+pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
+    let parameters = Parameters::parse(raw, &["symbol", "symbols", "type"])?;
+    let kind = match parameters.text("type") {
+        None | Some("FULL") => Kind::Full,
+        Some("MINI") => Kind::Mini,
+        Some(_) => return Err(Mistake::Invalid("type").into()),
+    };
+    tickers(data, &parameters, kind).await
+}
+
+async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Answer, Failure> {
+    let document = match market::which(data, parameters).await? {
+        Which::One(symbol) => {
+            let newest = day::newest_of(data, symbol).await.map(|candle| (symbol, candle));
+            let ticker = ticker(data, symbol, &newest.into_iter().collect(), kind).await?;
+            ticker.ok_or(Mistake::Symbol)?
+        }
+        Which::Several(symbols) => {
+            let newest = day::newest(data).await;
+            let newest = &newest;
+            let tickers: Vec<Option<Value>> = stream::iter(symbols)
+                .map(|symbol| ticker(data, symbol, newest, kind))
+                .buffered(LOOKUPS)
+                .try_collect()
+                .await?;
+            Value::Array(tickers.into_iter().flatten().collect())
+        }
+    };
+    Ok(answer::json(StatusCode::OK, &document)?)
+}
+
+/// One symbol's; none where no price of it is known.
+async fn ticker(data: &Data, symbol: Symbol, newest: &Newest, kind: Kind) -> Result<Option<Value>, Error> {
+    let cached = newest.get(&symbol).map(|candle| &**candle);
+    let day = match kind {
+        Kind::Price => None,
+        Kind::Mini | Kind::Full => day::day(data, symbol, cached).await?,
+    };
+    let day = match day {
+        Some(day) => day,
+        None => match day::price(data, symbol, cached).await? {
+            Some(price) => Day::quiet(price),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(match kind {
+        Kind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
+        Kind::Mini => mini(symbol, &day),
+        Kind::Full => full(symbol, &day),
+    }))
+}
+
+fn mini(symbol: Symbol, day: &Day) -> Value {
+    json!({
+        "symbol": market::name(symbol),
+        "openPrice": day.open.to_string(),
+        "highPrice": day.high.to_string(),
+        "lowPrice": day.low.to_string(),
+        "lastPrice": day.last.value.to_string(),
+        "volume": amount(day.volume),
+        "quoteVolume": amount(day.quote_volume),
+        "openTime": day.start.millis(),
+        "closeTime": day.last.time.millis(),
+        "firstId": -1,
+        "lastId": -1,
+        "count": day.trades,
+    })
+}
+
+fn full(symbol: Symbol, day: &Day) -> Value {
+    let weighted = if day.volume > 0.0 { day.quote_volume / day.volume } else { 0.0 };
+    let mut ticker = mini(symbol, day);
+    let more = json!({
+        "priceChange": difference(day.last.value, day.open).to_string(),
+        "priceChangePercent": format!("{:.3}", day.change_percent()),
+        "weightedAvgPrice": amount(weighted),
+        "prevClosePrice": day.previous_close.unwrap_or(day.open).to_string(),
+        "lastQty": "0",
+        "bidPrice": "0",
+        "bidQty": "0",
+        "askPrice": "0",
+        "askQty": "0",
+    });
+    if let (Value::Object(ticker), Value::Object(more)) = (&mut ticker, more) {
+        ticker.extend(more);
+    }
+    ticker
+}
+
+/// A sum or a quotient: to eight decimals, as Binance prints every number.
+fn amount(value: f64) -> String {
+    format!("{value:.8}")
+}

@@ -1,0 +1,115 @@
+//! `/api/v1/trending`: the symbols that have moved most in the last 24 hours.
+//!
+//! The change is that of the newest price against the open of the first settled candle of these 24 hours, in percent. A
+//! symbol without one is left out. Of the same change the symbols are in their own order.
+
+use crate::answer::{self, Answer};
+use crate::api::day::{self, Day};
+use crate::api::latest::LOOKUPS;
+use crate::api::symbols;
+use crate::app::Data;
+use crate::problem::Problem;
+use crate::query::Query;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use hyper::StatusCode;
+use serde::Serialize;
+use tallow_connectors::dataflow::{EventTime, Symbol};
+use tallow_connectors::model::rfc3339;
+
+const DEFAULT_LIMIT: u64 = 10;
+
+/// Which way to have moved.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    /// Either.
+    Abs,
+    /// Up.
+    Gainers,
+    /// Down.
+    Losers,
+}
+
+impl Direction {
+    /// How far a change goes this way.
+    fn rank(self, change: f64) -> f64 {
+        match self {
+            Direction::Abs => change.abs(),
+            Direction::Gainers => change,
+            Direction::Losers => -change,
+        }
+    }
+
+    /// Whether a change of this rank is one this way.
+    fn admits(self, rank: f64) -> bool {
+        matches!(self, Direction::Abs) || rank > 0.0
+    }
+}
+
+#[derive(Serialize)]
+struct Mover {
+    symbol: Symbol,
+    name: String,
+    price: f64,
+    /// What was traded.
+    volume_24h: f64,
+    /// Not kept by the stores.
+    market_cap: Option<f64>,
+    /// In percent.
+    price_change_24h: f64,
+    #[serde(with = "rfc3339")]
+    timestamp: EventTime,
+}
+
+#[derive(Serialize)]
+struct Trending {
+    direction: Direction,
+    count: usize,
+    trending: Vec<Mover>,
+    source: String,
+}
+
+impl Mover {
+    fn new(symbol: Symbol, day: &Day) -> Mover {
+        Mover {
+            symbol,
+            name: symbols::name(symbol),
+            price: day.last.value,
+            volume_24h: day.volume,
+            market_cap: None,
+            price_change_24h: day.change_percent(),
+            timestamp: day.last.time,
+        }
+    }
+}
+
+/// The symbols that have moved most, the farthest first.
+pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Problem> {
+    let mut query = Query::parse(raw, &["direction", "limit"]);
+    let directions =
+        [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];
+    let direction = query.choice("direction", &directions).unwrap_or(Direction::Abs);
+    let limit = query.integer("limit", 1..=50).unwrap_or(DEFAULT_LIMIT);
+    query.finish()?;
+
+    let symbols = data.symbols().await?;
+    let newest = day::newest(data).await;
+    let newest = &newest;
+    let mut days = stream::iter(symbols)
+        .map(async |symbol| {
+            let cached = newest.get(&symbol).map(|candle| &**candle);
+            day::day(data, symbol, cached).await.map(|day| (symbol, day))
+        })
+        .buffered(LOOKUPS);
+    let mut trending = Vec::new();
+    while let Some((symbol, day)) = days.try_next().await? {
+        trending.extend(day.map(|day| Mover::new(symbol, &day)));
+    }
+    let rank = |mover: &Mover| direction.rank(mover.price_change_24h);
+    trending.retain(|mover| direction.admits(rank(mover)));
+    trending.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+    trending.truncate(limit as usize);
+    let source = data.pipeline.status().source;
+    let trending = Trending { direction, count: trending.len(), trending, source };
+    Ok(answer::json(StatusCode::OK, &trending)?)
+}

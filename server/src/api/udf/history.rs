@@ -1,0 +1,72 @@
+//! `/udf/history`: the bars from `from`, included, up to `to`, not included.
+//!
+//! With `countback` they are the newest so many before `to`, however far back they lie, and `from` counts for nothing. The
+//! last one may be the bar that is still open, where the resolution is a settled interval (1, 5, 15). Where the range has no
+//! bar and there are older ones, `nextTime` is the newest of them; at the left edge there is none.
+
+use super::parameters::Parameters;
+use super::refusal::Refusal;
+use crate::answer::{self, Answer};
+use crate::api::bars::{self, Bar};
+use crate::app::Data;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tallow_connectors::store::{CandleQuery, Direction};
+
+/// The most bars of an answer: a week of minutes. Of more, the newest.
+const MAX_BARS: u64 = 7 * 24 * 60;
+
+/// The bars of a range.
+pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
+    let parameters = Parameters::parse(raw);
+    let span = parameters.resolution()?;
+    let to = parameters.time("to")?;
+    let countback = parameters.integer("countback")?.filter(|countback| *countback > 0);
+    let from = match countback {
+        Some(_) => None,
+        None => Some(parameters.time("from")?),
+    };
+    if from.is_some_and(|from| from >= to) {
+        return Err(Refusal::Parameter("from has to be before to".to_owned()));
+    }
+    let query = CandleQuery {
+        symbol: parameters.symbol(data).await?,
+        span,
+        from,
+        until: Some(to),
+        direction: Direction::Descending,
+        limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
+        offset: 0,
+    };
+    let bars = bars::bars(data, &query).await?;
+    let document = match from {
+        _ if !bars.is_empty() => table(&bars),
+        None => json!({ "s": "no_data" }),
+        Some(from) => {
+            let older = CandleQuery { from: None, until: Some(from), limit: 1, ..query };
+            match bars::bars(data, &older).await?.first() {
+                Some(bar) => json!({ "s": "no_data", "nextTime": seconds(bar) }),
+                None => json!({ "s": "no_data" }),
+            }
+        }
+    };
+    Ok(answer::json(StatusCode::OK, &document)?)
+}
+
+fn seconds(bar: &Bar) -> u64 {
+    bar.start.millis() / 1000
+}
+
+/// The bars as columns.
+fn table(bars: &[Bar]) -> Value {
+    let column = |value: fn(&Bar) -> f64| bars.iter().map(value).collect::<Vec<f64>>();
+    json!({
+        "s": "ok",
+        "t": bars.iter().map(seconds).collect::<Vec<u64>>(),
+        "o": column(|bar| bar.open),
+        "h": column(|bar| bar.high),
+        "l": column(|bar| bar.low),
+        "c": column(|bar| bar.close),
+        "v": column(|bar| bar.volume),
+    })
+}

@@ -1,0 +1,108 @@
+//! TradingView's data feed over HTTP, [UDF], under `/udf`: for its charts and whatever else reads such feeds.
+//!
+//! Times are epoch seconds. A symbol is ours, `BTC`; with the exchange before it or the dollar behind it, `TALLOW:BTC` and
+//! `BTCUSD`, it is understood too. Parameters that are not known are passed over, as the charts send more with every version.
+//! Mistakes are `{"s":"error","errmsg":…}` with a status of 4xx.
+//!
+//! [UDF]: https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF
+
+mod history;
+mod marks;
+mod parameters;
+mod refusal;
+mod symbols;
+
+use crate::answer::{self, Answer};
+use crate::app::Data;
+use crate::problem::Problem;
+use hyper::StatusCode;
+use refusal::Refusal;
+use serde_json::json;
+
+/// The exchange that symbols are listed under.
+const EXCHANGE: &str = "TALLOW";
+/// The type of every symbol.
+const TYPE: &str = "crypto";
+
+/// What a chart calls its intervals, and their minutes.
+const RESOLUTIONS: [(&str, u64); 6] =
+    [("1", 1), ("5", 5), ("15", 15), ("60", 60), ("240", 240), ("1D", 1440)];
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    Config,
+    Symbols,
+    Search,
+    History,
+    Time,
+    Marks,
+}
+
+impl Route {
+    /// The route of the path after `/udf/`.
+    pub(crate) fn of(name: &str) -> Option<Route> {
+        Some(match name {
+            "config" => Route::Config,
+            "symbols" => Route::Symbols,
+            "search" => Route::Search,
+            "history" => Route::History,
+            "time" => Route::Time,
+            "marks" => Route::Marks,
+            _ => return None,
+        })
+    }
+
+    /// Its path.
+    pub(crate) fn template(self) -> &'static str {
+        match self {
+            Route::Config => "/udf/config",
+            Route::Symbols => "/udf/symbols",
+            Route::Search => "/udf/search",
+            Route::History => "/udf/history",
+            Route::Time => "/udf/time",
+            Route::Marks => "/udf/marks",
+        }
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer(data: &Data, route: Route, raw: Option<&str>) -> Result<Answer, Problem> {
+    let answer = match route {
+        Route::Config => config(),
+        Route::Symbols => symbols::one(data, raw).await,
+        Route::Search => symbols::search(data, raw).await,
+        Route::History => history::bars(data, raw).await,
+        Route::Time => Ok(time(data)),
+        Route::Marks => marks::list(data, raw).await,
+    };
+    answer.or_else(Refusal::answer)
+}
+
+/// The names of the resolutions.
+fn resolutions() -> Vec<&'static str> {
+    RESOLUTIONS.iter().map(|(name, _)| *name).collect()
+}
+
+fn config() -> Result<Answer, Refusal> {
+    let document = json!({
+        "supported_resolutions": resolutions(),
+        "supports_search": true,
+        "supports_group_request": false,
+        "supports_marks": true,
+        "supports_timescale_marks": false,
+        "supports_time": true,
+        "exchanges": [
+            {"value": "", "name": "All exchanges", "desc": ""},
+            {"value": EXCHANGE, "name": "Tallow", "desc": "Tallow"},
+        ],
+        "symbols_types": [{"name": "All types", "value": ""}, {"name": "Crypto", "value": TYPE}],
+    });
+    Ok(answer::json(StatusCode::OK, &document)?)
+}
+
+/// The server's time as text.
+fn time(data: &Data) -> Answer {
+    let seconds = data.now().millis() / 1000;
+    answer::with_body(StatusCode::OK, "text/plain; charset=utf-8", seconds.to_string())
+}

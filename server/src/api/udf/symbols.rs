@@ -1,0 +1,102 @@
+//! `/udf/symbols` and `/udf/search`: what a chart needs to know of a symbol, and finding one.
+
+use super::parameters::Parameters;
+use super::refusal::Refusal;
+use super::{EXCHANGE, TYPE, resolutions};
+use crate::answer::{self, Answer};
+use crate::api::{day, symbols};
+use crate::app::Data;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tallow_connectors::dataflow::Symbol;
+
+const DEFAULT_LIMIT: u64 = 30;
+
+/// How many decimals a chart shows at least and at most.
+const DECIMALS: (usize, usize) = (2, 10);
+
+/// One symbol.
+pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
+    let symbol = Parameters::parse(raw).symbol(data).await?;
+    let cached = day::newest_of(data, symbol).await;
+    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(Refusal::UnknownSymbol)?;
+    let document = json!({
+        "name": symbol,
+        "ticker": symbol,
+        "description": description(symbol),
+        "type": TYPE,
+        "session": "24x7",
+        "exchange": EXCHANGE,
+        "listed_exchange": EXCHANGE,
+        "timezone": "Etc/UTC",
+        "format": "price",
+        "minmov": 1,
+        "pricescale": price_scale(price.value),
+        "has_intraday": true,
+        "intraday_multipliers": ["1", "5", "15", "60", "240"],
+        "has_daily": true,
+        "has_weekly_and_monthly": false,
+        "supported_resolutions": resolutions(),
+        "volume_precision": 8,
+        "currency_code": "USD",
+        "data_status": "streaming",
+    });
+    Ok(answer::json(StatusCode::OK, &document)?)
+}
+
+/// The symbols in which, or in whose names, a text is found: those that begin with it first.
+pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
+    let parameters = Parameters::parse(raw);
+    let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let query = parameters.text("query").unwrap_or_default().to_lowercase();
+    let asked =
+        |name, only: &str| parameters.text(name).is_none_or(|text: &str| text.eq_ignore_ascii_case(only));
+    let mut found = Vec::new();
+    if asked("type", TYPE) && asked("exchange", EXCHANGE) {
+        for symbol in data.symbols().await? {
+            let (short, long) = (symbol.to_string().to_lowercase(), symbols::name(symbol).to_lowercase());
+            if short.contains(&query) || long.contains(&query) {
+                found.push((!short.starts_with(&query), symbol));
+            }
+        }
+    }
+    found.sort();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found: Vec<Value> = found.into_iter().take(limit).map(|(_, symbol)| listed(symbol)).collect();
+    Ok(answer::json(StatusCode::OK, &found)?)
+}
+
+fn listed(symbol: Symbol) -> Value {
+    json!({
+        "symbol": symbol,
+        "full_name": format!("{EXCHANGE}:{symbol}"),
+        "description": description(symbol),
+        "exchange": EXCHANGE,
+        "ticker": symbol,
+        "type": TYPE,
+    })
+}
+
+fn description(symbol: Symbol) -> String {
+    format!("{} / US dollar", symbols::name(symbol))
+}
+
+/// How many steps a unit has on the chart: the decimals of the newest price, which differ from price to price only by
+/// zeros at the end.
+fn price_scale(price: f64) -> u64 {
+    let decimals = price.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    10u64.pow(decimals.clamp(DECIMALS.0, DECIMALS.1) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::price_scale;
+
+    #[test]
+    fn the_scale_of_a_price_has_its_decimals() {
+        assert_eq!(price_scale(97004.0), 100);
+        assert_eq!(price_scale(0.1234), 10_000);
+        assert_eq!(price_scale(0.00000001), 100_000_000);
+        assert_eq!(price_scale(1e-15), 10_000_000_000);
+    }
+}
