@@ -5,7 +5,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-/// An answer. Its body is at most a thousand candles, so nothing is streamed.
+/// An answer. Its body is at most some ten thousand bars, so nothing is streamed.
 pub(crate) type Answer = Response<Bytes>;
 
 /// An answer of this type with this body. One that went well may be stored by anyone who then asks each time whether it
