@@ -92,10 +92,12 @@ mod tests {
     fn alerts_are_read_along_an_index() {
         let Some(mut planner) = Planner::start() else { return };
         let since = Time::from(EventTime(80 * 24 * 3_600_000));
+        let until = Time::from(EventTime(u64::MAX));
         let (nobody, nothing, somebody) = (None::<String>, None::<String>, Some("COIN7"));
-        let newest = planner.reads(statement(false), &[&nobody, &since, &nothing, &false, &10i64]);
+        let newest = planner.reads(statement(false), &[&nobody, &since, &nothing, &false, &10i64, &until]);
         assert!(newest.iter().any(|line| line.contains("using price_alerts_newest on")), "{newest:?}");
-        let of_symbol = planner.reads(statement(true), &[&somebody, &since, &nothing, &false, &10i64]);
+        let of_symbol =
+            planner.reads(statement(true), &[&somebody, &since, &nothing, &false, &10i64, &until]);
         assert!(of_symbol.iter().any(|line| line.contains("price_alerts_newest_of_symbol")), "{of_symbol:?}");
         let all: Vec<&String> = newest.iter().chain(&of_symbol).collect();
         assert!(all.iter().all(|line| !line.contains("Seq Scan on price_alerts")), "{all:?}");

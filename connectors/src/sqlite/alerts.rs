@@ -111,9 +111,13 @@ mod tests {
     #[test]
     fn alerts_are_read_along_an_index_and_never_sorted() {
         let newest = plan(statement(false));
-        assert!(newest[0].contains("USING INDEX price_alerts_newest (window_end>?)"), "{newest:?}");
+        assert!(
+            newest[0].contains("USING INDEX price_alerts_newest (window_end>? AND window_end<?)"),
+            "{newest:?}"
+        );
         let of_symbol = plan(statement(true));
-        let index = "USING INDEX price_alerts_newest_of_symbol (crypto_id=? AND window_end>?)";
+        let index =
+            "USING INDEX price_alerts_newest_of_symbol (crypto_id=? AND window_end>? AND window_end<?)";
         assert!(of_symbol[0].contains(index), "{of_symbol:?}");
         for step in newest.iter().chain(&of_symbol) {
             assert!(step.starts_with("SEARCH"), "{step}");
