@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "not every helper is of use here")]
 #[path = "pipeline/place.rs"]
 mod place;
+#[path = "../connectors/tests/ports/mod.rs"]
+mod ports;
 #[path = "../connectors/tests/services/mod.rs"]
 mod services;
 mod support;

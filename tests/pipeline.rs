@@ -7,6 +7,8 @@ mod cluster;
 mod outages;
 #[path = "pipeline/place.rs"]
 mod place;
+#[path = "../connectors/tests/ports/mod.rs"]
+mod ports;
 #[path = "pipeline/refusals.rs"]
 mod refusals;
 #[path = "../connectors/tests/services/mod.rs"]

@@ -1,6 +1,10 @@
 //! Processes that look for each other, here as threads: those that belong together, those that do not, and strangers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+#[path = "ports/mod.rs"]
+mod ports;
+
+use ports::free_addresses;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -14,12 +18,6 @@ use tallow_connectors::error::chain;
 
 /// How long anything may take before a test gives up.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Addresses that nobody listens on.
-fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
-}
 
 fn hello() -> Hello {
     let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());

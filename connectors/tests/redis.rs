@@ -6,6 +6,8 @@
 mod order;
 #[path = "redis/outages.rs"]
 mod outages;
+#[path = "ports/mod.rs"]
+mod ports;
 #[path = "contract/samples.rs"]
 #[allow(dead_code, reason = "the contract uses more of them")]
 mod samples;

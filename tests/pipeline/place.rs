@@ -1,11 +1,11 @@
 //! A place of a test's own on the services: topics, a database, keys.
 
+use crate::ports::free_addresses;
 use crate::services::database::Database;
 use crate::services::{self, unique};
 use crate::support::process::{LIMIT, Tallow, until};
 use crate::support::tallow;
 use crate::topic::Topic;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -150,9 +150,7 @@ fn compare(expected: &Path, database: &str) -> (bool, String) {
 
 /// A file of addresses on this machine that nobody listens on, and the addresses.
 pub(crate) fn hosts(count: usize) -> (tempfile::NamedTempFile, Vec<String>) {
-    let listeners: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<String> =
-        listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
+    let addresses = free_addresses(count);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("# the processes\n{}\n", addresses.join("\n"))).unwrap();
     (file, addresses)

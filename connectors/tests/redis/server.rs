@@ -1,6 +1,6 @@
 //! A Redis server of a test's own, on a free port, that can be killed, started again and stopped in its tracks.
 
-use std::net::TcpListener;
+use crate::ports::free_port;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tallow_connectors::redis::RedisConfig;
@@ -47,8 +47,7 @@ impl Server {
     }
 
     fn stopped(password: &'static str) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Server { port, password, folder: tempfile::tempdir().unwrap(), process: None }
+        Server { port: free_port(), password, folder: tempfile::tempdir().unwrap(), process: None }
     }
 
     /// Starts it empty, on the port that it had.
