@@ -77,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 from: None,
                 until: None,
                 direction,
+                after: None,
                 limit,
                 offset: 0,
             };

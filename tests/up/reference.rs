@@ -46,6 +46,7 @@ impl Books {
                         from: None,
                         until: None,
                         direction: Direction::Ascending,
+                        after: None,
                         limit: usize::MAX,
                         offset: 0,
                     };

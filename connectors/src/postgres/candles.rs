@@ -64,20 +64,19 @@ impl Question for Page<'_> {
         let query = self.0;
         let windows = Windows::of(database, query).await?;
         if windows.are_settled() {
-            let (total, rows) = tokio::try_join!(windows.count(database), windows.settled(database, query))?;
+            let rest = windows.rest(query);
+            let (total, rows) = tokio::try_join!(windows.count(database), rest.settled(database, query))?;
             return Ok(CandlePage { rows, total });
         }
         let starts = windows.starts(database).await?;
-        let total = starts.len();
-        let page = query.page(total);
         let mut rows = Vec::new();
-        if let [first, ..] = starts[page.clone()]
-            && let [.., last] = starts[page]
+        if let page @ [first, ..] = query.page(&starts)
+            && let [.., last] = page
         {
-            let page = Windows { starts: first..last + windows.span.window_ms, ..windows };
+            let page = Windows { starts: first.millis()..last.millis() + windows.span.window_ms, ..windows };
             page.rolled_up(database, query.direction, |row| rows.push(row)).await?;
         }
-        Ok(CandlePage { rows, total: total as u64 })
+        Ok(CandlePage { rows, total: starts.len() as u64 })
     }
 }
 
@@ -102,6 +101,12 @@ impl Windows {
             windows.starts.end = until.min(over / span.window_ms * span.window_ms);
         }
         Ok(windows)
+    }
+
+    /// Those of them that come after the window that the query names.
+    fn rest(&self, query: &CandleQuery) -> Windows {
+        let rest = query.rest(EventTime(self.starts.start)..EventTime(self.starts.end));
+        Windows { starts: rest.start.millis()..rest.end.millis(), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -155,11 +160,11 @@ impl Windows {
     }
 
     /// The starts of the rolled-up windows that have candles, in order.
-    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<u64>, Error> {
+    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<EventTime>, Error> {
         let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
         let statement = database.prepare_cached(&statements::starts(self.span.base)).await?;
         let rows = database.query(&statement, &[&symbol, &from, &until, &self.length()]).await?;
-        rows.iter().map(|row| Ok(EventTime::from(row.try_get::<_, Time>(0)?).millis())).collect()
+        rows.iter().map(|row| Ok(row.try_get::<_, Time>(0)?.into())).collect()
     }
 
     async fn rolled_up(

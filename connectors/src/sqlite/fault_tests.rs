@@ -103,6 +103,7 @@ async fn assert_everything_is_stored(path: &PathBuf) {
             from: None,
             until: None,
             direction: Direction::Ascending,
+            after: None,
             limit: usize::MAX,
             offset: 0,
         };

@@ -52,6 +52,11 @@ fn plainly_paged(rows: &[CandleRow], query: &CandleQuery) -> CandlePage {
         rows.reverse();
     }
     let total = rows.len() as u64;
+    rows.retain(|row| match (query.after, query.direction) {
+        (None, _) => true,
+        (Some(after), Direction::Ascending) => row.window_start > after,
+        (Some(after), Direction::Descending) => row.window_start < after,
+    });
     CandlePage { rows: rows.into_iter().skip(query.offset).take(query.limit).collect(), total }
 }
 
@@ -85,10 +90,11 @@ fn any_query(random: &mut ChaCha8Rng, name: &str, span: Span, rows: &[CandleRow]
         let shift = [0, 0, 1, MINUTE, span.window_ms][random.random_range(0..5usize)];
         random.random_bool(0.6).then_some(EventTime(row.window_start.millis() + shift))
     };
-    let (from, until) = (time(), time());
+    let (from, until, after) = (time(), time(), time());
     CandleQuery {
         from,
         until,
+        after: after.filter(|_| random.random_bool(0.5)),
         direction: [Direction::Ascending, Direction::Descending][random.random_range(0..2usize)],
         limit: [0, 1, 5, 40, usize::MAX][random.random_range(0..5usize)],
         offset: [0, 0, 1, 7, 1_000_000, usize::MAX][random.random_range(0..6usize)],

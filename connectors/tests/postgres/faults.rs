@@ -76,6 +76,7 @@ async fn closes(history: &PostgresHistory, name: &str) -> Vec<f64> {
         from: None,
         until: None,
         direction: Direction::Ascending,
+        after: None,
         limit: usize::MAX,
         offset: 0,
     };

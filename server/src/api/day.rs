@@ -125,6 +125,7 @@ pub(crate) async fn day(
         from: Some(EventTime(from_ms.saturating_sub(QUARTER_MS))),
         until: None,
         direction: Direction::Ascending,
+        after: None,
         limit: 2 * (DAY_MS / QUARTER_MS) as usize,
         offset: 0,
     };

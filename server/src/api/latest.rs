@@ -164,6 +164,7 @@ pub(crate) async fn newest_closed(
         from: None,
         until: None,
         direction: Direction::Descending,
+        after: None,
         limit: 1,
         offset: 0,
     };

@@ -2,7 +2,7 @@
 //!
 //! The series of a query has one candle for every window from the oldest settled candle in the query's range to the
 //! newest, both included. Where a window has no settled candle it is flat: open, high, low, close and mean are the
-//! previous close, `vwap` is null, volumes and `trade_count` are 0. Limit, offset and total count the candles of the
+//! previous close, `vwap` is null, volumes and `trade_count` are 0. `after`, limit, offset and total are about the candles of the
 //! series, flat ones included; so pages put together are the series, each window once. Nothing is filled before the
 //! oldest or after the newest settled candle of the range: there the server would be guessing.
 
@@ -22,7 +22,17 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     };
     let start_ms = oldest.window_start.millis();
     let total = newest.window_start.millis().saturating_sub(start_ms) / window_ms + 1;
-    let skipped = (query.offset as u64).min(total);
+    // The windows of the series up to the one that the query names, in its order.
+    let before = match (query.after.map(EventTime::millis), query.direction) {
+        (None, _) => 0,
+        (Some(after), Direction::Ascending) => {
+            after.checked_sub(start_ms).map_or(0, |passed| passed / window_ms + 1)
+        }
+        (Some(after), Direction::Descending) => {
+            total.saturating_sub(after.saturating_sub(start_ms).div_ceil(window_ms))
+        }
+    };
+    let skipped = before.saturating_add(query.offset as u64).min(total);
     let count = (query.limit as u64).min(total - skipped);
     if count == 0 {
         return Ok(CandlePage { rows: Vec::new(), total });
@@ -37,6 +47,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
         from: Some(from),
         until: Some(until),
         direction: Direction::Ascending,
+        after: None,
         offset: 0,
         ..query.clone()
     };
@@ -68,7 +79,7 @@ async fn first(
     until: Option<EventTime>,
     direction: Direction,
 ) -> Result<Option<CandleRow>, Error> {
-    let query = CandleQuery { until, direction, limit: 1, offset: 0, ..query.clone() };
+    let query = CandleQuery { until, direction, after: None, limit: 1, offset: 0, ..query.clone() };
     Ok(history.candles(&query).await?.rows.into_iter().next())
 }
 

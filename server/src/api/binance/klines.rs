@@ -55,6 +55,7 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failu
         from: start,
         until: end.map(|end| EventTime(end.millis() + 1)),
         direction: if start.is_some() { Direction::Ascending } else { Direction::Descending },
+        after: None,
         limit: limit as usize,
         offset: 0,
     };

@@ -35,6 +35,7 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refus
         from,
         until: Some(to),
         direction: Direction::Descending,
+        after: None,
         limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
         offset: 0,
     };
