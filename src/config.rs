@@ -8,6 +8,7 @@ use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tallow_connectors::checkpoint::CheckpointConfig;
 use tallow_connectors::coingecko::CoinGeckoConfig;
 use tallow_connectors::kafka::KafkaConfig;
@@ -108,6 +109,7 @@ pub(crate) struct ServerConfig {
     pub(crate) max_requests: usize,
     pub(crate) rate_per_second: u32,
     pub(crate) rate_burst: u32,
+    pub(crate) stale_after_ms: u64,
     pub(crate) pipelines: Vec<String>,
 }
 
@@ -261,6 +263,7 @@ impl Config {
             max_requests: self.server.max_requests,
             rate_per_second: self.server.rate_per_second,
             rate_burst: self.server.rate_burst,
+            stale_after: Duration::from_millis(self.server.stale_after_ms),
             ..self.reporting()
         }
     }

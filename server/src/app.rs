@@ -5,6 +5,7 @@
 use crate::settings::ServerSettings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tallow_connectors::Error;
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::dataflow::{Clock, EventTime, Symbol};
@@ -30,6 +31,8 @@ pub(crate) struct Data {
     /// Closed candles and alerts.
     pub(crate) history: Arc<dyn History>,
     pub(crate) pipeline: Arc<dyn Pipeline>,
+    /// How old the newest event of a symbol may be before its price is stale.
+    stale_after: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,7 +45,8 @@ impl App {
         settings: ServerSettings,
     ) -> App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let data = Data { cache, history, pipeline: pipeline.clone(), clock: clock.clone() };
+        let stale_after = settings.stale_after;
+        let data = Data { cache, history, pipeline: pipeline.clone(), stale_after, clock: clock.clone() };
         App { data: Some(Arc::new(data)), pipeline, settings, clock }
     }
 
@@ -54,9 +58,9 @@ impl App {
     /// The same app on another clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> App {
         let data = self.data.map(|data| {
-            let Data { cache, history, pipeline, .. } = &*data;
+            let Data { cache, history, pipeline, stale_after, .. } = &*data;
             let (cache, history, pipeline) = (cache.clone(), history.clone(), pipeline.clone());
-            Arc::new(Data { cache, history, pipeline, clock: clock.clone() })
+            Arc::new(Data { cache, history, pipeline, stale_after: *stale_after, clock: clock.clone() })
         });
         App { data, clock, ..self }
     }
@@ -69,6 +73,16 @@ impl App {
 impl Data {
     pub(crate) fn now(&self) -> EventTime {
         EventTime(self.clock.now_ms())
+    }
+
+    /// For how long nothing newer than this has happened, in milliseconds.
+    pub(crate) fn age_ms(&self, newest: EventTime) -> u64 {
+        self.now().millis().saturating_sub(newest.millis())
+    }
+
+    /// Whether that is longer than a price may be trusted.
+    pub(crate) fn is_stale(&self, newest: EventTime) -> bool {
+        u128::from(self.age_ms(newest)) > self.stale_after.as_millis()
     }
 
     /// Every symbol that one of the stores has. Fails only where neither can answer.

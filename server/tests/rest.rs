@@ -32,12 +32,29 @@ async fn latest_answers_with_the_open_candle_of_the_cache() {
         reply.json(),
         json!({"symbol": "BTC", "window_start": "2025-11-16T05:32:00Z", "window_end": "2025-11-16T05:33:00Z",
             "open": 100.0, "high": 101.25, "low": 100.0, "close": 101.25, "volume_sum": 2.5, "event_count": 3,
-            "is_closed": false, "revision": 0, "event_time": "2025-11-16T05:32:30.250Z", "source": "simulated"})
+            "is_closed": false, "revision": 0, "event_time": "2025-11-16T05:32:30.250Z", "stale": false,
+            "source": "simulated"})
     );
     assert_eq!(reply.header("x-data-source"), "quick");
     assert_eq!(reply.header("x-cache-hit"), "true");
     assert_eq!(reply.header("x-data-age-seconds"), "0.750");
     assert_eq!(reply.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_price_of_which_nothing_has_been_heard_for_two_minutes_is_stale() {
+    let server = Server::start().await;
+    server.cache.publish(candle("BTC", 2, 101.25, false));
+    server.cache.publish(candle("ETH", 3, 101.25, false));
+    server.clock.advance(2 * 60_000 + 30_250 + 120_000);
+    assert_eq!(server.json("/api/v1/latest/BTC").await["stale"], false);
+    server.clock.advance(1);
+    assert_eq!(server.json("/api/v1/latest/BTC").await["stale"], true);
+    let all = server.json("/api/v1/latest/all").await;
+    assert_eq!(
+        (&all["prices"]["BTC"]["stale"], &all["prices"]["ETH"]["stale"]),
+        (&json!(true), &json!(false))
+    );
 }
 
 #[tokio::test]
