@@ -3,6 +3,7 @@
 //! A process that has no stores to read from serves what its pipeline says of itself, and nothing else.
 
 use crate::settings::ServerSettings;
+use crate::tls::Tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct App {
     pub(crate) pipeline: Arc<dyn Pipeline>,
     /// How the server behaves.
     pub(crate) settings: ServerSettings,
+    /// What callers must speak; plain HTTP where there is none.
+    pub(crate) tls: Option<Tls>,
     /// The time in answers, and that against which ages and lookbacks are measured.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -47,12 +50,17 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stale_after = settings.stale_after;
         let data = Data { cache, history, pipeline: pipeline.clone(), stale_after, clock: clock.clone() };
-        App { data: Some(Arc::new(data)), pipeline, settings, clock }
+        App { data: Some(Arc::new(data)), pipeline, settings, tls: None, clock }
     }
 
     /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
     pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
-        App { data: None, pipeline, settings, clock: Arc::new(SystemClock) }
+        App { data: None, pipeline, settings, tls: None, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same app, spoken to over TLS if there is a certificate.
+    pub fn with_tls(self, tls: Option<Tls>) -> App {
+        App { tls, ..self }
     }
 
     /// The same app on another clock.
