@@ -109,6 +109,8 @@ pub struct CandleQuery {
     pub limit: usize,
     /// After leaving out so many.
     pub offset: usize,
+    /// Whether to say how many there are in all, which may cost more than the rows.
+    pub counted: bool,
 }
 
 impl CandleQuery {
@@ -148,8 +150,8 @@ impl CandleQuery {
 pub struct CandlePage {
     /// The rows asked for.
     pub rows: Vec<CandleRow>,
-    /// How many rows the query has without `after`, limit and offset.
-    pub total: u64,
+    /// How many rows the query has without `after`, limit and offset, if it asks.
+    pub total: Option<u64>,
 }
 
 /// Figures over a range of closed candles.
@@ -405,4 +407,9 @@ impl CheckpointFigures {
 pub trait Pipeline: Send + Sync {
     /// Where it stands now.
     fn status(&self) -> PipelineStatus;
+
+    /// Where the ticks come from, as the status has it; for who wants to know that alone, each time somebody asks.
+    fn source(&self) -> String {
+        self.status().source
+    }
 }

@@ -49,6 +49,7 @@ impl Books {
                         after: None,
                         limit: usize::MAX,
                         offset: 0,
+                        counted: false,
                     };
                     for row in history.candles(&query).await.expect("candles").rows {
                         let twice = books.candles.insert((interval, symbol, row.window_start.millis()), row);

@@ -7,6 +7,7 @@
 //! Only windows that are over are answered: those that end before the time up to which the database is complete, or not
 //! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
 
+use super::counts::Counts;
 use super::pool::Question;
 use super::statements;
 use super::time::Time;
@@ -53,7 +54,10 @@ impl Question for Symbols {
 }
 
 /// The rows of a query and how many there are in all.
-pub(super) struct Page<'a>(pub(super) &'a CandleQuery);
+pub(super) struct Page<'a> {
+    pub(super) query: &'a CandleQuery,
+    pub(super) counts: &'a Counts,
+}
 
 #[async_trait]
 impl Question for Page<'_> {
@@ -61,11 +65,18 @@ impl Question for Page<'_> {
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
-        let query = self.0;
+        let query = self.query;
         let windows = Windows::of(database, query).await?;
         if windows.are_settled() {
             let rest = windows.rest(query);
-            let (total, rows) = tokio::try_join!(windows.count(database), rest.settled(database, query))?;
+            let count = async {
+                if !query.counted {
+                    return Ok(None);
+                }
+                let range = (query.symbol, query.span.base, windows.starts.start, windows.starts.end);
+                self.counts.of(range, database, windows.count(database)).await.map(Some)
+            };
+            let (total, rows) = tokio::try_join!(count, rest.settled(database, query))?;
             return Ok(CandlePage { rows, total });
         }
         let starts = windows.starts(database).await?;
@@ -76,7 +87,7 @@ impl Question for Page<'_> {
             let page = Windows { starts: first.millis()..last.millis() + windows.span.window_ms, ..windows };
             page.rolled_up(database, query.direction, |row| rows.push(row)).await?;
         }
-        Ok(CandlePage { rows, total: starts.len() as u64 })
+        Ok(CandlePage { rows, total: query.counted.then_some(starts.len() as u64) })
     }
 }
 

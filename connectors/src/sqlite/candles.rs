@@ -24,11 +24,13 @@ pub(super) fn symbols(connection: &Connection) -> rusqlite::Result<Vec<Symbol>> 
 
 /// The rows of a query and how many there are in all.
 pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<CandlePage> {
-    let Some(windows) = Windows::of(connection, query)? else { return Ok(CandlePage::default()) };
+    let Some(windows) = Windows::of(connection, query)? else {
+        return Ok(CandlePage { rows: Vec::new(), total: query.counted.then_some(0) });
+    };
     let mut rows = Vec::new();
     let total = if windows.span.window_ms == windows.span.base.millis() {
         windows.rest(query).settled(connection, query, |row| rows.push(row))?;
-        windows.count(connection)?
+        if query.counted { Some(windows.count(connection)?) } else { None }
     } else {
         let starts = windows.starts(connection)?;
         if let page @ [first, ..] = query.page(&starts)
@@ -37,7 +39,7 @@ pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Re
             let page = Windows { starts: millis(*first)..millis(*last) + windows.length(), ..windows };
             page.rolled_up(connection, query.direction, |row| rows.push(row))?;
         }
-        starts.len() as u64
+        query.counted.then_some(starts.len() as u64)
     };
     Ok(CandlePage { rows, total })
 }

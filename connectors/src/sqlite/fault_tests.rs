@@ -106,6 +106,7 @@ async fn assert_everything_is_stored(path: &PathBuf) {
             after: None,
             limit: usize::MAX,
             offset: 0,
+            counted: false,
         };
         let page = history.candles(&query).await.unwrap();
         let closes: Vec<f64> = page.rows.iter().map(|row| row.close_price).collect();

@@ -111,6 +111,7 @@ pub(crate) fn all(name: &str, span: impl Into<Span>) -> CandleQuery {
         after: None,
         limit: usize::MAX,
         offset: 0,
+        counted: true,
     }
 }
 

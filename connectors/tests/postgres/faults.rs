@@ -79,6 +79,7 @@ async fn closes(history: &PostgresHistory, name: &str) -> Vec<f64> {
         after: None,
         limit: usize::MAX,
         offset: 0,
+        counted: false,
     };
     history.candles(&query).await.unwrap().rows.iter().map(|row| row.close_price).collect()
 }

@@ -128,6 +128,7 @@ pub(crate) async fn day(
         after: None,
         limit: 2 * (DAY_MS / QUARTER_MS) as usize,
         offset: 0,
+        counted: false,
     };
     let quarters = data.history.candles(&query).await?.rows;
     let rest = quarters.last().map_or(from, |row| row.window_end.max(from));

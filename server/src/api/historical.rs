@@ -95,6 +95,7 @@ pub(crate) async fn list(
         // One more tells whether there are more.
         limit: limit as usize + 1,
         offset: offset.unwrap_or(0) as usize,
+        counted: true,
         ..range(data, symbol, &mut query)
     };
     query.finish()?;
@@ -103,7 +104,8 @@ pub(crate) async fn list(
         Fill::None => data.history.candles(&candles).await?,
         Fill::Previous => series::filled(&*data.history, &candles).await?,
     };
-    if page.total == 0 {
+    let total = page.total.unwrap_or(0);
+    if total == 0 {
         return Err(no_candles(data, symbol).await);
     }
     let has_more = page.rows.len() > limit as usize;
@@ -112,7 +114,7 @@ pub(crate) async fn list(
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
         Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows)?),
     };
-    set_header(&mut answer, "x-total-count", page.total);
+    set_header(&mut answer, "x-total-count", total);
     set_header(&mut answer, "x-returned-count", page.rows.len());
     set_header(&mut answer, "x-has-more", has_more);
     if let (true, Some(last)) = (has_more, page.rows.last()) {
@@ -189,6 +191,7 @@ fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
         after: None,
         limit: 1,
         offset: 0,
+        counted: false,
     }
 }
 

@@ -95,7 +95,7 @@ struct All<'a> {
 /// One symbol's newest candle.
 pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let cached = data.cache.latest(symbol).await.unwrap_or_else(|error| {
         tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
         None
@@ -116,7 +116,7 @@ pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Res
 /// Every symbol's newest candle.
 pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let cached = data.cache.latest_all().await;
     let settled = data.history.symbols().await;
     let (cached, settled) = match (cached, settled) {
@@ -171,6 +171,7 @@ pub(crate) async fn newest_closed(
         after: None,
         limit: 1,
         offset: 0,
+        counted: false,
     };
     Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }

@@ -15,10 +15,10 @@ use tallow_connectors::store::{CandlePage, CandleQuery, Direction, History};
 pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result<CandlePage, Error> {
     let window_ms = query.span.window_ms;
     let Some(oldest) = first(history, query, query.until, Direction::Ascending).await? else {
-        return Ok(CandlePage::default());
+        return Ok(CandlePage { rows: Vec::new(), total: Some(0) });
     };
     let Some(newest) = first(history, query, query.until, Direction::Descending).await? else {
-        return Ok(CandlePage::default());
+        return Ok(CandlePage { rows: Vec::new(), total: Some(0) });
     };
     let start_ms = oldest.window_start.millis();
     let total = newest.window_start.millis().saturating_sub(start_ms) / window_ms + 1;
@@ -35,7 +35,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     let skipped = before.saturating_add(query.offset as u64).min(total);
     let count = (query.limit as u64).min(total - skipped);
     if count == 0 {
-        return Ok(CandlePage { rows: Vec::new(), total });
+        return Ok(CandlePage { rows: Vec::new(), total: Some(total) });
     }
     let ahead = match query.direction {
         Direction::Ascending => skipped,
@@ -49,6 +49,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
         direction: Direction::Ascending,
         after: None,
         offset: 0,
+        counted: false,
         ..query.clone()
     };
     let mut settled = history.candles(&page).await?.rows.into_iter().peekable();
@@ -69,7 +70,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     if query.direction == Direction::Descending {
         rows.reverse();
     }
-    Ok(CandlePage { rows, total })
+    Ok(CandlePage { rows, total: Some(total) })
 }
 
 /// The first settled candle of the query's range, up to `until`, from this side.
@@ -79,7 +80,8 @@ async fn first(
     until: Option<EventTime>,
     direction: Direction,
 ) -> Result<Option<CandleRow>, Error> {
-    let query = CandleQuery { until, direction, after: None, limit: 1, offset: 0, ..query.clone() };
+    let query =
+        CandleQuery { until, direction, after: None, limit: 1, offset: 0, counted: false, ..query.clone() };
     Ok(history.candles(&query).await?.rows.into_iter().next())
 }
 

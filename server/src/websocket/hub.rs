@@ -104,7 +104,7 @@ impl Hub {
 
     /// Takes in a client. From now on its mailbox gets what it wants.
     pub(crate) fn join(self: &Arc<Hub>, mailbox: Arc<Mailbox>) -> Membership {
-        let source = json_string(&self.pipeline.status().source);
+        let source = json_string(&self.pipeline.source());
         let mut state = self.state();
         state.source = source;
         let subscription = &mailbox.subscription;

@@ -111,7 +111,7 @@ impl History for MemoryHistory {
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
         self.check().await?;
         let mut rows = self.windows(query);
-        let total = rows.len() as u64;
+        let total = query.counted.then_some(rows.len() as u64);
         if query.direction == Direction::Descending {
             rows.reverse();
         }

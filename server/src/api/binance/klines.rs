@@ -58,6 +58,7 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failu
         after: None,
         limit: limit as usize,
         offset: 0,
+        counted: false,
     };
     let bars = bars::bars(data, &query).await?;
     let klines: Vec<Value> = bars.iter().map(|bar| kline(bar, span)).collect();

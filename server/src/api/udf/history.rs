@@ -38,6 +38,7 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refus
         after: None,
         limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
         offset: 0,
+        counted: false,
     };
     let bars = bars::bars(data, &query).await?;
     let document = match from {
