@@ -161,6 +161,7 @@ fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
         low: row.low_price,
         close: row.close_price,
         volume_sum: row.volume_sum,
+        quote_volume: row.vwap.map(|_| row.quote_volume),
         event_count: row.trade_count,
         is_closed: true,
         revision: row.revision,
