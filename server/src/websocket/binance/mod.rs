@@ -41,8 +41,8 @@ impl Opening {
     /// Reads the path `/ws`, which may go on with names of streams, each followed by `/`. A number among them is the
     /// client's own name for the connection, as some have it.
     pub(crate) fn raw(path: &str, query: Option<&str>) -> Result<Opening, Problem> {
-        if let Some((name, _)) = parameters(query).next() {
-            return Err(refused(&name, "not a parameter of /ws".to_owned(), "none"));
+        for (name, value) in parameters(query) {
+            time_unit(&name, &value)?;
         }
         let names = path.strip_prefix("/ws").unwrap_or_default();
         let names = percent_decode_str(names).decode_utf8_lossy();
@@ -52,16 +52,13 @@ impl Opening {
 
     /// Reads the parameter `streams` of `/stream`: names with `/` between them.
     pub(crate) fn combined(query: Option<&str>) -> Result<Opening, Problem> {
-        let mut streams = None;
+        let mut streams: Option<String> = None;
         for (name, value) in parameters(query) {
-            if name != "streams" || streams.is_some() {
-                return Err(refused(
-                    &name,
-                    "not a parameter of /stream, or sent twice".to_owned(),
-                    "streams",
-                ));
+            if name != "streams" {
+                time_unit(&name, &value)?;
+            } else if streams.replace(value).is_some() {
+                return Err(refused("streams", "sent twice".to_owned(), "one list with / between the names"));
             }
-            streams = Some(value);
         }
         let names = streams.as_deref().unwrap_or_default();
         Opening::of(names.split('/').filter(|name| !name.is_empty()), true)
@@ -80,6 +77,17 @@ impl Opening {
 
 fn parameters(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
+}
+
+/// Checks a parameter that is not about streams: the one there is says in what unit times are, and that is this one.
+fn time_unit(name: &str, value: &str) -> Result<(), Problem> {
+    if name != "timeUnit" {
+        return Err(refused(name, "is not known".to_owned(), "streams (of /stream), timeUnit"));
+    }
+    match value.eq_ignore_ascii_case("MILLISECOND") {
+        true => Ok(()),
+        false => Err(refused(name, format!("{value:?} is not the unit of the times"), "MILLISECOND")),
+    }
 }
 
 fn refused(parameter: &str, detail: String, allowed: &str) -> Problem {
@@ -114,7 +122,10 @@ mod tests {
         for path in ["/ws/btcusd", "/ws/btcusdt@kline_1m", "/ws/btcusd@kline_1M", "/ws/btcusd@kline_1m%2Fx"] {
             assert!(Opening::raw(path, None).is_err(), "{path}");
         }
-        assert!(Opening::raw("/ws/btcusd@kline_1m", Some("timeUnit=MICROSECOND")).is_err());
+        assert!(Opening::raw("/ws/btcusd@kline_1m", Some("timeUnit=millisecond")).is_ok());
+        for query in ["timeUnit=MICROSECOND", "streams=btcusd@kline_1m"] {
+            assert!(Opening::raw("/ws/btcusd@kline_1m", Some(query)).is_err(), "{query}");
+        }
     }
 
     #[test]
@@ -126,7 +137,7 @@ mod tests {
             (vec!["btcusd@kline_1m".into(), "ethusd@kline_1m".into()], true)
         );
         assert!(Opening::combined(None).unwrap().streams.is_empty());
-        for query in ["streams=btcusd@depth", "stream=btcusd@kline_1m", "streams=&streams="] {
+        for query in ["streams=btcusd@depth", "stream=btcusd@kline_1m", "streams=&streams=", "timeUnit=s"] {
             assert!(Opening::combined(Some(query)).is_err(), "{query}");
         }
     }
