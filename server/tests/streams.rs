@@ -470,19 +470,21 @@ async fn a_client_that_reads_but_answers_no_ping_is_closed_with_1013() {
 
 #[tokio::test]
 async fn a_client_that_answers_pings_stays() {
-    for path in ["/ws/prices/BTC?closed_only=true", "/ws/btcusd@kline_1m"] {
-        let server = market(strict()).await;
+    let stays = async |path| {
+        let settings = ServerSettings { pong_timeout: Duration::from_secs(1), ..strict() };
+        let server = market(settings).await;
         let mut socket = server.connect(path).await;
         let mut pings = 0;
-        // Four times as long as an answer may take.
-        while pings < 40 {
+        // Twice as long as an answer may take.
+        while pings < 100 {
             match socket.message().await {
                 Message::Ping(_) => pings += 1,
                 Message::Close(frame) => panic!("closed: {frame:?}"),
                 _ => {}
             }
         }
-    }
+    };
+    tokio::join!(stays("/ws/prices/BTC?closed_only=true"), stays("/ws/btcusd@kline_1m"));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use tallow_connectors::error::chain;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// The most bytes of a message: room for all streams that a connection may have, at some 30 a name.
@@ -46,7 +47,7 @@ async fn converse(
     opening: &Opening,
     stream: &mut Stream,
 ) -> Farewell {
-    match check(data, &opening.streams).await {
+    match check(&connection.shared, data, &opening.streams).await {
         Ok(()) => seat.subscribe(&opening.streams, None),
         Err(Mistake::Stores) => {
             return Farewell::Close(CloseCode::Again, "the stores can't answer at the moment");
@@ -65,7 +66,7 @@ async fn converse(
         if let Heard::Text(text) = heard {
             let (id, request) = request::parse(&text);
             let outcome = match request {
-                Ok(request) => obey(data, &mut seat, &id, request).await,
+                Ok(request) => obey(&connection.shared, data, &mut seat, &id, request).await,
                 Err(mistake) => Err(mistake),
             };
             if let Err(mistake) = outcome {
@@ -76,14 +77,20 @@ async fn converse(
 }
 
 /// Does what is asked for, and answers.
-async fn obey(data: &Data, seat: &mut Seat, id: &Value, request: Request) -> Result<(), Mistake> {
+async fn obey(
+    shared: &Shared,
+    data: &Data,
+    seat: &mut Seat,
+    id: &Value,
+    request: Request,
+) -> Result<(), Mistake> {
     let answer = |result: Value| -> Frame { request::answer(id, Ok(result)) };
     match request {
         Request::Subscribe(streams) => {
             if seat.streams().union(&streams).count() > MAX_STREAMS {
                 return Err(Mistake::too_many_streams());
             }
-            check(data, &streams).await?;
+            check(shared, data, &streams).await?;
             seat.subscribe(&streams, Some(answer(Value::Null)));
         }
         Request::Unsubscribe(streams) => seat.unsubscribe(&streams, answer(Value::Null)),
@@ -97,8 +104,17 @@ async fn obey(data: &Data, seat: &mut Seat, id: &Value, request: Request) -> Res
     Ok(())
 }
 
-/// Whether one of the stores has every symbol of these.
-async fn check(data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
+/// Whether one of the stores has every symbol of these. The client's pongs wait meanwhile, so the stores have no more time
+/// than for a request.
+async fn check(shared: &Shared, data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
+    let limit = shared.app.settings.request_timeout;
+    timeout(limit, are_known(data, streams)).await.unwrap_or_else(|_| {
+        tracing::warn!(limit_ms = limit.as_millis(), "symbols not looked up in time");
+        Err(Mistake::Stores)
+    })
+}
+
+async fn are_known(data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
     let stores = |error: tallow_connectors::Error| {
         tracing::warn!(error = chain(&error), "symbols not looked up");
         Mistake::Stores
