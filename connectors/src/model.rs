@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tallow_dataflow::{
     AlertStatus, AlertType, EventTime, Interval, LiveCandle, SettledAlert, SettledCandle, Severity, Symbol,
+    Volume,
 };
 
 /// A time in RFC 3339 in JSON, milliseconds in Rust.
@@ -78,6 +79,9 @@ pub struct LatestCandle {
     pub close: f64,
     /// Sum of the sizes; for a feed without sizes the newest rolling 24-hour volume.
     pub volume_sum: f64,
+    /// Sum of price × size; none where the volume is a rolling one, and not told by versions that did not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote_volume: Option<f64>,
     /// How many ticks.
     pub event_count: u64,
     /// Whether the window is settled.
@@ -102,6 +106,10 @@ impl From<&LiveCandle> for LatestCandle {
             low: live.candle.low.0,
             close: live.candle.close.0,
             volume_sum: live.candle.volume().value(),
+            quote_volume: match live.candle.volume() {
+                Volume::Traded(_) => Some(live.candle.quote_volume().value()),
+                Volume::Rolling(_) => None,
+            },
             event_count: u64::from(live.candle.count),
             is_closed: false,
             revision: 0,

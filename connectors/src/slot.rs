@@ -93,6 +93,7 @@ mod tests {
             low: 1.0,
             close: 1.0,
             volume_sum: 0.0,
+            quote_volume: Some(0.0),
             event_count,
             is_closed,
             revision: 0,

@@ -110,8 +110,8 @@ fn keys_and_messages_are_the_contracts_byte_for_byte() {
     let minute =
         r#"{"symbol":"BTC","interval":"1m","windowStart":1763251200,"windowEnd":1763251260,"open":100.0,"#
             .to_owned()
-            + r#""high":102.0,"low":99.0,"close":101.0,"volumeSum":12.0,"eventCount":12,"isClosed":true,"revision":0,"#
-            + r#""seq":1,"eventTime":1763251260000}"#;
+            + r#""high":102.0,"low":99.0,"close":101.0,"volumeSum":12.0,"quoteVolume":1200.0,"eventCount":12,"#
+            + r#""isClosed":true,"revision":0,"seq":1,"eventTime":1763251260000}"#;
     let names = ["crypto:BTC:latest", "crypto:BTC:5m:latest", "crypto:BTC:15m:latest"];
     let mut expected = Vec::new();
     for ((name, settled), ttl_seconds) in names.into_iter().zip(&candles).zip([300, 600, 1_800]) {

@@ -5,6 +5,7 @@ use crate::api::{alerts, binance, health, historical, latest, metrics, stats, sy
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
+use crate::websocket::{Dialect, Opening, Subscription};
 use crate::{page, websocket};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
@@ -41,6 +42,8 @@ enum DataRoute<'a> {
     Binance(binance::Route),
     Udf(udf::Route),
     Prices(&'a str),
+    RawStreams,
+    CombinedStreams,
 }
 
 impl<'a> Route<'a> {
@@ -74,6 +77,8 @@ impl<'a> DataRoute<'a> {
             ["api", "v3", ref names @ ..] => DataRoute::Binance(binance::Route::of(names)?),
             ["udf", name] => DataRoute::Udf(udf::Route::of(name)?),
             ["ws", "prices", name] => DataRoute::Prices(name),
+            ["ws", ref names @ ..] if names.first() != Some(&"prices") => DataRoute::RawStreams,
+            ["stream"] => DataRoute::CombinedStreams,
             _ => return None,
         })
     }
@@ -103,6 +108,8 @@ pub(crate) fn template(path: &str) -> &'static str {
             DataRoute::Binance(route) => route.template(),
             DataRoute::Udf(route) => route.template(),
             DataRoute::Prices(_) => "/ws/prices/{symbol}",
+            DataRoute::RawStreams => "/ws/{streams}",
+            DataRoute::CombinedStreams => "/stream",
         },
         None => "none",
     }
@@ -173,7 +180,16 @@ pub(crate) async fn route(
         DataRoute::Udf(route) => udf::answer(data, route, query).await,
         DataRoute::Prices(name) => {
             let symbol = if is_all(name) { None } else { Some(symbol(name)?) };
-            websocket::upgrade(shared, data, caller, request, symbol)
+            let dialect = Dialect::Native(Subscription::parse(symbol, query)?);
+            websocket::upgrade(shared, data, caller, request, dialect)
+        }
+        DataRoute::RawStreams => {
+            let dialect = Dialect::Binance(Opening::raw(path, query)?);
+            websocket::upgrade(shared, data, caller, request, dialect)
+        }
+        DataRoute::CombinedStreams => {
+            let dialect = Dialect::Binance(Opening::combined(query)?);
+            websocket::upgrade(shared, data, caller, request, dialect)
         }
     }
 }

@@ -49,8 +49,10 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How long a stop waits for requests and WebSocket clients before it cuts them off.
     pub shutdown_timeout: Duration,
-    /// After what silence a WebSocket client gets a keepalive frame.
+    /// After what silence a WebSocket client gets a keepalive frame; and how often it gets a ping of the protocol.
     pub keepalive: Duration,
+    /// Within what time a WebSocket client must have answered a ping; else its connection ends with 1013.
+    pub pong_timeout: Duration,
     /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
     /// with 1013.
     pub send_timeout: Duration,
@@ -79,6 +81,8 @@ impl Default for ServerSettings {
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),
             keepalive: Duration::from_secs(30),
+            // Longer than `send_timeout`: a client may have that much to read before the ping.
+            pong_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(30),
             client_queue: 4096,
         }

@@ -27,7 +27,7 @@ async fn a_client_is_greeted_with_the_candle_and_then_sent_updates() {
             "timestamp": "2025-11-16T05:30:00Z", "mode": "live", "source": "simulated"})
     );
     let data = json!({"symbol": "BTC", "interval": "1m", "windowStart": 1_763_271_000u64,
-        "windowEnd": 1_763_271_060u64, "open": 100.0, "high": 101.0, "low": 100.0, "close": 101.0, "volumeSum": 2.5,
+        "windowEnd": 1_763_271_060u64, "open": 100.0, "high": 101.0, "low": 100.0, "close": 101.0, "volumeSum": 2.5, "quoteVolume": 250.0,
         "eventCount": 3, "isClosed": false, "revision": 0, "seq": 1, "eventTime": 1_763_271_030_250u64});
     assert_eq!(
         socket.frame().await,

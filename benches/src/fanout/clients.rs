@@ -168,10 +168,12 @@ async fn listen(mut socket: Socket, fleet: Arc<Fleet>, mut end: watch::Receiver<
             message = socket.next() => message,
             _ = end.wait_for(|end| *end) => return lost,
         };
-        let Some(Ok(Message::Text(text))) = message else {
+        let Some(Ok(message)) = message else {
             lost.clients = 1;
             return lost;
         };
+        // Pings, which the library answers.
+        let Message::Text(text) = message else { continue };
         let received_ms = SystemClock.now_ms();
         if !text.starts_with(r#"{"type":"price_update""#) {
             continue;

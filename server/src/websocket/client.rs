@@ -1,5 +1,6 @@
 //! The task of one client: the greeting, then the mailbox at the client's pace, its messages, and the farewell.
 
+use super::connection::{self, Connection, Farewell, Heard, Sink, Stream};
 use super::frame::{self, Frame};
 use super::hub::Membership;
 use super::mailbox::Mailbox;
@@ -8,35 +9,15 @@ use super::subscription::Subscription;
 use crate::api::latest::newest_closed;
 use crate::app::Data;
 use crate::server::Shared;
-use crate::settings::{FAREWELL_LIMIT, MAX_MESSAGE_BYTES};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use crate::settings::MAX_MESSAGE_BYTES;
+use hyper::upgrade::OnUpgrade;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tallow_connectors::Error;
 use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
 use tallow_connectors::error::chain;
 use tallow_connectors::model::{CandleRow, LatestCandle};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Message};
-
-/// The most frames that are written before the socket is flushed. What has been taken can't be conflated any more.
-const BATCH: usize = 32;
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// How a connection ends.
-enum Farewell {
-    /// With this code and reason.
-    Close(CloseCode, &'static str),
-    /// The client is gone, or has said good-bye itself.
-    Gone,
-}
 
 /// Serves a client from the handshake to the end.
 pub(crate) async fn run(
@@ -45,40 +26,26 @@ pub(crate) async fn run(
     upgraded: OnUpgrade,
     subscription: Subscription,
 ) {
-    let upgraded = match upgraded.await {
-        Ok(upgraded) => TokioIo::new(upgraded),
-        Err(error) => return tracing::debug!(%error, "handshake not completed"),
-    };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(MAX_MESSAGE_BYTES)
-        .write_buffer_size(16 * 1024)
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
-    let (mut sink, mut stream) = socket.split();
-    let mailbox = Arc::new(Mailbox::new(subscription, shared.app.settings.client_queue));
-    let mut stopping = shared.stopping.clone();
+    let Some((mut sink, mut stream)) = connection::open(upgraded, MAX_MESSAGE_BYTES).await else { return };
+    let connection = Connection::new(shared);
     let farewell = tokio::select! {
         biased;
-        () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
-        () = mailbox.overflow() => evicted(&shared),
-        farewell = serve(&shared, &data, &mailbox, &mut sink) => farewell,
-        farewell = read(&shared, &mailbox, &mut stream) => farewell,
+        farewell = connection.over() => farewell,
+        farewell = serve(&connection, &data, &subscription, &mut sink) => farewell,
+        farewell = converse(&connection, &mut stream) => farewell,
     };
-    if let Farewell::Close(code, reason) = farewell {
-        // A client that takes longer is cut off.
-        let _ = timeout(FAREWELL_LIMIT, close(sink, stream, code, reason)).await;
-    }
+    connection::end(farewell, sink, stream).await;
 }
 
 /// Greets the client, then sends what comes into its mailbox.
 async fn serve(
-    shared: &Shared,
+    connection: &Connection,
     data: &Data,
-    mailbox: &Arc<Mailbox>,
-    sink: &mut SplitSink<Socket, Message>,
+    subscription: &Subscription,
+    sink: &mut Sink,
 ) -> Farewell {
-    if let Some(symbol) = mailbox.subscription.symbol {
+    let Connection { shared, mailbox, .. } = connection;
+    if let Some(symbol) = subscription.symbol {
         match data.knows(symbol).await {
             Ok(true) => {}
             Ok(false) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
@@ -89,19 +56,19 @@ async fn serve(
         }
     }
     // First the place at the hub, then the snapshot: nothing falls between the two.
-    let mut membership = shared.hub.join(mailbox.clone());
-    complete(data, mailbox, &mut membership).await;
-    let greeting = greeting(shared, mailbox, &membership);
+    let mut membership = shared.hub.join(subscription, mailbox.clone());
+    complete(data, subscription, mailbox, &mut membership).await;
+    let greeting = greeting(shared, subscription, &membership);
     (membership.snapshot, membership.missed) = (Vec::new(), None);
-    match write(shared, mailbox, sink, greeting).await {
-        Ok(never) => match never {},
-        Err(farewell) => farewell,
-    }
+    connection.write(sink, greeting, Some(keepalive)).await
+}
+
+fn keepalive(shared: &Shared) -> Frame {
+    frame::keepalive(shared.app.now(), shared.hub.clients())
 }
 
 /// Adds to the snapshot of the hub, which has seen only what has come since the server started, what the stores have.
-async fn complete(data: &Data, mailbox: &Mailbox, membership: &mut Membership) {
-    let subscription = &mailbox.subscription;
+async fn complete(data: &Data, subscription: &Subscription, mailbox: &Mailbox, membership: &mut Membership) {
     let seen: BTreeSet<(Symbol, Interval)> =
         membership.snapshot.iter().map(|shown| (shown.candle.symbol, shown.candle.interval)).collect();
     let symbols = match subscription.symbol {
@@ -161,6 +128,7 @@ fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
         low: row.low_price,
         close: row.close_price,
         volume_sum: row.volume_sum,
+        quote_volume: row.vwap.map(|_| row.quote_volume),
         event_count: row.trade_count,
         is_closed: true,
         revision: row.revision,
@@ -170,8 +138,7 @@ fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
 }
 
 /// The first frames.
-fn greeting(shared: &Shared, mailbox: &Mailbox, membership: &Membership) -> Vec<Frame> {
-    let subscription = &mailbox.subscription;
+fn greeting(shared: &Shared, subscription: &Subscription, membership: &Membership) -> Vec<Frame> {
     let name = subscription.name();
     let Membership { snapshot, missed, .. } = membership;
     let mut frames = vec![shared.hub.stamped(|stamp| stamp.connection(&name))];
@@ -197,68 +164,14 @@ fn greeting(shared: &Shared, mailbox: &Mailbox, membership: &Membership) -> Vec<
     frames
 }
 
-/// Writes the greeting, then the mailbox, until the connection fails or the client accepts nothing any more.
-async fn write(
-    shared: &Shared,
-    mailbox: &Mailbox,
-    sink: &mut SplitSink<Socket, Message>,
-    greeting: Vec<Frame>,
-) -> Result<std::convert::Infallible, Farewell> {
-    let settings = &shared.app.settings;
-    let mut batch = greeting;
+/// Answers the client's messages.
+async fn converse(connection: &Connection, stream: &mut Stream) -> Farewell {
     loop {
-        let deadline = Instant::now() + settings.send_timeout;
-        let written = timeout_at(deadline, async {
-            for frame in batch.drain(..) {
-                sink.feed(Message::Text(frame)).await?;
-            }
-            sink.flush().await
-        });
-        match written.await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Farewell::Gone),
-            Err(_) => return Err(evicted(shared)),
+        match connection.hear(stream).await {
+            Ok(Heard::Text(text)) => connection.mailbox.keep(reply(&text, connection.shared.app.now())),
+            Ok(Heard::Control) => {}
+            Err(farewell) => return farewell,
         }
-        match timeout(settings.keepalive, mailbox.next()).await {
-            Ok(frame) => {
-                batch.push(frame);
-                batch.extend(std::iter::from_fn(|| mailbox.take()).take(BATCH - 1));
-            }
-            Err(_) => batch.push(frame::keepalive(shared.app.now(), shared.hub.clients())),
-        }
-    }
-}
-
-/// The client takes in too little.
-fn evicted(shared: &Shared) -> Farewell {
-    shared.hub.evict();
-    Farewell::Close(CloseCode::Again, "client is too slow")
-}
-
-/// Takes the client's messages. Pings of the protocol are answered below this.
-async fn read(shared: &Shared, mailbox: &Mailbox, stream: &mut SplitStream<Socket>) -> Farewell {
-    loop {
-        match stream.next().await {
-            Some(Ok(Message::Text(text))) => mailbox.keep(reply(&text, shared.app.now())),
-            Some(Ok(Message::Binary(_))) => {
-                return Farewell::Close(CloseCode::Unsupported, "messages must be text");
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return farewell_of(&error),
-            None => return Farewell::Gone,
-        }
-    }
-}
-
-fn farewell_of(error: &tungstenite::Error) -> Farewell {
-    match error {
-        tungstenite::Error::Capacity(_) => Farewell::Close(CloseCode::Size, "message is too long"),
-        tungstenite::Error::Utf8(_) => Farewell::Close(CloseCode::Invalid, "text is not UTF-8"),
-        tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-            Farewell::Gone
-        }
-        tungstenite::Error::Protocol(_) => Farewell::Close(CloseCode::Protocol, "not a WebSocket frame"),
-        _ => Farewell::Gone,
     }
 }
 
@@ -268,18 +181,5 @@ fn reply(text: &str, now: EventTime) -> Frame {
         Some("ping") => frame::pong(now),
         Some(_) => frame::error(now, "the only type understood is \"ping\""),
         None => frame::error(now, "expected a JSON object with a \"type\""),
-    }
-}
-
-/// Says good-bye and hears the client out, so that the close frame is not lost to a reset.
-async fn close(
-    mut sink: SplitSink<Socket, Message>,
-    mut stream: SplitStream<Socket>,
-    code: CloseCode,
-    reason: &'static str,
-) {
-    let frame = CloseFrame { code, reason: reason.into() };
-    if sink.send(Message::Close(Some(frame))).await.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
     }
 }

@@ -13,10 +13,11 @@
 //! [`MAX_RECENT`]. A client that names the last number that it has seen is sent those that came after it, if none of them
 //! can be missing.
 
+use super::binance::Rooms;
 use super::frame::{self, Frame, Stamp};
 use super::mailbox::Mailbox;
 use super::series::{Series, Shown};
-use super::subscription::Key;
+use super::subscription::{Key, Subscription};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,7 +53,7 @@ pub(crate) struct ClientFigures {
     pub(crate) clients: usize,
     /// Open candles that were replaced before they were sent.
     pub(crate) conflated: u64,
-    /// Clients that were closed because they took in too little.
+    /// Clients that were closed because they took in too little, or were dead.
     pub(crate) evicted: u64,
 }
 
@@ -60,17 +61,25 @@ pub(crate) struct ClientFigures {
 struct State {
     series: BTreeMap<Key, Series>,
     /// The clients of each symbol, and under none those of all.
-    rooms: HashMap<Option<Symbol>, Vec<Arc<Mailbox>>>,
+    rooms: HashMap<Option<Symbol>, Vec<Arc<Member>>>,
+    /// The clients of Binance's streams.
+    streams: Rooms,
     /// Whose closed candles are kept, oldest first.
     recent: VecDeque<Key>,
     /// As a JSON string.
     source: String,
 }
 
+/// What a client wants, and where it is put.
+struct Member {
+    subscription: Subscription,
+    mailbox: Arc<Mailbox>,
+}
+
 /// A client's place at the hub, given up when dropped.
 pub(crate) struct Membership {
     hub: Arc<Hub>,
-    mailbox: Arc<Mailbox>,
+    member: Arc<Member>,
     /// The candles that the hub had when the client came: everything after them goes to the mailbox.
     pub(super) snapshot: Vec<Shown>,
     /// The JSON of the closed candles after the number that the client resumes from; none where that can't be told.
@@ -80,9 +89,9 @@ pub(crate) struct Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut state = self.hub.state();
-        let symbol = self.mailbox.subscription.symbol;
+        let symbol = self.member.subscription.symbol;
         if let Some(room) = state.rooms.get_mut(&symbol) {
-            room.retain(|other| !Arc::ptr_eq(other, &self.mailbox));
+            room.retain(|other| !Arc::ptr_eq(other, &self.member));
             if room.is_empty() {
                 state.rooms.remove(&symbol);
             }
@@ -103,11 +112,10 @@ impl Hub {
     }
 
     /// Takes in a client. From now on its mailbox gets what it wants.
-    pub(crate) fn join(self: &Arc<Hub>, mailbox: Arc<Mailbox>) -> Membership {
+    pub(crate) fn join(self: &Arc<Hub>, subscription: &Subscription, mailbox: Arc<Mailbox>) -> Membership {
         let source = json_string(&self.pipeline.source());
         let mut state = self.state();
         state.source = source;
-        let subscription = &mailbox.subscription;
         let shown = state.series.iter().filter(|(key, _)| subscription.wants(**key));
         let snapshot = shown
             .filter_map(|(_, series)| match subscription.closed_only {
@@ -118,13 +126,20 @@ impl Hub {
         let missed = subscription.resumes().and_then(|(key, resume_from)| {
             Some(state.series.get(&key)?.missed(resume_from)?.cloned().collect())
         });
-        state.rooms.entry(subscription.symbol).or_default().push(mailbox.clone());
-        Membership { hub: self.clone(), mailbox, snapshot, missed }
+        let member = Arc::new(Member { subscription: subscription.clone(), mailbox });
+        state.rooms.entry(subscription.symbol).or_default().push(member.clone());
+        Membership { hub: self.clone(), member, snapshot, missed }
+    }
+
+    /// Calls `change` with the clients of streams, while nothing is delivered.
+    pub(super) fn streams<T>(&self, change: impl FnOnce(&mut Rooms) -> T) -> T {
+        change(&mut self.state().streams)
     }
 
     /// How many clients there are.
     pub(crate) fn clients(&self) -> usize {
-        self.state().rooms.values().map(Vec::len).sum()
+        let state = self.state();
+        state.rooms.values().map(Vec::len).sum::<usize>() + state.streams.clients()
     }
 
     /// How the clients are.
@@ -136,7 +151,7 @@ impl Hub {
         }
     }
 
-    /// A client is closed because it took in too little.
+    /// A client is closed because it took in too little, or is dead.
     pub(crate) fn evict(&self) {
         self.evicted.fetch_add(1, Ordering::Relaxed);
     }
@@ -188,9 +203,9 @@ impl Hub {
             Update::Candle { candle, json } => self.deliver_candle(&mut state, candle, json),
             Update::Alert { alert, json } => {
                 let mut frame = None;
-                for mailbox in state.room(alert.symbol) {
+                for member in state.room(alert.symbol) {
                     let frame = frame.get_or_insert_with(|| self.stamp(&state).alert(alert.symbol, json));
-                    mailbox.keep(frame.clone());
+                    member.mailbox.keep(frame.clone());
                 }
             }
         }
@@ -210,15 +225,17 @@ impl Hub {
         if gap {
             let missing =
                 frame::resync_required(self.now(), &candle.symbol.text(), Some(candle.interval), from_seq);
-            let room = state.room(candle.symbol).filter(|mailbox| mailbox.subscription.wants(key));
-            room.for_each(|mailbox| mailbox.keep(missing.clone()));
+            let room = state.room(candle.symbol).filter(|member| member.subscription.wants(key));
+            room.for_each(|member| member.mailbox.keep(missing.clone()));
+            state.streams.lose(key);
         }
         let mut frame = None;
-        for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(candle)) {
+        let mut conflated = state.streams.deliver(candle, self.now());
+        for member in state.room(candle.symbol).filter(|member| member.subscription.wants_candle(candle)) {
             let frame = frame.get_or_insert_with(|| self.stamp(state).price_update(candle.symbol, json));
-            let replaced = mailbox.candle(candle, frame.clone());
-            self.conflated.fetch_add(u64::from(replaced), Ordering::Relaxed);
+            conflated += u64::from(member.mailbox.candle(candle, frame.clone()));
         }
+        self.conflated.fetch_add(conflated, Ordering::Relaxed);
     }
 
     /// Tells every client from where on updates may be missing: of each series of its own; of all at once where it
@@ -227,11 +244,11 @@ impl Hub {
         let now = self.now();
         let mut state = self.state();
         for (&symbol, room) in &state.rooms {
-            for mailbox in room {
-                let name = mailbox.subscription.name();
+            for Member { subscription, mailbox } in room.iter().map(|member| &**member) {
+                let name = subscription.name();
                 let mut told = false;
                 if let Some(symbol) = symbol {
-                    for &interval in &mailbox.subscription.intervals {
+                    for &interval in &subscription.intervals {
                         if let Some(series) = state.series.get(&(symbol, interval)) {
                             let from_seq = series.seq + 1;
                             mailbox.keep(frame::resync_required(now, &name, Some(interval), from_seq));
@@ -244,6 +261,7 @@ impl Hub {
                 }
             }
         }
+        state.streams.lose_all();
         state.series.values_mut().for_each(|series| series.announced = true);
     }
 
@@ -286,9 +304,9 @@ impl Hub {
         }
         let Some(json) = state.restore(candle.clone()) else { return };
         let mut frame: Option<Frame> = None;
-        for mailbox in state.room(candle.symbol).filter(|mailbox| mailbox.wants(&candle)) {
+        for member in state.room(candle.symbol).filter(|member| member.subscription.wants_candle(&candle)) {
             let frame = frame.get_or_insert_with(|| self.stamp(&state).initial_data(candle.symbol, &json));
-            mailbox.keep(frame.clone());
+            member.mailbox.keep(frame.clone());
         }
     }
 
@@ -307,7 +325,7 @@ impl Hub {
 
 impl State {
     /// The clients that may want something of this symbol.
-    fn room(&self, symbol: Symbol) -> impl Iterator<Item = &Arc<Mailbox>> {
+    fn room(&self, symbol: Symbol) -> impl Iterator<Item = &Arc<Member>> {
         [Some(symbol), None].into_iter().filter_map(|room| self.rooms.get(&room)).flatten()
     }
 

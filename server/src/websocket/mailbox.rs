@@ -3,10 +3,11 @@
 //! - **Conflation.** Of the open candles of a symbol and interval only the newest waits; a closed candle takes the
 //!   place of the open one of its window. So what open candles need is bounded by the number of symbols.
 //! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than the limit, the
-//!   mailbox is full: it is emptied for good and the client must be closed.
+//!   mailbox ends: it is emptied for good and the client must be closed. So it does where something is lost before it has
+//!   come here, and the client speaks a dialect that has no words for that.
 
 use super::frame::Frame;
-use super::subscription::{Key, Subscription};
+use super::subscription::Key;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tallow_connectors::model::LatestCandle;
@@ -14,15 +15,22 @@ use tokio::sync::Notify;
 
 /// The mailbox of one client: filled by the hub and the client's reader, emptied by its writer.
 pub(crate) struct Mailbox {
-    /// What the client wants.
-    pub(crate) subscription: Subscription,
     /// How many frames that must not be dropped may wait.
     limit: usize,
     waiting: Mutex<Waiting>,
     /// A frame has come. Heard by the one writer.
     arrived: Notify,
-    /// The mailbox has become full.
-    overflowed: Notify,
+    /// The mailbox has ended.
+    over: Notify,
+}
+
+/// Why a mailbox takes nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum End {
+    /// It was full.
+    Overflow,
+    /// Something that belongs in it will never come.
+    Gap,
 }
 
 #[derive(Default)]
@@ -36,7 +44,7 @@ struct Waiting {
     kept: usize,
     /// The candle up to whose sequence number the client has been told everything by its snapshot.
     told: HashMap<Key, LatestCandle>,
-    full: bool,
+    end: Option<End>,
 }
 
 struct Letter {
@@ -48,20 +56,8 @@ struct Letter {
 
 impl Mailbox {
     /// An empty mailbox.
-    pub(crate) fn new(subscription: Subscription, limit: usize) -> Mailbox {
-        Mailbox {
-            subscription,
-            limit,
-            waiting: Mutex::default(),
-            arrived: Notify::new(),
-            overflowed: Notify::new(),
-        }
-    }
-
-    /// Whether the client wants this candle.
-    pub(crate) fn wants(&self, candle: &LatestCandle) -> bool {
-        self.subscription.wants((candle.symbol, candle.interval))
-            && (candle.is_closed || !self.subscription.closed_only)
+    pub(crate) fn new(limit: usize) -> Mailbox {
+        Mailbox { limit, waiting: Mutex::default(), arrived: Notify::new(), over: Notify::new() }
     }
 
     /// Adds the frame of a candle that the client wants. Says whether it has taken the place of an open one that waited.
@@ -144,22 +140,35 @@ impl Mailbox {
         Some(letter.frame)
     }
 
-    /// Returns once the mailbox is full.
-    pub(crate) async fn overflow(&self) {
-        while !self.waiting().full {
-            self.overflowed.notified().await;
+    /// Says why, once the mailbox has ended.
+    pub(crate) async fn ended(&self) -> End {
+        loop {
+            if let Some(end) = self.waiting().end {
+                return end;
+            }
+            self.over.notified().await;
+        }
+    }
+
+    /// Something that belongs in here will never come.
+    pub(crate) fn lose(&self) {
+        self.end(&mut self.waiting(), End::Gap);
+    }
+
+    fn end(&self, waiting: &mut Waiting, end: End) {
+        if waiting.end.is_none() {
+            *waiting = Waiting { end: Some(end), ..Waiting::default() };
+            self.over.notify_one();
         }
     }
 
     fn add(&self, waiting: &mut Waiting, letter: Letter) {
-        if waiting.full {
+        if waiting.end.is_some() {
             return;
         }
         waiting.kept += usize::from(!letter.is_open);
         if waiting.kept > self.limit {
-            *waiting = Waiting { full: true, ..Waiting::default() };
-            self.overflowed.notify_one();
-            return;
+            return self.end(waiting, End::Overflow);
         }
         waiting.frames.insert(waiting.next, letter);
         waiting.next += 1;
@@ -178,16 +187,6 @@ mod tests {
     use super::*;
     use tallow_connectors::dataflow::{EventTime, Interval};
 
-    fn mailbox(limit: usize) -> Mailbox {
-        let subscription = Subscription {
-            symbol: None,
-            intervals: Interval::ALL.to_vec(),
-            closed_only: false,
-            resume_from: None,
-        };
-        Mailbox::new(subscription, limit)
-    }
-
     fn candle(symbol: &str, window_start: u64, seq: u64, is_closed: bool) -> LatestCandle {
         LatestCandle {
             symbol: symbol.parse().unwrap(),
@@ -199,6 +198,7 @@ mod tests {
             low: 1.0,
             close: 1.0,
             volume_sum: 0.0,
+            quote_volume: None,
             event_count: 1,
             is_closed,
             revision: 0,
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn of_open_candles_only_the_newest_waits() {
-        let mailbox = mailbox(8);
+        let mailbox = Mailbox::new(8);
         for seq in 1..=100 {
             put(&mailbox, &candle("BTC", 0, seq, false));
             put(&mailbox, &candle("ETH", 0, seq, false));
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn closed_candles_all_wait_and_the_order_is_kept() {
-        let mailbox = mailbox(8);
+        let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, false));
         put(&mailbox, &candle("BTC", 0, 2, true));
         put(&mailbox, &candle("BTC", 60, 3, false));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_correction_of_an_older_window_leaves_the_open_candle_waiting() {
-        let mailbox = mailbox(8);
+        let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 60, 1, false));
         put(&mailbox, &candle("BTC", 0, 2, true));
         assert_eq!(contents(&mailbox), ["BTC 1", "BTC 2"]);
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_the_snapshot_has_told_is_left_out_before_and_after() {
-        let mailbox = mailbox(8);
+        let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, true));
         put(&mailbox, &candle("ETH", 0, 1, true));
         put(&mailbox, &candle("BTC", 60, 2, false));
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn numbers_that_begin_anew_are_taken_from_the_first_newer_candle() {
-        let mailbox = mailbox(8);
+        let mailbox = Mailbox::new(8);
         mailbox.told(&candle("BTC", 120, 4711, true));
         put(&mailbox, &candle("BTC", 60, 1, true));
         put(&mailbox, &candle("BTC", 120, 2, true));
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn only_frames_that_must_not_be_dropped_fill_it() {
-        let mailbox = mailbox(2);
+        let mailbox = Mailbox::new(2);
         for minute in 0..50 {
             put(&mailbox, &candle(&format!("S{minute}"), 0, 1, false));
         }
@@ -281,6 +281,16 @@ mod tests {
             put(&mailbox, &candle("BTC", seq * 60, seq, true));
         }
         assert_eq!(contents(&mailbox), Vec::<String>::new());
-        assert!(mailbox.waiting().full);
+        assert_eq!(mailbox.waiting().end, Some(End::Overflow));
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_before_it_comes_ends_the_mailbox() {
+        let mailbox = Mailbox::new(8);
+        put(&mailbox, &candle("BTC", 0, 1, true));
+        mailbox.lose();
+        put(&mailbox, &candle("BTC", 60, 2, true));
+        assert_eq!(mailbox.ended().await, End::Gap);
+        assert_eq!(contents(&mailbox), Vec::<String>::new());
     }
 }

@@ -1,4 +1,4 @@
-//! `/ws/prices/{symbol}`: live prices over WebSocket.
+//! Live prices over WebSocket: `/ws/prices/{symbol}`, and the streams of Binance.
 //!
 //! One hub takes every update of the cache once, writes its frame once, and puts it into the mailbox of every client
 //! that wants it; a task for each client takes from its mailbox at the client's pace. So a slow client delays nobody:
@@ -6,14 +6,19 @@
 //!
 //! Architecture invariant: the hub never waits for a client.
 
+mod binance;
 mod client;
+mod connection;
 mod frame;
+mod heartbeat;
 mod hub;
 mod mailbox;
 mod series;
 mod subscription;
 
+pub(crate) use binance::Opening;
 pub(crate) use hub::{ClientFigures, Hub};
+pub(crate) use subscription::Subscription;
 
 use crate::answer::Answer;
 use crate::app::Data;
@@ -23,11 +28,17 @@ use crate::server::Shared;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
-use subscription::Subscription;
-use tallow_connectors::dataflow::Symbol;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
-/// Answers the handshake and starts the task of the client. No symbol stands for every one.
+/// What a client speaks, and wants to be sent.
+pub(crate) enum Dialect {
+    /// Tallow's own.
+    Native(Subscription),
+    /// That of Binance's streams.
+    Binance(Opening),
+}
+
+/// Answers the handshake and starts the task of the client.
 ///
 /// A symbol that nobody has seen is refused only after the handshake, with close code 1008: a browser does not show a
 /// page why a handshake has failed.
@@ -36,9 +47,8 @@ pub(crate) fn upgrade(
     data: &Arc<Data>,
     caller: &Caller,
     mut request: Request<Incoming>,
-    symbol: Option<Symbol>,
+    dialect: Dialect,
 ) -> Result<Answer, Problem> {
-    let subscription = Subscription::parse(symbol, request.uri().query())?;
     if !caller.is_allowed(&shared.app.settings.allowed_origins) {
         let detail = "pages of this origin may not connect";
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail));
@@ -61,9 +71,12 @@ pub(crate) fn upgrade(
         Problem::unavailable(detail)
     })?;
     let upgraded = hyper::upgrade::on(&mut request);
-    let task = client::run(shared.clone(), data.clone(), upgraded, subscription);
+    let (server, data) = (shared.clone(), data.clone());
     shared.tasks.spawn(async move {
-        task.await;
+        match dialect {
+            Dialect::Native(subscription) => client::run(server, data, upgraded, subscription).await,
+            Dialect::Binance(opening) => binance::run(server, data, upgraded, opening).await,
+        }
         drop((permit, place));
     });
     Ok(answer)

@@ -89,6 +89,7 @@ mod tests {
             low: 1.0,
             close: 1.0,
             volume_sum: 0.0,
+            quote_volume: None,
             event_count: 1,
             is_closed,
             revision: 0,

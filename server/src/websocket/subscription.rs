@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::router::ALL;
 use tallow_connectors::dataflow::{Interval, Symbol};
+use tallow_connectors::model::LatestCandle;
 
 /// A symbol and an interval: what a sequence number counts.
 pub(crate) type Key = (Symbol, Interval);
@@ -47,6 +48,11 @@ impl Subscription {
         }
         query.finish()?;
         Ok(Subscription { symbol, intervals, closed_only, resume_from })
+    }
+
+    /// Whether this candle is wanted.
+    pub(crate) fn wants_candle(&self, candle: &LatestCandle) -> bool {
+        self.wants((candle.symbol, candle.interval)) && (candle.is_closed || !self.closed_only)
     }
 
     /// Whether candles of this symbol and interval are wanted.

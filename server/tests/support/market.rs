@@ -128,6 +128,7 @@ pub fn candle(name: &str, minute: u64, close: f64, is_closed: bool) -> LatestCan
         low: close.min(100.0),
         close,
         volume_sum: 2.5,
+        quote_volume: Some(250.0),
         event_count: 3,
         is_closed,
         revision: 0,

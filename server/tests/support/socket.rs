@@ -34,16 +34,19 @@ impl Server {
 }
 
 impl Socket {
-    /// The next message.
+    /// The next message, whichever.
     pub async fn message(&mut self) -> Message {
         within(self.0.next()).await.expect("a message").unwrap()
     }
 
-    /// The next frame of JSON.
+    /// The next frame of JSON. Pings are answered by the library.
     pub async fn frame(&mut self) -> Value {
-        match self.message().await {
-            Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            other => panic!("expected a text frame: {other:?}"),
+        loop {
+            match self.message().await {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) => {}
+                other => panic!("expected a text frame: {other:?}"),
+            }
         }
     }
 

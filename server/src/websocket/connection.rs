@@ -1,0 +1,197 @@
+//! The connection of one client, whichever dialect it speaks: its mailbox is written out at its pace, pings go out, its
+//! messages come in, and in the end it is told why.
+
+use super::frame::Frame;
+use super::heartbeat::Heartbeat;
+use super::mailbox::{End, Mailbox};
+use crate::server::Shared;
+use crate::settings::{FAREWELL_LIMIT, MAX_MESSAGE_BYTES};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+/// The most frames that are written before the socket is flushed. What has been taken can't be conflated any more.
+const BATCH: usize = 32;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// The half that is written.
+pub(super) type Sink = SplitSink<Socket, Message>;
+/// The half that is read.
+pub(super) type Stream = SplitStream<Socket>;
+
+/// How a connection ends.
+pub(super) enum Farewell {
+    /// With this code and reason.
+    Close(CloseCode, &'static str),
+    /// The client is gone, or has said good-bye itself.
+    Gone,
+}
+
+/// A message of the client's that means something.
+pub(super) enum Heard {
+    /// To be understood.
+    Text(Frame),
+    /// A ping, or a pong that nobody has asked for. A ping has been answered already.
+    Control,
+}
+
+/// What the reader and the writer of one client share.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) mailbox: Arc<Mailbox>,
+    heartbeat: Heartbeat,
+}
+
+/// Waits until the handshake is complete. Messages may have so many bytes.
+pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Option<(Sink, Stream)> {
+    let upgraded = match upgraded.await {
+        Ok(upgraded) => TokioIo::new(upgraded),
+        Err(error) => {
+            tracing::debug!(%error, "handshake not completed");
+            return None;
+        }
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(MAX_MESSAGE_BYTES)
+        .write_buffer_size(16 * 1024)
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes));
+    Some(WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await.split())
+}
+
+impl Connection {
+    /// A connection with an empty mailbox.
+    pub(super) fn new(shared: Arc<Shared>) -> Connection {
+        let settings = &shared.app.settings;
+        let mailbox = Arc::new(Mailbox::new(settings.client_queue));
+        let heartbeat = Heartbeat::new(settings.pong_timeout);
+        Connection { shared, mailbox, heartbeat }
+    }
+
+    /// Returns once the connection must end, whatever the client says: the server stops, the client takes in too little
+    /// or is dead, or something that it had to be sent is lost.
+    pub(super) async fn over(&self) -> Farewell {
+        let mut stopping = self.shared.stopping.clone();
+        tokio::select! {
+            biased;
+            () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
+            end = self.mailbox.ended() => match end {
+                End::Overflow => self.evicted("client is too slow"),
+                End::Gap => Farewell::Close(CloseCode::Again, "updates were missed, read them with /api/v3/klines"),
+            },
+            () = self.heartbeat.missed() => self.evicted("no ping was answered in time"),
+        }
+    }
+
+    /// Writes the greeting, then the mailbox, until the connection fails or the client accepts nothing any more. What
+    /// `keepalive` makes breaks a silence.
+    pub(super) async fn write(
+        &self,
+        sink: &mut Sink,
+        greeting: Vec<Frame>,
+        keepalive: Option<fn(&Shared) -> Frame>,
+    ) -> Farewell {
+        let settings = &self.shared.app.settings;
+        let mut batch: Vec<Message> = greeting.into_iter().map(Message::Text).collect();
+        let mut pings = interval_at(Instant::now() + settings.keepalive, settings.keepalive);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_from = Instant::now();
+        loop {
+            let deadline = Instant::now() + settings.send_timeout;
+            let written = timeout_at(deadline, async {
+                for message in batch.drain(..) {
+                    sink.feed(message).await?;
+                }
+                sink.flush().await
+            });
+            match written.await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Farewell::Gone,
+                Err(_) => return self.evicted("client is too slow"),
+            }
+            tokio::select! {
+                biased;
+                _ = pings.tick() => batch.push(self.heartbeat.ping()),
+                frame = self.mailbox.next() => {
+                    silent_from = Instant::now();
+                    batch.push(Message::Text(frame));
+                    let more = std::iter::from_fn(|| self.mailbox.take()).take(BATCH - 1);
+                    batch.extend(more.map(Message::Text));
+                }
+                keepalive = silence(keepalive, silent_from + settings.keepalive) => {
+                    silent_from = Instant::now();
+                    batch.push(Message::Text(keepalive(&self.shared)));
+                }
+            }
+        }
+    }
+
+    /// The client is closed because it takes in too little.
+    fn evicted(&self, reason: &'static str) -> Farewell {
+        self.shared.hub.evict();
+        Farewell::Close(CloseCode::Again, reason)
+    }
+
+    /// The next message of the client's. Pings of the protocol are answered below this.
+    pub(super) async fn hear(&self, stream: &mut Stream) -> Result<Heard, Farewell> {
+        loop {
+            match stream.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text)),
+                Some(Ok(Message::Binary(_))) => {
+                    return Err(Farewell::Close(CloseCode::Unsupported, "messages must be text"));
+                }
+                Some(Ok(Message::Pong(payload))) if self.heartbeat.pong(&payload) => {}
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Heard::Control),
+                // After a close frame comes the end.
+                Some(Ok(Message::Close(_) | Message::Frame(_))) => {}
+                Some(Err(error)) => return Err(farewell_of(&error)),
+                None => return Err(Farewell::Gone),
+            }
+        }
+    }
+}
+
+/// Waits for the end of a silence, where it is to be broken.
+async fn silence<T>(keepalive: Option<T>, until: Instant) -> T {
+    match keepalive {
+        Some(keepalive) => {
+            sleep_until(until).await;
+            keepalive
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn farewell_of(error: &tungstenite::Error) -> Farewell {
+    match error {
+        tungstenite::Error::Capacity(_) => Farewell::Close(CloseCode::Size, "message is too long"),
+        tungstenite::Error::Utf8(_) => Farewell::Close(CloseCode::Invalid, "text is not UTF-8"),
+        tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+            Farewell::Gone
+        }
+        tungstenite::Error::Protocol(_) => Farewell::Close(CloseCode::Protocol, "not a WebSocket frame"),
+        _ => Farewell::Gone,
+    }
+}
+
+/// Ends the connection. A client that takes its time over the farewell is cut off.
+pub(super) async fn end(farewell: Farewell, sink: Sink, stream: Stream) {
+    if let Farewell::Close(code, reason) = farewell {
+        let _ = timeout(FAREWELL_LIMIT, close(sink, stream, code, reason)).await;
+    }
+}
+
+/// Says good-bye and hears the client out, so that the close frame is not lost to a reset.
+async fn close(mut sink: Sink, mut stream: Stream, code: CloseCode, reason: &'static str) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    if sink.send(Message::Close(Some(frame))).await.is_ok() {
+        while let Some(Ok(_)) = stream.next().await {}
+    }
+}
