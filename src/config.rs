@@ -3,18 +3,19 @@
 mod layers;
 mod produce;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tallow_connectors::checkpoint::CheckpointConfig;
 use tallow_connectors::coingecko::CoinGeckoConfig;
 use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
-use tallow_server::{ApiKey, ServerSettings};
+use tallow_server::{ApiKey, ServerSettings, Tls};
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -99,6 +100,8 @@ pub(crate) struct StoreConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
+    pub(crate) tls_certificate: PathBuf,
+    pub(crate) tls_key: PathBuf,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api_keys: Vec<ApiKey>,
     pub(crate) max_connections: usize,
@@ -108,6 +111,7 @@ pub(crate) struct ServerConfig {
     pub(crate) max_requests: usize,
     pub(crate) rate_per_second: u32,
     pub(crate) rate_burst: u32,
+    pub(crate) stale_after_ms: u64,
     pub(crate) pipelines: Vec<String>,
 }
 
@@ -242,6 +246,10 @@ impl Config {
         if !(0.0..=168.0).contains(&self.up.backfill_hours) {
             bail!("up.backfill_hours is {}, not within 0 and 168", self.up.backfill_hours);
         }
+        let is_empty = |path: &Path| path.as_os_str().is_empty();
+        if is_empty(&self.server.tls_certificate) != is_empty(&self.server.tls_key) {
+            bail!("server.tls_certificate and server.tls_key are given together or not at all");
+        }
         if self.up.symbols.is_empty() {
             bail!("up.symbols names no symbol");
         }
@@ -261,8 +269,27 @@ impl Config {
             max_requests: self.server.max_requests,
             rate_per_second: self.server.rate_per_second,
             rate_burst: self.server.rate_burst,
+            stale_after: Duration::from_millis(self.server.stale_after_ms),
             ..self.reporting()
         }
+    }
+
+    /// What the server speaks TLS with, if it does.
+    ///
+    /// # Errors
+    /// When the files are of no use, which is said with their names.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        let ServerConfig { tls_certificate, tls_key, .. } = &self.server;
+        if tls_certificate.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Tls::read(tls_certificate, tls_key).context("set up TLS")?))
+    }
+
+    /// Where the server is found that listens at this address.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.server.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
+        format!("{scheme}://{address}")
     }
 
     /// The settings where a process that runs the graph says how it is: no keys and no rate, as the server itself asks there.

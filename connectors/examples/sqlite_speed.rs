@@ -77,12 +77,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 from: None,
                 until: None,
                 direction,
+                after: None,
                 limit,
                 offset: 0,
+                counted: true,
             };
             let start = Instant::now();
             let page = runtime.block_on(history.candles(&query))?;
-            let (rows, total, elapsed) = (page.rows.len(), page.total, start.elapsed());
+            let (rows, total, elapsed) = (page.rows.len(), page.total.unwrap_or(0), start.elapsed());
             println!("{rows} of {total} windows of {what}: {elapsed:.2?}");
             if limit == 1_000 {
                 let start = Instant::now();

@@ -102,23 +102,44 @@ pub struct CandleQuery {
     pub until: Option<EventTime>,
     /// In which order.
     pub direction: Direction,
+    /// Only those that come after the window that starts here, in that order; so the page after one that ended with it,
+    /// whatever has settled before it meanwhile.
+    pub after: Option<EventTime>,
     /// At most so many.
     pub limit: usize,
     /// After leaving out so many.
     pub offset: usize,
+    /// Whether to say how many there are in all, which may cost more than the rows.
+    pub counted: bool,
 }
 
 impl CandleQuery {
-    /// Where the rows asked for stand among all that the query has, oldest first.
-    pub fn page(&self, total: usize) -> Range<usize> {
+    /// What `after` leaves of windows that start in this range.
+    pub fn rest(&self, starts: Range<EventTime>) -> Range<EventTime> {
+        match (self.after, self.direction) {
+            (None, _) => starts,
+            (Some(EventTime(after)), Direction::Ascending) => {
+                starts.start.max(EventTime(after.saturating_add(1)))..starts.end
+            }
+            (Some(after), Direction::Descending) => starts.start..starts.end.min(after),
+        }
+    }
+
+    /// The windows asked for among all of the range, by their starts, oldest first.
+    pub fn page<'a>(&self, starts: &'a [EventTime]) -> &'a [EventTime] {
+        let rest = self.rest(EventTime(0)..EventTime(u64::MAX));
+        let from = starts.partition_point(|start| *start < rest.start);
+        let until = starts.partition_point(|start| *start < rest.end);
+        let starts = &starts[from..until.max(from)];
+        let total = starts.len();
         match self.direction {
             Direction::Ascending => {
                 let from = self.offset.min(total);
-                from..from.saturating_add(self.limit).min(total)
+                &starts[from..from.saturating_add(self.limit).min(total)]
             }
             Direction::Descending => {
                 let until = total.saturating_sub(self.offset);
-                until.saturating_sub(self.limit)..until
+                &starts[until.saturating_sub(self.limit)..until]
             }
         }
     }
@@ -129,8 +150,8 @@ impl CandleQuery {
 pub struct CandlePage {
     /// The rows asked for.
     pub rows: Vec<CandleRow>,
-    /// How many rows the query has without its limit and offset.
-    pub total: u64,
+    /// How many rows the query has without `after`, limit and offset, if it asks.
+    pub total: Option<u64>,
 }
 
 /// Figures over a range of closed candles.
@@ -386,4 +407,9 @@ impl CheckpointFigures {
 pub trait Pipeline: Send + Sync {
     /// Where it stands now.
     fn status(&self) -> PipelineStatus;
+
+    /// Where the ticks come from, as the status has it; for who wants to know that alone, each time somebody asks.
+    fn source(&self) -> String {
+        self.status().source
+    }
 }

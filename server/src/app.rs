@@ -3,8 +3,10 @@
 //! A process that has no stores to read from serves what its pipeline says of itself, and nothing else.
 
 use crate::settings::ServerSettings;
+use crate::tls::Tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tallow_connectors::Error;
 use tallow_connectors::clock::SystemClock;
 use tallow_connectors::dataflow::{Clock, EventTime, Symbol};
@@ -19,6 +21,8 @@ pub struct App {
     pub(crate) pipeline: Arc<dyn Pipeline>,
     /// How the server behaves.
     pub(crate) settings: ServerSettings,
+    /// What callers must speak; plain HTTP where there is none.
+    pub(crate) tls: Option<Tls>,
     /// The time in answers, and that against which ages and lookbacks are measured.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -30,6 +34,8 @@ pub(crate) struct Data {
     /// Closed candles and alerts.
     pub(crate) history: Arc<dyn History>,
     pub(crate) pipeline: Arc<dyn Pipeline>,
+    /// How old the newest event of a symbol may be before its price is stale.
+    stale_after: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,21 +48,27 @@ impl App {
         settings: ServerSettings,
     ) -> App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let data = Data { cache, history, pipeline: pipeline.clone(), clock: clock.clone() };
-        App { data: Some(Arc::new(data)), pipeline, settings, clock }
+        let stale_after = settings.stale_after;
+        let data = Data { cache, history, pipeline: pipeline.clone(), stale_after, clock: clock.clone() };
+        App { data: Some(Arc::new(data)), pipeline, settings, tls: None, clock }
     }
 
     /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
     pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
-        App { data: None, pipeline, settings, clock: Arc::new(SystemClock) }
+        App { data: None, pipeline, settings, tls: None, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same app, spoken to over TLS if there is a certificate.
+    pub fn with_tls(self, tls: Option<Tls>) -> App {
+        App { tls, ..self }
     }
 
     /// The same app on another clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> App {
         let data = self.data.map(|data| {
-            let Data { cache, history, pipeline, .. } = &*data;
+            let Data { cache, history, pipeline, stale_after, .. } = &*data;
             let (cache, history, pipeline) = (cache.clone(), history.clone(), pipeline.clone());
-            Arc::new(Data { cache, history, pipeline, clock: clock.clone() })
+            Arc::new(Data { cache, history, pipeline, stale_after: *stale_after, clock: clock.clone() })
         });
         App { data, clock, ..self }
     }
@@ -69,6 +81,16 @@ impl App {
 impl Data {
     pub(crate) fn now(&self) -> EventTime {
         EventTime(self.clock.now_ms())
+    }
+
+    /// For how long nothing newer than this has happened, in milliseconds.
+    pub(crate) fn age_ms(&self, newest: EventTime) -> u64 {
+        self.now().millis().saturating_sub(newest.millis())
+    }
+
+    /// Whether that is longer than a price may be trusted.
+    pub(crate) fn is_stale(&self, newest: EventTime) -> bool {
+        u128::from(self.age_ms(newest)) > self.stale_after.as_millis()
     }
 
     /// Every symbol that one of the stores has. Fails only where neither can answer.

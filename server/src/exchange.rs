@@ -118,7 +118,8 @@ async fn respond(
         })?)
     };
     let asked = request.headers().clone();
-    let answer = router::route(shared, caller, request).await?;
+    // Boxed, as it is as large as that of the largest handler, and is moved several times on its way up.
+    let answer = Box::pin(router::route(shared, caller, request)).await?;
     finished(&asked, answer).await
 }
 

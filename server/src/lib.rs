@@ -25,9 +25,11 @@ mod server;
 mod settings;
 mod shutdown;
 mod timings;
+mod tls;
 mod websocket;
 
 pub use app::App;
 pub use keys::{ApiKey, InvalidApiKey};
 pub use server::{ServeError, serve};
 pub use settings::ServerSettings;
+pub use tls::{Tls, TlsError};

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_connectors::error::chain;
 use tallow_connectors::store::Cache;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -201,22 +202,48 @@ fn may_pass(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(OUT_OF_FILES_PROCESS | OUT_OF_FILES_SYSTEM | OUT_OF_BUFFERS))
 }
 
+/// Serves a connection, over TLS where the server has a certificate.
 async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
     // Small frames should leave at once. A socket that refuses serves as well, only later.
     let _ = stream.set_nodelay(true);
+    // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
+    let stream = Box::pin(stream);
+    let Some(tls) = &shared.app.tls else {
+        return exchanges(shared, stream, address).await;
+    };
+    // Whoever does not finish the handshake would hold a place for ever.
+    let limit = shared.app.settings.header_read_timeout;
+    let mut stopping = shared.stopping.clone();
+    let handshake = tls.acceptor().accept(stream);
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(limit, handshake) => shaken,
+        () = stopping.wait() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => exchanges(shared, stream, address).await,
+        Ok(Err(error)) => tracing::debug!(%error, "connection ended in its TLS handshake"),
+        Err(_) => tracing::debug!("connection ended: no TLS handshake in time"),
+    }
+}
+
+/// Answers the requests of a connection, one after the other.
+async fn exchanges(
+    shared: Arc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    address: Address,
+) {
     let mut stopping = shared.stopping.clone();
     let service = {
         let shared = shared.clone();
         service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), address, request))
     };
-    // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.app.settings.header_read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

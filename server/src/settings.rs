@@ -40,6 +40,8 @@ pub struct ServerSettings {
     pub rate_per_second: u32,
     /// How many requests an address makes at once after a rest; 0 for those of a second.
     pub rate_burst: u32,
+    /// How old the newest event of a symbol may be before its price is called stale.
+    pub stale_after: Duration,
     /// Within what time a connection must have sent the whole head of its next request. The time counts from the
     /// answer before, so that a connection that is idle for so long is closed as well.
     pub header_read_timeout: Duration,
@@ -73,6 +75,8 @@ impl Default for ServerSettings {
             max_requests: 512,
             rate_per_second: 0,
             rate_burst: 0,
+            // Four polls of a feed that is polled every 30 s.
+            stale_after: Duration::from_secs(120),
             header_read_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),

@@ -41,6 +41,8 @@ async fn every_bad_parameter_is_refused_by_name() {
         ("/api/v1/historical/BTC?limit=1&limit=1", "limit"),
         ("/api/v1/historical/BTC?offset=-1", "offset"),
         ("/api/v1/historical/BTC?offset=18446744073709551615", "offset"),
+        ("/api/v1/historical/BTC?cursor=yesterday", "cursor"),
+        ("/api/v1/historical/BTC?cursor=0&offset=0", "cursor"),
         ("/api/v1/historical/BTC?order_by=up", "order_by"),
         ("/api/v1/historical/BTC?fill=linear", "fill"),
         ("/api/v1/historical/BTC?format=xml", "format"),
@@ -80,7 +82,10 @@ async fn all_mistakes_are_named_at_once_with_what_is_allowed() {
     let errors = document["errors"].as_array().unwrap();
     let named: Vec<&Value> = errors.iter().map(|error| &error["parameter"]).collect();
     assert_eq!(named, ["depth", "limit", "interval"]);
-    assert_eq!(errors[0]["allowed"], "interval, start_time, end_time, limit, offset, order_by, fill, format");
+    assert_eq!(
+        errors[0]["allowed"],
+        "interval, start_time, end_time, limit, offset, cursor, order_by, fill, format"
+    );
     assert_eq!(errors[1]["allowed"], "1–1000");
     assert_eq!(errors[2]["allowed"], "1m, 5m, 15m, 1h, 4h, 1d");
 }

@@ -32,12 +32,29 @@ async fn latest_answers_with_the_open_candle_of_the_cache() {
         reply.json(),
         json!({"symbol": "BTC", "window_start": "2025-11-16T05:32:00Z", "window_end": "2025-11-16T05:33:00Z",
             "open": 100.0, "high": 101.25, "low": 100.0, "close": 101.25, "volume_sum": 2.5, "event_count": 3,
-            "is_closed": false, "revision": 0, "event_time": "2025-11-16T05:32:30.250Z", "source": "simulated"})
+            "is_closed": false, "revision": 0, "event_time": "2025-11-16T05:32:30.250Z", "stale": false,
+            "source": "simulated"})
     );
     assert_eq!(reply.header("x-data-source"), "quick");
     assert_eq!(reply.header("x-cache-hit"), "true");
     assert_eq!(reply.header("x-data-age-seconds"), "0.750");
     assert_eq!(reply.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_price_of_which_nothing_has_been_heard_for_two_minutes_is_stale() {
+    let server = Server::start().await;
+    server.cache.publish(candle("BTC", 2, 101.25, false));
+    server.cache.publish(candle("ETH", 3, 101.25, false));
+    server.clock.advance(2 * 60_000 + 30_250 + 120_000);
+    assert_eq!(server.json("/api/v1/latest/BTC").await["stale"], false);
+    server.clock.advance(1);
+    assert_eq!(server.json("/api/v1/latest/BTC").await["stale"], true);
+    let all = server.json("/api/v1/latest/all").await;
+    assert_eq!(
+        (&all["prices"]["BTC"]["stale"], &all["prices"]["ETH"]["stale"]),
+        (&json!(true), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -92,13 +109,60 @@ async fn historical_is_newest_first_and_pages_by_link() {
     assert_eq!(reply.header("x-returned-count"), "2");
     assert_eq!(reply.header("x-has-more"), "true");
     let link = reply.header("link").to_owned();
-    assert_eq!(link, r#"</api/v1/historical/BTC?limit=2&interval=1m&offset=2>; rel="next""#);
+    assert_eq!(link, r#"</api/v1/historical/BTC?limit=2&interval=1m&cursor=1763271060000>; rel="next""#);
+    assert_eq!(reply.header("x-next-cursor"), "1763271060000");
     let next = server.get(&link[1..link.find('>').unwrap()]).await;
     assert_eq!(next.json().as_array().unwrap().len(), 1);
     assert_eq!(next.header("x-has-more"), "false");
     assert!(next.headers.get("link").is_none());
     let past = server.get("/api/v1/historical/BTC?offset=3").await;
     assert_eq!((past.json(), past.header("x-has-more")), (json!([]), "false"));
+    let counted = server.get("/api/v1/historical/BTC?limit=1&offset=1").await;
+    let link = r#"</api/v1/historical/BTC?limit=1&offset=2>; rel="next""#;
+    assert_eq!(counted.header("link"), link);
+}
+
+#[tokio::test]
+async fn pages_by_cursor_show_each_window_once_whatever_settles_meanwhile() {
+    let server = Server::start().await;
+    for minute in [2, 4, 5, 8] {
+        server.history.put(Interval::OneMinute, row("BTC", minute, 100.0));
+    }
+    let starts = |reply: &support::http::Reply| -> Vec<u64> {
+        let minute = |row: &serde_json::Value| {
+            let text = row["window_start"].as_str().unwrap();
+            let time: jiff::Timestamp = text.parse().unwrap();
+            (time.as_millisecond() as u64 - START_MS) / 60_000
+        };
+        reply.json().as_array().unwrap().iter().map(minute).collect()
+    };
+    let next = |reply: &support::http::Reply| {
+        let link = reply.header("link");
+        link[1..link.find('>').unwrap()].to_owned()
+    };
+    let first = server.get("/api/v1/historical/BTC?limit=2").await;
+    assert_eq!(starts(&first), [8, 5]);
+    // A newer candle, one that was missing, and a correction of the window at the page's end.
+    for minute in [9, 6, 5, 3] {
+        server.history.put(Interval::OneMinute, row("BTC", minute, 101.0));
+    }
+    let second = server.get(&next(&first)).await;
+    assert_eq!(starts(&second), [4, 3]);
+    assert_eq!(second.header("x-total-count"), "7");
+    let third = server.get(&next(&second)).await;
+    assert_eq!((starts(&third), third.header("x-has-more")), (vec![2], "false"));
+
+    let oldest = server.get("/api/v1/historical/BTC?limit=3&order_by=asc").await;
+    assert_eq!(starts(&oldest), [2, 3, 4]);
+    server.history.put(Interval::OneMinute, row("BTC", 1, 101.0));
+    let rest = server.get(&next(&oldest).replace("limit=3", "limit=10")).await;
+    assert_eq!(starts(&rest), [5, 6, 8, 9]);
+    // The windows without a candle have their place in the series too.
+    let filled = server.get("/api/v1/historical/BTC?limit=3&fill=previous").await;
+    assert_eq!(starts(&filled), [9, 8, 7]);
+    server.history.put(Interval::OneMinute, row("BTC", 11, 101.0));
+    let filled = server.get(&next(&filled)).await;
+    assert_eq!((starts(&filled), filled.header("x-total-count")), (vec![6, 5, 4], "11"));
 }
 
 #[tokio::test]

@@ -25,15 +25,17 @@ const CACHED_UPDATES: usize = 16_384;
 /// When it can't start, or the listener fails for good. A store that can't be reached is no error: it is said, and what
 /// needs it is answered 503 until it is back.
 pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
+    let tls = config.tls()?;
     let listener = listen(config.server.listen)?;
-    let address = listener.local_addr().context("read the address of the listener")?;
+    let url = config.url(listener.local_addr().context("read the address of the listener")?);
     let history = PostgresHistory::open(&config.postgres).map_err(told)?;
     let mut web = Web::start(listener, || {
         let cache = RedisCache::start(&config.redis, CACHED_UPDATES).map_err(told)?;
         let pipeline = RemotePipeline::start(&config.server.pipelines).map_err(told)?;
-        Ok(App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), config.serving()))
+        let app = App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), config.serving());
+        Ok(app.with_tls(tls))
     })?;
-    tracing::info!(url = %format_args!("http://{address}"), "listening");
+    tracing::info!(url, "listening");
     while !stop.load(Ordering::Relaxed) && !web.has_stopped() {
         std::thread::sleep(LOOK);
     }

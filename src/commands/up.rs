@@ -41,7 +41,7 @@ use tallow_connectors::simulator::PRODUCER;
 use tallow_connectors::sinks::{SinkRunner, SinkSettings};
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
 use tallow_dataflow::{Clock, EventTime};
-use tallow_server::App;
+use tallow_server::{App, Tls};
 use written::Written;
 
 /// How often the threads are looked at.
@@ -60,11 +60,12 @@ const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
 /// anything is written.
 pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
+    let tls = config.tls()?;
     let listener = listen(config.server.listen)?;
-    let address = listener.local_addr().context("read the address of the listener")?;
+    let url = config.url(listener.local_addr().context("read the address of the listener")?);
     let log = open_log(config)?;
-    let mut up = Up::start(config, flags, listener, log)?;
-    tracing::info!(url = %format_args!("http://{address}"), "listening");
+    let mut up = Up::start(config, flags, listener, tls, log)?;
+    tracing::info!(url, "listening");
     let outcome = up.watch(&stop, started);
     if let Err(failure) = &outcome {
         let failure = format!("{failure:#}");
@@ -119,6 +120,7 @@ impl Up {
         config: &Config,
         flags: &UpFlags,
         listener: std::net::TcpListener,
+        tls: Option<Tls>,
         log: FileLogWriter,
     ) -> anyhow::Result<Up> {
         let data: &Path = &config.up.data;
@@ -153,7 +155,7 @@ impl Up {
         let journal = Journal::new(log, used.clone(), written.clone(), halt.clone()).map_err(told)?;
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
-        let app = App::new(cache.clone(), Arc::new(history), board.clone(), config.serving());
+        let app = App::new(cache.clone(), Arc::new(history), board.clone(), config.serving()).with_tls(tls);
         let web = Web::start(listener, || Ok(app))?;
         let feed = std::thread::Builder::new()
             .name("feed".to_owned())

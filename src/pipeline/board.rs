@@ -208,6 +208,10 @@ impl State {
 }
 
 impl Pipeline for Board {
+    fn source(&self) -> String {
+        self.settings.source.clone()
+    }
+
     fn status(&self) -> PipelineStatus {
         let ready = self.is_ready();
         let failure = self.failure();

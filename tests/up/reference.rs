@@ -46,8 +46,10 @@ impl Books {
                         from: None,
                         until: None,
                         direction: Direction::Ascending,
+                        after: None,
                         limit: usize::MAX,
                         offset: 0,
+                        counted: false,
                     };
                     for row in history.candles(&query).await.expect("candles").rows {
                         let twice = books.candles.insert((interval, symbol, row.window_start.millis()), row);

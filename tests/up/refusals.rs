@@ -25,6 +25,21 @@ fn a_port_in_use_is_named_and_nothing_is_written() {
 }
 
 #[test]
+fn a_certificate_that_is_of_no_use_is_named_and_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let certificate = folder.path().join("certificate.pem");
+    let path = certificate.to_str().expect("a path");
+    let settings = [("TALLOW__SERVER__TLS_CERTIFICATE", path), ("TALLOW__SERVER__TLS_KEY", path)];
+    let said = refusal(&data, &settings);
+    assert!(said.contains(&format!("set up TLS: read a certificate from {path}: ")), "{said}");
+    std::fs::write(&certificate, "no PEM").expect("written");
+    let said = refusal(&data, &settings);
+    assert!(said.contains(&format!("set up TLS: read a certificate from {path}: no items found")), "{said}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_data_folder_that_is_a_file_or_below_one_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tallow_benches::fanout::{Clients, Fleet, raise_file_limit, serve};
+use tallow_benches::usage::{self, Usage};
 
 /// Measures the fan-out of updates to WebSocket clients.
 #[derive(Parser)]
@@ -65,22 +66,8 @@ impl Server {
         Ok(Server { child, address: address.trim().to_owned() })
     }
 
-    /// Resident memory, and the processor time used so far.
-    fn usage(&self) -> Result<(u64, Duration)> {
-        let folder = format!("/proc/{}", self.child.id());
-        let pages: u64 = std::fs::read_to_string(format!("{folder}/statm"))?
-            .split_whitespace()
-            .nth(1)
-            .context("the resident pages of the server")?
-            .parse()?;
-        let stat = std::fs::read_to_string(format!("{folder}/stat"))?;
-        // The fields after the name, which may have spaces.
-        let (_, fields) = stat.rsplit_once(')').context("the state of the server")?;
-        let ticks: Vec<u64> =
-            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        let cpu = Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64);
-        Ok((pages * rustix::param::page_size() as u64, cpu))
+    fn usage(&self) -> Result<Usage> {
+        usage::of(self.child.id())
     }
 }
 
@@ -100,7 +87,7 @@ fn main() -> Result<()> {
         return runtime.block_on(serve(arguments.symbols, arguments.clients, arguments.burst));
     }
     let server = Server::start(&arguments)?;
-    let (before, _) = server.usage()?;
+    let before = server.usage()?.memory;
     let fleet = Arc::new(Fleet::default());
     let clients = runtime.block_on(Clients::connect(
         &server.address,
@@ -109,12 +96,12 @@ fn main() -> Result<()> {
         arguments.deaf,
         (!arguments.all).then_some(arguments.symbols),
     ))?;
-    let (connected, cpu_before) = server.usage()?;
+    let connected = server.usage()?;
     fleet.counts.store(true, Ordering::Relaxed);
     // The time that counts is what is asked for.
     std::thread::sleep(Duration::from_secs(arguments.seconds));
     fleet.counts.store(false, Ordering::Relaxed);
-    let (after, cpu_after) = server.usage()?;
+    let after = server.usage()?;
     let lost = runtime.block_on(clients.finish());
     drop(server);
 
@@ -145,9 +132,9 @@ fn main() -> Result<()> {
         figures.closed,
         lost.candles,
         lost.clients,
-        per_client(connected),
-        per_client(after),
-        (cpu_after - cpu_before).as_secs_f64() / seconds,
+        per_client(connected.memory),
+        per_client(after.memory),
+        (after.processor - connected.processor).as_secs_f64() / seconds,
     )?;
     if lost.candles > 0 || lost.clients > 0 {
         bail!("clients that took in everything have lost something");

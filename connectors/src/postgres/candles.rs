@@ -7,6 +7,7 @@
 //! Only windows that are over are answered: those that end before the time up to which the database is complete, or not
 //! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
 
+use super::counts::Counts;
 use super::pool::Question;
 use super::statements;
 use super::time::Time;
@@ -53,7 +54,10 @@ impl Question for Symbols {
 }
 
 /// The rows of a query and how many there are in all.
-pub(super) struct Page<'a>(pub(super) &'a CandleQuery);
+pub(super) struct Page<'a> {
+    pub(super) query: &'a CandleQuery,
+    pub(super) counts: &'a Counts,
+}
 
 #[async_trait]
 impl Question for Page<'_> {
@@ -61,23 +65,29 @@ impl Question for Page<'_> {
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
-        let query = self.0;
+        let query = self.query;
         let windows = Windows::of(database, query).await?;
         if windows.are_settled() {
-            let (total, rows) = tokio::try_join!(windows.count(database), windows.settled(database, query))?;
+            let rest = windows.rest(query);
+            let count = async {
+                if !query.counted {
+                    return Ok(None);
+                }
+                let range = (query.symbol, query.span.base, windows.starts.start, windows.starts.end);
+                self.counts.of(range, database, windows.count(database)).await.map(Some)
+            };
+            let (total, rows) = tokio::try_join!(count, rest.settled(database, query))?;
             return Ok(CandlePage { rows, total });
         }
         let starts = windows.starts(database).await?;
-        let total = starts.len();
-        let page = query.page(total);
         let mut rows = Vec::new();
-        if let [first, ..] = starts[page.clone()]
-            && let [.., last] = starts[page]
+        if let page @ [first, ..] = query.page(&starts)
+            && let [.., last] = page
         {
-            let page = Windows { starts: first..last + windows.span.window_ms, ..windows };
+            let page = Windows { starts: first.millis()..last.millis() + windows.span.window_ms, ..windows };
             page.rolled_up(database, query.direction, |row| rows.push(row)).await?;
         }
-        Ok(CandlePage { rows, total: total as u64 })
+        Ok(CandlePage { rows, total: query.counted.then_some(starts.len() as u64) })
     }
 }
 
@@ -102,6 +112,12 @@ impl Windows {
             windows.starts.end = until.min(over / span.window_ms * span.window_ms);
         }
         Ok(windows)
+    }
+
+    /// Those of them that come after the window that the query names.
+    fn rest(&self, query: &CandleQuery) -> Windows {
+        let rest = query.rest(EventTime(self.starts.start)..EventTime(self.starts.end));
+        Windows { starts: rest.start.millis()..rest.end.millis(), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -155,11 +171,11 @@ impl Windows {
     }
 
     /// The starts of the rolled-up windows that have candles, in order.
-    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<u64>, Error> {
+    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<EventTime>, Error> {
         let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
         let statement = database.prepare_cached(&statements::starts(self.span.base)).await?;
         let rows = database.query(&statement, &[&symbol, &from, &until, &self.length()]).await?;
-        rows.iter().map(|row| Ok(EventTime::from(row.try_get::<_, Time>(0)?).millis())).collect()
+        rows.iter().map(|row| Ok(row.try_get::<_, Time>(0)?.into())).collect()
     }
 
     async fn rolled_up(

@@ -3,12 +3,14 @@
 use super::PostgresConfig;
 use super::alerts::Newest;
 use super::candles::{Page, Ping, Symbols};
+use super::counts::Counts;
 use super::pool::Readers;
 use super::stats::Stats;
 use crate::error::Error;
 use crate::model::AlertRow;
 use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History};
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::time::Duration;
 use tallow_dataflow::Symbol;
 
@@ -23,6 +25,7 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct PostgresHistory {
     readers: Readers,
+    counts: Arc<Counts>,
 }
 
 impl PostgresHistory {
@@ -32,7 +35,7 @@ impl PostgresHistory {
     /// # Errors
     /// When the address is none.
     pub fn open(config: &PostgresConfig) -> Result<PostgresHistory, Error> {
-        Ok(PostgresHistory { readers: Readers::new(config)? })
+        Ok(PostgresHistory { readers: Readers::new(config)?, counts: Arc::default() })
     }
 }
 
@@ -52,7 +55,7 @@ impl History for PostgresHistory {
 
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
         query.span.check()?;
-        self.readers.ask(&Page(query), ANSWER_LIMIT).await
+        self.readers.ask(&Page { query, counts: &self.counts }, ANSWER_LIMIT).await
     }
 
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {

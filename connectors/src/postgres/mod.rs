@@ -13,6 +13,7 @@ mod blocking;
 mod candles;
 mod config;
 mod connection;
+mod counts;
 mod failures;
 mod history;
 mod names;

@@ -102,6 +102,11 @@ impl Process {
         Ok(stats.into())
     }
 
+    fn source(&self) -> Option<String> {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.as_ref().ok().map(|status| status.source.clone())
+    }
+
     fn last(&self) -> Result<PipelineStatus, String> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -110,6 +115,11 @@ impl Process {
 impl Pipeline for RemotePipeline {
     fn status(&self) -> PipelineStatus {
         combine(self.processes.iter().map(|process| process.last()))
+    }
+
+    fn source(&self) -> String {
+        // The last one that answers has the word, as in `combine`.
+        self.processes.iter().rev().find_map(|process| process.source()).unwrap_or_default()
     }
 }
 

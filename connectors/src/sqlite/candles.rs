@@ -24,22 +24,22 @@ pub(super) fn symbols(connection: &Connection) -> rusqlite::Result<Vec<Symbol>> 
 
 /// The rows of a query and how many there are in all.
 pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<CandlePage> {
-    let Some(windows) = Windows::of(connection, query)? else { return Ok(CandlePage::default()) };
+    let Some(windows) = Windows::of(connection, query)? else {
+        return Ok(CandlePage { rows: Vec::new(), total: query.counted.then_some(0) });
+    };
     let mut rows = Vec::new();
     let total = if windows.span.window_ms == windows.span.base.millis() {
-        windows.settled(connection, query, |row| rows.push(row))?;
-        windows.count(connection)?
+        windows.rest(query).settled(connection, query, |row| rows.push(row))?;
+        if query.counted { Some(windows.count(connection)?) } else { None }
     } else {
         let starts = windows.starts(connection)?;
-        let total = starts.len();
-        let page = query.page(total);
-        if let [first, ..] = starts[page.clone()]
-            && let [.., last] = starts[page]
+        if let page @ [first, ..] = query.page(&starts)
+            && let [.., last] = page
         {
-            let page = Windows { starts: first..last + windows.length(), ..windows };
+            let page = Windows { starts: millis(*first)..millis(*last) + windows.length(), ..windows };
             page.rolled_up(connection, query.direction, |row| rows.push(row))?;
         }
-        total as u64
+        query.counted.then_some(starts.len() as u64)
     };
     Ok(CandlePage { rows, total })
 }
@@ -88,6 +88,13 @@ impl Windows {
         Ok(Some(Windows { crypto_id, symbol, span, starts: from..until }))
     }
 
+    /// Those of them that come after the window that the query names.
+    fn rest(&self, query: &CandleQuery) -> Windows {
+        let [from, until] = [self.starts.start, self.starts.end].map(|start| EventTime(start.unsigned_abs()));
+        let rest = query.rest(from..until);
+        Windows { starts: millis(rest.start)..millis(rest.end), ..*self }
+    }
+
     fn length(&self) -> i64 {
         integer(self.span.window_ms)
     }
@@ -121,14 +128,14 @@ impl Windows {
     }
 
     /// The starts of the rolled-up windows that have candles, in order.
-    fn starts(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    fn starts(&self, connection: &Connection) -> rusqlite::Result<Vec<EventTime>> {
         let mut statement = connection.prepare_cached(&statements::starts(self.span.base))?;
         let rows = statement.query_map(
             named_params! {
                 ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
                 ":length": self.length(),
             },
-            |row| row.get(0),
+            |row| Ok(EventTime(row.get::<_, i64>(0)?.unsigned_abs())),
         )?;
         rows.collect()
     }

@@ -103,8 +103,10 @@ async fn assert_everything_is_stored(path: &PathBuf) {
             from: None,
             until: None,
             direction: Direction::Ascending,
+            after: None,
             limit: usize::MAX,
             offset: 0,
+            counted: false,
         };
         let page = history.candles(&query).await.unwrap();
         let closes: Vec<f64> = page.rows.iter().map(|row| row.close_price).collect();

@@ -129,6 +129,7 @@ pub(crate) async fn readers_see_whole_steps_while_they_are_written<B: StoreBed>(
                 let mut seen = 0;
                 while seen < 2 * STEPS {
                     let CandlePage { rows, total } = history.candles(&all("BTC", BASE)).await.unwrap();
+                    let total = total.unwrap();
                     assert_eq!(rows.len() as u64, total);
                     assert_eq!(total % 2, 0, "half a step");
                     assert!(total >= seen, "{total} after {seen}");

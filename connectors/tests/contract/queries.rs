@@ -51,13 +51,21 @@ fn plainly_paged(rows: &[CandleRow], query: &CandleQuery) -> CandlePage {
     if query.direction == Direction::Descending {
         rows.reverse();
     }
-    let total = rows.len() as u64;
+    let total = query.counted.then_some(rows.len() as u64);
+    rows.retain(|row| match (query.after, query.direction) {
+        (None, _) => true,
+        (Some(after), Direction::Ascending) => row.window_start > after,
+        (Some(after), Direction::Descending) => row.window_start < after,
+    });
     CandlePage { rows: rows.into_iter().skip(query.offset).take(query.limit).collect(), total }
 }
 
 fn assert_close(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() <= 1e-12 * expected.abs(), "{what}: {found} is not {expected}");
 }
+
+/// What a query that counts has where there is nothing.
+const NOTHING: CandlePage = CandlePage { rows: Vec::new(), total: Some(0) };
 
 /// Sums of floats may differ in the last digits with the order of adding; nothing else may differ at all.
 fn assert_same(found: &CandlePage, expected: &CandlePage, what: &str) {
@@ -85,13 +93,15 @@ fn any_query(random: &mut ChaCha8Rng, name: &str, span: Span, rows: &[CandleRow]
         let shift = [0, 0, 1, MINUTE, span.window_ms][random.random_range(0..5usize)];
         random.random_bool(0.6).then_some(EventTime(row.window_start.millis() + shift))
     };
-    let (from, until) = (time(), time());
+    let (from, until, after) = (time(), time(), time());
     CandleQuery {
         from,
         until,
+        after: after.filter(|_| random.random_bool(0.5)),
         direction: [Direction::Ascending, Direction::Descending][random.random_range(0..2usize)],
         limit: [0, 1, 5, 40, usize::MAX][random.random_range(0..5usize)],
         offset: [0, 0, 1, 7, 1_000_000, usize::MAX][random.random_range(0..6usize)],
+        counted: random.random_bool(0.7),
         ..all(name, span)
     }
 }
@@ -141,7 +151,7 @@ pub(crate) async fn a_rolled_up_window_is_answered_when_it_is_over<B: StoreBed>(
     let mut sink = bed.sink(1);
     let history = bed.history();
     let hours = all("BTC", rolled_up(Interval::FifteenMinutes, HOUR));
-    let hours_over = async || history.candles(&hours).await.unwrap().total;
+    let hours_over = async || history.candles(&hours).await.unwrap().total.unwrap();
 
     write(&mut *sink, &[step(vec![quarter(0), quarter(1)], vec![])]);
     assert_eq!(hours_over().await, 0);
@@ -157,6 +167,7 @@ pub(crate) async fn a_rolled_up_window_is_answered_when_it_is_over<B: StoreBed>(
     write(&mut *sink, &[step(vec![quarter(6), quarter(7), quarter(8)], vec![])]);
     let page = history.candles(&hours).await.unwrap();
     assert_eq!(page.rows.iter().map(|row| row.close_price).collect::<Vec<_>>(), [102.0, 108.0]);
+    assert_eq!(page.total, Some(2));
     // A correction of a part changes the whole and its revision.
     write(&mut *sink, &[step(vec![corrected(&quarter(7), 1.5)], vec![])]);
     let page = history.candles(&hours).await.unwrap();
@@ -201,14 +212,14 @@ pub(crate) async fn unknown_symbols_and_empty_ranges_have_no_candles<B: StoreBed
             CandleQuery { from: at(u64::MAX), until: at(u64::MAX), ..all("BTC", span) },
         ];
         for query in queries {
-            assert_eq!(history.candles(&query).await.unwrap(), CandlePage::default(), "{query:?}");
+            assert_eq!(history.candles(&query).await.unwrap(), NOTHING, "{query:?}");
             assert_eq!(history.stats(&query).await.unwrap(), None, "{query:?}");
         }
         let whole = CandleQuery { from: at(0), until: at(u64::MAX), ..all("BTC", span) };
-        assert_eq!(history.candles(&whole).await.unwrap().total, 1);
+        assert_eq!(history.candles(&whole).await.unwrap().total, Some(1));
     }
     // Of an interval of which nothing has been written.
-    assert_eq!(history.candles(&all("BTC", Interval::OneMinute)).await.unwrap(), CandlePage::default());
+    assert_eq!(history.candles(&all("BTC", Interval::OneMinute)).await.unwrap(), NOTHING);
 }
 
 pub(crate) async fn a_window_that_is_no_multiple_of_its_base_is_refused<B: StoreBed>() {

@@ -108,8 +108,10 @@ pub(crate) fn all(name: &str, span: impl Into<Span>) -> CandleQuery {
         from: None,
         until: None,
         direction: Direction::Ascending,
+        after: None,
         limit: usize::MAX,
         offset: 0,
+        counted: true,
     }
 }
 

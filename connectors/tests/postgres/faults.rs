@@ -76,8 +76,10 @@ async fn closes(history: &PostgresHistory, name: &str) -> Vec<f64> {
         from: None,
         until: None,
         direction: Direction::Ascending,
+        after: None,
         limit: usize::MAX,
         offset: 0,
+        counted: false,
     };
     history.candles(&query).await.unwrap().rows.iter().map(|row| row.close_price).collect()
 }

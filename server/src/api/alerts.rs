@@ -52,7 +52,7 @@ pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>)
         return Err(Problem::unknown_symbol(symbol));
     }
     let symbol = symbol.map_or_else(|| ALL.to_owned(), |symbol| symbol.to_string());
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let alerts = Alerts { symbol, alert_count: alerts.len(), lookback_hours: hours, alerts, source };
     Ok(answer::json(StatusCode::OK, &alerts)?)
 }

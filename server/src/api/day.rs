@@ -125,8 +125,10 @@ pub(crate) async fn day(
         from: Some(EventTime(from_ms.saturating_sub(QUARTER_MS))),
         until: None,
         direction: Direction::Ascending,
+        after: None,
         limit: 2 * (DAY_MS / QUARTER_MS) as usize,
         offset: 0,
+        counted: false,
     };
     let quarters = data.history.candles(&query).await?.rows;
     let rest = quarters.last().map_or(from, |row| row.window_end.max(from));

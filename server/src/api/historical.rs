@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
 use serde::Serialize;
-use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
+use tallow_connectors::dataflow::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
 use tallow_connectors::model::rfc3339;
 use tallow_connectors::store::{CandleQuery, Direction, Span};
 
@@ -67,48 +67,64 @@ struct Stats {
     volume_price_correlation: Option<f64>,
 }
 
-/// A page of candles.
+/// A page of candles. The next page begins after the last window of this one (`cursor`), so that candles which settle
+/// meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle there
+/// is at the moment.
 pub(crate) async fn list(
     data: &Data,
     symbol: Symbol,
     path: &str,
     raw: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let known = ["interval", "start_time", "end_time", "limit", "offset", "order_by", "fill", "format"];
+    let known =
+        ["interval", "start_time", "end_time", "limit", "offset", "cursor", "order_by", "fill", "format"];
     let mut query = Query::parse(raw, &known);
     let orders = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
     let limit = query.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-    let offset = query.integer("offset", 0..=MAX_OFFSET).unwrap_or(0);
+    let offset = query.integer("offset", 0..=MAX_OFFSET);
+    let cursor = query.integer("cursor", 0..=MAX_EVENT_TIME.millis()).map(EventTime);
+    if let (Some(_), Some(_)) = (offset, cursor) {
+        query.note("cursor", "given together with offset", "one of the two");
+    }
     let direction = query.choice("order_by", &orders).unwrap_or(Direction::Descending);
     let fill = query.choice("fill", &[("none", Fill::None), ("previous", Fill::Previous)]);
     let format = query.choice("format", &[("json", Format::Json), ("csv", Format::Csv)]);
     let candles = CandleQuery {
         direction,
-        limit: limit as usize,
-        offset: offset as usize,
+        after: cursor,
+        // One more tells whether there are more.
+        limit: limit as usize + 1,
+        offset: offset.unwrap_or(0) as usize,
+        counted: true,
         ..range(data, symbol, &mut query)
     };
     query.finish()?;
 
-    let page = match fill.unwrap_or(Fill::None) {
+    let mut page = match fill.unwrap_or(Fill::None) {
         Fill::None => data.history.candles(&candles).await?,
         Fill::Previous => series::filled(&*data.history, &candles).await?,
     };
-    if page.total == 0 {
+    let total = page.total.unwrap_or(0);
+    if total == 0 {
         return Err(no_candles(data, symbol).await);
     }
+    let has_more = page.rows.len() > limit as usize;
+    page.rows.truncate(limit as usize);
     let mut answer = match format.unwrap_or(Format::Json) {
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
         Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows)?),
     };
-    let returned = page.rows.len() as u64;
-    let next = offset + returned;
-    let has_more = returned > 0 && next < page.total;
-    set_header(&mut answer, "x-total-count", page.total);
-    set_header(&mut answer, "x-returned-count", returned);
+    set_header(&mut answer, "x-total-count", total);
+    set_header(&mut answer, "x-returned-count", page.rows.len());
     set_header(&mut answer, "x-has-more", has_more);
-    if has_more {
-        set_header(&mut answer, "link", format!("<{}>; rel=\"next\"", with_offset(path, raw, next)));
+    if let (true, Some(last)) = (has_more, page.rows.last()) {
+        let cursor = last.window_start.millis();
+        set_header(&mut answer, "x-next-cursor", cursor);
+        let next = match offset {
+            Some(offset) => ("offset", offset + limit),
+            None => ("cursor", cursor),
+        };
+        set_header(&mut answer, "link", format!("<{}>; rel=\"next\"", with(path, raw, next)));
     }
     Ok(answer)
 }
@@ -172,8 +188,10 @@ fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
         from: start.map(aligned),
         until,
         direction: Direction::Descending,
+        after: None,
         limit: 1,
         offset: 0,
+        counted: false,
     }
 }
 
@@ -213,15 +231,15 @@ fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>, Problem> {
         })
 }
 
-/// The same request from another offset on.
-fn with_offset(path: &str, raw: Option<&str>, offset: u64) -> String {
+/// The same request with another value of this parameter.
+fn with(path: &str, raw: Option<&str>, (parameter, value): (&str, u64)) -> String {
     let mut next = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-        if name != "offset" {
+        if name != parameter {
             next.append_pair(&name, &value);
         }
     }
-    next.append_pair("offset", &offset.to_string());
+    next.append_pair(parameter, &value.to_string());
     format!("{path}?{}", next.finish())
 }
 

@@ -37,12 +37,14 @@ struct Latest<'a> {
     revision: u32,
     #[serde(with = "rfc3339")]
     event_time: EventTime,
+    /// Whether the newest event is older than the settings allow.
+    stale: bool,
     /// Where the ticks come from.
     source: &'a str,
 }
 
 impl<'a> Latest<'a> {
-    fn cached(candle: &LatestCandle, source: &'a str) -> Latest<'a> {
+    fn cached(data: &Data, candle: &LatestCandle, source: &'a str) -> Latest<'a> {
         Latest {
             symbol: candle.symbol,
             window_start: EventTime(candle.window_start.saturating_mul(1000)),
@@ -56,11 +58,12 @@ impl<'a> Latest<'a> {
             is_closed: candle.is_closed,
             revision: candle.revision,
             event_time: candle.event_time,
+            stale: data.is_stale(candle.event_time),
             source,
         }
     }
 
-    fn stored(row: &CandleRow, source: &'a str) -> Latest<'a> {
+    fn stored(data: &Data, row: &CandleRow, source: &'a str) -> Latest<'a> {
         Latest {
             symbol: row.symbol,
             window_start: row.window_start,
@@ -74,6 +77,7 @@ impl<'a> Latest<'a> {
             is_closed: true,
             revision: row.revision,
             event_time: row.window_end,
+            stale: data.is_stale(row.window_end),
             source,
         }
     }
@@ -91,17 +95,17 @@ struct All<'a> {
 /// One symbol's newest candle.
 pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let cached = data.cache.latest(symbol).await.unwrap_or_else(|error| {
         tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
         None
     });
     let hit = cached.is_some();
     let latest = match cached {
-        Some(candle) => Latest::cached(&candle, &source),
+        Some(candle) => Latest::cached(data, &candle, &source),
         None => {
             let row = newest_closed(data, symbol, Interval::OneMinute).await?;
-            Latest::stored(&row.ok_or_else(|| Problem::unknown_symbol(symbol))?, &source)
+            Latest::stored(data, &row.ok_or_else(|| Problem::unknown_symbol(symbol))?, &source)
         }
     };
     let mut answer = answer::json(StatusCode::OK, &latest)?;
@@ -112,7 +116,7 @@ pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Res
 /// Every symbol's newest candle.
 pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let cached = data.cache.latest_all().await;
     let settled = data.history.symbols().await;
     let (cached, settled) = match (cached, settled) {
@@ -132,14 +136,14 @@ pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Prob
         (Err(_), Err(error)) => return Err(error.into()),
     };
     let mut prices: BTreeMap<Symbol, Latest> =
-        cached.iter().map(|candle| (candle.symbol, Latest::cached(candle, &source))).collect();
+        cached.iter().map(|candle| (candle.symbol, Latest::cached(data, candle, &source))).collect();
     let hits = prices.len();
     let missed: Vec<Symbol> = settled.into_iter().filter(|symbol| !prices.contains_key(symbol)).collect();
     let mut stored = stream::iter(missed)
         .map(|symbol| newest_closed(data, symbol, Interval::OneMinute))
         .buffer_unordered(LOOKUPS);
     while let Some(row) = stored.try_next().await? {
-        prices.extend(row.map(|row| (row.symbol, Latest::stored(&row, &source))));
+        prices.extend(row.map(|row| (row.symbol, Latest::stored(data, &row, &source))));
     }
 
     let hit_rate = if prices.is_empty() { 100.0 } else { 100.0 * hits as f64 / prices.len() as f64 };
@@ -164,8 +168,10 @@ pub(crate) async fn newest_closed(
         from: None,
         until: None,
         direction: Direction::Descending,
+        after: None,
         limit: 1,
         offset: 0,
+        counted: false,
     };
     Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }
@@ -175,7 +181,6 @@ fn describe(data: &Data, answer: &mut Answer, hit: bool, event_time: Option<Even
     set_header(answer, "x-data-source", if hit { data.cache.name() } else { data.history.name() });
     set_header(answer, "x-cache-hit", hit);
     if let Some(event_time) = event_time {
-        let age_ms = data.now().millis().saturating_sub(event_time.millis());
-        set_header(answer, "x-data-age-seconds", format!("{:.3}", age_ms as f64 / 1000.0));
+        set_header(answer, "x-data-age-seconds", format!("{:.3}", data.age_ms(event_time) as f64 / 1000.0));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The series of a query has one candle for every window from the oldest settled candle in the query's range to the
 //! newest, both included. Where a window has no settled candle it is flat: open, high, low, close and mean are the
-//! previous close, `vwap` is null, volumes and `trade_count` are 0. Limit, offset and total count the candles of the
+//! previous close, `vwap` is null, volumes and `trade_count` are 0. `after`, limit, offset and total are about the candles of the
 //! series, flat ones included; so pages put together are the series, each window once. Nothing is filled before the
 //! oldest or after the newest settled candle of the range: there the server would be guessing.
 
@@ -15,17 +15,27 @@ use tallow_connectors::store::{CandlePage, CandleQuery, Direction, History};
 pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result<CandlePage, Error> {
     let window_ms = query.span.window_ms;
     let Some(oldest) = first(history, query, query.until, Direction::Ascending).await? else {
-        return Ok(CandlePage::default());
+        return Ok(CandlePage { rows: Vec::new(), total: Some(0) });
     };
     let Some(newest) = first(history, query, query.until, Direction::Descending).await? else {
-        return Ok(CandlePage::default());
+        return Ok(CandlePage { rows: Vec::new(), total: Some(0) });
     };
     let start_ms = oldest.window_start.millis();
     let total = newest.window_start.millis().saturating_sub(start_ms) / window_ms + 1;
-    let skipped = (query.offset as u64).min(total);
+    // The windows of the series up to the one that the query names, in its order.
+    let before = match (query.after.map(EventTime::millis), query.direction) {
+        (None, _) => 0,
+        (Some(after), Direction::Ascending) => {
+            after.checked_sub(start_ms).map_or(0, |passed| passed / window_ms + 1)
+        }
+        (Some(after), Direction::Descending) => {
+            total.saturating_sub(after.saturating_sub(start_ms).div_ceil(window_ms))
+        }
+    };
+    let skipped = before.saturating_add(query.offset as u64).min(total);
     let count = (query.limit as u64).min(total - skipped);
     if count == 0 {
-        return Ok(CandlePage { rows: Vec::new(), total });
+        return Ok(CandlePage { rows: Vec::new(), total: Some(total) });
     }
     let ahead = match query.direction {
         Direction::Ascending => skipped,
@@ -37,7 +47,9 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
         from: Some(from),
         until: Some(until),
         direction: Direction::Ascending,
+        after: None,
         offset: 0,
+        counted: false,
         ..query.clone()
     };
     let mut settled = history.candles(&page).await?.rows.into_iter().peekable();
@@ -58,7 +70,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     if query.direction == Direction::Descending {
         rows.reverse();
     }
-    Ok(CandlePage { rows, total })
+    Ok(CandlePage { rows, total: Some(total) })
 }
 
 /// The first settled candle of the query's range, up to `until`, from this side.
@@ -68,7 +80,8 @@ async fn first(
     until: Option<EventTime>,
     direction: Direction,
 ) -> Result<Option<CandleRow>, Error> {
-    let query = CandleQuery { until, direction, limit: 1, offset: 0, ..query.clone() };
+    let query =
+        CandleQuery { until, direction, after: None, limit: 1, offset: 0, counted: false, ..query.clone() };
     Ok(history.candles(&query).await?.rows.into_iter().next())
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Probl
     trending.retain(|mover| direction.admits(rank(mover)));
     trending.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
     trending.truncate(limit as usize);
-    let source = data.pipeline.status().source;
+    let source = data.pipeline.source();
     let trending = Trending { direction, count: trending.len(), trending, source };
     Ok(answer::json(StatusCode::OK, &trending)?)
 }

@@ -113,7 +113,7 @@ impl Hub {
 
     /// Takes in a client. From now on its mailbox gets what it wants.
     pub(crate) fn join(self: &Arc<Hub>, subscription: &Subscription, mailbox: Arc<Mailbox>) -> Membership {
-        let source = json_string(&self.pipeline.status().source);
+        let source = json_string(&self.pipeline.source());
         let mut state = self.state();
         state.source = source;
         let shown = state.series.iter().filter(|(key, _)| subscription.wants(**key));

@@ -42,7 +42,10 @@ impl Default for MemoryHistory {
 
 impl MemoryHistory {
     pub fn put(&self, interval: Interval, row: CandleRow) {
-        self.rows.lock().unwrap().push((interval, row));
+        let mut rows = self.rows.lock().unwrap();
+        let place = |row: &CandleRow| (row.symbol, row.window_start);
+        rows.retain(|(other, candle)| (*other, place(candle)) != (interval, place(&row)));
+        rows.push((interval, row));
     }
 
     pub fn put_alert(&self, alert: AlertRow) {
@@ -108,10 +111,12 @@ impl History for MemoryHistory {
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
         self.check().await?;
         let mut rows = self.windows(query);
-        let total = rows.len() as u64;
+        let total = query.counted.then_some(rows.len() as u64);
         if query.direction == Direction::Descending {
             rows.reverse();
         }
+        let rest = query.rest(EventTime(0)..EventTime(u64::MAX));
+        rows.retain(|row| rest.contains(&row.window_start));
         Ok(CandlePage { rows: rows.into_iter().skip(query.offset).take(query.limit).collect(), total })
     }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tallow_connectors::clock::ManualClock;
 use tallow_connectors::store::PipelineStatus;
-use tallow_server::{App, ServeError, ServerSettings, serve};
+use tallow_server::{App, ServeError, ServerSettings, Tls, serve};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -53,6 +53,14 @@ impl Server {
         socket.set_send_buffer_size(8 * 1024).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Server::start_on(socket.listen(128).unwrap(), settings, stream_capacity)
+    }
+
+    /// A server that speaks TLS.
+    pub async fn start_over(tls: Tls, settings: ServerSettings) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Server::start_as(listener, 1024, |cache, history, pipeline| {
+            App::new(cache, history, pipeline, settings).with_tls(Some(tls))
+        })
     }
 
     /// A server that has no stores.

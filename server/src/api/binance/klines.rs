@@ -55,8 +55,10 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failu
         from: start,
         until: end.map(|end| EventTime(end.millis() + 1)),
         direction: if start.is_some() { Direction::Ascending } else { Direction::Descending },
+        after: None,
         limit: limit as usize,
         offset: 0,
+        counted: false,
     };
     let bars = bars::bars(data, &query).await?;
     let klines: Vec<Value> = bars.iter().map(|bar| kline(bar, span)).collect();

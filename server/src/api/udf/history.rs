@@ -35,8 +35,10 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refus
         from,
         until: Some(to),
         direction: Direction::Descending,
+        after: None,
         limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
         offset: 0,
+        counted: false,
     };
     let bars = bars::bars(data, &query).await?;
     let document = match from {

@@ -1,0 +1,121 @@
+//! Clients that use the server as it is meant: some ask, some listen.
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, timeout};
+
+/// The most a customer waits for anything.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Every customer that asks does so this often.
+const EVERY: Duration = Duration::from_millis(50);
+/// Customers that ask, and customers that listen.
+const ASKING: usize = 4;
+const LISTENING: usize = 4;
+/// What they ask for in turn.
+const PATHS: [&str; 4] = [
+    "/api/v1/latest/BTC",
+    "/api/v1/latest/all",
+    "/api/v1/historical/ETH?limit=100",
+    "/api/v1/alerts?limit=10",
+];
+
+/// What the customers have seen since they were last asked.
+#[derive(Default)]
+pub struct Served {
+    /// How long each answer took.
+    pub answers: Vec<Duration>,
+    /// Updates of prices.
+    pub updates: u64,
+    /// What went wrong.
+    pub failures: Vec<String>,
+}
+
+impl Served {
+    /// The time that this share of the answers did not exceed.
+    pub fn at(&self, share: f64) -> Duration {
+        let mut answers = self.answers.clone();
+        answers.sort();
+        let place = (answers.len() as f64 * share).ceil() as usize;
+        answers.get(place.saturating_sub(1)).copied().unwrap_or_default()
+    }
+}
+
+/// Customers at work.
+pub struct Customers {
+    tasks: JoinSet<()>,
+    served: Arc<Mutex<Served>>,
+}
+
+impl Customers {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When the system has no certificates to trust, which a client wants even where it needs none.
+    pub fn start(server: SocketAddr) -> Result<Customers> {
+        let served = Arc::<Mutex<Served>>::default();
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().context("make a client")?;
+        let mut tasks = JoinSet::new();
+        for number in 0..ASKING {
+            tasks.spawn(ask(client.clone(), server, number, served.clone()));
+        }
+        for _ in 0..LISTENING {
+            let served = served.clone();
+            tasks.spawn(async move {
+                loop {
+                    let Err(error) = listen(server, &served).await;
+                    lock(&served).failures.push(format!("listening: {error:#}"));
+                }
+            });
+        }
+        Ok(Customers { tasks, served })
+    }
+
+    /// What they have seen since this was last called.
+    pub fn served(&self) -> Served {
+        std::mem::take(&mut *lock(&self.served))
+    }
+
+    /// Lets them go.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+fn lock(served: &Mutex<Served>) -> std::sync::MutexGuard<'_, Served> {
+    served.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn ask(client: reqwest::Client, server: SocketAddr, number: usize, served: Arc<Mutex<Served>>) {
+    let mut turns = tokio::time::interval(EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for path in PATHS.iter().cycle().skip(number) {
+        turns.tick().await;
+        let start = Instant::now();
+        let answer = async {
+            let answer = client.get(format!("http://{server}{path}")).send().await?.error_for_status()?;
+            answer.bytes().await
+        };
+        match answer.await {
+            Ok(_) => lock(&served).answers.push(start.elapsed()),
+            Err(error) => lock(&served).failures.push(format!("{path}: {error:#}")),
+        }
+    }
+}
+
+/// Listens to all prices until something is wrong: nothing for seconds, or the end of the connection.
+async fn listen(server: SocketAddr, served: &Mutex<Served>) -> Result<std::convert::Infallible> {
+    let stream = timeout(PATIENCE, TcpStream::connect(server)).await.context("not accepted")??;
+    let handshake = tokio_tungstenite::client_async(format!("ws://{server}/ws/prices/ALL"), stream);
+    let (mut socket, _) = timeout(PATIENCE, handshake).await.context("no handshake")??;
+    loop {
+        match timeout(PATIENCE, socket.next()).await.context("no update")? {
+            Some(message) => lock(served).updates += u64::from(message?.is_text()),
+            None => bail!("the connection has ended"),
+        }
+    }
+}

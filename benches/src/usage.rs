@@ -1,0 +1,39 @@
+//! What another process uses, as the system tells it.
+
+use anyhow::{Context, Result};
+use std::time::Duration;
+
+/// What a process uses at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Processor time since its start.
+    pub processor: Duration,
+    /// Open files and connections.
+    pub files: usize,
+}
+
+/// What the process with this id uses.
+///
+/// # Errors
+/// When it is gone, or the system has no `/proc`.
+pub fn of(pid: u32) -> Result<Usage> {
+    let folder = format!("/proc/{pid}");
+    let look = || format!("look at process {pid}");
+    let pages: u64 = std::fs::read_to_string(format!("{folder}/statm"))
+        .with_context(look)?
+        .split_whitespace()
+        .nth(1)
+        .context("the resident pages of a process")?
+        .parse()?;
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).with_context(look)?;
+    // The fields after the name, which may have spaces.
+    let (_, fields) = stat.rsplit_once(')').context("the state of a process")?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    let processor = Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64);
+    let files = std::fs::read_dir(format!("{folder}/fd")).with_context(look)?.count();
+    Ok(Usage { memory: pages * rustix::param::page_size() as u64, processor, files })
+}
