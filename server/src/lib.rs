@@ -5,6 +5,7 @@
 //!
 //! - `router` turns a method and a path into a handler of `api`, `websocket` or `page`.
 //! - `exchange` gives every answer what all have in common: request id, timings, CORS, problem documents.
+//! - `openapi` says what can be asked: `/openapi.json`, and `/docs` to try it.
 //! - `websocket` has one hub that takes each update once and puts the same frame into the mailbox of every client.
 
 mod answer;
@@ -15,6 +16,7 @@ mod conditional;
 mod cors;
 mod exchange;
 mod keys;
+mod openapi;
 mod page;
 mod places;
 mod problem;

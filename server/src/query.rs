@@ -1,24 +1,46 @@
 //! The parameters of a request: each known, given once, within its bounds, or named in the error.
 
+use crate::openapi::Parameter;
 use crate::problem::{ParameterError, Problem};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
 
+/// What a parameter is known by.
+pub(crate) trait Named {
+    /// Its name.
+    fn name(&self) -> &'static str;
+}
+
+impl Named for Parameter {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl Named for &'static str {
+    fn name(&self) -> &'static str {
+        self
+    }
+}
+
 /// The parameters of one request. Each getter notes what is wrong and goes on with the default; [`Query::finish`]
 /// then refuses the request with everything noted.
 pub(crate) struct Query {
+    known: Vec<&'static str>,
     pairs: Vec<(String, String)>,
     errors: Vec<ParameterError>,
 }
 
 impl Query {
     /// Reads the part of the URI after `?`, of which only these parameters are understood.
-    pub(crate) fn parse(raw: Option<&str>, known: &[&str]) -> Query {
-        let mut query = Query { pairs: Vec::new(), errors: Vec::new() };
+    pub(crate) fn parse(raw: Option<&str>, known: &[impl Named]) -> Query {
+        let known = known.iter().map(Named::name).collect();
+        let mut query = Query { known, pairs: Vec::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-            if !known.contains(&&*name) {
-                let allowed = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
+            if !query.known.contains(&&*name) {
+                let known = query.known.join(", ");
+                let allowed = if known.is_empty() { "no parameters".to_owned() } else { known };
                 query.note(&name, "unknown parameter", allowed);
             } else if query.pairs.iter().any(|(other, _)| *other == name) {
                 query.note(&name, "given more than once", "once");
@@ -31,11 +53,12 @@ impl Query {
 
     /// Refuses a request that has any parameter.
     pub(crate) fn none(raw: Option<&str>) -> Result<(), Problem> {
-        Query::parse(raw, &[]).finish()
+        Query::parse(raw, &[] as &[Parameter]).finish()
     }
 
-    /// The text of a parameter.
+    /// The text of a parameter. In tests it panics at one that is not declared: it could never be given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        debug_assert!(self.known.contains(&name), "{name} is read and not declared");
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
@@ -45,8 +68,24 @@ impl Query {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), detail, allowed });
     }
 
-    /// One of these names, in any case.
-    pub(crate) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+    /// One of these choices, whose names are those of the parameter, in any case.
+    pub(crate) fn choice<T: Copy>(&mut self, parameter: &Parameter, choices: &[(&str, T)]) -> Option<T> {
+        debug_assert!(parameter.choices().iter().eq(choices.iter().map(|(name, _)| name)), "{parameter:?}");
+        self.one_of(parameter.name, choices)
+    }
+
+    /// Likewise; without one, the parameter's default.
+    pub(crate) fn chosen<T: Copy, const N: usize>(
+        &mut self,
+        parameter: &Parameter,
+        choices: &[(&str, T); N],
+    ) -> T {
+        let default = choices.iter().find(|(name, _)| Some(*name) == parameter.default_text());
+        debug_assert!(default.is_some(), "{parameter:?} has no default among its choices");
+        self.choice(parameter, choices).unwrap_or(default.unwrap_or(&choices[0]).1)
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
         let found = choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(text));
         if let Some((_, value)) = found {
@@ -69,13 +108,19 @@ impl Query {
         value
     }
 
+    /// The number of a parameter within its bounds.
+    pub(crate) fn number(&mut self, parameter: &Parameter) -> Option<u64> {
+        self.integer(parameter.name, parameter.bounds()).or(parameter.default_number())
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        self.choice(name, &[("true", true), ("false", false)])
+        self.one_of(name, &[("true", true), ("false", false)])
     }
 
     /// A time: RFC 3339, or milliseconds since the epoch.
-    pub(crate) fn time(&mut self, name: &str) -> Option<EventTime> {
+    pub(crate) fn time(&mut self, parameter: &Parameter) -> Option<EventTime> {
+        let name = parameter.name;
         let text = self.text(name)?;
         let time = time(text);
         if time.is_none() {

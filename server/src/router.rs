@@ -6,7 +6,7 @@ use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
 use crate::websocket::{Dialect, Opening, Subscription};
-use crate::{page, websocket};
+use crate::{openapi, page, websocket};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -17,118 +17,139 @@ use tallow_connectors::dataflow::{MAX_SYMBOL_LEN, Symbol};
 /// are possible.
 pub(crate) const ALL: &str = "ALL";
 
-/// A path with a handler.
-enum Route<'a> {
+/// What is at a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
     Health,
     Ready,
     Metrics,
     Stats,
-    Data(DataRoute<'a>),
+    Data(DataRoute),
 }
 
-/// A path that is answered from the stores, or belongs to the page that shows them, with the symbol as it stands there.
-enum DataRoute<'a> {
+/// What is answered from the stores, or belongs to the pages that show them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DataRoute {
     Document,
     Script,
     Style,
+    OpenApi,
+    Docs,
+    DocsFile,
     LatestAll,
-    Latest(&'a str),
-    Historical(&'a str),
-    HistoricalStats(&'a str),
-    HistoricalLatest(&'a str),
-    Alerts(Option<&'a str>),
+    Latest,
+    Historical,
+    HistoricalStats,
+    HistoricalLatest,
+    Alerts,
+    AlertsOf,
     Symbols,
     Trending,
     Binance(binance::Route),
     Udf(udf::Route),
-    Prices(&'a str),
+    Prices,
     RawStreams,
     CombinedStreams,
 }
 
-impl<'a> Route<'a> {
-    fn of(path: &'a str) -> Option<Route<'a>> {
-        let segments: Vec<&'a str> = path.split('/').skip(1).collect();
-        Some(match segments[..] {
-            ["health"] => Route::Health,
-            ["ready"] => Route::Ready,
-            ["metrics"] => Route::Metrics,
-            ["api", "v1", "stats"] => Route::Stats,
-            _ => Route::Data(DataRoute::of(&segments)?),
-        })
-    }
+/// Every path with a handler, as the contract writes it: the first that fits counts. `{…}` stands for one segment,
+/// `{streams}` for all that are left; `all` fits in any case. Each of them is described in `/openapi.json`.
+pub(crate) const ROUTES: [(&str, Route); 36] = {
+    use binance::Route as B;
+    use udf::Route as U;
+    [
+        ("/health", Route::Health),
+        ("/ready", Route::Ready),
+        ("/metrics", Route::Metrics),
+        ("/api/v1/stats", Route::Stats),
+        ("/api/v1/latest/all", Route::Data(DataRoute::LatestAll)),
+        ("/api/v1/latest/{symbol}", Route::Data(DataRoute::Latest)),
+        ("/api/v1/historical/{symbol}", Route::Data(DataRoute::Historical)),
+        ("/api/v1/historical/{symbol}/stats", Route::Data(DataRoute::HistoricalStats)),
+        ("/api/v1/historical/{symbol}/latest", Route::Data(DataRoute::HistoricalLatest)),
+        ("/api/v1/alerts", Route::Data(DataRoute::Alerts)),
+        ("/api/v1/alerts/{symbol}", Route::Data(DataRoute::AlertsOf)),
+        ("/api/v1/symbols", Route::Data(DataRoute::Symbols)),
+        ("/api/v1/trending", Route::Data(DataRoute::Trending)),
+        ("/api/v3/ping", Route::Data(DataRoute::Binance(B::Ping))),
+        ("/api/v3/time", Route::Data(DataRoute::Binance(B::Time))),
+        ("/api/v3/exchangeInfo", Route::Data(DataRoute::Binance(B::ExchangeInfo))),
+        ("/api/v3/klines", Route::Data(DataRoute::Binance(B::Klines))),
+        ("/api/v3/uiKlines", Route::Data(DataRoute::Binance(B::Klines))),
+        ("/api/v3/ticker/price", Route::Data(DataRoute::Binance(B::Price))),
+        ("/api/v3/ticker/24hr", Route::Data(DataRoute::Binance(B::Day))),
+        ("/udf/config", Route::Data(DataRoute::Udf(U::Config))),
+        ("/udf/symbols", Route::Data(DataRoute::Udf(U::Symbols))),
+        ("/udf/search", Route::Data(DataRoute::Udf(U::Search))),
+        ("/udf/history", Route::Data(DataRoute::Udf(U::History))),
+        ("/udf/time", Route::Data(DataRoute::Udf(U::Time))),
+        ("/udf/marks", Route::Data(DataRoute::Udf(U::Marks))),
+        ("/ws/prices/{symbol}", Route::Data(DataRoute::Prices)),
+        ("/ws", Route::Data(DataRoute::RawStreams)),
+        ("/ws/{streams}", Route::Data(DataRoute::RawStreams)),
+        ("/stream", Route::Data(DataRoute::CombinedStreams)),
+        ("/", Route::Data(DataRoute::Document)),
+        ("/page.js", Route::Data(DataRoute::Script)),
+        ("/page.css", Route::Data(DataRoute::Style)),
+        ("/openapi.json", Route::Data(DataRoute::OpenApi)),
+        ("/docs", Route::Data(DataRoute::Docs)),
+        ("/docs/{file}", Route::Data(DataRoute::DocsFile)),
+    ]
+};
+
+/// A route that was found.
+struct Found<'p> {
+    template: &'static str,
+    route: Route,
+    /// The segment that `{…}` stands for; nothing where there is none.
+    name: &'p str,
 }
 
-impl<'a> DataRoute<'a> {
-    fn of(segments: &[&'a str]) -> Option<DataRoute<'a>> {
-        Some(match *segments {
-            [""] => DataRoute::Document,
-            ["page.js"] => DataRoute::Script,
-            ["page.css"] => DataRoute::Style,
-            ["api", "v1", "latest", name] if is_all(name) => DataRoute::LatestAll,
-            ["api", "v1", "latest", name] => DataRoute::Latest(name),
-            ["api", "v1", "historical", name] => DataRoute::Historical(name),
-            ["api", "v1", "historical", name, "stats"] => DataRoute::HistoricalStats(name),
-            ["api", "v1", "historical", name, "latest"] => DataRoute::HistoricalLatest(name),
-            ["api", "v1", "alerts"] => DataRoute::Alerts(None),
-            ["api", "v1", "alerts", name] => DataRoute::Alerts(Some(name)),
-            ["api", "v1", "symbols"] => DataRoute::Symbols,
-            ["api", "v1", "trending"] => DataRoute::Trending,
-            ["api", "v3", ref names @ ..] => DataRoute::Binance(binance::Route::of(names)?),
-            ["udf", name] => DataRoute::Udf(udf::Route::of(name)?),
-            ["ws", "prices", name] => DataRoute::Prices(name),
-            ["ws", ref names @ ..] if names.first() != Some(&"prices") => DataRoute::RawStreams,
-            ["stream"] => DataRoute::CombinedStreams,
+/// What is at this path.
+fn find(path: &str) -> Option<Found<'_>> {
+    ROUTES.iter().find_map(|(template, route)| {
+        let name = named(template, path)?;
+        Some(Found { template, route: *route, name })
+    })
+}
+
+/// The segment of the path that `{…}` of the template stands for; none where the path does not fit.
+fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
+    let mut name = "";
+    let mut segments = path.split('/');
+    for expected in template.split('/') {
+        let segment = segments.next()?;
+        match expected {
+            // That is the other kind of socket, which goes without a symbol here.
+            "{streams}" => return (segment != "prices").then_some(segment),
+            "all" if is_all(segment) => {}
+            _ if expected.starts_with('{') => name = segment,
+            _ if expected == segment => {}
             _ => return None,
-        })
+        }
     }
+    segments.next().is_none().then_some(name)
 }
 
 /// The route of a path as the contract writes it, to tell requests apart by. What leads nowhere is one route too, as
 /// callers make up paths without end.
 pub(crate) fn template(path: &str) -> &'static str {
-    match Route::of(path) {
-        Some(Route::Health) => "/health",
-        Some(Route::Ready) => "/ready",
-        Some(Route::Metrics) => "/metrics",
-        Some(Route::Stats) => "/api/v1/stats",
-        Some(Route::Data(route)) => match route {
-            DataRoute::Document => "/",
-            DataRoute::Script => "/page.js",
-            DataRoute::Style => "/page.css",
-            DataRoute::LatestAll => "/api/v1/latest/all",
-            DataRoute::Latest(_) => "/api/v1/latest/{symbol}",
-            DataRoute::Historical(_) => "/api/v1/historical/{symbol}",
-            DataRoute::HistoricalStats(_) => "/api/v1/historical/{symbol}/stats",
-            DataRoute::HistoricalLatest(_) => "/api/v1/historical/{symbol}/latest",
-            DataRoute::Alerts(None) => "/api/v1/alerts",
-            DataRoute::Alerts(Some(_)) => "/api/v1/alerts/{symbol}",
-            DataRoute::Symbols => "/api/v1/symbols",
-            DataRoute::Trending => "/api/v1/trending",
-            DataRoute::Binance(route) => route.template(),
-            DataRoute::Udf(route) => route.template(),
-            DataRoute::Prices(_) => "/ws/prices/{symbol}",
-            DataRoute::RawStreams => "/ws/{streams}",
-            DataRoute::CombinedStreams => "/stream",
-        },
-        None => "none",
-    }
+    find(path).map_or("none", |found| found.template)
 }
 
 /// Whether this is the path of a probe, which is answered however busy the server is and whoever asks.
 pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(Route::of(path), Some(Route::Health | Route::Ready))
+    matches!(find(path), Some(Found { route: Route::Health | Route::Ready, .. }))
 }
 
-/// Whether this path is answered without a key: a probe's, or that of one of the page's own files.
+/// Whether this path is answered without a key: a probe's, that of one of the page's own files, or of the description of
+/// all others.
 pub(crate) fn is_open(path: &str) -> bool {
+    use DataRoute::{Docs, DocsFile, Document, OpenApi, Script, Style};
+    let Some(found) = find(path) else { return false };
     matches!(
-        Route::of(path),
-        Some(
-            Route::Health
-                | Route::Ready
-                | Route::Data(DataRoute::Document | DataRoute::Script | DataRoute::Style)
-        )
+        found.route,
+        Route::Health | Route::Ready | Route::Data(Document | Script | Style | OpenApi | Docs | DocsFile)
     )
 }
 
@@ -141,7 +162,7 @@ pub(crate) async fn route(
     let app = &shared.app;
     let uri = request.uri().clone();
     let (path, query) = (uri.path(), uri.query());
-    let Some(route) = Route::of(path) else {
+    let Some(Found { route, name, .. }) = find(path) else {
         let detail = format!("there is nothing at {path}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_route", detail));
     };
@@ -168,17 +189,21 @@ pub(crate) async fn route(
         DataRoute::Document => Ok(page::document()),
         DataRoute::Script => Ok(page::script()),
         DataRoute::Style => Ok(page::style()),
+        DataRoute::OpenApi => openapi::document(query),
+        DataRoute::Docs => Ok(openapi::docs()),
+        DataRoute::DocsFile => openapi::docs_file(name),
         DataRoute::LatestAll => latest::all(data, query).await,
-        DataRoute::Latest(name) => latest::one(data, symbol(name)?, query).await,
-        DataRoute::Historical(name) => historical::list(data, symbol(name)?, path, query).await,
-        DataRoute::HistoricalStats(name) => historical::stats(data, symbol(name)?, query).await,
-        DataRoute::HistoricalLatest(name) => historical::latest(data, symbol(name)?, query).await,
-        DataRoute::Alerts(name) => alerts::list(data, name.map(symbol).transpose()?, query).await,
+        DataRoute::Latest => latest::one(data, symbol(name)?, query).await,
+        DataRoute::Historical => historical::list(data, symbol(name)?, path, query).await,
+        DataRoute::HistoricalStats => historical::stats(data, symbol(name)?, query).await,
+        DataRoute::HistoricalLatest => historical::latest(data, symbol(name)?, query).await,
+        DataRoute::Alerts => alerts::list(data, None, query).await,
+        DataRoute::AlertsOf => alerts::list(data, Some(symbol(name)?), query).await,
         DataRoute::Symbols => symbols::list(data, query).await,
         DataRoute::Trending => trending::list(data, query).await,
         DataRoute::Binance(route) => binance::answer(data, route, query).await,
         DataRoute::Udf(route) => udf::answer(data, route, query).await,
-        DataRoute::Prices(name) => {
+        DataRoute::Prices => {
             let symbol = if is_all(name) { None } else { Some(symbol(name)?) };
             let dialect = Dialect::Native(Subscription::parse(symbol, query)?);
             websocket::upgrade(shared, data, caller, request, dialect)

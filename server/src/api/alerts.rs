@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Answer};
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter, names};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::router::ALL;
@@ -12,8 +13,21 @@ use tallow_connectors::model::AlertRow;
 use tallow_connectors::store::AlertQuery;
 
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
-const DEFAULT_LIMIT: u64 = 10;
-const DEFAULT_HOURS: u64 = 24;
+
+const LIMIT: Parameter =
+    Parameter::integer("limit", 1, 100, "How many alerts at most.").or(Literal::Number(10));
+const HOURS: Parameter =
+    Parameter::integer("hours", 1, 168, "How far to look back, from now.").or(Literal::Number(24));
+const SEVERITIES: [(&str, Severity); 3] =
+    [("LOW", Severity::Low), ("MEDIUM", Severity::Medium), ("HIGH", Severity::High)];
+const SEVERITY_NAMES: [&str; 3] = names(&SEVERITIES);
+const SEVERITY: Parameter = Parameter::choice("severity", &SEVERITY_NAMES, "Only alerts of this severity.");
+const INCLUDE_RETRACTED: Parameter =
+    Parameter::flag("include_retracted", "Also alerts that a correction has undone.")
+        .or(Literal::Flag(false));
+
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 4] = [LIMIT, HOURS, SEVERITY, INCLUDE_RETRACTED];
 
 #[derive(Serialize)]
 struct Alerts {
@@ -27,12 +41,11 @@ struct Alerts {
 
 /// The alerts of a symbol, or of all. The lookback is counted back from now.
 pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>) -> Result<Answer, Problem> {
-    let mut query = Query::parse(raw, &["limit", "hours", "severity", "include_retracted"]);
-    let limit = query.integer("limit", 1..=100).unwrap_or(DEFAULT_LIMIT);
-    let hours = query.integer("hours", 1..=168).unwrap_or(DEFAULT_HOURS);
-    let severities = [Severity::Low, Severity::Medium, Severity::High].map(|each| (each.name(), each));
-    let severity = query.choice("severity", &severities);
-    let include_retracted = query.flag("include_retracted").unwrap_or(false);
+    let mut query = Query::parse(raw, &PARAMETERS);
+    let limit = query.number(&LIMIT).unwrap_or_default();
+    let hours = query.number(&HOURS).unwrap_or_default();
+    let severity = query.choice(&SEVERITY, &SEVERITIES);
+    let include_retracted = query.flag(INCLUDE_RETRACTED.name).unwrap_or(false);
     query.finish()?;
 
     let since = EventTime(data.now().millis().saturating_sub(hours * HOUR_MS));

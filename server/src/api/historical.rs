@@ -3,6 +3,7 @@
 use crate::answer::{self, Answer, set_header};
 use crate::api::series;
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter, names};
 use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
@@ -31,10 +32,56 @@ const fn rolled_up(window_ms: u64) -> Span {
     Span { base: Interval::FifteenMinutes, window_ms }
 }
 
-const MAX_LIMIT: u64 = 1000;
-const DEFAULT_LIMIT: u64 = 100;
+const SPAN_NAMES: [&str; 6] = names(&SPANS);
+const INTERVAL: Parameter =
+    Parameter::choice("interval", &SPAN_NAMES, "The length of the windows.").or(Literal::Text("1m"));
+const START_TIME: Parameter = Parameter::time(
+    "start_time",
+    "Windows that start at or after this: RFC 3339, or milliseconds since 1970.",
+)
+.like(Literal::Text("2025-11-16T00:00:00Z"));
+const END_TIME: Parameter = Parameter::time(
+    "end_time",
+    "Windows that start before this, which has to be after `start_time`: RFC 3339, or milliseconds since 1970.",
+)
+.like(Literal::Text("9999-12-31T00:00:00Z"));
+const LIMIT: Parameter =
+    Parameter::integer("limit", 1, 1000, "How many candles at most.").or(Literal::Number(100));
 /// Two hundred years of minutes: past any series, within any store's integers.
 const MAX_OFFSET: u64 = 100_000_000;
+const OFFSET: Parameter =
+    Parameter::integer("offset", 0, MAX_OFFSET, "How many candles to leave out. Not together with `cursor`.")
+        .like(Literal::Number(0));
+const CURSOR: Parameter = Parameter::integer(
+    "cursor",
+    0,
+    MAX_EVENT_TIME.0,
+    "Where the page before has ended, as its `X-Next-Cursor` says. Not together with `offset`.",
+);
+const ORDERS: [(&str, Direction); 2] = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+const ORDER_NAMES: [&str; 2] = names(&ORDERS);
+const ORDER_BY: Parameter =
+    Parameter::choice("order_by", &ORDER_NAMES, "Oldest first, or newest first.").or(Literal::Text("desc"));
+const FILLS: [(&str, Fill); 2] = [("none", Fill::None), ("previous", Fill::Previous)];
+const FILL_NAMES: [&str; 2] = names(&FILLS);
+const FILL: Parameter = Parameter::choice(
+    "fill",
+    &FILL_NAMES,
+    "What becomes of windows in which nothing happened: left out, or flat at the close before.",
+)
+.or(Literal::Text("none"));
+const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("csv", Format::Csv)];
+const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
+const FORMAT: Parameter =
+    Parameter::choice("format", &FORMAT_NAMES, "How the answer is written.").or(Literal::Text("json"));
+
+/// What can be asked of a page of candles.
+pub(crate) const LIST_PARAMETERS: [Parameter; 9] =
+    [INTERVAL, START_TIME, END_TIME, LIMIT, OFFSET, CURSOR, ORDER_BY, FILL, FORMAT];
+/// What can be asked of figures.
+pub(crate) const STATS_PARAMETERS: [Parameter; 3] = [INTERVAL, START_TIME, END_TIME];
+/// What can be asked of the newest candle.
+pub(crate) const LATEST_PARAMETERS: [Parameter; 1] = [INTERVAL];
 
 #[derive(Clone, Copy)]
 enum Fill {
@@ -76,19 +123,16 @@ pub(crate) async fn list(
     path: &str,
     raw: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let known =
-        ["interval", "start_time", "end_time", "limit", "offset", "cursor", "order_by", "fill", "format"];
-    let mut query = Query::parse(raw, &known);
-    let orders = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
-    let limit = query.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-    let offset = query.integer("offset", 0..=MAX_OFFSET);
-    let cursor = query.integer("cursor", 0..=MAX_EVENT_TIME.millis()).map(EventTime);
+    let mut query = Query::parse(raw, &LIST_PARAMETERS);
+    let limit = query.number(&LIMIT).unwrap_or_default();
+    let offset = query.number(&OFFSET);
+    let cursor = query.number(&CURSOR).map(EventTime);
     if let (Some(_), Some(_)) = (offset, cursor) {
         query.note("cursor", "given together with offset", "one of the two");
     }
-    let direction = query.choice("order_by", &orders).unwrap_or(Direction::Descending);
-    let fill = query.choice("fill", &[("none", Fill::None), ("previous", Fill::Previous)]);
-    let format = query.choice("format", &[("json", Format::Json), ("csv", Format::Csv)]);
+    let direction = query.chosen(&ORDER_BY, &ORDERS);
+    let fill = query.chosen(&FILL, &FILLS);
+    let format = query.chosen(&FORMAT, &FORMATS);
     let candles = CandleQuery {
         direction,
         after: cursor,
@@ -100,7 +144,7 @@ pub(crate) async fn list(
     };
     query.finish()?;
 
-    let mut page = match fill.unwrap_or(Fill::None) {
+    let mut page = match fill {
         Fill::None => data.history.candles(&candles).await?,
         Fill::Previous => series::filled(&*data.history, &candles).await?,
     };
@@ -110,7 +154,7 @@ pub(crate) async fn list(
     }
     let has_more = page.rows.len() > limit as usize;
     page.rows.truncate(limit as usize);
-    let mut answer = match format.unwrap_or(Format::Json) {
+    let mut answer = match format {
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
         Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows)?),
     };
@@ -131,7 +175,7 @@ pub(crate) async fn list(
 
 /// Figures over a range of candles.
 pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
-    let mut query = Query::parse(raw, &["interval", "start_time", "end_time"]);
+    let mut query = Query::parse(raw, &STATS_PARAMETERS);
     let candles = range(data, symbol, &mut query);
     query.finish()?;
     let Some(figures) = data.history.stats(&candles).await? else {
@@ -156,8 +200,9 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
 
 /// The newest closed candle.
 pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
-    let mut query = Query::parse(raw, &["interval"]);
-    let candles = range(data, symbol, &mut query);
+    let mut query = Query::parse(raw, &LATEST_PARAMETERS);
+    let span = query.chosen(&INTERVAL, &SPANS);
+    let candles = newest(data, symbol, span, None, None);
     query.finish()?;
     match data.history.candles(&candles).await?.rows.first() {
         Some(row) => Ok(answer::json(StatusCode::OK, row)?),
@@ -167,14 +212,25 @@ pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Re
 
 /// The newest candle of the interval and range that the parameters name.
 fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
-    let span = query.choice("interval", &SPANS).unwrap_or(SPANS[0].1);
-    let (start, end) = (query.time("start_time"), query.time("end_time"));
+    let span = query.chosen(&INTERVAL, &SPANS);
+    let (start, end) = (query.time(&START_TIME), query.time(&END_TIME));
     if let (Some(start), Some(end)) = (start, end)
         && start >= end
     {
         let detail = format!("{} is not after start_time, {}", end.rfc3339(), start.rfc3339());
         query.note("end_time", detail, "a time after start_time");
     }
+    newest(data, symbol, span, start, end)
+}
+
+/// The newest candle of this span that starts within these times.
+fn newest(
+    data: &Data,
+    symbol: Symbol,
+    span: Span,
+    start: Option<EventTime>,
+    end: Option<EventTime>,
+) -> CandleQuery {
     // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
     let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(span.window_ms));
     let end = end.map(aligned);

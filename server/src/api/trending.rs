@@ -8,6 +8,7 @@ use crate::api::day::{self, Day};
 use crate::api::latest::LOOKUPS;
 use crate::api::symbols;
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter, names};
 use crate::problem::Problem;
 use crate::query::Query;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -16,7 +17,17 @@ use serde::Serialize;
 use tallow_connectors::dataflow::{EventTime, Symbol};
 use tallow_connectors::model::rfc3339;
 
-const DEFAULT_LIMIT: u64 = 10;
+const DIRECTIONS: [(&str, Direction); 3] =
+    [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];
+const DIRECTION_NAMES: [&str; 3] = names(&DIRECTIONS);
+const DIRECTION: Parameter =
+    Parameter::choice("direction", &DIRECTION_NAMES, "Which way to have moved; `abs` is either.")
+        .or(Literal::Text("abs"));
+const LIMIT: Parameter =
+    Parameter::integer("limit", 1, 50, "How many symbols at most.").or(Literal::Number(10));
+
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 2] = [DIRECTION, LIMIT];
 
 /// Which way to have moved.
 #[derive(Clone, Copy, Serialize)]
@@ -85,11 +96,9 @@ impl Mover {
 
 /// The symbols that have moved most, the farthest first.
 pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Problem> {
-    let mut query = Query::parse(raw, &["direction", "limit"]);
-    let directions =
-        [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];
-    let direction = query.choice("direction", &directions).unwrap_or(Direction::Abs);
-    let limit = query.integer("limit", 1..=50).unwrap_or(DEFAULT_LIMIT);
+    let mut query = Query::parse(raw, &PARAMETERS);
+    let direction = query.chosen(&DIRECTION, &DIRECTIONS);
+    let limit = query.number(&LIMIT).unwrap_or_default();
     query.finish()?;
 
     let symbols = data.symbols().await?;

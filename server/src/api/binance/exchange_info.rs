@@ -5,6 +5,7 @@ use super::mistake::Failure;
 use super::parameters::Parameters;
 use crate::answer::{self, Answer};
 use crate::app::Data;
+use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::Symbol;
@@ -16,9 +17,12 @@ const STEP: &str = "0.00000001";
 /// More than any price or quantity.
 const MOST: &str = "1000000000000.00000000";
 
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 2] = [market::SYMBOL, market::SYMBOLS];
+
 /// The symbols asked for.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
-    let parameters = Parameters::parse(raw, &["symbol", "symbols"])?;
+    let parameters = Parameters::parse(raw, &PARAMETERS)?;
     let symbols = match market::which(data, &parameters).await? {
         Which::One(symbol) => vec![symbol],
         Which::Several(symbols) => symbols,

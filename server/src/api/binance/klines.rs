@@ -11,6 +11,7 @@ use super::parameters::Parameters;
 use crate::answer::{self, Answer};
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter, names};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
@@ -35,10 +36,33 @@ const INTERVALS: [(&str, u64); 11] = [
     ("1d", 1440),
 ];
 
+const INTERVAL_NAMES: [&str; 11] = names(&INTERVALS);
+
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 6] = [
+    market::SYMBOL.required(),
+    Parameter::choice("interval", &INTERVAL_NAMES, "The length of the windows; `1m` is not `1M`.").required(),
+    Parameter::integer(
+        "startTime",
+        0,
+        u64::MAX,
+        "Windows that open at or after this, in milliseconds since 1970.",
+    )
+    .like(Literal::Number(1_763_251_200_000)),
+    Parameter::integer(
+        "endTime",
+        0,
+        u64::MAX,
+        "Windows that open at or before this, in milliseconds since 1970.",
+    ),
+    Parameter::choice("timeZone", &["0"], "Where days begin: at midnight UTC.").or(Literal::Text("0")),
+    Parameter::integer("limit", 1, u64::MAX, "How many candles at most; more than 1000 counts as 1000.")
+        .or(Literal::Number(DEFAULT_LIMIT)),
+];
+
 /// A list of candles.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
-    let known = ["symbol", "interval", "startTime", "endTime", "timeZone", "limit"];
-    let parameters = Parameters::parse(raw, &known)?;
+    let parameters = Parameters::parse(raw, &PARAMETERS)?;
     parameters.mandatory("symbol")?;
     let span = span(parameters.mandatory("interval")?)?;
     let (start, end) = (time(&parameters, "startTime")?, time(&parameters, "endTime")?);

@@ -3,10 +3,22 @@
 use super::mistake::{Failure, Mistake};
 use super::parameters::Parameters;
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter};
 use tallow_connectors::dataflow::Symbol;
 
 /// What every price is in.
 pub(super) const QUOTE: &str = "USD";
+
+/// One symbol.
+pub(super) const SYMBOL: Parameter =
+    Parameter::text("symbol", "^[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]$", "A symbol and `USD`, in any case.")
+        .like(Literal::Text("BTCUSD"));
+/// Several symbols.
+pub(super) const SYMBOLS: Parameter = Parameter::text(
+    "symbols",
+    r#"^\["[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]"(,"[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]")*\]$"#,
+    "Symbols, as a JSON list of texts. Not together with `symbol`; without either, all there are.",
+);
 
 /// Of what a name is made, in any case.
 const NAME: &str = "^[A-Z0-9-_.]{1,23}$";

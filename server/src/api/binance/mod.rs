@@ -17,11 +17,16 @@ mod ticker;
 
 use crate::answer::{self, Answer};
 use crate::app::Data;
+use crate::openapi::Parameter;
 use crate::problem::Problem;
 use hyper::StatusCode;
 use mistake::Failure;
 use parameters::Parameters;
 use serde_json::json;
+
+pub(crate) use exchange_info::PARAMETERS as EXCHANGE_INFO_PARAMETERS;
+pub(crate) use klines::PARAMETERS as KLINES_PARAMETERS;
+pub(crate) use ticker::{DAY_PARAMETERS, PRICE_PARAMETERS};
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -29,37 +34,10 @@ pub(crate) enum Route {
     Ping,
     Time,
     ExchangeInfo,
+    /// Also those made up for charts; here there is nothing to make up.
     Klines,
     Price,
     Day,
-}
-
-impl Route {
-    /// The route of the path after `/api/v3/`.
-    pub(crate) fn of(names: &[&str]) -> Option<Route> {
-        Some(match names {
-            ["ping"] => Route::Ping,
-            ["time"] => Route::Time,
-            ["exchangeInfo"] => Route::ExchangeInfo,
-            // The latter is the former made up for charts; here there is nothing to make up.
-            ["klines" | "uiKlines"] => Route::Klines,
-            ["ticker", "price"] => Route::Price,
-            ["ticker", "24hr"] => Route::Day,
-            _ => return None,
-        })
-    }
-
-    /// Its path.
-    pub(crate) fn template(self) -> &'static str {
-        match self {
-            Route::Ping => "/api/v3/ping",
-            Route::Time => "/api/v3/time",
-            Route::ExchangeInfo => "/api/v3/exchangeInfo",
-            Route::Klines => "/api/v3/klines",
-            Route::Price => "/api/v3/ticker/price",
-            Route::Day => "/api/v3/ticker/24hr",
-        }
-    }
 }
 
 /// Answers a request.
@@ -76,11 +54,11 @@ pub(crate) async fn answer(data: &Data, route: Route, raw: Option<&str>) -> Resu
 }
 
 fn ping(raw: Option<&str>) -> Result<Answer, Failure> {
-    Parameters::parse(raw, &[])?;
+    Parameters::parse(raw, &[] as &[Parameter])?;
     Ok(answer::json(StatusCode::OK, &json!({}))?)
 }
 
 fn time(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
-    Parameters::parse(raw, &[])?;
+    Parameters::parse(raw, &[] as &[Parameter])?;
     Ok(answer::json(StatusCode::OK, &json!({ "serverTime": data.now().millis() }))?)
 }

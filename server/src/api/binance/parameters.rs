@@ -1,17 +1,22 @@
 //! The parameters of a request, checked as Binance checks them: the first mistake is the answer.
 
 use super::mistake::Mistake;
+use crate::query::Named;
 
 /// Of what a number is made.
 const DIGITS: &str = "^[0-9]{1,20}$";
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub(super) struct Parameters(Vec<(&'static str, String)>);
+pub(super) struct Parameters {
+    known: Vec<&'static str>,
+    sent: Vec<(&'static str, String)>,
+}
 
 impl Parameters {
     /// Reads the part of the URI after `?`, of which only these parameters are understood.
-    pub(super) fn parse(raw: Option<&str>, known: &[&'static str]) -> Result<Parameters, Mistake> {
+    pub(super) fn parse(raw: Option<&str>, known: &[impl Named]) -> Result<Parameters, Mistake> {
+        let known: Vec<&'static str> = known.iter().map(Named::name).collect();
         let mut parameters: Vec<(&'static str, String)> = Vec::new();
         let sent = || form_urlencoded::parse(raw.unwrap_or_default().as_bytes());
         for (name, value) in sent() {
@@ -24,14 +29,15 @@ impl Parameters {
             if value.is_empty() {
                 return Err(Mistake::Empty(known));
             }
-            parameters.push((known, value.into_owned()));
+            parameters.push((*known, value.into_owned()));
         }
-        Ok(Parameters(parameters))
+        Ok(Parameters { known, sent: parameters })
     }
 
-    /// The text of a parameter.
+    /// The text of a parameter. In tests it panics at one that is not declared: it could never be sent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| *other == name).map(|(_, text)| text.as_str())
+        debug_assert!(self.known.contains(&name), "{name} is read and not declared");
+        self.sent.iter().find(|(other, _)| *other == name).map(|(_, text)| text.as_str())
     }
 
     /// The text of a parameter that has to be there.

@@ -12,6 +12,7 @@ use crate::api::day::{self, Day};
 use crate::api::historical::difference;
 use crate::api::latest::LOOKUPS;
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -32,15 +33,23 @@ enum Kind {
     Full,
 }
 
+const TYPE: Parameter =
+    Parameter::choice("type", &["FULL", "MINI"], "How much to tell of each.").or(Literal::Text("FULL"));
+
+/// What can be asked of prices.
+pub(crate) const PRICE_PARAMETERS: [Parameter; 2] = [market::SYMBOL, market::SYMBOLS];
+/// What can be asked of the last 24 hours.
+pub(crate) const DAY_PARAMETERS: [Parameter; 3] = [market::SYMBOL, market::SYMBOLS, TYPE];
+
 /// The newest prices.
 pub(super) async fn price(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
-    let parameters = Parameters::parse(raw, &["symbol", "symbols"])?;
+    let parameters = Parameters::parse(raw, &PRICE_PARAMETERS)?;
     tickers(data, &parameters, Kind::Price).await
 }
 
 /// The last 24 hours.
 pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Answer, Failure> {
-    let parameters = Parameters::parse(raw, &["symbol", "symbols", "type"])?;
+    let parameters = Parameters::parse(raw, &DAY_PARAMETERS)?;
     let kind = match parameters.text("type") {
         None | Some("FULL") => Kind::Full,
         Some("MINI") => Kind::Mini,

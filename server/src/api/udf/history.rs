@@ -4,11 +4,12 @@
 //! last one may be the bar that is still open, where the resolution is a settled interval (1, 5, 15). Where the range has no
 //! bar and there are older ones, `nextTime` is the newest of them; at the left edge there is none.
 
-use super::parameters::Parameters;
+use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
 use super::refusal::Refusal;
 use crate::answer::{self, Answer};
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
+use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::store::{CandleQuery, Direction};
@@ -16,9 +17,23 @@ use tallow_connectors::store::{CandleQuery, Direction};
 /// The most bars of an answer: a week of minutes. Of more, the newest.
 const MAX_BARS: u64 = 7 * 24 * 60;
 
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 5] = [
+    SYMBOL,
+    RESOLUTION,
+    FROM.about("From when on, itself included, in seconds since 1970; needed without `countback`."),
+    TO.about("Up to when, itself not included, in seconds since 1970; after `from`."),
+    Parameter::integer(
+        "countback",
+        0,
+        u64::MAX,
+        "How many bars before `to`, whatever `from` says; 0 for none such.",
+    ),
+];
+
 /// The bars of a range.
 pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
-    let parameters = Parameters::parse(raw);
+    let parameters = Parameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let to = parameters.time("to")?;
     let countback = parameters.integer("countback")?.filter(|countback| *countback > 0);

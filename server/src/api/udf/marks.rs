@@ -1,9 +1,10 @@
 //! `/udf/marks`: the alerts that stand, as marks on the bars that they judge; both bounds are included.
 
-use super::parameters::Parameters;
+use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
 use super::refusal::Refusal;
 use crate::answer::{self, Answer};
 use crate::app::Data;
+use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::{AlertType, EventTime, MINUTE_MS, Severity};
@@ -13,9 +14,12 @@ use tallow_connectors::store::{AlertQuery, Span};
 /// The most marks of an answer. Of more, the newest.
 const MAX_MARKS: usize = 1000;
 
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 4] = [SYMBOL, RESOLUTION, FROM.required(), TO];
+
 /// The marks of a range, oldest first.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
-    let parameters = Parameters::parse(raw);
+    let parameters = Parameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let (from, to) = (parameters.time("from")?, parameters.time("to")?);
     let query = AlertQuery {

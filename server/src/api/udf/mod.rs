@@ -19,6 +19,10 @@ use hyper::StatusCode;
 use refusal::Refusal;
 use serde_json::json;
 
+pub(crate) use history::PARAMETERS as HISTORY_PARAMETERS;
+pub(crate) use marks::PARAMETERS as MARKS_PARAMETERS;
+pub(crate) use symbols::{SEARCH_PARAMETERS, SYMBOL_PARAMETERS};
+
 /// The exchange that symbols are listed under.
 const EXCHANGE: &str = "TALLOW";
 /// The type of every symbol.
@@ -37,33 +41,6 @@ pub(crate) enum Route {
     History,
     Time,
     Marks,
-}
-
-impl Route {
-    /// The route of the path after `/udf/`.
-    pub(crate) fn of(name: &str) -> Option<Route> {
-        Some(match name {
-            "config" => Route::Config,
-            "symbols" => Route::Symbols,
-            "search" => Route::Search,
-            "history" => Route::History,
-            "time" => Route::Time,
-            "marks" => Route::Marks,
-            _ => return None,
-        })
-    }
-
-    /// Its path.
-    pub(crate) fn template(self) -> &'static str {
-        match self {
-            Route::Config => "/udf/config",
-            Route::Symbols => "/udf/symbols",
-            Route::Search => "/udf/search",
-            Route::History => "/udf/history",
-            Route::Time => "/udf/time",
-            Route::Marks => "/udf/marks",
-        }
-    }
 }
 
 /// Answers a request.

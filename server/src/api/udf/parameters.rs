@@ -4,21 +4,53 @@ use super::refusal::Refusal;
 use super::{EXCHANGE, RESOLUTIONS};
 use crate::api::bars;
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter};
 use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME, Symbol};
 use tallow_connectors::store::Span;
 
 /// The parameters of one request; of one that is given more than once, the first.
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters {
+    known: &'static [Parameter],
+    given: Vec<(String, String)>,
+}
+
+/// One symbol.
+pub(super) const SYMBOL: Parameter = Parameter::text(
+    "symbol",
+    "^([Tt][Aa][Ll][Ll][Oo][Ww]:)?[A-Za-z0-9._-]{1,23}$",
+    "A symbol in any case; `TALLOW:` before it and `USD` behind it may be there.",
+)
+.required()
+.like(Literal::Text("BTC"));
+
+/// The length of the bars.
+pub(super) const RESOLUTION: Parameter = Parameter::choice(
+    "resolution",
+    &["1", "5", "15", "60", "240", "1D", "D"],
+    "The length of the bars, in minutes or a day.",
+)
+.required();
+
+/// The left edge.
+pub(super) const FROM: Parameter =
+    Parameter::seconds("from", "From when on, in seconds since 1970.").like(Literal::Number(1_763_251_200));
+
+/// The right edge.
+pub(super) const TO: Parameter = Parameter::seconds("to", "Up to when, in seconds since 1970.")
+    .required()
+    .like(Literal::Number(4_102_444_800));
 
 impl Parameters {
-    /// Reads the part of the URI after `?`.
-    pub(super) fn parse(raw: Option<&str>) -> Parameters {
-        Parameters(form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect())
+    /// Reads the part of the URI after `?`, of which these parameters are understood.
+    pub(super) fn parse(raw: Option<&str>, known: &'static [Parameter]) -> Parameters {
+        let given = form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect();
+        Parameters { known, given }
     }
 
-    /// The text of a parameter; none if there is none or nothing in it.
+    /// The text of a parameter; none if there is none or nothing in it. In tests it panics at one that is not declared.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let value = self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        debug_assert!(self.known.iter().any(|known| known.name == name), "{name} is read and not declared");
+        let value = self.given.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
         value.filter(|value| !value.is_empty())
     }
 

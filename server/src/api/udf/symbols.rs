@@ -1,11 +1,12 @@
 //! `/udf/symbols` and `/udf/search`: what a chart needs to know of a symbol, and finding one.
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, SYMBOL};
 use super::refusal::Refusal;
 use super::{EXCHANGE, TYPE, resolutions};
 use crate::answer::{self, Answer};
 use crate::api::{day, symbols};
 use crate::app::Data;
+use crate::openapi::{Literal, Parameter};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::Symbol;
@@ -15,9 +16,21 @@ const DEFAULT_LIMIT: u64 = 30;
 /// How many decimals a chart shows at least and at most.
 const DECIMALS: (usize, usize) = (2, 10);
 
+/// What can be asked of a symbol.
+pub(crate) const SYMBOL_PARAMETERS: [Parameter; 1] = [SYMBOL];
+/// What can be searched for.
+pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
+    Parameter::text("query", "", "What the symbol or its name has in it, in any case.")
+        .like(Literal::Text("bit")),
+    Parameter::text("type", "", "Only symbols of this type; all are `crypto`.").like(Literal::Text(TYPE)),
+    Parameter::text("exchange", "", "Only symbols of this exchange; all are of `TALLOW`.")
+        .like(Literal::Text(EXCHANGE)),
+    Parameter::integer("limit", 0, u64::MAX, "How many at most.").or(Literal::Number(DEFAULT_LIMIT)),
+];
+
 /// One symbol.
 pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
-    let symbol = Parameters::parse(raw).symbol(data).await?;
+    let symbol = Parameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
     let cached = day::newest_of(data, symbol).await;
     let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(Refusal::UnknownSymbol)?;
     let document = json!({
@@ -46,7 +59,7 @@ pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Answer, Refusa
 
 /// The symbols in which, or in whose names, a text is found: those that begin with it first.
 pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Answer, Refusal> {
-    let parameters = Parameters::parse(raw);
+    let parameters = Parameters::parse(raw, &SEARCH_PARAMETERS);
     let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
     let query = parameters.text("query").unwrap_or_default().to_lowercase();
     let asked =

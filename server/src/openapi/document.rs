@@ -1,0 +1,145 @@
+//! The document, put together from the declarations.
+
+use super::errors;
+use super::operation::{Errors, Operation, Tag};
+use super::operations::OPERATIONS;
+use crate::keys;
+use serde_json::{Map, Value, json};
+
+/// What is in the document besides the operations.
+const INTRODUCTION: &str = "Candles and anomaly alerts from a log of crypto market ticks, live and replayed.\n\n\
+    Everything is read with `GET`; `HEAD` has the same headers without the body, and `OPTIONS` tells the methods.\n\n\
+    - A symbol is taken in any case, as are names to choose from. A parameter that is not known is refused.\n\
+    - Times are RFC 3339 in UTC unless a unit is named. Windows are half-open: a candle has its start and not its end.\n\
+    - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own for what \
+    the caller did wrong.\n\
+    - `X-Request-ID` of a request comes back with its answer and stands in the log. `If-None-Match` with the `ETag` of an \
+    earlier answer is answered 304 while that holds. Answers are compressed after `Accept-Encoding`: zstd, br or gzip.";
+
+/// The schemas of everything in answers, as the tests compare them with answers.
+const SCHEMAS: &str = include_str!("schemas.json");
+/// The headers of answers.
+const HEADERS: &str = include_str!("headers.json");
+
+/// The whole document.
+///
+/// # Panics
+/// Where a file of this folder is no JSON, which its tests would have found.
+pub(super) fn document() -> Value {
+    let schemas = object(SCHEMAS);
+    let mut paths = Map::new();
+    for operation in &OPERATIONS {
+        paths.insert(operation.path.to_owned(), json!({ "get": described(operation, &schemas) }));
+    }
+    let headers: Map<String, Value> = object(HEADERS)
+        .into_iter()
+        .map(|(key, mut header)| {
+            header.as_object_mut().map(|header| header.remove("name"));
+            (key, header)
+        })
+        .collect();
+    let tags: Vec<Value> = Tag::ALL
+        .iter()
+        .map(|(_, name, description)| json!({"name": name, "description": description}))
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tallow",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": INTRODUCTION,
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "This server."}],
+        "tags": tags,
+        "security": [{}, {"bearer": []}, {"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "headers": headers,
+            "responses": errors::components(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's keys, if it has any."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+                "socketKey": {"type": "apiKey", "in": "query", "name": keys::PARAMETER,
+                    "description": "The same, for WebSockets: browsers give them no headers to set."},
+            },
+        },
+    })
+}
+
+fn object(text: &str) -> Map<String, Value> {
+    #[allow(clippy::expect_used, reason = "the text is part of the program, and the tests read it")]
+    serde_json::from_str(text).expect("an object in JSON")
+}
+
+fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
+    let in_path = operation.place.iter().map(|parameter| parameter.json("path"));
+    let in_query = operation.parameters.iter().map(|parameter| parameter.json("query"));
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let mut answers = Map::new();
+    let (status, success) = success(operation, schemas);
+    answers.insert(status.to_owned(), success);
+    if operation.is_storable {
+        let headers = headers(operation.headers.iter().copied().chain(["CacheControl", "ETag"]));
+        let description = "The client has this very answer already, by its `If-None-Match`.";
+        answers.insert("304".to_owned(), json!({"description": description, "headers": headers}));
+    }
+    answers.extend(errors::answers(operation.errors));
+    let mut description = json!({
+        "operationId": operation.id,
+        "tags": [operation.tag.name()],
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": answers,
+    });
+    if !operation.description.is_empty() {
+        description["description"] = json!(operation.description);
+    }
+    match operation.errors {
+        Errors::Probe | Errors::Page => description["security"] = json!([]),
+        Errors::WebSocket => {
+            description["security"] = json!([{}, {"bearer": []}, {"key": []}, {"socketKey": []}]);
+        }
+        Errors::Problems | Errors::Binance | Errors::Udf => {}
+    }
+    description
+}
+
+/// The answer to a request that went well: status, and what it is.
+fn success(operation: &Operation, schemas: &Map<String, Value>) -> (&'static str, Value) {
+    if operation.errors == Errors::WebSocket {
+        let headers = headers(["Upgrade"].into_iter());
+        return ("101", json!({"description": "The WebSocket is open.", "headers": headers}));
+    }
+    let mut content = Map::new();
+    for (content_type, schema) in operation.content {
+        let mut media = json!({"schema": {"$ref": format!("#/components/schemas/{schema}")}});
+        if let Some(example) = schemas.get(*schema).and_then(|schema| schema["examples"].get(0)) {
+            media["example"] = example.clone();
+        }
+        content.insert((*content_type).to_owned(), media);
+    }
+    let tag = operation.is_storable.then_some("ETag");
+    let common = ["CacheControl", "ContentEncoding"].into_iter().chain(tag);
+    let headers = headers(operation.headers.iter().copied().chain(common));
+    ("200", json!({"description": "As asked.", "headers": headers, "content": content}))
+}
+
+/// References to these headers and to those that every answer has, by their names.
+pub(super) fn headers<'a>(keys: impl Iterator<Item = &'a str>) -> Map<String, Value> {
+    let all = object(HEADERS);
+    let of_every = [
+        "RequestId",
+        "ProcessTime",
+        "ServerTiming",
+        "RateLimitLimit",
+        "RateLimitRemaining",
+        "RateLimitReset",
+    ];
+    let described = |key: &str| {
+        let name = all.get(key).and_then(|header| header["name"].as_str()).unwrap_or_default();
+        (name.to_owned(), json!({"$ref": format!("#/components/headers/{key}")}))
+    };
+    keys.chain(of_every).map(described).collect()
+}

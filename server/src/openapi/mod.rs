@@ -1,0 +1,57 @@
+//! What can be asked, and what is answered: OpenAPI 3.1 at `/openapi.json`, and `/docs` to try it in a browser.
+//!
+//! - `operations` lists every operation; the handlers read the same [`Parameter`]s that it names.
+//! - `schemas.json` and `headers.json` have what answers are made of, `errors` what all operations may answer instead.
+//! - `document` puts them together.
+//!
+//! The tests hold the router's routes against the document, in both directions, and real answers of every operation
+//! against its schemas.
+
+mod docs;
+mod document;
+mod errors;
+mod operation;
+mod operations;
+mod parameter;
+
+pub(crate) use docs::{file as docs_file, page as docs};
+pub(crate) use parameter::{Literal, Parameter, names};
+
+use crate::answer::{self, Answer};
+use crate::problem::Problem;
+use crate::query::Query;
+use bytes::Bytes;
+use hyper::StatusCode;
+use std::sync::LazyLock;
+
+/// The document as it is sent.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document::document().to_string().into());
+
+/// `/openapi.json`.
+pub(crate) fn document(query: Option<&str>) -> Result<Answer, Problem> {
+    Query::none(query)?;
+    Ok(answer::with_body(StatusCode::OK, "application/json", DOCUMENT.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operations::OPERATIONS;
+    use crate::router::ROUTES;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_is_described_and_nothing_else_is() {
+        let routes: BTreeSet<&str> = ROUTES.iter().map(|(template, _)| *template).collect();
+        let described: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.path).collect();
+        assert_eq!(routes, described);
+        assert_eq!(OPERATIONS.len(), described.len(), "each once");
+    }
+
+    #[test]
+    fn what_stands_in_a_path_is_described_by_its_name() {
+        for operation in &OPERATIONS {
+            let named = operation.path.split(['{', '}']).nth(1);
+            assert_eq!(operation.place.map(|parameter| parameter.name), named, "{}", operation.path);
+        }
+    }
+}
