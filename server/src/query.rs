@@ -140,17 +140,23 @@ fn time(text: &str) -> Option<EventTime> {
     let millis = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().ok()?
     } else {
-        let instant: jiff::Timestamp = match text.parse() {
-            Ok(instant) => instant,
-            // The `+` of an offset that was not percent-encoded arrives as a space.
-            Err(_) => {
-                let (before, offset) = text.rsplit_once(' ')?;
-                format!("{before}+{offset}").parse().ok()?
-            }
-        };
-        u64::try_from(instant.as_millisecond()).ok()?
+        // The `+` of an offset that was not percent-encoded arrives as a space.
+        let millis = epoch_millis(text).or_else(|| {
+            let (before, offset) = text.rsplit_once(' ')?;
+            epoch_millis(&format!("{before}+{offset}"))
+        })?;
+        u64::try_from(millis).ok()?
     };
     Some(EventTime(millis)).filter(|time| *time <= MAX_EVENT_TIME)
+}
+
+/// The instant of a text in RFC 3339, put together from its parts: `jiff::Timestamp` ends a day before the year 9999 does.
+fn epoch_millis(text: &str) -> Option<i128> {
+    let parts = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    let offset = parts.to_numeric_offset()?;
+    let local = jiff::civil::DateTime::from_parts(parts.date(), parts.time()?);
+    let epoch = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    Some(local.duration_since(epoch).as_millis() - i128::from(offset.seconds()) * 1000)
 }
 
 #[cfg(test)]
@@ -164,11 +170,25 @@ mod tests {
         assert_eq!(time("2025-11-16T05:30:00Z"), expected);
         assert_eq!(time("2025-11-16T06:30:00+01:00"), expected);
         assert_eq!(time("2025-11-16T06:30:00 01:00"), expected);
+        assert_eq!(time("2025-11-16t05:30:00z"), expected);
+        assert_eq!(time("1970-01-01T00:00:00Z"), Some(EventTime(0)));
+        assert_eq!(time("9999-12-31T23:59:59.999Z"), Some(MAX_EVENT_TIME));
     }
 
     #[test]
     fn what_is_no_time_or_out_of_range_is_refused() {
-        let texts = ["", "-1", "1.5", "yesterday", "0001-01-01T00:00:00Z", "253402300800000", "2025-11-16"];
+        let texts = [
+            "",
+            "-1",
+            "1.5",
+            "yesterday",
+            "0001-01-01T00:00:00Z",
+            "253402300800000",
+            "2025-11-16",
+            "2025-11-16T05:30:00",
+            "2025-02-30T00:00:00Z",
+            "1970-01-01T00:00:00+01:00",
+        ];
         for text in texts {
             assert_eq!(time(text), None, "{text}");
         }
