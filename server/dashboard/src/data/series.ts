@@ -12,6 +12,8 @@ export class Series {
   private readonly all: Candle[] = [];
   /** Whether there is nothing older to be had. */
   isComplete = false;
+  /** The newest closed window from before something was missed, until that has been read; none if nothing was. */
+  missedFrom: number | undefined;
 
   constructor(readonly seconds: number) {}
 
