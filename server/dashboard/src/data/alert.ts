@@ -70,10 +70,10 @@ export function supersedes(next: Alert, known: Alert): boolean {
   return next.isRetracted && !known.isRetracted;
 }
 
-/** What happened: `BTC rose 1.31 % in a minute, to 97,004.30`. */
+/** What happened: `BTC rose 1.31 % to 97,004.30`. */
 export function headline(alert: Alert): string {
   const size = percent(Math.abs(alert.change)).replace("+", "");
-  return `${alert.symbol} ${alert.isRise ? "rose" : "fell"} ${size} in a minute, to ${price(alert.close)}`;
+  return `${alert.symbol} ${alert.isRise ? "rose" : "fell"} ${size} to ${price(alert.close)}`;
 }
 
 /** Why it is one, with the figures to check it by. */

@@ -25,7 +25,7 @@ const RETRY_MS = 2000;
 /** A symbol and its newest price. */
 export interface Ticker {
   readonly symbol: string;
-  readonly name: string;
+  name: string;
   price: number | undefined;
   /** Of the newest tick, in milliseconds. */
   eventTime: number;
@@ -145,7 +145,7 @@ export class Market {
   private async readAll(): Promise<void> {
     const [names, latest, alerts] = await Promise.all([this.api.symbols(), this.api.latest(), this.api.alerts()]);
     if (latest.source !== undefined) this.setSource(latest.source);
-    for (const { symbol, name } of names) this.ticker(symbol, name);
+    for (const { symbol, name } of names) this.ticker(symbol).name = name;
     for (const price of Object.values(latest.prices)) {
       this.setPrice(price.symbol, price.close, Date.parse(price.event_time), Date.parse(price.event_time));
     }
@@ -237,11 +237,8 @@ export class Market {
 
   private takeCandle(raw: RawCandle, isNews: boolean): void {
     const interval = raw.interval as Interval;
-    if (!this.tickers.has(raw.symbol)) {
-      this.ticker(raw.symbol, raw.symbol);
-      this.onSymbols.emit(undefined);
-      void this.refresh();
-    }
+    // It is shown with what the API has of it.
+    if (!this.tickers.has(raw.symbol)) void this.refresh();
     if (interval === "1m") {
       this.setPrice(raw.symbol, raw.close, raw.eventTime, isNews ? this.now() : raw.eventTime);
     }
@@ -277,17 +274,17 @@ export class Market {
     for (const alert of await this.api.alerts(symbol)) this.takeAlert(alert, false);
   }
 
-  private ticker(symbol: string, name: string): Ticker {
+  private ticker(symbol: string): Ticker {
     const known = this.tickers.get(symbol);
     if (known !== undefined) return known;
-    const ticker = { symbol, name, price: undefined, eventTime: 0, heardAt: 0 };
+    const ticker = { symbol, name: symbol, price: undefined, eventTime: 0, heardAt: 0 };
     this.tickers.set(symbol, ticker);
     return ticker;
   }
 
   /** A correction of an older candle says nothing of the price now. */
   private setPrice(symbol: string, price: number, eventTime: number, heardAt: number): void {
-    const ticker = this.ticker(symbol, symbol);
+    const ticker = this.ticker(symbol);
     ticker.heardAt = Math.max(ticker.heardAt, heardAt);
     if (eventTime < ticker.eventTime) return;
     ticker.price = price;

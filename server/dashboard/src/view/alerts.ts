@@ -3,7 +3,7 @@
 import { type Alert, explanation, headline, SEVERITIES } from "../data/alert";
 import type { Market } from "../data/market";
 import { Signal } from "../data/signal";
-import { moment, type Zone } from "../data/words";
+import { clock, moment, type Zone } from "../data/words";
 import { byId, make, setText } from "./document";
 import { inNextFrame } from "./frame";
 
@@ -55,7 +55,7 @@ export class Alerts {
   };
 
   private line(alert: Alert): HTMLLIElement {
-    const time = make("span", "", moment(alert.time, this.zone()));
+    const time = make("span", "", alert.time > Date.now() / 1000 - 20 * 60 * 60 ? clock(alert.time, this.zone()) : moment(alert.time, this.zone()));
     const top = make("span", "top", make("b", alert.isRise ? "up" : "down", headline(alert)), time);
     const severity = alert.severity.charAt(0) + alert.severity.slice(1).toLowerCase();
     const why = make("span", "why", `${severity}: ${explanation(alert)}`);

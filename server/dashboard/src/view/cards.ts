@@ -196,7 +196,10 @@ export class Cards {
 
   private addCards(): void {
     const symbols = [...this.market.tickers.keys()].sort();
-    if (symbols.every((symbol) => this.cards.has(symbol))) return;
+    if (symbols.every((symbol) => this.cards.has(symbol))) {
+      this.showFreshness();
+      return;
+    }
     for (const symbol of symbols) {
       const ticker = this.market.tickers.get(symbol);
       if (ticker === undefined) continue;
@@ -222,6 +225,7 @@ export class Cards {
       const card = this.cards.get(symbol);
       card?.showPrice(!this.calm.matches);
       card?.showChange(this.day(symbol), now);
+      card?.showFreshness(this.isConnected, now);
     }
     this.movedPrices.clear();
     for (const symbol of this.movedDays) {

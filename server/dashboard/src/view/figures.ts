@@ -54,6 +54,8 @@ export function showStatistics(candles: readonly Candle[], zone: Zone): void {
 export class Matrix {
   private readonly place = byId("matrix", HTMLDivElement);
   private drawnAt = 0;
+  /** Whether there were returns of every symbol. */
+  private isWhole = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -62,7 +64,7 @@ export class Matrix {
   ) {
     market.onSeries.on(({ interval }) => {
       if (interval !== "15m" || this.timer !== undefined) return;
-      const wait = Math.max(500, this.drawnAt + MATRIX_MS - Date.now());
+      const wait = Math.max(500, (this.isWhole ? this.drawnAt + MATRIX_MS : 0) - Date.now());
       this.timer = setTimeout(() => {
         this.timer = undefined;
         this.draw();
@@ -80,7 +82,8 @@ export class Matrix {
     const found = symbols.map((symbol) =>
       returns(this.market.seriesOf(symbol, "15m")?.between(since, Infinity) ?? [], 900),
     );
-    const head = make("tr", "", make("th", "", make("span", "hidden", "Symbol")));
+    this.isWhole = found.every(({ size }) => size > 0);
+    const head = make("tr", "", make("td", "", make("span", "hidden", "Symbol")));
     const body = make("tbody", "");
     symbols.forEach((symbol, row) => {
       head.append(header(symbol, "col"));

@@ -27,7 +27,7 @@ export function showLegend(place: HTMLElement, chart: PriceChart, volumeCorrelat
     make("b", (change ?? 0) >= 0 ? "up" : "down", percent(change)),
     figure("Vol", compact(candle.volume)),
     figure("vol/move corr.", signed(volumeCorrelation)),
-    ...(candle.isClosed ? [] : [make("span", "", "open")]),
+    ...(candle.isClosed ? [] : [make("span", "", "forming")]),
     ...(candle.revision > 0 ? [make("span", "", `corrected ${String(candle.revision)}×`)] : []),
   );
   const second = make("div", "");
