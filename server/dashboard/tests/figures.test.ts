@@ -65,14 +65,14 @@ describe("an average", () => {
     for (let length = 1; length <= candles.length; length += 1) {
       // The open candle moves, then it closes.
       const now = candles.slice(0, length);
-      moving.update([...now.slice(0, -1), candle(now.at(-1)?.time ?? 0, 50)], length - 1);
-      moving.update(now, length - 1);
+      moving.update([...now.slice(0, -1), candle(now.at(-1)?.time ?? 0, 50)], length - 1, true);
+      moving.update(now, length - 1, true);
     }
     // A correction in the middle.
     candles[60] = candle(candles[60]?.time ?? 0, 300);
-    moving.update(candles, 60);
+    moving.update(candles, 60, true);
     const whole = make();
-    whole.update(candles, 0);
+    whole.update(candles, 0, true);
     expect(moving.values).toHaveLength(120);
     moving.values.forEach((value, index) => {
       if (value === undefined) expect(whole.values[index]).toBeUndefined();
@@ -90,9 +90,15 @@ describe("an average", () => {
     expect(exponential.values).toEqual([undefined, undefined, 4, 6]);
   });
 
+  it("weighted by volume is not shown of half a day", () => {
+    const average = new VolumeWeightedAverage();
+    average.update([candle(DAY - 60, 10), candle(DAY, 50)], 0, false);
+    expect(average.values).toEqual([undefined, 50]);
+  });
+
   it("weighted by volume begins anew at midnight", () => {
     const average = new VolumeWeightedAverage();
-    average.update([candle(DAY - 120, 10, { volume: 1 }), candle(DAY - 60, 20, { volume: 3 }), candle(DAY, 50, { volume: 0 }), candle(DAY + 60, 40)], 0);
+    average.update([candle(DAY - 120, 10, { volume: 1 }), candle(DAY - 60, 20, { volume: 3 }), candle(DAY, 50, { volume: 0 }), candle(DAY + 60, 40)], 0, true);
     expect(average.values).toEqual([10, 17.5, undefined, 40]);
   });
 });

@@ -39,7 +39,8 @@ class Store implements Api {
 
   candles: Api["candles"] = (symbol, interval, { from = -Infinity, to = Infinity }, which, limit = PAGE) => {
     const all = (this.settled.get(`${symbol} ${interval}`) ?? []).filter(({ time }) => time >= from && time <= to);
-    return this.reply(which === "newest" ? all.slice(-limit) : all.slice(0, limit));
+    const candles = which === "newest" ? all.slice(-limit) : all.slice(0, limit);
+    return this.reply({ candles, hasMore: candles.length < all.length });
   };
 }
 
@@ -143,11 +144,12 @@ describe("a market", () => {
 
   it("reads history a page at a time until there is none", async () => {
     const { store, market } = setUp();
-    store.put("1m", ...Array.from({ length: PAGE + 5 }, (_, minute) => candle(minute)));
+    store.put("1m", ...Array.from({ length: PAGE + 300 }, (_, minute) => candle(minute)));
     const series = await market.open("BTC", "1m");
-    expect([series.candles.length, series.isComplete]).toEqual([PAGE, false]);
+    expect(series.isComplete).toBe(false);
     expect(await market.older("BTC", "1m")).toBe(true);
-    expect([series.candles.length, series.isComplete, series.first?.time]).toEqual([PAGE + 5, true, START]);
+    expect(await market.older("BTC", "1m")).toBe(false);
+    expect([series.candles.length, series.isComplete, series.first?.time]).toEqual([PAGE + 300, true, START]);
     const { asked } = store;
     expect(await market.older("BTC", "1m")).toBe(false);
     expect(store.asked).toBe(asked);

@@ -51,6 +51,14 @@ export interface Range {
   readonly to?: number | undefined;
 }
 
+/** Some of the candles of a range. */
+export interface Page {
+  /** Oldest first. */
+  readonly candles: readonly Candle[];
+  /** Whether there are more in the range: older ones before the newest, or newer ones after the oldest. */
+  readonly hasMore: boolean;
+}
+
 /** An answer that is no data; `status` 0 for no answer at all. */
 export class ApiError extends Error {
   constructor(
@@ -65,8 +73,8 @@ export class ApiError extends Error {
 export interface Api {
   symbols(): Promise<{ symbol: string; name: string }[]>;
   latest(): Promise<{ prices: Record<string, Latest>; source?: string }>;
-  /** Up to a page of closed candles, oldest first: the newest in the range, or the oldest. */
-  candles(symbol: string, interval: Interval, range: Range, which: "newest" | "oldest", limit?: number): Promise<Candle[]>;
+  /** Closed candles of a range: the newest in it, or the oldest. */
+  candles(symbol: string, interval: Interval, range: Range, which: "newest" | "oldest", limit?: number): Promise<Page>;
   alerts(symbol?: string): Promise<Alert[]>;
   pipeline(): Promise<PipelineFigures>;
   /** The same candles as CSV, page by page, as the server writes it. */
@@ -134,12 +142,13 @@ export const server: Api = {
     const order = which === "newest" ? "desc" : "asc";
     const query = `interval=${interval}&limit=${String(limit)}&order_by=${order}${rangeQuery(range)}`;
     try {
-      const rows = await json<Row[]>(historical(symbol, query));
-      const candles = rows.map(readRow);
-      return which === "newest" ? candles.reverse() : candles;
+      const answer = await request(historical(symbol, query));
+      const candles = ((await answer.json()) as Row[]).map(readRow);
+      if (which === "newest") candles.reverse();
+      return { candles, hasMore: answer.headers.get("X-Has-More") === "true" };
     } catch (error) {
       // No candles in the range, or none yet.
-      if (error instanceof ApiError && error.status === 404) return [];
+      if (error instanceof ApiError && error.status === 404) return { candles: [], hasMore: false };
       throw error;
     }
   },

@@ -10,8 +10,8 @@ const DAY = 24 * 60 * 60;
 export interface Indicator {
   /** A value a candle; none where there are too few candles before it. */
   readonly values: readonly (number | undefined)[];
-  /** Computes the values from this place on. */
-  update(candles: readonly Candle[], from: number): void;
+  /** Computes the values from this place on; `isComplete` where there is nothing older than the candles. */
+  update(candles: readonly Candle[], from: number, isComplete: boolean): void;
 }
 
 /** The mean of the last `period` closes. */
@@ -57,15 +57,17 @@ export class ExponentialAverage implements Indicator {
 
 /**
  * The average price weighted by volume since midnight UTC. A candle's price is the mean of its high, low and close. A
- * candle before which there was no volume on its day has none.
+ * candle before which there was no volume on its day has none, and neither has one whose day began before the candles.
  */
 export class VolumeWeightedAverage implements Indicator {
   readonly values: (number | undefined)[] = [];
   private readonly notional: number[] = [];
   private readonly volume: number[] = [];
 
-  update(candles: readonly Candle[], from: number): void {
+  update(candles: readonly Candle[], from: number, isComplete: boolean): void {
     const start = Math.max(from, 0);
+    const first = candles[0]?.time ?? 0;
+    const cutDay = isComplete || first % DAY === 0 ? undefined : Math.floor(first / DAY);
     for (const list of [this.values, this.notional, this.volume]) list.length = Math.min(list.length, start);
     for (let index = start; index < candles.length; index += 1) {
       const candle = candles[index];
@@ -77,7 +79,8 @@ export class VolumeWeightedAverage implements Indicator {
       const volume = (goesOn ? (this.volume[index - 1] ?? 0) : 0) + candle.volume;
       this.notional[index] = notional;
       this.volume[index] = volume;
-      this.values[index] = volume > 0 ? notional / volume : undefined;
+      const isCut = Math.floor(candle.time / DAY) === cutDay;
+      this.values[index] = volume > 0 && !isCut ? notional / volume : undefined;
     }
   }
 }

@@ -13,12 +13,14 @@ import type { Frame, Live, RawCandle } from "./live";
 import { type Change, Series } from "./series";
 import { Signal } from "./signal";
 
-/** How far back the quarters reach that cards and the matrix are made of. */
-const DAY_SECONDS = 24 * 60 * 60;
+/** The quarters of a day, and the one in which it began: what cards and the matrix are made of. */
+const DAY_QUARTERS = 97;
 /** For so long after its end a candle may be corrected, in seconds. */
 const LATENESS = 15 * 60;
 /** How many requests are under way at a time; browsers have no more connections to a host. */
 const PARALLEL = 6;
+/** How many candles are read at first: more than a window has, and few enough to be there at once. */
+const FIRST_PAGE = 300;
 const MAX_ALERTS = 1000;
 const RETRY_MS = 2000;
 
@@ -86,30 +88,32 @@ export class Market {
     const known = this.seriesOf(symbol, interval);
     const series = known ?? new Series(SECONDS[interval]);
     this.series.set(`${symbol} ${interval}`, series);
-    if (known === undefined || known.candles.length === 0) await this.older(symbol, interval);
+    if (known === undefined || known.candles.length === 0) await this.older(symbol, interval, FIRST_PAGE);
     if (interval === "1h") this.rollUpHours(symbol, series.lastClosed ?? 0);
     return series;
   }
 
   /** Reads the page before the oldest candle. Whether there was one. */
-  older(symbol: string, interval: Interval): Promise<boolean> {
+  older(symbol: string, interval: Interval, limit = PAGE): Promise<boolean> {
     const key = `${symbol} ${interval}`;
     const under = this.loading.get(key);
     if (under !== undefined) return under;
-    const work = this.readOlder(symbol, interval).finally(() => this.loading.delete(key));
+    const work = this.readOlder(symbol, interval, limit).finally(() => this.loading.delete(key));
     this.loading.set(key, work);
     return work;
   }
 
-  private async readOlder(symbol: string, interval: Interval): Promise<boolean> {
+  private async readOlder(symbol: string, interval: Interval, limit: number): Promise<boolean> {
     const series = this.seriesOf(symbol, interval);
     if (series === undefined || series.isComplete) return false;
     const first = series.candles.find((candle) => candle.isClosed);
     const range = first === undefined ? {} : { to: first.time - series.seconds };
-    const page = await this.api.candles(symbol, interval, range, "newest");
-    if (page.length < PAGE) series.isComplete = true;
-    this.merge(symbol, interval, page);
-    return page.length > 0;
+    const page = await this.api.candles(symbol, interval, range, "newest", limit);
+    series.isComplete = !page.hasMore;
+    this.merge(symbol, interval, page.candles);
+    // Some figures are shown only where nothing is missing before them.
+    if (page.candles.length === 0) this.onSeries.emit({ symbol, interval, from: 0, moved: true });
+    return page.candles.length > 0;
   }
 
   /** From here on something may be missing; what comes after it does not say so. */
@@ -143,13 +147,17 @@ export class Market {
   }
 
   private async readAll(): Promise<void> {
-    const [names, latest, alerts] = await Promise.all([this.api.symbols(), this.api.latest(), this.api.alerts()]);
+    const others = Promise.all([this.api.latest(), this.api.alerts()]);
+    // Told first, as the chart waits for it.
+    const readNames = this.api.symbols().then((names) => {
+      for (const { symbol, name } of names) this.ticker(symbol).name = name;
+      this.onSymbols.emit(undefined);
+    });
+    const [[latest, alerts]] = await Promise.all([others, readNames]);
     if (latest.source !== undefined) this.setSource(latest.source);
-    for (const { symbol, name } of names) this.ticker(symbol).name = name;
     for (const price of Object.values(latest.prices)) {
       this.setPrice(price.symbol, price.close, Date.parse(price.event_time), Date.parse(price.event_time));
     }
-    this.onSymbols.emit(undefined);
     for (const alert of alerts) this.takeAlert(alert, false);
     const known = [...this.series.keys()].map((key) => key.split(" ") as [string, Interval]);
     const isNew = (symbol: string): boolean => this.seriesOf(symbol, "15m") === undefined;
@@ -165,10 +173,12 @@ export class Market {
 
   /** The quarters of the last day. */
   private async readDay(symbol: string): Promise<void> {
-    this.series.set(`${symbol} 15m`, new Series(SECONDS["15m"]));
-    const from = Math.floor(this.now() / 1000 / 900) * 900 - DAY_SECONDS;
+    const series = new Series(SECONDS["15m"]);
+    this.series.set(`${symbol} 15m`, series);
     try {
-      this.merge(symbol, "15m", await this.api.candles(symbol, "15m", { from }, "oldest"));
+      const page = await this.api.candles(symbol, "15m", {}, "newest", DAY_QUARTERS);
+      series.isComplete = !page.hasMore;
+      this.merge(symbol, "15m", page.candles);
     } catch (error) {
       // Read again with the next connection.
       this.series.delete(`${symbol} 15m`);
@@ -188,9 +198,9 @@ export class Market {
     let from = newest - LATENESS - series.seconds;
     for (;;) {
       const page = await this.api.candles(symbol, interval, { from }, "oldest");
-      this.merge(symbol, interval, page);
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) break;
+      this.merge(symbol, interval, page.candles);
+      const last = page.candles.at(-1);
+      if (last === undefined || !page.hasMore) break;
       from = last.time + series.seconds;
     }
     series.missedFrom = undefined;

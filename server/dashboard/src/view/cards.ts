@@ -15,7 +15,7 @@ const HOUR_MS = DAY_MS / 24;
 const STALE_MS = 120_000;
 /** How often a sparkline is drawn again at most: its last point moves by less than a pixel. */
 const SPARK_MS = 5000;
-const FLASH_MS = 450;
+const FLASH_MS = 350;
 
 class Card {
   readonly element: HTMLLIElement;
@@ -27,6 +27,7 @@ class Card {
   private readonly canvas = make("canvas", "");
   private shown: number | undefined;
   private sparkedAt = 0;
+  private flashedAt = 0;
 
   constructor(private readonly ticker: Ticker) {
     this.button.type = "button";
@@ -38,15 +39,22 @@ class Card {
     this.element = make("li", "card", this.button);
   }
 
-  showPrice(flashes: boolean): void {
+  showPrice(now: number): void {
     const { price: value } = this.ticker;
     if (value === undefined || value === this.shown) return;
     const before = this.shown;
     this.shown = value;
     setText(this.price, price(value));
-    if (before === undefined || !flashes) return;
-    const wash = value > before ? "var(--up-wash)" : "var(--down-wash)";
-    this.price.animate([{ backgroundColor: wash }, { backgroundColor: "transparent" }], FLASH_MS);
+    if (before === undefined) return;
+    this.price.dataset["flash"] = value > before ? "up" : "down";
+    this.flashedAt = now;
+  }
+
+  /** Ends a flash that has lasted long enough. An animation that fades would paint every frame, of every card. */
+  endFlash(now: number): void {
+    if (this.flashedAt === 0 || now - this.flashedAt < FLASH_MS) return;
+    this.flashedAt = 0;
+    delete this.price.dataset["flash"];
   }
 
   /** The change since the first of the candles, which is a day ago or as long as there has been a market. */
@@ -120,7 +128,6 @@ export class Cards {
   private chosen: string | undefined;
   private filter = "";
   private isConnected = false;
-  private readonly calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor(private readonly market: Market) {
     market.onSymbols.on(() => {
@@ -146,6 +153,10 @@ export class Cards {
     onThemeChange(() => {
       for (const [symbol, card] of this.cards) card.drawSpark(this.day(symbol), Date.now(), true);
     });
+    setInterval(() => {
+      const now = Date.now();
+      for (const card of this.cards.values()) card.endFlash(now);
+    }, FLASH_MS / 3);
     setInterval(() => {
       this.showFreshness();
       this.showAlerts();
@@ -223,7 +234,7 @@ export class Cards {
     const now = Date.now();
     for (const symbol of this.movedPrices) {
       const card = this.cards.get(symbol);
-      card?.showPrice(!this.calm.matches);
+      card?.showPrice(now);
       card?.showChange(this.day(symbol), now);
       card?.showFreshness(this.isConnected, now);
     }

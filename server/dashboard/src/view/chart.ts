@@ -31,6 +31,7 @@ import { onThemeChange, readTheme, type Theme } from "./theme";
 
 /** How many candles left of the window the next page of history is asked for. */
 const AHEAD = 80;
+const DAY = 24 * 60 * 60;
 /** How many candles a click on an alert shows. */
 const AROUND = 100;
 /** How many pages are read at most to reach a time that is asked for. */
@@ -101,7 +102,8 @@ export class PriceChart {
     readonly averages: readonly Average[],
   ) {
     this.theme = readTheme();
-    this.chart = createChart(container, { autoSize: true });
+    // The logo would add a style element, which the page's policy forbids; the foot of the page has name and link.
+    this.chart = createChart(container, { autoSize: true, layout: { attributionLogo: false } });
     this.candles = this.chart.addSeries(CandlestickSeries, {});
     this.volume = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "",
@@ -164,6 +166,9 @@ export class PriceChart {
     if (range === undefined) this.goToNewest();
     else this.chart.timeScale().setVisibleRange({ from: stamp(range.from), to: stamp(range.to) });
     this.readAhead(this.chart.timeScale().getVisibleLogicalRange());
+    // The average of the day needs the whole day.
+    const midnight = Math.floor((series.last?.time ?? 0) / DAY) * DAY;
+    await this.readBackTo(series, symbol, interval, midnight);
     await this.market.readAlerts(symbol);
   }
 
@@ -179,7 +184,11 @@ export class PriceChart {
     if (place < 0) return;
     this.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
     const candle = series.at(start);
-    if (candle !== undefined) this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    if (candle === undefined) return;
+    this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    // The library tells only of what the pointer does.
+    this.hovered = start;
+    this.tellReading();
   }
 
   goToNewest(): void {
@@ -187,6 +196,9 @@ export class PriceChart {
     const last = this.times.length;
     this.chart.timeScale().setVisibleLogicalRange({ from: last - shown + ROOM, to: last + ROOM });
     this.chart.priceScale("right").applyOptions({ autoScale: true });
+    this.chart.clearCrosshairPosition();
+    this.hovered = undefined;
+    this.tellReading();
   }
 
   /** Whether the newest candle is in the window. */
@@ -273,8 +285,6 @@ export class PriceChart {
         textColor: theme.soft,
         fontSize: 11,
         fontFamily: 'system-ui, "Segoe UI", Roboto, sans-serif',
-        // It would add a style element, which the page's policy forbids; the foot of the page has name and link.
-        attributionLogo: false,
       },
       grid: { vertLines: { color: theme.grid }, horzLines: { color: theme.grid } },
       crosshair: {
@@ -372,7 +382,7 @@ export class PriceChart {
       }),
     );
     this.indicators.forEach((indicator, line) => {
-      indicator.update(all, 0);
+      indicator.update(all, 0, series.isComplete);
       this.lines[line]?.setData(
         points.map(({ time }, index) => {
           const place = places[index];
@@ -389,7 +399,7 @@ export class PriceChart {
 
   private drawFrom(series: Series, from: number): void {
     const all = series.candles;
-    for (const indicator of this.indicators) indicator.update(all, from);
+    for (const indicator of this.indicators) indicator.update(all, from, series.isComplete);
     for (let index = from; index < all.length; index += 1) {
       const candle = all[index];
       if (candle === undefined) break;
