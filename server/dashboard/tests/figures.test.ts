@@ -155,7 +155,7 @@ describe("words", () => {
     expect(stored).toEqual(published);
     expect(headline(stored)).toBe("BTC rose 1.31 % to 97,004.30");
     expect(explanation(stored)).toBe(
-      "6.4 σ from the mean of the hour before (z 6.4; threshold ±4.0). Mean +0.0010 %, σ 0.2000 % over 60 minutes.",
+      "6.4 σ from the mean (z 6.4, threshold ±4.0); mean +0.0010 %, σ 0.2000 % over 60 min",
     );
   });
 });

@@ -80,8 +80,8 @@ export function headline(alert: Alert): string {
 export function explanation(alert: Alert): string {
   const away = Math.abs(alert.z).toFixed(1);
   return (
-    `${away} σ from the mean of the hour before (z ${signed(alert.z, 1)}; threshold ±${alert.threshold.toFixed(1)}). ` +
-    `Mean ${percent(alert.mean * 100, 4)}, σ ${percent(alert.deviation * 100, 4).replace("+", "")} ` +
-    `over ${String(alert.samples)} minutes.`
+    `${away} σ from the mean (z ${signed(alert.z, 1)}, threshold ±${alert.threshold.toFixed(1)}); ` +
+    `mean ${percent(alert.mean * 100, 4)}, σ ${percent(alert.deviation * 100, 4).replace("+", "")} ` +
+    `over ${String(alert.samples)} min`
   );
 }

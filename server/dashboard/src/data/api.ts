@@ -163,15 +163,15 @@ export const server: Api = {
 
   async *csv(symbol, interval, range) {
     const query = `interval=${interval}&format=csv&order_by=asc&limit=${String(PAGE)}${rangeQuery(range)}`;
-    let cursor: string | null = null;
+    let next: string | undefined = historical(symbol, query);
     let isFirst = true;
-    do {
-      const answer: Response = await request(historical(symbol, cursor === null ? query : `${query}&cursor=${cursor}`));
+    while (next !== undefined) {
+      const answer: Response = await request(next);
       const text = await answer.text();
       // Each page has the names of the columns; the file has them once.
       yield isFirst ? text : text.slice(text.indexOf("\n") + 1);
       isFirst = false;
-      cursor = answer.headers.get("X-Has-More") === "true" ? answer.headers.get("X-Next-Cursor") : null;
-    } while (cursor !== null);
+      next = /<([^>]+)>; *rel="next"/.exec(answer.headers.get("Link") ?? "")?.[1];
+    }
   },
 };
