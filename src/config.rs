@@ -105,6 +105,7 @@ pub(crate) struct ServerConfig {
     pub(crate) tls_key: PathBuf,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) dashboard: bool,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
     pub(crate) max_websockets: usize,
@@ -285,6 +286,7 @@ impl Config {
     pub(crate) fn serving(&self) -> ServerSettings {
         ServerSettings {
             api_keys: self.server.api_keys.clone(),
+            dashboard: self.server.dashboard,
             max_connections: self.server.max_connections,
             max_connections_per_address: self.server.max_connections_per_address,
             max_websockets: self.server.max_websockets,

@@ -29,8 +29,7 @@ enum Route<'a> {
 /// A path that is answered from the stores, or belongs to the page that shows them, with the symbol as it stands there.
 enum DataRoute<'a> {
     Document,
-    Script,
-    Style,
+    Asset(&'a str),
     LatestAll,
     Latest(&'a str),
     Historical(&'a str),
@@ -63,8 +62,7 @@ impl<'a> DataRoute<'a> {
     fn of(segments: &[&'a str]) -> Option<DataRoute<'a>> {
         Some(match *segments {
             [""] => DataRoute::Document,
-            ["page.js"] => DataRoute::Script,
-            ["page.css"] => DataRoute::Style,
+            ["assets", name] => DataRoute::Asset(name),
             ["api", "v1", "latest", name] if is_all(name) => DataRoute::LatestAll,
             ["api", "v1", "latest", name] => DataRoute::Latest(name),
             ["api", "v1", "historical", name] => DataRoute::Historical(name),
@@ -94,8 +92,7 @@ pub(crate) fn template(path: &str) -> &'static str {
         Some(Route::Stats) => "/api/v1/stats",
         Some(Route::Data(route)) => match route {
             DataRoute::Document => "/",
-            DataRoute::Script => "/page.js",
-            DataRoute::Style => "/page.css",
+            DataRoute::Asset(_) => "/assets/{name}",
             DataRoute::LatestAll => "/api/v1/latest/all",
             DataRoute::Latest(_) => "/api/v1/latest/{symbol}",
             DataRoute::Historical(_) => "/api/v1/historical/{symbol}",
@@ -127,7 +124,7 @@ pub(crate) fn is_open(path: &str) -> bool {
         Some(
             Route::Health
                 | Route::Ready
-                | Route::Data(DataRoute::Document | DataRoute::Script | DataRoute::Style)
+                | Route::Data(DataRoute::Document | DataRoute::Asset(_))
         )
     )
 }
@@ -165,9 +162,8 @@ pub(crate) async fn route(
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_stores", detail));
     };
     match route {
-        DataRoute::Document => Ok(page::document()),
-        DataRoute::Script => Ok(page::script()),
-        DataRoute::Style => Ok(page::style()),
+        DataRoute::Document => page::document(app.settings.dashboard),
+        DataRoute::Asset(name) => page::asset(app.settings.dashboard, name),
         DataRoute::LatestAll => latest::all(data, query).await,
         DataRoute::Latest(name) => latest::one(data, symbol(name)?, query).await,
         DataRoute::Historical(name) => historical::list(data, symbol(name)?, path, query).await,
