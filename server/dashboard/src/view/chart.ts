@@ -191,7 +191,10 @@ export class PriceChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
     const candle = series.at(start);
     if (candle === undefined) return;
-    this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    // The window moves in the next frame; until then the place of the candle is the old one.
+    requestAnimationFrame(() => {
+      if (this.pinned) this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    });
     // The library tells only of what the pointer does.
     this.pinned = true;
     this.hovered = start;
