@@ -114,11 +114,7 @@ pub(crate) fn is_probe(path: &str) -> bool {
 pub(crate) fn is_open(path: &str) -> bool {
     matches!(
         Route::of(path),
-        Some(
-            Route::Health
-                | Route::Ready
-                | Route::Data(DataRoute::Document | DataRoute::Asset(_))
-        )
+        Some(Route::Health | Route::Ready | Route::Data(DataRoute::Document | DataRoute::Asset(_)))
     )
 }
 

@@ -407,7 +407,11 @@ async fn the_page_is_whole_and_may_load_nothing_from_elsewhere() {
         assert_eq!(file.status, StatusCode::OK, "{path}");
         assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable", "{path}");
         let is_script = path.ends_with(".js");
-        assert!(file.header("content-type").starts_with(if is_script { "text/javascript" } else { "text/css" }));
+        assert!(file.header("content-type").starts_with(if is_script {
+            "text/javascript"
+        } else {
+            "text/css"
+        }));
     }
     assert!(!text.contains("src=\"http") && !text.contains("@import"), "no foreign file");
     assert_eq!(server.get("/assets/none.js").await.status, StatusCode::NOT_FOUND);
