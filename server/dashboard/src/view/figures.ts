@@ -82,7 +82,7 @@ export class Matrix {
     const found = symbols.map((symbol) =>
       returns(this.market.seriesOf(symbol, "15m")?.between(since, Infinity) ?? [], 900),
     );
-    this.isWhole = found.every(({ size }) => size > 0);
+    this.isWhole = found.length > 0 && found.every(({ size }) => size > 0);
     const head = make("tr", "", make("td", "", make("span", "hidden", "Symbol")));
     const body = make("tbody", "");
     symbols.forEach((symbol, row) => {
