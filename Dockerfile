@@ -2,15 +2,15 @@
 
 FROM rust:1.95.0-slim-trixie AS build
 # SQLite, librdkafka, AWS-LC, zstd and zlib are compiled from the sources that come with their crates; a C compiler
-# and make are all they need.
+# and make are all they need. Node.js and npm build the dashboard.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential \
+    && apt-get install --yes --no-install-recommends build-essential nodejs npm \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package tallow \
+    TALLOW_DASHBOARD=required cargo build --release --locked --package tallow \
     && cp target/release/tallow /usr/local/bin/tallow
 
 FROM debian:13.4-slim

@@ -103,6 +103,9 @@ pub(crate) struct UpFlags {
     /// Start without simulated history.
     #[arg(long)]
     no_backfill: bool,
+    /// Serve the data alone, without the dashboard.
+    #[arg(long)]
+    no_dashboard: bool,
     /// Threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -210,6 +213,9 @@ pub(crate) struct ServeFlags {
     /// The port to listen on; 0 for any that is free.
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// Serve the data alone, without the dashboard.
+    #[arg(long)]
+    no_dashboard: bool,
 }
 
 /// Flags of `backtest`.
@@ -348,6 +354,7 @@ impl Cli {
                 if let Some(port) = flags.port {
                     config.server.listen.set_port(port);
                 }
+                config.server.dashboard &= !flags.no_dashboard;
             }
             Command::Backtest(flags) => {
                 override_with(&mut config.dataflow.workers, flags.workers);
@@ -373,6 +380,7 @@ impl UpFlags {
         if self.no_backfill {
             config.up.backfill_hours = 0.0;
         }
+        config.server.dashboard &= !self.no_dashboard;
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) produce: ProduceConfig,
     pub(crate) coingecko: CoinGeckoConfig,
     pub(crate) logging: LoggingConfig,
+    pub(crate) traces: TracesConfig,
 }
 
 /// `[dataflow]`
@@ -104,6 +105,7 @@ pub(crate) struct ServerConfig {
     pub(crate) tls_key: PathBuf,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) dashboard: bool,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
     pub(crate) max_websockets: usize,
@@ -147,6 +149,27 @@ pub(crate) struct UpConfig {
 pub(crate) struct LoggingConfig {
     pub(crate) level: String,
     pub(crate) format: LogFormat,
+}
+
+/// `[traces]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TracesConfig {
+    pub(crate) otlp_endpoint: String,
+    pub(crate) sample_ratio: f64,
+}
+
+impl TracesConfig {
+    fn check(&self) -> anyhow::Result<()> {
+        let endpoint = &self.otlp_endpoint;
+        if !endpoint.is_empty() && !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+            bail!("traces.otlp_endpoint is {endpoint:?}, not an http or https URL");
+        }
+        if !(0.0..=1.0).contains(&self.sample_ratio) {
+            bail!("traces.sample_ratio is {}, not within 0 and 1", self.sample_ratio);
+        }
+        Ok(())
+    }
 }
 
 impl LoggingConfig {
@@ -255,6 +278,7 @@ impl Config {
         }
         self.produce.check()?;
         self.coingecko.check()?;
+        self.traces.check()?;
         self.logging.check()
     }
 
@@ -262,6 +286,7 @@ impl Config {
     pub(crate) fn serving(&self) -> ServerSettings {
         ServerSettings {
             api_keys: self.server.api_keys.clone(),
+            dashboard: self.server.dashboard,
             max_connections: self.server.max_connections,
             max_connections_per_address: self.server.max_connections_per_address,
             max_websockets: self.server.max_websockets,
@@ -344,7 +369,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 13] = [
+        let cases: [(Change, &str); 15] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -366,6 +391,11 @@ mod tests {
                 "produce.trades_per_second is 0, not a finite number above 0",
             ),
             (|c| c.coingecko.coins.clear(), "coingecko.coins has 0, not within 1 and 250"),
+            (
+                |c| c.traces.otlp_endpoint = "collector:4318".to_owned(),
+                "traces.otlp_endpoint is \"collector:4318\", not an http or https URL",
+            ),
+            (|c| c.traces.sample_ratio = 1.5, "traces.sample_ratio is 1.5, not within 0 and 1"),
             (
                 |c| c.logging.level = "warn,loud".to_owned(),
                 "logging.level has \"loud\", which is none of off, error, warn, info, debug, trace",

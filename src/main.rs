@@ -12,6 +12,7 @@ mod pipeline;
 use anyhow::Context;
 use cli::{Cli, Command};
 use config::Config;
+use logging::Traces;
 use signal_hook::consts::TERM_SIGNALS;
 use std::io::Write;
 use std::process::ExitCode;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let (config, command) = match settle_settings(cli) {
+    let (config, command, _traces) = match settle_settings(cli) {
         Ok(settled) => settled,
         Err(error) => {
             say(&chain(&*error));
@@ -63,16 +64,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Flags over environment over file over defaults, checked; and logging as they say.
-fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command)> {
+/// Flags over environment over file over defaults, checked; and logging and tracing as they say.
+fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command, Traces)> {
     let mut config = Config::load(cli.config())?;
     let command = cli.apply(&mut config)?;
     config.check()?;
     if let Command::Produce(flags) = &command {
         commands::produce::check(&config, flags)?;
     }
-    logging::start(&config.logging)?;
-    Ok((config, command))
+    let traces = logging::start(&config.logging, &config.traces)?;
+    Ok((config, command, traces))
 }
 
 fn run(config: &Config, command: &Command) -> anyhow::Result<()> {

@@ -164,6 +164,11 @@ fn what_the_processes_refuse_ends_it_with_2_and_is_not_tried_again() {
     let arguments = ["--config", config.to_str().unwrap(), "launch", "-n", "2"];
     let mut launch = Tallow::start(&arguments, &NOWHERE);
     let first = processes(&mut launch, 0, 2);
+    // Once both have something to say they have read their settings.
+    until("both to have begun", LIMIT, || {
+        let said = launch.said();
+        ["0| ", "1| "].iter().all(|prefix| said.lines().any(|line| line.starts_with(prefix))).then_some(())
+    });
     // Settings that were good at the start are not any more when the processes read them again.
     std::fs::write(&config, "[kafka]\ngruop = \"launched\"\n").unwrap();
     signal(first[0], "KILL");

@@ -22,6 +22,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
+use tracing::Instrument;
 
 /// The most characters of a request id that is kept.
 const MAX_REQUEST_ID: usize = 128;
@@ -44,8 +45,18 @@ pub(crate) async fn answer(
     };
 
     let limit = shared.app.settings.request_timeout;
+    let span = tracing::info_span!(
+        target: "spans",
+        "request",
+        otel.name = format_args!("{method} {}", router::template(&path)),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = router::template(&path),
+        http.response.status_code = tracing::field::Empty,
+        request_id = id,
+    );
     let work = AssertUnwindSafe(respond(&shared, &caller, allowance, request)).catch_unwind();
-    let outcome = match tokio::time::timeout(limit, work).await {
+    let outcome = match tokio::time::timeout(limit, work).instrument(span.clone()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::internal()),
         Err(_) => Err(Problem::unavailable(format!("no answer within {} s", limit.as_secs_f64()))),
@@ -59,6 +70,7 @@ pub(crate) async fn answer(
         // Nobody reads the body, so nobody finds the next request behind it.
         set_header(&mut answer, "connection", "close");
     }
+    span.record("http.response.status_code", answer.status().as_u16());
     let took = started.elapsed();
     shared.timings.observe((router::template(&path), answer.status().as_u16()), took);
     let elapsed = format!("{:.3}", took.as_secs_f64() * 1000.0);

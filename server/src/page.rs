@@ -1,30 +1,63 @@
-//! The first page: live prices, a plain document with a script and a style of its own and nothing from elsewhere.
+//! The dashboard: a document, and the files that it loads, all of which are part of the program.
+//!
+//! The build script makes them out of `server/dashboard`. The name of a file holds a hash of its content, so a browser
+//! may keep it for ever; the document, which has the names, is asked for each time. A program that was built without the
+//! dashboard has a document that says what was missing.
 
 use crate::answer::{self, Answer, set_header};
+use crate::problem::Problem;
 use hyper::StatusCode;
+use rust_embed::RustEmbed;
 
-/// What the page may load: its own script and style, and data from this server.
+/// What the page may load: its own script and style, and data from this server. Pictures are drawn, or part of the style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A year, the longest that caches go by; the content of a hashed name never changes.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// What the build script has made: `index.html`, and the files that it names in `assets/`.
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/dashboard"]
+struct Files;
 
 /// `/`.
-pub(crate) fn document() -> Answer {
-    let mut answer = part("text/html; charset=utf-8", include_str!("page/index.html"));
+///
+/// # Errors
+/// When the dashboard is switched off, or the program has no document.
+pub(crate) fn document(is_on: bool) -> Result<Answer, Problem> {
+    if !is_on {
+        let detail = "the dashboard is switched off; the data is at /api/v1";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_dashboard", detail));
+    }
+    let mut answer = file("index.html").ok_or_else(Problem::internal)?;
     set_header(&mut answer, "content-security-policy", POLICY);
     set_header(&mut answer, "referrer-policy", "no-referrer");
-    answer
+    Ok(answer)
 }
 
-/// `/page.js`.
-pub(crate) fn script() -> Answer {
-    part("text/javascript; charset=utf-8", include_str!("page/page.js"))
+/// `/assets/{name}`.
+///
+/// # Errors
+/// When there is no such file, or the dashboard is switched off.
+pub(crate) fn asset(is_on: bool, name: &str) -> Result<Answer, Problem> {
+    let found = if is_on { file(&format!("assets/{name}")) } else { None };
+    let mut answer = found.ok_or_else(|| {
+        let detail = format!("the dashboard has no file {name:?}");
+        Problem::new(StatusCode::NOT_FOUND, "unknown_route", detail)
+    })?;
+    set_header(&mut answer, "cache-control", FOR_EVER);
+    Ok(answer)
 }
 
-/// `/page.css`.
-pub(crate) fn style() -> Answer {
-    part("text/css; charset=utf-8", include_str!("page/page.css"))
-}
-
-fn part(content_type: &'static str, text: &'static str) -> Answer {
-    answer::with_body(StatusCode::OK, content_type, text)
+fn file(path: &str) -> Option<Answer> {
+    let file = Files::get(path)?;
+    let content_type = match path.rsplit_once('.')?.1 {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    Some(answer::with_body(StatusCode::OK, content_type, file.data.into_owned()))
 }

@@ -31,8 +31,7 @@ pub(crate) enum Route {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DataRoute {
     Document,
-    Script,
-    Style,
+    Asset,
     OpenApi,
     Docs,
     DocsFile,
@@ -54,7 +53,7 @@ pub(crate) enum DataRoute {
 
 /// Every path with a handler, as the contract writes it: the first that fits counts. `{…}` stands for one segment,
 /// `{streams}` for all that are left; `all` fits in any case. Each of them is described in `/openapi.json`.
-pub(crate) const ROUTES: [(&str, Route); 36] = {
+pub(crate) const ROUTES: [(&str, Route); 35] = {
     use binance::Route as B;
     use udf::Route as U;
     [
@@ -89,8 +88,7 @@ pub(crate) const ROUTES: [(&str, Route); 36] = {
         ("/ws/{streams}", Route::Data(DataRoute::RawStreams)),
         ("/stream", Route::Data(DataRoute::CombinedStreams)),
         ("/", Route::Data(DataRoute::Document)),
-        ("/page.js", Route::Data(DataRoute::Script)),
-        ("/page.css", Route::Data(DataRoute::Style)),
+        ("/assets/{name}", Route::Data(DataRoute::Asset)),
         ("/openapi.json", Route::Data(DataRoute::OpenApi)),
         ("/docs", Route::Data(DataRoute::Docs)),
         ("/docs/{file}", Route::Data(DataRoute::DocsFile)),
@@ -115,6 +113,11 @@ fn find(path: &str) -> Option<Found<'_>> {
 
 /// The segment of the path that `{…}` of the template stands for; none where the path does not fit.
 fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
+    // Most do not fit, and that shows here already. `all` alone is written in more than one way.
+    let literal = template.find('{').map_or(template, |end| &template[..end]);
+    if !path.starts_with(literal) && !template.ends_with("/all") {
+        return None;
+    }
     let mut name = "";
     let mut segments = path.split('/');
     for expected in template.split('/') {
@@ -145,11 +148,11 @@ pub(crate) fn is_probe(path: &str) -> bool {
 /// Whether this path is answered without a key: a probe's, that of one of the page's own files, or of the description of
 /// all others.
 pub(crate) fn is_open(path: &str) -> bool {
-    use DataRoute::{Docs, DocsFile, Document, OpenApi, Script, Style};
+    use DataRoute::{Asset, Docs, DocsFile, Document, OpenApi};
     let Some(found) = find(path) else { return false };
     matches!(
         found.route,
-        Route::Health | Route::Ready | Route::Data(Document | Script | Style | OpenApi | Docs | DocsFile)
+        Route::Health | Route::Ready | Route::Data(Document | Asset | OpenApi | Docs | DocsFile)
     )
 }
 
@@ -186,9 +189,8 @@ pub(crate) async fn route(
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_stores", detail));
     };
     match route {
-        DataRoute::Document => Ok(page::document()),
-        DataRoute::Script => Ok(page::script()),
-        DataRoute::Style => Ok(page::style()),
+        DataRoute::Document => page::document(app.settings.dashboard),
+        DataRoute::Asset => page::asset(app.settings.dashboard, name),
         DataRoute::OpenApi => openapi::document(query),
         DataRoute::Docs => Ok(openapi::docs()),
         DataRoute::DocsFile => openapi::docs_file(name),

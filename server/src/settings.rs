@@ -20,9 +20,11 @@ pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 pub struct ServerSettings {
     /// The origins whose pages may read the answers, as `https://example.org`; `*` for every one.
     pub allowed_origins: Vec<String>,
-    /// The keys one of which a request must have; none for everyone. `/health`, `/ready` and the page's own files need no
-    /// key.
+    /// The keys one of which a request must have; none for everyone. `/health`, `/ready`, `/openapi.json`, `/docs` and the
+    /// page's own files need no key.
     pub api_keys: Vec<ApiKey>,
+    /// Whether `/` is the dashboard.
+    pub dashboard: bool,
     /// How many HTTP connections are open at a time; further ones wait to be accepted.
     pub max_connections: usize,
     /// How many WebSocket clients are connected at a time; further ones are answered 503.
@@ -65,6 +67,7 @@ impl Default for ServerSettings {
         ServerSettings {
             allowed_origins: vec!["*".to_owned()],
             api_keys: Vec::new(),
+            dashboard: true,
             max_connections: 1024,
             max_websockets: 1024,
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.

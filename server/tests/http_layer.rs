@@ -57,8 +57,6 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
     let server = with_history(ServerSettings::default(), 2).await;
     for path in [
         "/",
-        "/page.js",
-        "/page.css",
         "/api/v1/latest/BTC",
         "/api/v1/latest/all",
         "/api/v1/historical/BTC",
@@ -267,13 +265,13 @@ async fn a_busy_server_says_so_and_answers_probes() {
     let mut busy = RawClient::connect(&server).await;
     busy.send("GET /api/v1/historical/BTC HTTP/1.1\r\nhost: x\r\n\r\n").await;
     within(server.history.waits.notified()).await;
-    let refused = server.get("/page.js").await;
+    let refused = server.get("/").await;
     assert_eq!((refused.status, &*refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(server.get("/ready").await.status, StatusCode::OK);
     server.history.gate.add_permits(10);
     assert!(busy.head().await.starts_with("HTTP/1.1 200 "));
-    assert_eq!(server.get("/page.js").await.status, StatusCode::OK);
+    assert_eq!(server.get("/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -374,7 +372,7 @@ async fn who_has_no_key_sees_the_page_and_the_probes_alone() {
             assert!(reply.header("www-authenticate").starts_with("Bearer"));
         }
     }
-    for path in ["/", "/page.js", "/page.css", "/health", "/ready"] {
+    for path in ["/", "/health", "/ready"] {
         assert_eq!(server.get(path).await.status, StatusCode::OK, "{path}");
     }
     let preflight = server.send("OPTIONS", "/api/v1/latest/BTC", &[("origin", "https://x.example")]).await;

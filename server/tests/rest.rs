@@ -12,6 +12,7 @@ use support::{START_MS, Server};
 use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_connectors::distribution::{CLOSE_SECONDS, Distribution, WRITE_SECONDS};
 use tallow_connectors::store::{PartitionStatus, SinkStatus};
+use tallow_server::ServerSettings;
 
 /// Minutes 0, 1 and 4 of BTC: two are missing.
 async fn with_history() -> Server {
@@ -464,9 +465,28 @@ async fn the_page_is_whole_and_may_load_nothing_from_elsewhere() {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
     let text = String::from_utf8(page.body.to_vec()).unwrap();
-    assert!(!text.contains("://"), "no foreign address");
-    for (path, content_type) in [("/page.js", "text/javascript"), ("/page.css", "text/css")] {
-        assert!(text.contains(path));
-        assert!(server.get(path).await.header("content-type").starts_with(content_type));
+    let loaded = text.split(['"', ' ', '>']).filter(|word| word.starts_with("/assets/"));
+    for path in loaded {
+        let file = server.get(path).await;
+        assert_eq!(file.status, StatusCode::OK, "{path}");
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable", "{path}");
+        let is_script = path.ends_with(".js");
+        assert!(file.header("content-type").starts_with(if is_script {
+            "text/javascript"
+        } else {
+            "text/css"
+        }));
     }
+    assert!(!text.contains("src=\"http") && !text.contains("@import"), "no foreign file");
+    assert_eq!(server.get("/assets/none.js").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/assets/..%2findex.html").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn without_the_dashboard_the_data_is_served_alone() {
+    let settings = ServerSettings { dashboard: false, ..Default::default() };
+    let server = Server::start_with(settings, 16).await;
+    let reply = server.get("/").await;
+    assert_eq!((reply.status, &*reply.problem()), (StatusCode::NOT_FOUND, "no_dashboard"));
+    assert_eq!(server.get("/api/v1/symbols").await.status, StatusCode::OK);
 }

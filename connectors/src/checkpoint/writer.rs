@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tallow_dataflow::CheckpointId;
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
 
 /// How often a part is written that does not read back as it was written.
 const ATTEMPTS: u32 = 3;
@@ -243,7 +244,11 @@ impl Shared {
     async fn store_all(&self, lane: &Lane) {
         loop {
             let encoded = lane.encoded.take().await;
-            self.store_one(lane, encoded).await;
+            let (frontier, bytes) = (encoded.part.head.id.frontier.rfc3339(), encoded.part.size());
+            let span = tracing::info_span!(
+                target: "spans", "store checkpoint", worker = lane.worker, frontier, bytes
+            );
+            self.store_one(lane, encoded).instrument(span).await;
         }
     }
 

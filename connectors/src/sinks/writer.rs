@@ -31,6 +31,9 @@ pub(super) fn run(mut sink: Box<dyn Sink>, queue: &SinkQueue) {
 
 fn write_all(sink: &mut dyn Sink, queue: &SinkQueue) -> Stop {
     while let Some(batch) = queue.next_batch() {
+        let (steps, rejects) = (batch.steps.len(), batch.rejects.len());
+        let _span =
+            tracing::info_span!(target: "spans", "write batch", sink = sink.name(), steps, rejects).entered();
         let began = Instant::now();
         let mut stored = Ok(());
         if !batch.steps.is_empty() {

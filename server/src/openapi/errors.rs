@@ -54,7 +54,8 @@ const REFUSALS: [Refusal; 13] = [
         "Not Found",
         "unknown_symbol",
         "No store has the symbol (`unknown_symbol`), it has nothing in this range (`no_data`), there is nothing at this \
-         path (`unknown_route`), or the process runs the pipeline alone and has no stores (`no_stores`).",
+         path (`unknown_route`), the process runs the pipeline alone and has no stores (`no_stores`), or the dashboard is switched off \
+         (`no_dashboard`).",
         "no candle of NONE has been seen; /api/v1/symbols lists the symbols",
     ),
     Refusal {

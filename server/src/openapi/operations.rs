@@ -37,7 +37,7 @@ const UDF: Operation = Operation { tag: Tag::TradingView, errors: Errors::Udf, .
 const PAGE: Operation = Operation { tag: Tag::Pages, errors: Errors::Page, ..BASE };
 const SOCKET: Operation = Operation { tag: Tag::Live, errors: Errors::WebSocket, is_storable: false, ..BASE };
 
-pub(super) const OPERATIONS: [Operation; 36] = [
+pub(super) const OPERATIONS: [Operation; 35] = [
     Operation {
         path: "/api/v1/latest/{symbol}",
         id: "latest",
@@ -335,17 +335,19 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         ..PAGE
     },
     Operation {
-        path: "/page.js",
-        id: "pageScript",
-        summary: "The dashboard's script",
-        content: &[(SCRIPT, "Text")],
-        ..PAGE
-    },
-    Operation {
-        path: "/page.css",
-        id: "pageStyle",
-        summary: "The dashboard's style",
-        content: &[(STYLE, "Text")],
+        path: "/assets/{name}",
+        id: "pageAsset",
+        summary: "A file of the dashboard",
+        description: "Its name has a hash of its content, so it may be kept for ever. `/` has the names.",
+        place: Some(
+            Parameter::text("name", "^[A-Za-z0-9._-]+$", "Its name.").like(Literal::Text("index.js")),
+        ),
+        content: &[
+            (SCRIPT, "Text"),
+            (STYLE, "Text"),
+            ("image/svg+xml", "Text"),
+            ("application/octet-stream", "Text"),
+        ],
         ..PAGE
     },
     Operation {

@@ -1,0 +1,352 @@
+/** The page as a user has it: in Chromium, from a running program. */
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Program, type Row, until } from "./program";
+
+const SCREENSHOTS = fileURLToPath(new URL("../../../target/screenshots/", import.meta.url));
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const DESKTOP = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+
+/** What the chart was given: a candle, or the time of a gap. */
+interface Point {
+  time: number;
+  open?: number;
+  high: number;
+  low: number;
+  close: number;
+}
+
+interface Inspection {
+  tallow: { points: () => Point[]; shown: () => { time: number; isClosed: boolean }[] };
+}
+
+let program: Program;
+let browser: Browser;
+let page: Page;
+/** What went wrong in any page while the program ran, and what was asked of others. */
+const complaints: string[] = [];
+let isDown = false;
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const opened = await browser.newPage({ viewport: DESKTOP, colorScheme: "dark", acceptDownloads: true, ...options });
+  opened.on("console", (message) => {
+    if ((message.type() === "error" || message.type() === "warning") && !isDown) complaints.push(message.text());
+  });
+  opened.on("pageerror", (error) => {
+    complaints.push(error.stack ?? error.message);
+  });
+  opened.on("request", (request) => {
+    const { host, protocol } = new URL(request.url());
+    const isOwn = protocol === "data:" || protocol === "blob:" || host === `127.0.0.1:${String(program.port)}`;
+    if (!isOwn) complaints.push(`foreign request: ${request.url()}`);
+  });
+  await opened.goto(`${program.url}${path}`);
+  await painted(opened);
+  return opened;
+}
+
+function painted(of: Page): Promise<unknown> {
+  return of.waitForFunction(() => performance.getEntriesByName("chart-painted").length > 0);
+}
+
+function points(of = page): Promise<Point[]> {
+  return of.evaluate(() => (globalThis as unknown as Inspection).tallow.points());
+}
+
+function asText(row: Row): string {
+  const time = Date.parse(row.window_start) / 1000;
+  return [time, row.open_price, row.high_price, row.low_price, row.close_price].join(" ");
+}
+
+/** Waits until each closed candle of the API since the chart's first is on the chart just so, and how many there are. */
+function equalsApi(symbol: string, interval: string): Promise<number> {
+  return until(`the chart to have the API's ${interval} candles of ${symbol}`, async () => {
+    const drawn = (await points()).filter(({ open: value }) => value !== undefined);
+    const known = new Set(drawn.map(({ time, open: first, high, low, close }) => [time, first, high, low, close].join(" ")));
+    const [first] = drawn;
+    if (first === undefined) return undefined;
+    const rows = await program.candles(symbol, interval, first.time);
+    const missing = rows.map(asText).filter((row) => !known.has(row));
+    // The newest may be on its way; there may be open candles after the closed ones.
+    if (missing.length > 0) throw new Error(`missing or different: ${missing.slice(0, 3).join(", ")} …`);
+    const open = drawn.length - rows.length;
+    if (open > 2) throw new Error(`${String(open)} candles too many`);
+    return rows.length;
+  });
+}
+
+function chosen(): Promise<string | null> {
+  return page.locator("#symbol-name").textContent();
+}
+
+beforeAll(async () => {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  const settings = { TALLOW__UP__BACKFILL_HOURS: "30", TALLOW__UP__TRADES_PER_SECOND: "0.35" };
+  program = await Program.start(["--seed", "7"], settings);
+  browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+  page = await open("/?symbol=BTC&interval=1m");
+});
+
+afterAll(async () => {
+  await browser.close();
+  await program.end();
+});
+
+it("paints the first chart within a second", async () => {
+  const times: number[] = [];
+  for (let turn = 0; turn < 8; turn += 1) {
+    const fresh = await open("/");
+    times.push(await fresh.evaluate(() => performance.getEntriesByName("chart-painted")[0]?.startTime ?? Infinity));
+    await fresh.close();
+  }
+  times.sort((one, other) => one - other);
+  console.log(`first chart painted after ${times.map((time) => time.toFixed(0)).join(", ")} ms`);
+  // The others say how busy the machine was.
+  expect(times[0]).toBeLessThan(1000);
+});
+
+it("moves the cards and says that the market is simulated", async () => {
+  expect(await page.locator("#simulated").isVisible()).toBe(true);
+  expect(await page.locator(".card").count()).toBe(8);
+  const prices = (): Promise<string[]> => page.locator(".card .price").allTextContents();
+  const before = await prices();
+  await until("every card to move", async () => (await prices()).every((price, index) => price !== before[index]));
+  expect(await page.locator(".card .change").first().textContent()).toMatch(/^[+−]?\d+\.\d\d % \d+h$/);
+  expect(await page.locator('.card .fresh[data-state="live"]').count()).toBe(8);
+});
+
+it("shows the API's candles, and moves the open one", async () => {
+  expect(await equalsApi("BTC", "1m")).toBeGreaterThan(200);
+  const last = async (): Promise<string> => JSON.stringify((await points()).at(-1));
+  const before = await last();
+  await until("the open candle to move", async () => (await last()) !== before);
+});
+
+it("switches intervals with the keys", async () => {
+  for (const [key, interval] of [["2", "5m"], ["3", "15m"], ["4", "1h"], ["1", "1m"]] as const) {
+    await page.keyboard.press(key);
+    await until("the address to follow", () => Promise.resolve(page.url().includes(`interval=${interval}`)));
+    await until("the button to be pressed", async () =>
+      (await page.locator('#intervals [aria-pressed="true"]').textContent()) === interval);
+    expect(await equalsApi("BTC", interval)).toBeGreaterThan(15);
+  }
+});
+
+it("reads history as the chart is scrolled", async () => {
+  await page.keyboard.press("2");
+  await equalsApi("BTC", "5m");
+  const [first] = await points();
+  const box = await page.locator("#chart").boundingBox();
+  if (first === undefined || box === null) throw new Error("no chart");
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await until("older candles", async () => {
+    await page.mouse.wheel(-3000, 0);
+    const [now] = await points();
+    return now !== undefined && now.time < first.time;
+  });
+  const all = await program.candles("BTC", "5m");
+  await until("the first candle there is", async () => {
+    await page.mouse.wheel(-3000, 0);
+    const [now] = await points();
+    return now?.time === Date.parse(all[0]?.window_start ?? "") / 1000;
+  });
+  expect(await equalsApi("BTC", "5m")).toBeGreaterThanOrEqual(all.length);
+  await until("the address to hold the range", () => Promise.resolve(/&from=.*&to=/.test(page.url())));
+  const shown = (of: Page): Promise<{ time: number }[]> =>
+    of.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  await until("the address to be that of what is shown", async () => {
+    const [oldest] = await shown(page);
+    return Date.parse(new URL(page.url()).searchParams.get("from") ?? "") / 1000 === oldest?.time;
+  });
+  const before = await shown(page);
+  const shared = await open(new URL(page.url()).search);
+  await until("the same range in another page", async () => {
+    const there = await shown(shared);
+    return there[0]?.time === before[0]?.time && there.at(-1)?.time === before.at(-1)?.time;
+  });
+  await shared.close();
+  // The window stays where it is while the market goes on.
+  const newest = (await points()).at(-1);
+  await until("a new tick", async () => JSON.stringify((await points()).at(-1)) !== JSON.stringify(newest));
+  expect((await shown(page))[0]?.time).toBe(before[0]?.time);
+  await page.keyboard.press("1");
+  await equalsApi("BTC", "1m");
+});
+
+it("marks alerts, explains them, and goes to their candle", async () => {
+  const { alerts } = JSON.parse(await program.text("/api/v1/alerts/BTC?limit=100&hours=168")) as {
+    alerts: { window_start: string; z_score: number; severity: string }[];
+  };
+  expect(alerts.length).toBeGreaterThan(0);
+  await until("a marker for each alert whose candle is there", async () => {
+    const oldest = (await points())[0]?.time ?? Infinity;
+    const there = alerts.filter(({ window_start }) => Date.parse(window_start) / 1000 >= oldest).length;
+    return there > 0 && Number(await page.locator("#chart").getAttribute("data-markers")) >= there;
+  });
+  await page.locator("#alert-symbol").selectOption("BTC");
+  await until("the filter", async () => (await page.locator(".alert").count()) >= alerts.length);
+  await page.locator(".alert button").first().click();
+  const newest = alerts[0];
+  const size = Math.abs(newest?.z_score ?? 0).toFixed(1);
+  await until("the explanation at the candle", async () =>
+    (await page.locator("#legend .why").textContent())?.includes(`${size} σ from the mean`));
+  const shown = await page.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  const time = Date.parse(newest?.window_start ?? "") / 1000;
+  expect(shown.some((candle) => candle.time === time)).toBe(true);
+  await page.locator("#alert-severity").selectOption("HIGH");
+  const high = alerts.filter(({ severity }) => severity === "HIGH").length;
+  await until("the filter of severity", async () => (await page.locator(".alert:visible").count()) === high);
+  await page.locator("#alert-severity").selectOption("LOW");
+  await page.locator("#alert-symbol").selectOption("");
+});
+
+it("saves the server's CSV of what is shown and of a chosen range", async () => {
+  const saved = async (): Promise<{ name: string; text: string }> => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#export-save").click()]);
+    return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+  };
+  const rows = (text: string): string[] => text.trim().split("\n");
+  await page.locator("#export").click();
+  const { name, text } = await saved();
+  expect(name).toMatch(/^BTC-1m-\d{8}T\d{4}Z-\d{8}T\d{4}Z\.csv$/);
+  const lines = rows(text);
+  const query = "interval=1m&format=csv&order_by=asc&limit=1000";
+  const start = lines[1]?.split(",")[1] ?? "";
+  const end = lines.at(-1)?.split(",")[2] ?? "";
+  expect(text).toBe(await program.text(`/api/v1/historical/BTC?${query}&start_time=${start}&end_time=${end}`));
+  const shown = await page.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  expect(lines.length - 1).toBe(shown.filter(({ isClosed }) => isClosed).length);
+
+  const all = await program.candles("BTC", "1m");
+  const [first, last] = [all[0]?.window_start ?? "", all.at(-2)?.window_start ?? ""];
+  await page.locator("#export").click();
+  await page.locator("#export-from").fill(first.slice(0, 16));
+  await page.locator("#export-to").fill(last.slice(0, 16));
+  const whole = rows((await saved()).text);
+  expect(whole.length - 1).toBe(all.length - 1);
+  const pages: string[] = [];
+  for (let from = Date.parse(first); from <= Date.parse(last); ) {
+    const part = rows(await program.text(`/api/v1/historical/BTC?${query}&start_time=${String(from)}&end_time=${String(Date.parse(last) + 1)}`));
+    pages.push(...(pages.length === 0 ? part : part.slice(1)));
+    from = Date.parse(part.at(-1)?.split(",")[1] ?? "") + 1;
+  }
+  expect(whole).toEqual(pages);
+});
+
+it("saves the chart as a picture", async () => {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#snapshot").click()]);
+  const file = await readFile(await download.path());
+  expect([download.suggestedFilename(), file.subarray(1, 4).toString()]).toEqual(["BTC-1m.png", "PNG"]);
+});
+
+it("is worked with the keyboard", async () => {
+  await page.locator("body").click({ position: { x: 5, y: 5 } });
+  await page.keyboard.press("/");
+  await page.keyboard.type("ethe");
+  expect(await page.locator(".card:visible").count()).toBe(1);
+  await page.keyboard.press("Enter");
+  await until("ETH", async () => (await chosen()) === "ETH");
+  await page.keyboard.press("ArrowUp");
+  await until("the symbol before it", async () => (await chosen()) === "DOGE");
+  await page.keyboard.press("ArrowDown");
+  await until("the symbol after that", async () => (await chosen()) === "ETH");
+  await equalsApi("ETH", "1m");
+});
+
+it("changes averages, scale and zone without an error", async () => {
+  const shown = (): Promise<string | null> => page.locator("#legend").textContent();
+  await page.getByLabel("Candles of SMA 1").fill("10");
+  await page.keyboard.press("Enter");
+  await until("the new period", async () => (await shown())?.includes("SMA 10 "));
+  await page.locator("#indicators button", { hasText: "EMA" }).click();
+  await until("the EMA", async () => (await shown())?.includes("EMA 20 "));
+  await page.locator("#indicators button", { hasText: "EMA" }).click();
+  await page.locator("#log").click();
+  await page.locator("#zone").click();
+  expect(await page.locator("#zone").textContent()).toBe("Local");
+  await page.locator("#zone").click();
+  await page.locator("#log").click();
+});
+
+it("takes less than a fifth of a core for scripts", async () => {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const figures = async (): Promise<Record<string, number>> => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+  };
+  const before = await figures();
+  await page.waitForTimeout(10_000);
+  const after = await figures();
+  const share = (name: string): number => ((after[name] ?? 0) - (before[name] ?? 0)) / ((after["Timestamp"] ?? 0) - (before["Timestamp"] ?? 0));
+  console.log(`8 symbols: ${(share("ScriptDuration") * 100).toFixed(1)} % of a core for scripts, ${(share("TaskDuration") * 100).toFixed(1)} % in all`);
+  expect(share("ScriptDuration")).toBeLessThan(0.2);
+});
+
+it("has no hole after the program was killed and has started again", async () => {
+  await page.keyboard.press("1");
+  await equalsApi("ETH", "1m");
+  isDown = true;
+  await program.kill();
+  await until("the page to say so", async () => (await page.locator("#connection").textContent()) === "disconnected");
+  await until("the cards to say so", async () => (await page.locator('.fresh[data-state="disconnected"]').count()) === 8);
+  const before = (await points()).filter(({ open: value }) => value !== undefined).length;
+  // Long enough for a minute to close without the page.
+  await page.waitForTimeout(65_000);
+  await program.run();
+  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
+  isDown = false;
+  await until("a candle after the restart", async () =>
+    (await points()).filter(({ open: value }) => value !== undefined).length > before);
+  await equalsApi("ETH", "1m");
+  await until("the cards to be live", async () => (await page.locator('.fresh[data-state="live"]').count()) >= 7, 90);
+});
+
+it("has no hole after the tab was frozen for half a minute", async () => {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Page.setWebLifecycleState", { state: "frozen" });
+  await new Promise((resolve) => setTimeout(resolve, 70_000));
+  await session.send("Page.setWebLifecycleState", { state: "active" });
+  await equalsApi("ETH", "1m");
+  const last = (await points()).at(-1);
+  await until("the chart to go on", async () => JSON.stringify((await points()).at(-1)) !== JSON.stringify(last));
+}, 180_000);
+
+for (const [name, options] of [
+  ["dark", {}],
+  ["light", { colorScheme: "light" }],
+  ["phone", { viewport: PHONE, deviceScaleFactor: 2, isMobile: true, hasTouch: true }],
+] as const) {
+  it(`is accessible and fits its width (${name})`, async () => {
+    const view = await open("/?symbol=BTC", options);
+    await until("the matrix", async () => /0\.\d\d/.test((await view.locator("#matrix").textContent()) ?? ""));
+    const width = await view.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    expect(width[0]).toBeLessThanOrEqual(width[1] ?? 0);
+    await view.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: name === "phone" });
+    await view.evaluate(AXE);
+    const found = await view.evaluate(async () => {
+      interface Axe {
+        axe: { run: () => Promise<{ passes: unknown[]; violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> };
+      }
+      const { passes, violations } = await (globalThis as unknown as Axe).axe.run();
+      return { passes: passes.length, violations };
+    });
+    await writeFile(`${SCREENSHOTS}axe-${name}.json`, JSON.stringify(found, null, 2));
+    console.log(`axe, ${name}: ${String(found.passes)} rules passed, ${String(found.violations.length)} broken`);
+    const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`)).toEqual([]);
+    await view.close();
+  });
+}
+
+it("has neither complained in the console nor asked another host", () => {
+  expect(complaints).toEqual([]);
+});

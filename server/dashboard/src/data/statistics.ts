@@ -1,0 +1,109 @@
+/** Figures over candles: what a stretch of them comes to, and how the returns of symbols go together. */
+
+import type { Candle } from "./candle";
+
+export interface Summary {
+  readonly high: number;
+  readonly low: number;
+  /** The mean of the closes. */
+  readonly average: number;
+  readonly volume: number;
+  /** In percent, from the first open to the last close. */
+  readonly change: number;
+  /** The sample standard deviation of the returns of a candle, in percent; none of fewer than two. */
+  readonly volatility: number | undefined;
+  /** Of the volume with the size of the return, from −1 to 1: whether large moves come with much trade. */
+  readonly volumeCorrelation: number | undefined;
+}
+
+/** The figures of candles, oldest first; none of none. */
+export function summarise(candles: readonly Candle[]): Summary | undefined {
+  const [first] = candles;
+  const last = candles.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  let high = -Infinity;
+  let low = Infinity;
+  let volume = 0;
+  let closes = 0;
+  const returns: number[] = [];
+  const sizes: number[] = [];
+  const volumes: number[] = [];
+  candles.forEach((candle, index) => {
+    high = Math.max(high, candle.high);
+    low = Math.min(low, candle.low);
+    volume += candle.volume;
+    closes += candle.close;
+    const before = candles[index - 1];
+    if (before === undefined) return;
+    const change = candle.close / before.close - 1;
+    returns.push(change);
+    sizes.push(Math.abs(change));
+    volumes.push(candle.volume);
+  });
+  const deviation = standardDeviation(returns);
+  return {
+    high,
+    low,
+    average: closes / candles.length,
+    volume,
+    change: (last.close / first.open - 1) * 100,
+    volatility: deviation === undefined ? undefined : deviation * 100,
+    volumeCorrelation: correlation(volumes, sizes),
+  };
+}
+
+/** The sample standard deviation (n − 1); none of fewer than two. */
+export function standardDeviation(values: readonly number[]): number | undefined {
+  if (values.length < 2) return undefined;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1));
+}
+
+/** Pearson's correlation; none of fewer than three pairs or where one side does not vary. */
+export function correlation(xs: readonly number[], ys: readonly number[]): number | undefined {
+  const count = Math.min(xs.length, ys.length);
+  if (count < 3) return undefined;
+  let meanX = 0;
+  let meanY = 0;
+  let xx = 0;
+  let yy = 0;
+  let xy = 0;
+  for (let index = 0; index < count; index += 1) {
+    const x = xs[index] ?? 0;
+    const y = ys[index] ?? 0;
+    const dx = x - meanX;
+    const dy = y - meanY;
+    meanX += dx / (index + 1);
+    meanY += dy / (index + 1);
+    xx += dx * (x - meanX);
+    yy += dy * (y - meanY);
+    xy += dx * (y - meanY);
+  }
+  const scale = Math.sqrt(xx) * Math.sqrt(yy);
+  return scale > 0 ? Math.max(-1, Math.min(1, xy / scale)) : undefined;
+}
+
+/** The return of each closed candle that follows its neighbour directly, by its start. */
+export function returns(candles: readonly Candle[], seconds: number): Map<number, number> {
+  const found = new Map<number, number>();
+  candles.forEach((candle, index) => {
+    const before = candles[index - 1];
+    if (before === undefined || !candle.isClosed || candle.time - before.time !== seconds) return;
+    found.set(candle.time, Math.log(candle.close / before.close));
+  });
+  return found;
+}
+
+/** The correlation of the returns of two symbols over the windows that both have. */
+export function jointCorrelation(one: ReadonlyMap<number, number>, other: ReadonlyMap<number, number>): number | undefined {
+  const xs: number[] = [];
+  const ys: number[] = [];
+  for (const [time, x] of one) {
+    const y = other.get(time);
+    if (y === undefined) continue;
+    xs.push(x);
+    ys.push(y);
+  }
+  return correlation(xs, ys);
+}

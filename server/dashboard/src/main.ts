@@ -1,0 +1,286 @@
+/** Puts the page together: the market, the views of it, and what the keys do. */
+
+import { readView, type View, writeView } from "./data/address";
+import { apiKey, ApiError, server } from "./data/api";
+import { type Interval, INTERVALS, LIVE_INTERVALS } from "./data/candle";
+import { type Connection, Live } from "./data/live";
+import { Market } from "./data/market";
+import { summarise } from "./data/statistics";
+import { price, type Zone } from "./data/words";
+import { Alerts } from "./view/alerts";
+import { Cards } from "./view/cards";
+import { type Average, PriceChart } from "./view/chart";
+import { byId, make, save, setText } from "./view/document";
+import { Exporting } from "./view/exporting";
+import { Matrix, PipelinePanel, showStatistics } from "./view/figures";
+import { inNextFrame } from "./view/frame";
+import { showLegend } from "./view/legend";
+
+const MAX_PERIOD = 500;
+
+const averages: Average[] = [
+  { kind: "SMA", period: 20, isShown: true },
+  { kind: "SMA", period: 50, isShown: true },
+  { kind: "EMA", period: 20, isShown: false },
+  { kind: "VWAP", period: undefined, isShown: true },
+];
+
+const view: View = readView(location.search);
+let zone: Zone = "UTC";
+
+const live = new Live(() => {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const key = apiKey.get();
+  const query = `interval=${LIVE_INTERVALS.join(",")}${key === null ? "" : `&api_key=${encodeURIComponent(key)}`}`;
+  return new WebSocket(`${scheme}://${location.host}/ws/prices/ALL?${query}`);
+});
+const market = new Market(server, live);
+const cards = new Cards(market);
+const alerts = new Alerts(market, () => zone);
+const chart = new PriceChart(byId("chart", HTMLDivElement), market, averages);
+const exporting = new Exporting(server, chart);
+const matrix = new Matrix(market, () => view.symbol);
+new PipelinePanel(server);
+
+const legend = byId("legend", HTMLDivElement);
+const chartState = byId("chart-state", HTMLParagraphElement);
+const search = byId("search", HTMLInputElement);
+
+function say(text: string): void {
+  setText(chartState, text);
+  chartState.hidden = text === "";
+}
+
+function writeAddress(): void {
+  history.replaceState(null, "", writeView(view));
+}
+
+async function show(): Promise<void> {
+  const { symbol, interval, range } = view;
+  if (symbol === undefined) return;
+  writeAddress();
+  cards.choose(symbol);
+  matrix.draw();
+  setText(byId("symbol-name", HTMLSpanElement), symbol);
+  setText(byId("symbol-long", HTMLElement), market.tickers.get(symbol)?.name ?? "");
+  byId("chart", HTMLDivElement).setAttribute("aria-label", `Candlestick chart of ${symbol}, ${interval}`);
+  for (const button of byId("intervals", HTMLDivElement).querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.textContent === interval));
+  }
+  say("Loading candles");
+  try {
+    await chart.show(symbol, interval, range);
+    say(chart.points.length === 0 ? "No candles yet: the first closes within a minute or so" : "");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    say(`No candles: ${error.message}`);
+    legend.replaceChildren();
+  }
+}
+
+function choose(symbol: string, interval: Interval = view.interval): Promise<void> {
+  view.symbol = symbol;
+  view.interval = interval;
+  view.range = undefined;
+  return show();
+}
+
+function step(by: number): void {
+  const { shown } = cards;
+  const place = shown.indexOf(view.symbol ?? "");
+  const next = shown[(place + by + shown.length) % shown.length];
+  if (next !== undefined) void choose(next);
+}
+
+function showConnection(connection: Connection): void {
+  const element = byId("connection", HTMLParagraphElement);
+  element.dataset["state"] = connection.state;
+  setText(element, connection.state === "waiting" ? "disconnected" : connection.state);
+  cards.connection(connection);
+}
+
+let volumeCorrelation: number | undefined;
+
+const drawLegend = (): void => {
+  showLegend(legend, chart, volumeCorrelation, zone);
+};
+
+function buildTools(): void {
+  INTERVALS.forEach((interval, index) => {
+    const button = make("button", "", interval);
+    button.type = "button";
+    button.title = `Key ${String(index + 1)}`;
+    button.setAttribute("aria-pressed", String(interval === view.interval));
+    button.addEventListener("click", () => void (view.symbol !== undefined && choose(view.symbol, interval)));
+    byId("intervals", HTMLDivElement).append(button);
+  });
+  averages.forEach((average, index) => {
+    const name = average.period === undefined ? average.kind : `${average.kind} ${String(index + 1)}`;
+    const button = make("button", "", average.kind);
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(average.isShown));
+    button.title = average.kind === "VWAP" ? "Average price weighted by volume, since midnight UTC" : "Moving average of closes";
+    button.setAttribute("aria-label", name);
+    button.addEventListener("click", () => {
+      average.isShown = !average.isShown;
+      button.setAttribute("aria-pressed", String(average.isShown));
+      chart.changeAverage(index);
+    });
+    const box = make("span", "indicator", button);
+    if (average.period !== undefined) {
+      const input = make("input", "");
+      Object.assign(input, { type: "number", min: "2", max: String(MAX_PERIOD), value: String(average.period) });
+      input.setAttribute("aria-label", `Candles of ${name}`);
+      input.addEventListener("change", () => {
+        const period = Math.min(MAX_PERIOD, Math.max(2, Math.round(Number(input.value)) || 2));
+        input.value = String(period);
+        average.period = period;
+        chart.changeAverage(index);
+      });
+      box.append(input);
+    }
+    byId("indicators", HTMLDivElement).append(box);
+  });
+  const log = byId("log", HTMLButtonElement);
+  log.addEventListener("click", () => {
+    const isOn = log.getAttribute("aria-pressed") !== "true";
+    log.setAttribute("aria-pressed", String(isOn));
+    chart.setLogarithmic(isOn);
+  });
+  const zoneButton = byId("zone", HTMLButtonElement);
+  zoneButton.addEventListener("click", () => {
+    zone = zone === "UTC" ? "local" : "UTC";
+    setText(zoneButton, zone === "UTC" ? "UTC" : "Local");
+    chart.setZone(zone);
+    alerts.draw();
+    drawLegend();
+  });
+  byId("latest", HTMLButtonElement).addEventListener("click", () => {
+    chart.goToNewest();
+  });
+  byId("export", HTMLButtonElement).addEventListener("click", () => {
+    exporting.open();
+  });
+  byId("snapshot", HTMLButtonElement).addEventListener("click", () => {
+    const simulated = market.source === "simulated" ? ", simulated market" : "";
+    const title = `${view.symbol ?? ""} ${view.interval}  ${price(chart.reading?.candle.close)}  ${new Date().toISOString().slice(0, 16)}Z${simulated}`;
+    void chart.snapshot(title).then((picture) => {
+      if (picture !== null) save(picture, `${view.symbol ?? "chart"}-${view.interval}.png`);
+    });
+  });
+}
+
+function listenToKeys(): void {
+  search.addEventListener("input", () => {
+    cards.search(search.value);
+  });
+  search.addEventListener("keydown", (event) => {
+    const [first] = cards.shown;
+    if (event.key === "Enter" && first !== undefined) void choose(first);
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    search.value = "";
+    cards.search("");
+    search.blur();
+  });
+  document.addEventListener("keydown", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (target?.closest("input, select, dialog, .list, .matrix") != null) return;
+    const interval = INTERVALS[Number(event.key) - 1];
+    if (event.key === "/") search.focus();
+    else if (event.key === "ArrowDown" || event.key === "ArrowRight") step(1);
+    else if (event.key === "ArrowUp" || event.key === "ArrowLeft") step(-1);
+    else if (interval !== undefined && view.symbol !== undefined) void choose(view.symbol, interval);
+    else return;
+    event.preventDefault();
+  });
+}
+
+function listenToMarket(): void {
+  live.changes.on(showConnection);
+  market.onSource.on((source) => {
+    byId("simulated", HTMLParagraphElement).hidden = source !== "simulated";
+  });
+  market.onProblem.on((problem) => {
+    const element = byId("problem", HTMLParagraphElement);
+    element.hidden = problem === undefined;
+    setText(element, problem === undefined ? "" : `Not read: ${problem.message}. What is shown may be old; trying again.`);
+    if (problem?.status === 401) askForKey();
+  });
+  market.onSymbols.on(() => {
+    const first = market.tickers.has("BTC") ? "BTC" : [...market.tickers.keys()].sort()[0];
+    if (view.symbol === undefined && first !== undefined) void choose(first);
+    const name = market.tickers.get(view.symbol ?? "")?.name;
+    if (name !== undefined) setText(byId("symbol-long", HTMLElement), name);
+    if (view.symbol !== undefined) cards.choose(view.symbol);
+  });
+  market.onSeries.on(({ symbol, interval }) => {
+    if (symbol === view.symbol && interval === view.interval && chart.points.length > 0) say("");
+  });
+  chart.onReading.on(() => {
+    inNextFrame(drawLegend);
+  });
+  chart.onWindow.on(() => {
+    const shown = chart.shown;
+    volumeCorrelation = summarise(shown)?.volumeCorrelation;
+    showStatistics(shown, zone);
+    const [first] = shown;
+    const last = shown.at(-1);
+    const isFree = first !== undefined && last !== undefined && !chart.isAtNewest;
+    const range = isFree ? { from: first.time, to: last.time } : undefined;
+    if (range?.from === view.range?.from && range?.to === view.range?.to) return;
+    view.range = range;
+    rememberSoon();
+  });
+  cards.onChoose.on((symbol) => void choose(symbol));
+  alerts.onChoose.on((alert) => {
+    const opened = view.symbol === alert.symbol ? Promise.resolve() : choose(alert.symbol);
+    void opened.then(() => chart.reveal(alert.time));
+  });
+}
+
+let remembering: ReturnType<typeof setTimeout> | undefined;
+
+/** Browsers allow only so many changes of the address in a while. */
+function rememberSoon(): void {
+  clearTimeout(remembering);
+  remembering = setTimeout(writeAddress, 300);
+}
+
+function askForKey(): void {
+  const dialog = byId("key-dialog", HTMLDialogElement);
+  if (dialog.open) return;
+  dialog.addEventListener(
+    "close",
+    () => {
+      apiKey.set(byId("key", HTMLInputElement).value);
+      void market.refresh();
+      live.check();
+      if (view.symbol !== undefined) void show();
+    },
+    { once: true },
+  );
+  dialog.showModal();
+}
+
+buildTools();
+listenToKeys();
+listenToMarket();
+alerts.draw();
+for (const event of ["visibilitychange", "online", "pageshow", "focus"]) {
+  const target = event === "visibilitychange" ? document : globalThis;
+  target.addEventListener(event, () => {
+    if (document.visibilityState === "visible") live.check();
+  });
+}
+setInterval(() => {
+  const ticker = market.tickers.get(view.symbol ?? "");
+  if (ticker?.price !== undefined) setText(document.querySelector("title") ?? legend, `${price(ticker.price)} ${ticker.symbol} – Tallow`);
+}, 1000);
+showConnection(live.connection);
+live.start();
+void market.refresh();
+if (view.symbol !== undefined) void show();
+
+/** What the chart was given, for whoever looks from outside: a test, or the console. */
+Object.assign(globalThis, { tallow: { points: () => chart.points, shown: () => chart.shown } });

@@ -1,0 +1,173 @@
+import { describe, expect, it } from "vitest";
+import { explanation, headline, readAlert } from "../src/data/alert";
+import { readView, writeView } from "../src/data/address";
+import { type Candle, replaces } from "../src/data/candle";
+import { ExponentialAverage, type Indicator, SimpleAverage, VolumeWeightedAverage } from "../src/data/indicators";
+import { gap, MAX_GAP, Series } from "../src/data/series";
+import { correlation, jointCorrelation, returns, standardDeviation, summarise } from "../src/data/statistics";
+import { clock, compact, duration, percent, price } from "../src/data/words";
+
+const DAY = 86_400;
+
+function candle(time: number, close: number, more: Partial<Candle> = {}): Candle {
+  return { time, open: close, high: close, low: close, close, volume: 1, count: 1, isClosed: true, revision: 0, ...more };
+}
+
+/** Closes that jump about, from one seed. */
+function walk(length: number): Candle[] {
+  let state = 7;
+  return Array.from({ length }, (_, index) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return candle(DAY - 3000 + index * 60, 100 + (state % 1000) / 100, { volume: 1 + (state % 7) });
+  });
+}
+
+describe("a series", () => {
+  it("is in order whatever order candles come in", () => {
+    const series = new Series(60);
+    expect(series.take([candle(120, 1), candle(0, 1)])).toEqual({ from: 0, moved: true });
+    expect(series.take([candle(60, 1)])).toEqual({ from: 1, moved: true });
+    expect(series.take([candle(180, 1)])).toEqual({ from: 3, moved: false });
+    expect(series.candles.map(({ time }) => time)).toEqual([0, 60, 120, 180]);
+    expect(series.between(60, 180).map(({ time }) => time)).toEqual([60, 120]);
+  });
+
+  it("takes a correction, and no older version after it", () => {
+    const series = new Series(60);
+    series.take([candle(0, 1), candle(60, 1)]);
+    expect(series.take([candle(0, 2, { count: 2, revision: 1 })])).toEqual({ from: 0, moved: false });
+    expect(series.take([candle(0, 1)])).toBeUndefined();
+    expect(series.at(0)?.close).toBe(2);
+  });
+
+  it("shows a gap as the windows without ticks, and a very long one shortened", () => {
+    expect(gap(0, 60, 60)).toEqual([]);
+    expect(gap(0, 240, 60)).toEqual([60, 120, 180]);
+    expect(gap(0, 1e9, 60)).toHaveLength(MAX_GAP);
+  });
+
+  it("prefers the closed version to the open one with more ticks", () => {
+    expect(replaces(candle(0, 1), candle(0, 1, { isClosed: false, count: 9 }))).toBe(true);
+    expect(replaces(candle(0, 1, { isClosed: false, count: 9 }), candle(0, 1))).toBe(false);
+  });
+});
+
+describe("an average", () => {
+  const kinds: [string, () => Indicator][] = [
+    ["simple", () => new SimpleAverage(20)],
+    ["exponential", () => new ExponentialAverage(20)],
+    ["volume-weighted", () => new VolumeWeightedAverage()],
+  ];
+
+  it.each(kinds)("has the values of a whole computation after each change (%s)", (_, make) => {
+    const candles = walk(120);
+    const moving = make();
+    for (let length = 1; length <= candles.length; length += 1) {
+      // The open candle moves, then it closes.
+      const now = candles.slice(0, length);
+      moving.update([...now.slice(0, -1), candle(now.at(-1)?.time ?? 0, 50)], length - 1, true);
+      moving.update(now, length - 1, true);
+    }
+    // A correction in the middle.
+    candles[60] = candle(candles[60]?.time ?? 0, 300);
+    moving.update(candles, 60, true);
+    const whole = make();
+    whole.update(candles, 0, true);
+    expect(moving.values).toHaveLength(120);
+    moving.values.forEach((value, index) => {
+      if (value === undefined) expect(whole.values[index]).toBeUndefined();
+      else expect(value).toBeCloseTo(whole.values[index] ?? NaN, 9);
+    });
+  });
+
+  it("is what the definition says", () => {
+    const candles = [2, 4, 6, 8].map((close, index) => candle(index * 60, close));
+    const simple = new SimpleAverage(2);
+    simple.update(candles, 0);
+    expect(simple.values).toEqual([undefined, 3, 5, 7]);
+    const exponential = new ExponentialAverage(3);
+    exponential.update(candles, 0);
+    expect(exponential.values).toEqual([undefined, undefined, 4, 6]);
+  });
+
+  it("weighted by volume is not shown of half a day", () => {
+    const average = new VolumeWeightedAverage();
+    average.update([candle(DAY - 60, 10), candle(DAY, 50)], 0, false);
+    expect(average.values).toEqual([undefined, 50]);
+  });
+
+  it("weighted by volume begins anew at midnight", () => {
+    const average = new VolumeWeightedAverage();
+    average.update([candle(DAY - 120, 10, { volume: 1 }), candle(DAY - 60, 20, { volume: 3 }), candle(DAY, 50, { volume: 0 }), candle(DAY + 60, 40)], 0, true);
+    expect(average.values).toEqual([10, 17.5, undefined, 40]);
+  });
+});
+
+describe("figures", () => {
+  it("correlate what moves together with 1 and what moves against it with −1", () => {
+    expect(correlation([1, 2, 3], [2, 4, 6])).toBeCloseTo(1, 12);
+    expect(correlation([1, 2, 3], [3, 2, 1])).toBeCloseTo(-1, 12);
+    expect(correlation([1, 2, 3], [1, 1, 1])).toBeUndefined();
+    expect(correlation([1, 2], [1, 2])).toBeUndefined();
+  });
+
+  it("take returns only between neighbours, and correlate only windows that both have", () => {
+    const one = returns([candle(0, 1), candle(60, 2), candle(180, 4), candle(240, 8, { isClosed: false })], 60);
+    expect([...one.keys()]).toEqual([60]);
+    const left = new Map([[1, 1], [2, 2], [3, 3], [9, 100]]);
+    const right = new Map([[1, 2], [2, 4], [3, 6], [8, -50]]);
+    expect(jointCorrelation(left, right)).toBeCloseTo(1, 12);
+  });
+
+  it("sum up a stretch of candles", () => {
+    const summary = summarise([candle(0, 10), candle(60, 20, { volume: 5 }), candle(120, 15, { high: 30, low: 5 })]);
+    expect(summary).toMatchObject({ high: 30, low: 5, average: 15, volume: 7, change: 50 });
+    expect(summary?.volatility).toBeCloseTo((standardDeviation([1, -0.25]) ?? 0) * 100, 12);
+    expect(summarise([])).toBeUndefined();
+  });
+});
+
+describe("words", () => {
+  it("give a price the decimals of its size", () => {
+    expect([96_800.5, 140.25, 0.16343, 0.000012345].map((value) => price(value))).toEqual([
+      "96,800.50", "140.2500", "0.16343", "0.000012345",
+    ]);
+    expect(price(undefined)).toBe("–");
+  });
+
+  it("have a sign only where there is a difference", () => {
+    expect([1.234, -1.236, 0.001, NaN].map((value) => percent(value))).toEqual(["+1.23 %", "−1.24 %", "0.00 %", "–"]);
+  });
+
+  it("shorten volumes, spans and times", () => {
+    expect([1_234_567, 12.345, 0].map(compact)).toEqual(["1.23 M", "12.35", "0"]);
+    expect([5, 65, 600, 90_000].map(duration)).toEqual(["5.0 s", "65 s", "10 min", "25 h"]);
+    expect(clock(1_763_271_000, "UTC")).toBe("05:30");
+  });
+
+  it("explain an alert of either spelling", () => {
+    const base = {
+      alert_id: "x", symbol: "BTC", alert_type: "PRICE_SPIKE", severity: "MEDIUM", z_score: 6.4, mean: 0.00001, stddev: 0.002,
+      samples: 60, threshold: 4, window_start: "2025-11-16T05:30:00Z", revision: 0, status: "raised",
+    };
+    const stored = readAlert({ ...base, price_change_pct: 1.31, new_price: 97_004.3 });
+    const published = readAlert({ ...base, price_change_percent: 1.31, close_price: 97_004.3 });
+    expect(stored).toEqual(published);
+    expect(headline(stored)).toBe("BTC rose 1.31 % to 97,004.30");
+    expect(explanation(stored)).toBe(
+      "6.4 σ from the mean (z 6.4, threshold ±4.0); mean +0.0010 %, σ 0.2000 % over 60 min",
+    );
+  });
+});
+
+describe("an address", () => {
+  it("holds a view", () => {
+    const view = { symbol: "BTC", interval: "5m" as const, range: { from: 1_763_271_000, to: 1_763_274_600 } };
+    expect(writeView(view)).toBe("?symbol=BTC&interval=5m&from=2025-11-16T05:30:00Z&to=2025-11-16T06:30:00Z");
+    expect(readView(writeView(view))).toEqual(view);
+  });
+
+  it("that makes no sense is the first view", () => {
+    expect(readView("?symbol=&interval=7m&from=yesterday&to=now")).toEqual({ symbol: undefined, interval: "1m", range: undefined });
+  });
+});
