@@ -10,8 +10,8 @@ pub struct Usage {
     pub memory: u64,
     /// Processor time since its start.
     pub processor: Duration,
-    /// Open files and connections.
-    pub files: usize,
+    /// Open sockets: what it listens at and its connections.
+    pub sockets: usize,
 }
 
 /// What the process with this id uses.
@@ -34,6 +34,12 @@ pub fn of(pid: u32) -> Result<Usage> {
         fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
     let per_second = rustix::param::clock_ticks_per_second();
     let processor = Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64);
-    let files = std::fs::read_dir(format!("{folder}/fd")).with_context(look)?.count();
-    Ok(Usage { memory: pages * rustix::param::page_size() as u64, processor, files })
+    let is_socket = |entry: std::io::Result<std::fs::DirEntry>| {
+        // One that is closed meanwhile is none any more.
+        let target = entry.and_then(|entry| std::fs::read_link(entry.path()));
+        target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    let files = std::fs::read_dir(format!("{folder}/fd")).with_context(look)?;
+    let sockets = files.map(is_socket).filter(|is_socket| *is_socket).count();
+    Ok(Usage { memory: pages * rustix::param::page_size() as u64, processor, sockets })
 }
