@@ -9,7 +9,7 @@ use crate::keys;
 use crate::places::Address;
 use crate::problem::Problem;
 use crate::rate::Allowance;
-use crate::router;
+use crate::router::{self, Found};
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 use bytes::Bytes;
@@ -38,9 +38,12 @@ pub(crate) async fn answer(
     let caller = Caller::of(address, request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = !request.body().is_end_stream();
+    let found = router::find(&path);
+    // What leads nowhere is one route too, as callers make up paths without end.
+    let template = found.map_or("none", |found| found.template);
 
     let allowance = match &shared.rate {
-        Some(rate) if !router::is_probe(&path) => Some(rate.take(address)),
+        Some(rate) if !found.is_some_and(Found::is_probe) => Some(rate.take(address)),
         _ => None,
     };
 
@@ -48,14 +51,14 @@ pub(crate) async fn answer(
     let span = tracing::info_span!(
         target: "spans",
         "request",
-        otel.name = format_args!("{method} {}", router::template(&path)),
+        otel.name = format_args!("{method} {template}"),
         otel.kind = "server",
         http.request.method = %method,
-        http.route = router::template(&path),
+        http.route = template,
         http.response.status_code = tracing::field::Empty,
         request_id = id,
     );
-    let work = AssertUnwindSafe(respond(&shared, &caller, allowance, request)).catch_unwind();
+    let work = AssertUnwindSafe(respond(&shared, &caller, found, allowance, request)).catch_unwind();
     let outcome = match tokio::time::timeout(limit, work).instrument(span.clone()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::internal()),
@@ -72,7 +75,7 @@ pub(crate) async fn answer(
     }
     span.record("http.response.status_code", answer.status().as_u16());
     let took = started.elapsed();
-    shared.timings.observe((router::template(&path), answer.status().as_u16()), took);
+    shared.timings.observe((template, answer.status().as_u16()), took);
     let elapsed = format!("{:.3}", took.as_secs_f64() * 1000.0);
     set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
     set_header(&mut answer, "x-process-time-ms", &elapsed);
@@ -92,6 +95,7 @@ pub(crate) async fn answer(
 async fn respond(
     shared: &Arc<Shared>,
     caller: &Caller,
+    found: Option<Found>,
     allowance: Option<Allowance>,
     mut request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
@@ -111,9 +115,8 @@ async fn respond(
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
     }
     let key = if request.headers().contains_key(UPGRADE) { take_key(&mut request)? } else { None };
-    let uri = request.uri();
     // A browser asks with OPTIONS, and without the key, whether it may ask with the key.
-    if request.method() != Method::OPTIONS && !router::is_open(uri.path()) {
+    if request.method() != Method::OPTIONS && !found.is_some_and(Found::is_open) {
         keys::check(&shared.app.settings.api_keys, request.headers(), key.as_deref())?;
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -121,7 +124,7 @@ async fn respond(
         let detail = "nothing here is answered to the body of a request; it must have none";
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
     }
-    let _permit = if router::is_probe(uri.path()) {
+    let _permit = if found.is_some_and(Found::is_probe) {
         None
     } else {
         Some(shared.requests.try_acquire().map_err(|_| {
@@ -131,7 +134,7 @@ async fn respond(
     };
     let asked = request.headers().clone();
     // Boxed, as it is as large as that of the largest handler, and is moved several times on its way up.
-    let answer = Box::pin(router::route(shared, caller, request)).await?;
+    let answer = Box::pin(router::route(shared, caller, found, request)).await?;
     finished(&asked, answer).await
 }
 

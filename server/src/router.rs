@@ -96,19 +96,30 @@ pub(crate) const ROUTES: [(&str, Route); 35] = {
 };
 
 /// A route that was found.
-struct Found<'p> {
-    template: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// The path as the contract writes it.
+    pub(crate) template: &'static str,
     route: Route,
-    /// The segment that `{…}` stands for; nothing where there is none.
-    name: &'p str,
+}
+
+impl Found {
+    /// Whether this is a probe, which is answered however busy the server is and whoever asks.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self.route, Route::Health | Route::Ready)
+    }
+
+    /// Whether this is answered without a key: a probe, one of the page's own files, or the description of all others.
+    pub(crate) fn is_open(self) -> bool {
+        use DataRoute::{Asset, Docs, DocsFile, Document, OpenApi};
+        self.is_probe() || matches!(self.route, Route::Data(Document | Asset | OpenApi | Docs | DocsFile))
+    }
 }
 
 /// What is at this path.
-fn find(path: &str) -> Option<Found<'_>> {
-    ROUTES.iter().find_map(|(template, route)| {
-        let name = named(template, path)?;
-        Some(Found { template, route: *route, name })
-    })
+pub(crate) fn find(path: &str) -> Option<Found> {
+    let fits = |(template, _): &&(&'static str, Route)| named(template, path).is_some();
+    ROUTES.iter().find(fits).map(|&(template, route)| Found { template, route })
 }
 
 /// The segment of the path that `{…}` of the template stands for; none where the path does not fit.
@@ -134,38 +145,17 @@ fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     segments.next().is_none().then_some(name)
 }
 
-/// The route of a path as the contract writes it, to tell requests apart by. What leads nowhere is one route too, as
-/// callers make up paths without end.
-pub(crate) fn template(path: &str) -> &'static str {
-    find(path).map_or("none", |found| found.template)
-}
-
-/// Whether this is the path of a probe, which is answered however busy the server is and whoever asks.
-pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(find(path), Some(Found { route: Route::Health | Route::Ready, .. }))
-}
-
-/// Whether this path is answered without a key: a probe's, that of one of the page's own files, or of the description of
-/// all others.
-pub(crate) fn is_open(path: &str) -> bool {
-    use DataRoute::{Asset, Docs, DocsFile, Document, OpenApi};
-    let Some(found) = find(path) else { return false };
-    matches!(
-        found.route,
-        Route::Health | Route::Ready | Route::Data(Document | Asset | OpenApi | Docs | DocsFile)
-    )
-}
-
-/// Hands the request to its handler. An unknown path is 404 whatever the method.
+/// Hands the request to the handler of what was found at its path. An unknown path is 404 whatever the method.
 pub(crate) async fn route(
     shared: &Arc<Shared>,
     caller: &Caller,
+    found: Option<Found>,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     let app = &shared.app;
     let uri = request.uri().clone();
     let (path, query) = (uri.path(), uri.query());
-    let Some(Found { route, name, .. }) = find(path) else {
+    let Some(Found { template, route }) = found else {
         let detail = format!("there is nothing at {path}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_route", detail));
     };
@@ -188,6 +178,7 @@ pub(crate) async fn route(
         let detail = format!("this process has no stores to answer {path} from; the server has");
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_stores", detail));
     };
+    let name = named(template, path).unwrap_or_default();
     match route {
         DataRoute::Document => page::document(app.settings.dashboard),
         DataRoute::Asset => page::asset(app.settings.dashboard, name),
