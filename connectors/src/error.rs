@@ -1,6 +1,7 @@
 //! The one error of all connectors, and what a caller must do about it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What went wrong at a system outside Tallow. The text says what was tried on what.
@@ -118,6 +119,9 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// What several callers have asked for together.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// A request that can't be answered as it stands: the caller's mistake.
     #[error("{0}")]
     Unusable(String),
@@ -163,6 +167,7 @@ impl Error {
             Error::Redis { source, .. } => crate::redis::action(source),
             Error::ObjectStore { source, .. } => crate::checkpoint::action(source),
             Error::Timeout { .. } => Action::Retry,
+            Error::Shared(error) => error.action(),
             Error::Damaged { .. } => Action::Skip,
             Error::Cluster { .. } | Error::Thread { .. } | Error::Sink { .. } | Error::Unusable(_) => {
                 Action::Stop

@@ -27,7 +27,8 @@
 //! their keys and forwarded, and the numbers show the gap.
 //!
 //! **Cost.** One round trip per wake-up of the publisher, whatever waits; one subscription per server, whatever the number
-//! of its clients. No part of the path polls.
+//! of its clients; one question at a time for the candles that its clients ask for, whatever their number. No part of the
+//! path polls.
 
 mod cache;
 mod config;
@@ -36,6 +37,7 @@ mod keys;
 mod newest;
 mod order;
 mod queue;
+mod reads;
 mod server;
 mod sink;
 mod subscription;

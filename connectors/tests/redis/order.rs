@@ -2,6 +2,7 @@
 
 use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty, window};
+use futures_util::future::join_all;
 use tallow_connectors::model::LatestCandle;
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish};
@@ -107,4 +108,33 @@ async fn a_damaged_key_is_an_error_and_is_replaced() {
     publisher.publish_live(&[live("BTC", 0, 1)]);
     publisher.close(LIMIT).unwrap();
     assert_eq!(cache.latest(symbol).await.unwrap().map(|candle| candle.seq), Some(1));
+}
+
+#[tokio::test]
+async fn who_asks_at_the_same_time_shares_a_question() {
+    let Some(server) = Server::start() else { return };
+    let publisher = RedisPublisher::start(&server.config()).unwrap();
+    publisher.publish_live(&[live("BTC", 0, 1), live("ETH", 0, 2)]);
+    publisher.close(LIMIT).unwrap();
+    let mut connection = server.connect();
+    redis::cmd("SET").arg("crypto:SOL:latest").arg("nonsense").exec(&mut connection).unwrap();
+    redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection).unwrap();
+
+    let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
+    const READERS: usize = 100;
+    let names = ["BTC", "ETH", "SOL", "XRP"];
+    let asked = names.iter().cycle().take(READERS).map(|name| cache.latest(name.parse().unwrap()));
+    for (answer, name) in join_all(asked).await.into_iter().zip(names.iter().cycle()) {
+        match (*name, answer) {
+            ("BTC" | "ETH", Ok(Some(candle))) => assert_eq!(candle.symbol.to_string(), *name),
+            ("SOL", Err(error)) => assert!(error.to_string().starts_with("crypto:SOL:latest at "), "{error}"),
+            ("XRP", Ok(None)) => {}
+            (_, answer) => panic!("{name}: {answer:?}"),
+        }
+    }
+    let text: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).unwrap();
+    let calls = text.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls=")?.split(',').next());
+    let calls: usize = calls.unwrap().parse().unwrap();
+    // The first may be asked for by itself, before the others have come.
+    assert!((1..=2).contains(&calls), "{calls}");
 }
