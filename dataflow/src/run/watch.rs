@@ -29,8 +29,9 @@ pub(super) struct Watch {
     /// How many other processes there are; each has a reader and a writer.
     others: usize,
     lost: OnceLock<Lost>,
-    /// Whether a worker has ended with its work undone.
-    broken_off: AtomicBool,
+    /// Why the first worker that left its work undone did so. What becomes of the other processes after that, now that
+    /// this one is leaving them, is no reason.
+    broken_off: OnceLock<Goodbye>,
     ended: Mutex<Ended>,
     changed: Condvar,
 }
@@ -40,7 +41,7 @@ impl Watch {
         Watch {
             others,
             lost: OnceLock::new(),
-            broken_off: AtomicBool::new(false),
+            broken_off: OnceLock::new(),
             ended: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -62,20 +63,17 @@ impl Watch {
 
     /// Says that a worker leaves its work undone; before it ends.
     pub(super) fn break_off(&self) {
-        self.broken_off.store(true, Ordering::SeqCst);
+        self.broken_off
+            .get_or_init(|| self.lost().map_or(Goodbye::Stopped, |lost| Goodbye::Lost(lost.process)));
     }
 
     pub(super) fn has_broken_off(&self) -> bool {
-        self.broken_off.load(Ordering::SeqCst)
+        self.broken_off.get().is_some()
     }
 
     /// What the other processes are told in the end.
     pub(super) fn goodbye(&self) -> Goodbye {
-        match self.lost() {
-            _ if !self.has_broken_off() => Goodbye::Finished,
-            Some(lost) => Goodbye::Lost(lost.process),
-            None => Goodbye::Stopped,
-        }
+        self.broken_off.get().copied().unwrap_or(Goodbye::Finished)
     }
 
     pub(super) fn reader_ended(&self, as_expected: bool) {
