@@ -1,7 +1,7 @@
 """Loads each server in turn with wrk and prints requests a second and latencies, and the ratios of one turn.
 
 Arguments: TALLOW HELLO SECONDS TURNS. Environment: the settings of Tallow for a database filled by fill.sql and a Redis
-that has the newest candles; REQUESTS of the table below. Each server has its own process; one is loaded at a time.
+that has the newest candles. Each server has its own process; one is loaded at a time.
 """
 
 import os
@@ -13,9 +13,13 @@ import tempfile
 import time
 import urllib.request
 
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = 32
+# Asks for another symbol each time; else all ask for the same.
+MIXED = "latest, 8 symbols"
 PATHS = {
     "latest": "/api/v1/latest/BTC",
+    MIXED: "/api/v1/latest/BTC",
     "historical?limit=100": "/api/v1/historical/BTC?limit=100",
     "historical?limit=1000": "/api/v1/historical/BTC?limit=1000",
 }
@@ -62,9 +66,12 @@ def start(command, pattern, what, **settings):
     return process, said(process, log, pattern, what)
 
 
-def load(url, seconds):
+def load(name, url, seconds):
     """Requests a second, and milliseconds of the 50th and 99th hundredth."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    if name.endswith(MIXED):
+        command += ["--script", os.path.join(FOLDER, "mixed.lua")]
+    command.append(url)
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
         sys.exit(f"{url} was not always answered: {text}")
@@ -97,7 +104,7 @@ def main():
             )
             running.append(up)
             python, python_url = start(
-                [sys.executable, "-m", "uvicorn", "latest:app", "--app-dir", os.path.dirname(os.path.abspath(__file__))]
+                [sys.executable, "-m", "uvicorn", "latest:app", "--app-dir", FOLDER]
                 + ["--port", "0", "--no-access-log"],
                 r"running on (http://[\d.:]+)",
                 "uvicorn",
@@ -112,10 +119,10 @@ def main():
             until("a long history of tallow up", lambda: answers(up_url + "/ready"))
             measured = {name: [] for name, _ in targets}
             for name, url in targets:
-                load(url, 1)
+                load(name, url, 1)
             for _ in range(turns):
                 for name, url in targets:
-                    measured[name].append(load(url, seconds))
+                    measured[name].append(load(name, url, seconds))
         finally:
             for process in running:
                 process.terminate()
