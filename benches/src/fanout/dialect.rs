@@ -43,7 +43,7 @@ impl Dialect {
                     false => vec![stream(client % symbols)],
                 };
                 // Not odd and even: each symbol has clients of both kinds.
-                let path = if client / symbols % 2 == 0 { "/ws/" } else { "/stream?streams=" };
+                let path = if (client / symbols).is_multiple_of(2) { "/ws/" } else { "/stream?streams=" };
                 format!("{path}{}", streams.join("/"))
             }
         }
