@@ -1,17 +1,18 @@
 //! `fanout-bench`: how fast updates reach many WebSocket clients, what a client costs, and what slow ones do to the others.
 //!
 //! The server is a process of its own, with the embedded stores. Every 250 ms it publishes the open one-minute candle of
-//! each symbol, stamped with the clock, one symbol after the other, and every eighth time it closes that candle and opens the next. The clients are in
-//! this process; each checks that it is sent every closed candle of its symbol. Some accept nothing at all.
+//! each symbol, stamped with the clock, and every eighth time it closes that candle and opens the next. The clients are in
+//! this process; each checks that it is sent every closed candle of what it has asked for. Some accept nothing at all.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tallow_benches::fanout::{Clients, Fleet, raise_file_limit, serve};
+use tallow_benches::fanout::{Clients, Dialect, Fleet, Plan, raise_file_limit, serve};
 use tallow_benches::usage::{self, Usage};
 
 /// Measures the fan-out of updates to WebSocket clients.
@@ -26,15 +27,21 @@ struct Arguments {
     /// Symbols, over which the clients are spread
     #[arg(long, default_value_t = 8)]
     symbols: usize,
+    /// What the clients speak
+    #[arg(long, value_enum, default_value_t = Dialect::Tallow)]
+    dialect: Dialect,
     /// Every client asks for all symbols
     #[arg(long)]
     all: bool,
     /// All symbols are published at the same moment, instead of one after the other
     #[arg(long)]
     burst: bool,
-    /// For how long the updates count, in seconds
-    #[arg(long, default_value_t = 30)]
+    /// For how long the updates count, in seconds: every candle is open for two
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..))]
     seconds: u64,
+    /// Another build of this program to be the server, for a comparison
+    #[arg(long)]
+    server: Option<PathBuf>,
     /// Be the server, until standard input ends
     #[arg(long, hide = true)]
     serve: bool,
@@ -48,15 +55,18 @@ struct Server {
 
 impl Server {
     fn start(arguments: &Arguments) -> Result<Server> {
-        let program = std::env::current_exe().context("find this program")?;
-        let mut child = Command::new(program)
+        let program = match &arguments.server {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().context("find this program")?,
+        };
+        let mut child = Command::new(&program)
             .args(["--serve", "--symbols", &arguments.symbols.to_string()])
             .args(["--clients", &(arguments.clients + arguments.deaf).to_string()])
             .args(arguments.burst.then_some("--burst"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("start the server")?;
+            .with_context(|| format!("start the server {}", program.display()))?;
         let mut address = String::new();
         let stdout = child.stdout.take().context("the output of the server")?;
         BufReader::new(stdout).read_line(&mut address)?;
@@ -82,42 +92,46 @@ impl Drop for Server {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     raise_file_limit((arguments.clients + arguments.deaf) as u64 + 256)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if arguments.serve {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         return runtime.block_on(serve(arguments.symbols, arguments.clients, arguments.burst));
     }
     let server = Server::start(&arguments)?;
     let before = server.usage()?.memory;
     let fleet = Arc::new(Fleet::default());
-    let clients = runtime.block_on(Clients::connect(
-        &server.address,
-        &fleet,
-        arguments.clients,
-        arguments.deaf,
-        (!arguments.all).then_some(arguments.symbols),
-    ))?;
-    let connected = server.usage()?;
+    let plan = Plan {
+        dialect: arguments.dialect,
+        hearing: arguments.clients,
+        deaf: arguments.deaf,
+        symbols: arguments.symbols,
+        all: arguments.all,
+    };
+    let clients = Clients::connect(&server.address, &fleet, &plan)?;
+    let own = || usage::of(std::process::id());
+    let (connected, own_connected) = (server.usage()?, own()?);
     fleet.counts.store(true, Ordering::Relaxed);
     // The time that counts is what is asked for.
     std::thread::sleep(Duration::from_secs(arguments.seconds));
     fleet.counts.store(false, Ordering::Relaxed);
-    let after = server.usage()?;
-    let lost = runtime.block_on(clients.finish());
+    let (after, own_after) = (server.usage()?, own()?);
+    let lost = clients.finish()?;
     drop(server);
 
     let all = arguments.clients + arguments.deaf;
     let per_client = |bytes: u64| bytes.saturating_sub(before) as f64 / all as f64 / 1024.0;
     let seconds = arguments.seconds as f64;
+    let cores = |from: Usage, to: Usage| (to.processor - from.processor).as_secs_f64() / seconds;
     let figures = fleet.figures();
     writeln!(
         std::io::stdout(),
-        "{} clients of {}, {} that accept nothing, {} symbols every 250 ms{}, {} s\n\
+        "{:?} dialect, {} clients of {}, {} that accept nothing, {} symbols every 250 ms{}, {} s\n\
          \x20 frames received     {:.0}/s\n\
          \x20 publish to client   p50 {} ms, p99 {} ms, p99.9 {} ms, max {} ms\n\
          \x20 closed candles      {} received, {} lost\n\
          \x20 clients closed      {}\n\
          \x20 server's memory     {:.1} KiB a client once connected, {:.1} KiB at the end\n\
-         \x20 server's processor  {:.2} of a core",
+         \x20 processor           server {:.2}, clients {:.2} of a core",
+        arguments.dialect,
         arguments.clients,
         if arguments.all { "all symbols" } else { "one symbol each" },
         arguments.deaf,
@@ -134,7 +148,8 @@ fn main() -> Result<()> {
         lost.clients,
         per_client(connected.memory),
         per_client(after.memory),
-        (after.processor - connected.processor).as_secs_f64() / seconds,
+        cores(connected, after),
+        cores(own_connected, own_after),
     )?;
     if lost.candles > 0 || lost.clients > 0 {
         bail!("clients that took in everything have lost something");

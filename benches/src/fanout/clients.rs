@@ -1,28 +1,31 @@
-//! The clients of `fanout-bench`.
+//! The clients of `fanout-bench`: two threads look after the sockets of all of them.
+//!
+//! A thread looks at its sockets every 2 ms instead of being woken by each frame: on one machine the server would
+//! wake it, frame by frame, and both would do little else. So what is measured is at most so much too late, never too early.
 
-use anyhow::{Context, Result};
-use futures_util::StreamExt;
+use super::dialect::Dialect;
+use super::socket::Socket;
+use anyhow::{Context, Result, anyhow};
+use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 use tallow_connectors::clock::SystemClock;
 use tallow_dataflow::Clock;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// Latencies from this many milliseconds on are counted as one.
 const MOST_MS: usize = 60_000;
-/// How many handshakes are under way at a time.
-const HANDSHAKES: usize = 64;
-
-/// The name of a symbol.
-pub(super) fn name(number: usize) -> String {
-    format!("FAN{number}")
-}
+/// Threads that look after clients.
+const THREADS: usize = 2;
+/// From one look at the sockets to the next.
+const LOOK: Duration = Duration::from_millis(2);
+/// How many sockets with something to read are looked at in one go.
+const EVENTS: usize = 16 * 1024;
+/// What is read from a socket at a time, in bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// What all clients count together.
 pub struct Fleet {
@@ -78,132 +81,153 @@ pub struct Lost {
     pub clients: u64,
 }
 
-type Socket = WebSocketStream<TcpStream>;
+/// What there is to connect.
+pub struct Plan {
+    /// What clients speak.
+    pub dialect: Dialect,
+    /// Clients that take in what they are sent.
+    pub hearing: usize,
+    /// Clients that accept nothing.
+    pub deaf: usize,
+    /// Symbols that there are.
+    pub symbols: usize,
+    /// Whether each client asks for all symbols, or for one.
+    pub all: bool,
+}
 
 /// Connected clients.
 pub struct Clients {
-    tasks: JoinSet<Lost>,
-    ends: watch::Sender<bool>,
+    threads: Vec<JoinHandle<Result<Vec<Client>>>>,
+    end: Arc<AtomicBool>,
+    /// How many candles a client gets at a time.
+    series: usize,
     /// They are held and nothing is read from them.
-    deaf: Vec<Socket>,
+    _deaf: Vec<Socket>,
+}
+
+/// One client and what it has got.
+struct Client {
+    socket: Socket,
+    is_lost: bool,
+    /// The window of the newest closed candle of each symbol, in seconds.
+    newest: HashMap<String, u64>,
+    lost: u64,
 }
 
 impl Clients {
-    /// Connects so many clients, each to one of the symbols or to all of them.
+    /// Connects clients.
     ///
     /// # Errors
     /// When one is not let in.
-    pub async fn connect(
-        address: &str,
-        fleet: &Arc<Fleet>,
-        hearing: usize,
-        deaf: usize,
-        symbols: Option<usize>,
-    ) -> Result<Clients> {
-        let (ends, end) = watch::channel(false);
-        let mut clients = Clients { tasks: JoinSet::new(), ends, deaf: Vec::new() };
-        let at_a_time = Arc::new(Semaphore::new(HANDSHAKES));
-        let mut handshakes = JoinSet::new();
-        for number in 0..hearing + deaf {
-            let permit = at_a_time.clone().acquire_owned().await?;
-            let what = symbols.map_or_else(|| "ALL".to_owned(), |symbols| name(number % symbols));
-            let (address, url) = (address.to_owned(), format!("ws://{address}/ws/prices/{what}"));
-            handshakes.spawn(async move {
-                let socket = handshake(&address, &url).await;
-                drop(permit);
-                (number, socket)
-            });
-            while let Some(done) = handshakes.try_join_next() {
-                clients.admit(done?, hearing, fleet, &end)?;
+    pub fn connect(address: &str, fleet: &Arc<Fleet>, plan: &Plan) -> Result<Clients> {
+        let end = Arc::new(AtomicBool::new(false));
+        let (mut threads, mut entrances) = (Vec::new(), Vec::new());
+        for _ in 0..THREADS {
+            let poll = Poll::new().context("ask the system for a way to look at many sockets")?;
+            let (entrance, entering) = channel();
+            entrances.push(entrance);
+            let (fleet, end, dialect) = (fleet.clone(), end.clone(), plan.dialect);
+            threads.push(std::thread::spawn(move || listen(poll, &entering, dialect, &fleet, &end)));
+        }
+        let mut deaf = Vec::new();
+        for number in 0..plan.hearing + plan.deaf {
+            let target = plan.dialect.target(number, plan.symbols, plan.all);
+            let socket =
+                Socket::connect(address, &target).with_context(|| format!("connect client {number}"))?;
+            if number < plan.hearing {
+                let entered = entrances[number % THREADS].send(socket);
+                entered.map_err(|_| anyhow!("a thread of clients has failed"))?;
+            } else {
+                deaf.push(socket);
             }
         }
-        while let Some(done) = handshakes.join_next().await {
-            clients.admit(done?, hearing, fleet, &end)?;
-        }
-        Ok(clients)
-    }
-
-    fn admit(
-        &mut self,
-        (number, socket): (usize, Result<Socket>),
-        hearing: usize,
-        fleet: &Arc<Fleet>,
-        end: &watch::Receiver<bool>,
-    ) -> Result<()> {
-        let socket = socket.with_context(|| format!("connect client {number}"))?;
-        if number < hearing {
-            self.tasks.spawn(listen(socket, fleet.clone(), end.clone()));
-        } else {
-            self.deaf.push(socket);
-        }
-        Ok(())
+        let series = if plan.all { plan.symbols } else { 1 };
+        Ok(Clients { threads, end, series, _deaf: deaf })
     }
 
     /// Ends the clients, and says what they have lost.
-    pub async fn finish(mut self) -> Lost {
-        // Nobody left to hear it is as good as everyone having heard it.
-        let _ = self.ends.send(true);
+    ///
+    /// # Errors
+    /// When a thread that looked after them has failed.
+    pub fn finish(self) -> Result<Lost> {
+        self.end.store(true, Ordering::Relaxed);
+        let mut clients = Vec::new();
+        for thread in self.threads {
+            clients.extend(thread.join().map_err(|_| anyhow!("a thread of clients has panicked"))??);
+        }
+        let mut newest: HashMap<&str, u64> = HashMap::new();
+        for (symbol, &start) in clients.iter().flat_map(|client| &client.newest) {
+            let newest = newest.entry(symbol).or_default();
+            *newest = start.max(*newest);
+        }
         let mut lost = Lost::default();
-        while let Some(ended) = self.tasks.join_next().await {
-            let own = ended.unwrap_or(Lost { clients: 1, ..Lost::default() });
-            lost.candles += own.candles;
-            lost.clients += own.clients;
+        for client in &clients {
+            lost.clients += u64::from(client.is_lost);
+            lost.candles += client.lost + (self.series - client.newest.len()) as u64;
+            // The last one may still be under way.
+            let behind = |(symbol, &start): (&String, &u64)| between(start, newest[symbol.as_str()]);
+            lost.candles += client.newest.iter().map(behind).sum::<u64>();
         }
-        lost
+        Ok(lost)
     }
 }
 
-async fn handshake(address: &str, url: &str) -> Result<Socket> {
-    let stream = TcpStream::connect(address).await?;
-    let config = WebSocketConfig::default().read_buffer_size(4 * 1024).write_buffer_size(0);
-    Ok(client_async_with_config(url, stream, Some(config)).await?.0)
+/// Looks after the clients that enter, until the end.
+fn listen(
+    mut poll: Poll,
+    entering: &Receiver<Socket>,
+    dialect: Dialect,
+    fleet: &Fleet,
+    end: &AtomicBool,
+) -> Result<Vec<Client>> {
+    let mut events = Events::with_capacity(EVENTS);
+    let mut buffer = vec![0; BUFFER];
+    let mut clients: Vec<Client> = Vec::new();
+    while !end.load(Ordering::Relaxed) {
+        for mut socket in entering.try_iter() {
+            // What has come before is an event too.
+            poll.registry().register(&mut socket.stream, Token(clients.len()), Interest::READABLE)?;
+            clients.push(Client::new(socket));
+        }
+        poll.poll(&mut events, Some(Duration::ZERO)).context("look at the sockets of clients")?;
+        for event in &events {
+            clients[event.token().0].hear(&mut buffer, dialect, fleet);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(clients)
 }
 
-/// Counts what comes until the end. Windows of a symbol must close one after the other.
-async fn listen(mut socket: Socket, fleet: Arc<Fleet>, mut end: watch::Receiver<bool>) -> Lost {
-    let mut lost = Lost::default();
-    let mut newest: HashMap<String, u64> = HashMap::new();
-    loop {
-        let message = tokio::select! {
-            message = socket.next() => message,
-            _ = end.wait_for(|end| *end) => return lost,
-        };
-        let Some(Ok(message)) = message else {
-            lost.clients = 1;
-            return lost;
-        };
-        // Pings, which the library answers.
-        let Message::Text(text) = message else { continue };
+impl Client {
+    fn new(socket: Socket) -> Client {
+        Client { socket, is_lost: false, newest: HashMap::new(), lost: 0 }
+    }
+
+    /// Takes in what has come. Windows of a symbol must close one after the other.
+    fn hear(&mut self, buffer: &mut [u8], dialect: Dialect, fleet: &Fleet) {
         let received_ms = SystemClock.now_ms();
-        if !text.starts_with(r#"{"type":"price_update""#) {
-            continue;
-        }
-        if text.contains(r#""isClosed":true"#) {
-            let (Some(symbol), Some(start)) = (field(&text, "symbol"), number(&text, "windowStart")) else {
-                continue;
-            };
-            if let Some(before) = newest.insert(symbol.to_owned(), start) {
-                lost.candles += (start.saturating_sub(before) / 60).saturating_sub(1);
+        let Client { socket, is_lost, newest, lost } = self;
+        let counts = fleet.counts.load(Ordering::Relaxed);
+        let heard = socket.read(buffer, |text| {
+            let Some(update) = dialect.read(text) else { return };
+            if update.is_closed {
+                if let Some(before) = newest.get_mut(update.symbol) {
+                    *lost += between(*before, update.window_start);
+                    *before = update.window_start.max(*before);
+                } else {
+                    newest.insert(update.symbol.to_owned(), update.window_start);
+                }
+                fleet.closed.fetch_add(u64::from(counts), Ordering::Relaxed);
+            } else if counts {
+                let latency = received_ms.saturating_sub(update.published_ms) as usize;
+                fleet.latencies[latency.min(MOST_MS)].fetch_add(1, Ordering::Relaxed);
             }
-            if fleet.counts.load(Ordering::Relaxed) {
-                fleet.closed.fetch_add(1, Ordering::Relaxed);
-            }
-        } else if let Some(published_ms) = number(&text, "eventTime")
-            && fleet.counts.load(Ordering::Relaxed)
-        {
-            let latency = received_ms.saturating_sub(published_ms) as usize;
-            fleet.latencies[latency.min(MOST_MS)].fetch_add(1, Ordering::Relaxed);
-        }
+        });
+        *is_lost |= heard.is_err();
     }
 }
 
-/// The value of the first field of this name, as it stands there.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(name)?;
-    let value = rest.strip_prefix("\":")?;
-    Some(value[..value.find([',', '}'])?].trim_matches('"'))
-}
-
-fn number(text: &str, name: &str) -> Option<u64> {
-    field(text, name)?.parse().ok()
+/// How many windows of a minute start between these two, in seconds.
+fn between(before: u64, after: u64) -> u64 {
+    (after.saturating_sub(before) / 60).saturating_sub(1)
 }

@@ -1,9 +1,12 @@
 //! Many WebSocket clients and the server that they ask: see `bin/fanout.rs`.
 
 mod clients;
+mod dialect;
 mod server;
+mod socket;
 
-pub use clients::{Clients, Figures, Fleet, Lost};
+pub use clients::{Clients, Figures, Fleet, Lost, Plan};
+pub use dialect::Dialect;
 pub use server::serve;
 
 use anyhow::{Context, Result, bail};

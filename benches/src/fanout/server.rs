@@ -9,7 +9,8 @@ use tallow_connectors::memory::MemoryCache;
 use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
 use tallow_connectors::store::{Pipeline, PipelineStatus, Publish};
 use tallow_dataflow::{
-    Bar, Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, SettledCandle, Step, Symbol, decode,
+    Bar, Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, Price, SettledCandle, Step, Symbol,
+    decode,
 };
 use tallow_server::{App, ServerSettings};
 use tokio::net::TcpListener;
@@ -49,7 +50,7 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     let app = App::new(cache.clone(), Arc::new(SqliteHistory::open(&path)?), Arc::new(Still), settings);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let names: Vec<Symbol> =
-        (0..symbols).map(|number| Ok(super::clients::name(number).parse()?)).collect::<Result<_>>()?;
+        (0..symbols).map(|number| Ok(super::dialect::name(number).parse()?)).collect::<Result<_>>()?;
     // A client that asks for a symbol without a candle is refused.
     publish_group(&cache, &names, candle(EventTime(begins()), 0)?, false);
     let publishing = tokio::spawn(publish(cache, names, burst));
@@ -83,10 +84,12 @@ fn begins() -> u64 {
     SystemClock.now_ms() / MINUTE_MS * MINUTE_MS
 }
 
-/// Publishes the open candle of these symbols, and closes it if it has had its last update.
-fn publish_group(cache: &MemoryCache, symbols: &[Symbol], candle: Candle, is_last: bool) {
+/// Publishes the open candle of these symbols, and closes it if it has had its last update. The clock is the closing price
+/// too: not every dialect has a field for it.
+fn publish_group(cache: &MemoryCache, symbols: &[Symbol], mut candle: Candle, is_last: bool) {
     let interval = Interval::OneMinute;
     let event_time = EventTime(SystemClock.now_ms());
+    candle.close = Price(event_time.millis() as f64);
     let live = symbols.iter().map(|&symbol| LiveCandle { symbol, interval, candle, event_time });
     cache.publish_live(&live.collect::<Vec<_>>());
     if is_last {

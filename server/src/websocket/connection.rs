@@ -5,13 +5,14 @@ use super::frame::Frame;
 use super::heartbeat::Heartbeat;
 use super::mailbox::{End, Mailbox};
 use crate::server::Shared;
-use crate::settings::{FAREWELL_LIMIT, MAX_MESSAGE_BYTES};
+use crate::settings::FAREWELL_LIMIT;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use std::pin::pin;
 use std::sync::Arc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -19,6 +20,10 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 /// The most frames that are written before the socket is flushed. What has been taken can't be conflated any more.
 const BATCH: usize = 32;
+
+/// What is read at a time, in bytes. Every client has such a buffer, and it is cleared whenever its task looks whether
+/// there is something to read: with each frame.
+const READ_BUFFER: usize = 512;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// The half that is written.
@@ -59,7 +64,7 @@ pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Optio
         }
     };
     let config = WebSocketConfig::default()
-        .read_buffer_size(MAX_MESSAGE_BYTES)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(16 * 1024)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
@@ -84,7 +89,7 @@ impl Connection {
             () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
             end = self.mailbox.ended() => match end {
                 End::Overflow => self.evicted("client is too slow"),
-                End::Gap => Farewell::Close(CloseCode::Again, "updates were missed, read them with /api/v3/klines"),
+                End::Gap(reason) => Farewell::Close(CloseCode::Again, reason),
             },
             () = self.heartbeat.missed() => self.evicted("no ping was answered in time"),
         }
@@ -100,9 +105,10 @@ impl Connection {
     ) -> Farewell {
         let settings = &self.shared.app.settings;
         let mut batch: Vec<Message> = greeting.into_iter().map(Message::Text).collect();
-        let mut pings = interval_at(Instant::now() + settings.keepalive, settings.keepalive);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_from = Instant::now();
+        let mut next_ping = silent_from + settings.keepalive;
+        // One timer for both, which is set when it rings: a frame moves the end of a silence, and touches no timer.
+        let mut due = pin!(sleep_until(next_ping));
         loop {
             let deadline = Instant::now() + settings.send_timeout;
             let written = timeout_at(deadline, async {
@@ -118,16 +124,24 @@ impl Connection {
             }
             tokio::select! {
                 biased;
-                _ = pings.tick() => batch.push(self.heartbeat.ping()),
-                frame = self.mailbox.next() => {
-                    silent_from = Instant::now();
-                    batch.push(Message::Text(frame));
-                    let more = std::iter::from_fn(|| self.mailbox.take()).take(BATCH - 1);
-                    batch.extend(more.map(Message::Text));
+                () = due.as_mut() => {
+                    let now = Instant::now();
+                    if next_ping <= now {
+                        next_ping = now + settings.keepalive;
+                        batch.push(self.heartbeat.ping());
+                    }
+                    let mut next = next_ping;
+                    if let Some(keepalive) = keepalive {
+                        if silent_from + settings.keepalive <= now {
+                            silent_from = now;
+                            batch.push(Message::Text(keepalive(&self.shared)));
+                        }
+                        next = next.min(silent_from + settings.keepalive);
+                    }
+                    due.as_mut().reset(next);
                 }
-                keepalive = silence(keepalive, silent_from + settings.keepalive) => {
+                () = self.mailbox.next(BATCH, |frame| batch.push(Message::Text(frame))) => {
                     silent_from = Instant::now();
-                    batch.push(Message::Text(keepalive(&self.shared)));
                 }
             }
         }
@@ -155,17 +169,6 @@ impl Connection {
                 None => return Err(Farewell::Gone),
             }
         }
-    }
-}
-
-/// Waits for the end of a silence, where it is to be broken.
-async fn silence<T>(keepalive: Option<T>, until: Instant) -> T {
-    match keepalive {
-        Some(keepalive) => {
-            sleep_until(until).await;
-            keepalive
-        }
-        None => std::future::pending().await,
     }
 }
 

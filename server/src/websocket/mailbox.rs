@@ -9,7 +9,9 @@
 use super::frame::Frame;
 use super::subscription::Key;
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use tallow_connectors::model::LatestCandle;
 use tokio::sync::Notify;
 
@@ -18,8 +20,6 @@ pub(crate) struct Mailbox {
     /// How many frames that must not be dropped may wait.
     limit: usize,
     waiting: Mutex<Waiting>,
-    /// A frame has come. Heard by the one writer.
-    arrived: Notify,
     /// The mailbox has ended.
     over: Notify,
 }
@@ -29,8 +29,8 @@ pub(crate) struct Mailbox {
 pub(crate) enum End {
     /// It was full.
     Overflow,
-    /// Something that belongs in it will never come.
-    Gap,
+    /// Something that belongs in it will never come: what the client is told.
+    Gap(&'static str),
 }
 
 #[derive(Default)]
@@ -44,6 +44,8 @@ struct Waiting {
     kept: usize,
     /// The candle up to whose sequence number the client has been told everything by its snapshot.
     told: HashMap<Key, LatestCandle>,
+    /// The one writer, while it waits for a frame. Not a `Notify`: that has a lock of its own, to be taken twice a frame.
+    writer: Option<Waker>,
     end: Option<End>,
 }
 
@@ -57,7 +59,7 @@ struct Letter {
 impl Mailbox {
     /// An empty mailbox.
     pub(crate) fn new(limit: usize) -> Mailbox {
-        Mailbox { limit, waiting: Mutex::default(), arrived: Notify::new(), over: Notify::new() }
+        Mailbox { limit, waiting: Mutex::default(), over: Notify::new() }
     }
 
     /// Adds the frame of a candle that the client wants. Says whether it has taken the place of an open one that waited.
@@ -83,13 +85,13 @@ impl Mailbox {
             waiting.open.insert(key, (number, candle.window_start));
         }
         let letter = Letter { frame, candle: Some((key, candle.seq)), is_open: !candle.is_closed };
-        self.add(&mut waiting, letter);
+        self.add(waiting, letter);
         replaced
     }
 
     /// Adds a frame that must not be dropped.
     pub(crate) fn keep(&self, frame: Frame) {
-        self.add(&mut self.waiting(), Letter { frame, candle: None, is_open: false });
+        self.add(self.waiting(), Letter { frame, candle: None, is_open: false });
     }
 
     /// The client has been given this candle by its snapshot: leaves out updates that are not newer.
@@ -117,27 +119,18 @@ impl Mailbox {
         }
     }
 
-    /// The next frame, once there is one.
-    pub(crate) async fn next(&self) -> Frame {
-        loop {
-            if let Some(frame) = self.take() {
-                return frame;
+    /// Gives what waits, so many frames at most, once there is one. For one writer at a time.
+    pub(crate) async fn next(&self, most: usize, mut give: impl FnMut(Frame)) {
+        poll_fn(|context| {
+            let mut waiting = self.waiting();
+            if waiting.frames.is_empty() {
+                waiting.writer = Some(context.waker().clone());
+                return Poll::Pending;
             }
-            self.arrived.notified().await;
-        }
-    }
-
-    /// The next frame, if there is one.
-    pub(crate) fn take(&self) -> Option<Frame> {
-        let mut waiting = self.waiting();
-        let (_, letter) = waiting.frames.pop_first()?;
-        match letter.candle {
-            Some((key, _)) if letter.is_open => {
-                waiting.open.remove(&key);
-            }
-            _ => waiting.kept -= 1,
-        }
-        Some(letter.frame)
+            std::iter::from_fn(|| waiting.take()).take(most).for_each(&mut give);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Says why, once the mailbox has ended.
@@ -150,9 +143,9 @@ impl Mailbox {
         }
     }
 
-    /// Something that belongs in here will never come.
-    pub(crate) fn lose(&self) {
-        self.end(&mut self.waiting(), End::Gap);
+    /// Something that belongs in here will never come. The client is told so in these words, 123 bytes at most.
+    pub(crate) fn lose(&self, reason: &'static str) {
+        self.end(&mut self.waiting(), End::Gap(reason));
     }
 
     fn end(&self, waiting: &mut Waiting, end: End) {
@@ -162,21 +155,49 @@ impl Mailbox {
         }
     }
 
-    fn add(&self, waiting: &mut Waiting, letter: Letter) {
+    fn add(&self, mut waiting: MutexGuard<'_, Waiting>, letter: Letter) {
         if waiting.end.is_some() {
             return;
         }
         waiting.kept += usize::from(!letter.is_open);
         if waiting.kept > self.limit {
-            return self.end(waiting, End::Overflow);
+            return self.end(&mut waiting, End::Overflow);
         }
-        waiting.frames.insert(waiting.next, letter);
+        let number = waiting.next;
+        waiting.frames.insert(number, letter);
         waiting.next += 1;
-        self.arrived.notify_one();
+        let writer = waiting.writer.take();
+        // A writer that is woken before would wait for the lock.
+        drop(waiting);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// The next frame, if there is one.
+    fn take(&mut self) -> Option<Frame> {
+        let (_, letter) = self.frames.pop_first()?;
+        match letter.candle {
+            Some((key, _)) if letter.is_open => {
+                self.open.remove(&key);
+            }
+            _ => self.kept -= 1,
+        }
+        Some(letter.frame)
+    }
+}
+
+#[cfg(test)]
+impl Mailbox {
+    /// The next frame, if there is one.
+    pub(crate) fn take(&self) -> Option<Frame> {
+        self.waiting().take()
     }
 }
 
@@ -288,9 +309,28 @@ mod tests {
     async fn what_is_lost_before_it_comes_ends_the_mailbox() {
         let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, true));
-        mailbox.lose();
+        mailbox.lose("too late");
         put(&mailbox, &candle("BTC", 60, 2, true));
-        assert_eq!(mailbox.ended().await, End::Gap);
+        assert_eq!(mailbox.ended().await, End::Gap("too late"));
         assert_eq!(contents(&mailbox), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_writer_is_woken_by_a_frame_and_given_all_that_waits_up_to_its_limit() {
+        let mailbox = Mailbox::new(8);
+        let mut batches = Vec::new();
+        let mut batch = Vec::new();
+        let first = async { mailbox.next(2, |frame| batch.push(frame.to_string())).await };
+        // The writer is polled first, and waits.
+        tokio::join!(biased; first, async { mailbox.keep("1".into()) });
+        batches.push(std::mem::take(&mut batch));
+        for number in 2..=4 {
+            mailbox.keep(number.to_string().into());
+        }
+        for _ in 0..2 {
+            mailbox.next(2, |frame| batch.push(frame.to_string())).await;
+            batches.push(std::mem::take(&mut batch));
+        }
+        assert_eq!(batches, [vec!["1"], vec!["2", "3"], vec!["4"]]);
     }
 }

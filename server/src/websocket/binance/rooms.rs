@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tallow_connectors::dataflow::EventTime;
 use tallow_connectors::model::LatestCandle;
 
+/// What a client is told that has not been sent everything.
+const LOST: &str = "updates were missed, read them with /api/v3/klines";
+
 /// The clients of all streams.
 #[derive(Default)]
 pub(crate) struct Rooms {
@@ -52,12 +55,12 @@ impl Rooms {
 
     /// Updates of this series are lost to all who listen to it.
     pub(crate) fn lose(&self, key: Key) {
-        self.rooms.get(&key).into_iter().flatten().for_each(|listener| listener.mailbox.lose());
+        self.rooms.get(&key).into_iter().flatten().for_each(|listener| listener.mailbox.lose(LOST));
     }
 
     /// Updates of any series may be lost.
     pub(crate) fn lose_all(&self) {
-        self.rooms.values().flatten().for_each(|listener| listener.mailbox.lose());
+        self.rooms.values().flatten().for_each(|listener| listener.mailbox.lose(LOST));
     }
 
     fn leave(&mut self, listener: &Arc<Listener>, key: Key) {
