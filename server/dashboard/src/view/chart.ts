@@ -125,7 +125,8 @@ export class PriceChart {
         lastValueVisible: false,
         crosshairMarkerVisible: false,
         visible: average.isShown,
-        ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed } : {}),
+        // The average of the day may be far from the candles in the window, which are not to be squeezed for it.
+        ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed, autoscaleInfoProvider: () => null } : {}),
       }),
     );
     this.markers = createSeriesMarkers<Time>(this.candles, []);
