@@ -1,7 +1,7 @@
 //! Builds the dashboard with Node.js and npm, into the files that the server embeds.
 //!
-//! Without Node.js, or where its packages can't be had, the build goes on with a document that says so. What is wrong
-//! with the dashboard itself fails the build. `TALLOW_DASHBOARD=off` leaves it out; with `TALLOW_DASHBOARD=required` a
+//! Without Node.js, with one that is too old, or where its packages can't be had, the build goes on with a document that
+//! says so. What is wrong with the dashboard itself fails the build. `TALLOW_DASHBOARD=off` leaves it out; with `TALLOW_DASHBOARD=required` a
 //! build without it fails.
 
 use std::error::Error;
@@ -9,6 +9,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
+
+#[path = "build/node.rs"]
+mod node;
 
 /// What the build reads of the dashboard: not its tests, and not what it makes itself.
 const SOURCES: [&str; 6] =
@@ -49,15 +52,31 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn build(dashboard: &Path, out: &Path) -> Result<(), Failure> {
-    let version = Command::new("node").arg("--version").output();
-    if !version.is_ok_and(|version| version.status.success()) {
-        return Err(Failure::Unable("Node.js (node) was not found when it was built".to_owned()));
-    }
+    find_node().map_err(Failure::Unable)?;
     install(dashboard)?;
     let vite = dashboard.join("node_modules/vite/bin/vite.js");
     let mut command = Command::new("node");
     command.arg(vite).arg("build").arg("--logLevel").arg("warn").arg("--outDir").arg(out);
     run(command.current_dir(dashboard)).map_err(Failure::Broken)
+}
+
+/// Looks for a Node.js that can build it; says what there is where that can't.
+fn find_node() -> Result<(), String> {
+    let output = Command::new("node").arg("--version").output();
+    let output =
+        output.map_err(|error| format!("Node.js (node) was not found when it was built: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    match node::version(&printed) {
+        Some(version) if node::is_enough(version) => Ok(()),
+        Some(_) => {
+            Err(format!("it was built with Node.js {}, but {} is needed", printed.trim(), node::WANTED))
+        }
+        None => Err(format!(
+            "node --version ended with {} and {:?} when it was built",
+            output.status,
+            printed.trim()
+        )),
+    }
 }
 
 /// Installs the packages of the lock file, unless they are there. One build at a time does: others may have another
@@ -104,10 +123,12 @@ fn write_substitute(out: &Path, why: &str) -> Result<(), Box<dyn Error>> {
 <title>Tallow</title>
 <h1>Tallow</h1>
 <p>The server runs. This build of it has no dashboard: {line}.</p>
-<p>With Node.js 20.19 or later and npm in the path, <code>cargo build</code> makes one.
+<p>With Node.js {wanted} and npm in the path,
+<code>cargo clean --package tallow-server &amp;&amp; cargo build</code> makes one.
 The data is there all the same, as at <a href="/api/v1/latest/all">/api/v1/latest/all</a>.</p>
 </html>
-"#
+"#,
+        wanted = node::WANTED
     );
     fs::write(out.join("index.html"), document)?;
     Ok(())

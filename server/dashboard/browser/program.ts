@@ -2,9 +2,11 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Page } from "playwright-core";
 
 const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../target/debug/tallow", import.meta.url));
 
@@ -109,5 +111,61 @@ export class Program {
       rows.push(...page);
       if (page.length < 1000) return rows;
     }
+  }
+}
+
+/** What part of a core a page takes over so many seconds. */
+export async function load(page: Page, seconds: number): Promise<{ scripts: number; all: number }> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const figures = async (): Promise<Record<string, number>> => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+  };
+  const before = await figures();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const after = await figures();
+  const since = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
+  await session.detach();
+  return { scripts: since("ScriptDuration") / since("Timestamp"), all: since("TaskDuration") / since("Timestamp") };
+}
+
+/** A way to a program that can be cut and mended, as when a machine sleeps or a network fails. */
+export class Way {
+  private readonly sockets = new Set<Socket>();
+  private readonly server = createServer((near) => {
+    const far = connect(this.to, "127.0.0.1");
+    for (const [socket, other] of [[near, far], [far, near]] as const) {
+      this.sockets.add(socket);
+      socket.pipe(other);
+      // A socket that fails is closed next, and its other end with it.
+      socket.on("error", () => undefined);
+      socket.on("close", () => {
+        this.sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  });
+  private port = 0;
+
+  constructor(private readonly to: number) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${String(this.port)}`;
+  }
+
+  /** At the port that it had if it had one. */
+  async open(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once("error", reject);
+      this.server.listen(this.port, "127.0.0.1", resolve);
+    });
+    this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  async cut(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
   }
 }

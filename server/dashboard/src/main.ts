@@ -35,12 +35,16 @@ const live = new Live(() => {
   return new WebSocket(`${scheme}://${location.host}/ws/prices/ALL?${query}`);
 });
 const market = new Market(server, live);
+// Asked for before anything is built, as the answers take longer; they come when all of it is there. What goes wrong is
+// said by whoever shows it.
+void market.refresh();
+if (view.symbol !== undefined) market.open(view.symbol, view.interval).catch(() => undefined);
 const cards = new Cards(market);
 const alerts = new Alerts(market, () => zone);
 const chart = new PriceChart(byId("chart", HTMLDivElement), market, averages);
 const exporting = new Exporting(server, chart);
 const matrix = new Matrix(market, () => view.symbol);
-new PipelinePanel(server);
+new PipelinePanel(server, market);
 
 const legend = byId("legend", HTMLDivElement);
 const chartState = byId("chart-state", HTMLParagraphElement);
@@ -279,7 +283,6 @@ setInterval(() => {
 }, 1000);
 showConnection(live.connection);
 live.start();
-void market.refresh();
 if (view.symbol !== undefined) void show();
 
 /** What the chart was given, for whoever looks from outside: a test, or the console. */

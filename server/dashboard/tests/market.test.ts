@@ -1,9 +1,9 @@
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Alert, RawAlert } from "../src/data/alert";
 import { type Api, ApiError, PAGE } from "../src/data/api";
 import type { Candle, Interval } from "../src/data/candle";
 import { Live, type Socket } from "../src/data/live";
-import { Market } from "../src/data/market";
+import { Market, MAX_CANDLES, MAX_OPENED } from "../src/data/market";
 
 const START = 1_763_271_000;
 
@@ -155,6 +155,39 @@ describe("a market", () => {
     expect(store.asked).toBe(asked);
   });
 
+  it("keeps the series that were opened last, and a day of quarters of the others", async () => {
+    const { store, market } = setUp();
+    store.put("15m", ...Array.from({ length: 300 }, (_, quarter) => candle(quarter * 15)));
+    await market.open("BTC", "15m");
+    await market.open("BTC", "1m");
+    for (let other = 0; other < MAX_OPENED - 1; other += 1) await market.open(`S${String(other)}`, "1m");
+    expect(market.seriesOf("BTC", "15m")?.candles).toHaveLength(97);
+    expect(market.seriesOf("BTC", "1m")).toBeDefined();
+    await market.open("S0", "1m");
+    await market.open("ANOTHER", "1m");
+    expect(market.seriesOf("BTC", "1m")).toBeUndefined();
+    expect(market.seriesOf("S0", "1m")).toBeDefined();
+    expect((await market.open("BTC", "15m")).candles).toHaveLength(97);
+    expect(await market.older("BTC", "15m")).toBe(true);
+    expect(market.seriesOf("BTC", "15m")?.candles).toHaveLength(300);
+  });
+
+  it("keeps so many candles of a series, the newest ones", async () => {
+    const { store, market, wire, times } = setUp();
+    const many = MAX_CANDLES + 2 * PAGE;
+    store.put("1m", ...Array.from({ length: many }, (_, minute) => candle(minute)));
+    const series = await market.open("BTC", "1m");
+    while (await market.older("BTC", "1m"));
+    expect(series.candles.length).toBeLessThanOrEqual(MAX_CANDLES);
+    expect(series.candles.length).toBeGreaterThan(MAX_CANDLES - PAGE);
+    for (let minute = many; minute < many + 2 * PAGE; minute += 1) {
+      wire().sendCandle(candle(minute));
+      expect(series.candles.length).toBeLessThanOrEqual(MAX_CANDLES + 100);
+    }
+    expect(times("1m")?.at(-1)).toBe(many + 2 * PAGE - 1);
+    expect(series.isComplete).toBe(false);
+  });
+
   it("makes the open hour out of its quarters", async () => {
     const { store, market, wire } = setUp();
     const hour = 30; // 06:00, half an hour after the start
@@ -184,16 +217,26 @@ describe("a market", () => {
   });
 });
 
+/** A connection by a clock that stands, and the sockets that it has made. */
+function connect(random?: () => number) {
+  vi.useFakeTimers();
+  const wires: Wire[] = [];
+  const live = new Live(() => {
+    const wire = new Wire();
+    wires.push(wire);
+    return wire;
+  }, random);
+  return { live, wires };
+}
+
 describe("a connection", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   it("waits longer after each failure, and never longer than a quarter of a minute", () => {
-    vi.useFakeTimers();
-    const wires: Wire[] = [];
+    const { live, wires } = connect(() => 1);
     const waits: number[] = [];
-    const live = new Live(() => {
-      const wire = new Wire();
-      wires.push(wire);
-      return wire;
-    }, () => 1);
     live.changes.on((change) => {
       if (change.state === "waiting") waits.push(change.until - Date.now());
     });
@@ -203,17 +246,10 @@ describe("a connection", () => {
       vi.advanceTimersByTime(15_001);
     }
     expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-    vi.useRealTimers();
   });
 
   it("is given up when nothing comes, and tried again at once", () => {
-    vi.useFakeTimers();
-    const wires: Wire[] = [];
-    const live = new Live(() => {
-      const wire = new Wire();
-      wires.push(wire);
-      return wire;
-    });
+    const { live, wires } = connect();
     live.start();
     wires[0]?.onopen?.({} as Event);
     vi.advanceTimersByTime(40_000);
@@ -222,17 +258,10 @@ describe("a connection", () => {
     expect([wires.length, live.connection.state]).toEqual([1, "live"]);
     vi.advanceTimersByTime(6000);
     expect(wires.length).toBe(2);
-    vi.useRealTimers();
   });
 
   it("is looked at after a sleep in which no timer ran", () => {
-    vi.useFakeTimers();
-    const wires: Wire[] = [];
-    const live = new Live(() => {
-      const wire = new Wire();
-      wires.push(wire);
-      return wire;
-    });
+    const { live, wires } = connect();
     live.start();
     wires[0]?.onopen?.({} as Event);
     live.check();
@@ -241,6 +270,5 @@ describe("a connection", () => {
     live.check();
     vi.advanceTimersByTime(1000);
     expect(wires.length).toBe(2);
-    vi.useRealTimers();
   });
 });

@@ -4,6 +4,9 @@
  * What has been missed is put in by the API at each new connection: the WebSocket is opened first and the API asked then,
  * so whatever is not sent has been stored. The two may overlap in any order, as a version of a candle says itself whether
  * it is newer.
+ *
+ * Memory is bounded, however long the page is open and whatever is looked at: of the series that were opened those of the
+ * last `MAX_OPENED` are kept, with `MAX_CANDLES` candles each; besides there is a day of quarters of each symbol.
  */
 
 import { type Alert, type RawAlert, readAlert, supersedes } from "./alert";
@@ -22,6 +25,12 @@ const PARALLEL = 6;
 /** How many candles are read at first: more than a window has, and few enough to be there at once. */
 const FIRST_PAGE = 300;
 const MAX_ALERTS = 1000;
+/** How many of the series that were opened are kept. The one that has not been opened for the longest time goes. */
+export const MAX_OPENED = 16;
+/** How many candles a series has that was opened: two weeks of minutes. */
+export const MAX_CANDLES = 20_000;
+/** How many more it may have for a while, as all that is drawn moves when the oldest go. */
+const SLACK = 100;
 const RETRY_MS = 2000;
 
 /** A symbol and its newest price. */
@@ -56,6 +65,8 @@ export class Market {
   readonly onProblem = new Signal<ApiError | undefined>();
 
   private readonly series = new Map<string, Series>();
+  /** The keys of the series that were opened, the last one last. */
+  private readonly opened = new Set<string>();
   private readonly loading = new Map<string, Promise<boolean>>();
   private refreshing: Promise<void> | undefined;
   private isStale = false;
@@ -88,12 +99,27 @@ export class Market {
     const known = this.seriesOf(symbol, interval);
     const series = known ?? new Series(SECONDS[interval]);
     this.series.set(`${symbol} ${interval}`, series);
-    if (known === undefined || known.candles.length === 0) await this.older(symbol, interval, FIRST_PAGE);
+    this.noteOpened(symbol, interval);
+    // What has been sent meanwhile is not yet what is looked for.
+    const isFirst = this.loading.has(`${symbol} ${interval}`) && series.candles.length < FIRST_PAGE;
+    if (isFirst || series.candles.length === 0) await this.older(symbol, interval, FIRST_PAGE);
     if (interval === "1h") this.rollUpHours(symbol, series.lastClosed ?? 0);
     return series;
   }
 
-  /** Reads the page before the oldest candle. Whether there was one. */
+  private noteOpened(symbol: string, interval: Interval): void {
+    const key = `${symbol} ${interval}`;
+    this.opened.delete(key);
+    this.opened.add(key);
+    const [oldest] = this.opened;
+    if (this.opened.size <= MAX_OPENED || oldest === undefined) return;
+    this.opened.delete(oldest);
+    // Cards and matrix go on with their day of quarters.
+    if (oldest.endsWith(" 15m")) this.series.get(oldest)?.keepNewest(DAY_QUARTERS);
+    else this.series.delete(oldest);
+  }
+
+  /** Reads the page before the oldest candle, unless there are as many as may be. Whether there was one. */
   older(symbol: string, interval: Interval, limit = PAGE): Promise<boolean> {
     const key = `${symbol} ${interval}`;
     const under = this.loading.get(key);
@@ -105,7 +131,7 @@ export class Market {
 
   private async readOlder(symbol: string, interval: Interval, limit: number): Promise<boolean> {
     const series = this.seriesOf(symbol, interval);
-    if (series === undefined || series.isComplete) return false;
+    if (series === undefined || series.isComplete || series.candles.length + limit > MAX_CANDLES) return false;
     const first = series.candles.find((candle) => candle.isClosed);
     const range = first === undefined ? {} : { to: first.time - series.seconds };
     const page = await this.api.candles(symbol, interval, range, "newest", limit);
@@ -147,13 +173,11 @@ export class Market {
   }
 
   private async readAll(): Promise<void> {
-    const others = Promise.all([this.api.latest(), this.api.alerts()]);
-    // Told first, as the chart waits for it.
-    const readNames = this.api.symbols().then((names) => {
-      for (const { symbol, name } of names) this.ticker(symbol).name = name;
-      this.onSymbols.emit(undefined);
-    });
-    const [[latest, alerts]] = await Promise.all([others, readNames]);
+    for (const { symbol, name } of await this.api.symbols()) this.ticker(symbol).name = name;
+    this.onSymbols.emit(undefined);
+    // What is looked at comes first; whoever has asked for it hears of it if it fails.
+    await Promise.allSettled(this.loading.values());
+    const [latest, alerts] = await Promise.all([this.api.latest(), this.api.alerts()]);
     if (latest.source !== undefined) this.setSource(latest.source);
     for (const price of Object.values(latest.prices)) {
       this.setPrice(price.symbol, price.close, Date.parse(price.event_time), Date.parse(price.event_time));
@@ -207,8 +231,12 @@ export class Market {
   }
 
   private merge(symbol: string, interval: Interval, candles: readonly Candle[]): void {
-    const change = this.seriesOf(symbol, interval)?.take(candles);
-    if (change !== undefined) this.onSeries.emit({ symbol, interval, ...change });
+    const series = this.seriesOf(symbol, interval);
+    const change = series?.take(candles);
+    if (series === undefined || change === undefined) return;
+    const most = this.opened.has(`${symbol} ${interval}`) ? MAX_CANDLES : DAY_QUARTERS;
+    const isCut = series.candles.length > most + SLACK && series.keepNewest(most);
+    this.onSeries.emit({ symbol, interval, ...(isCut ? { from: 0, moved: true } : change) });
   }
 
   /** The hours from this one on, out of their quarters. */

@@ -64,6 +64,15 @@ export class Series {
     return from === Infinity ? undefined : { from, moved };
   }
 
+  /** Forgets the oldest candles beyond so many, and says whether there were any; they can be had again. */
+  keepNewest(count: number): boolean {
+    const many = this.all.length - count;
+    if (many <= 0) return false;
+    this.all.splice(0, many);
+    this.isComplete = false;
+    return true;
+  }
+
   /** The first place whose candle starts at this time or later. Most candles come at the end. */
   private placeOf(time: number): number {
     const last = this.all.at(-1);

@@ -2,8 +2,12 @@
 export class Signal<T> {
   private readonly listeners = new Set<(value: T) => void>();
 
-  on(listener: (value: T) => void): void {
+  /** Gives what ends the listening. */
+  on(listener: (value: T) => void): () => void {
     this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
   }
 
   emit(value: T): void {

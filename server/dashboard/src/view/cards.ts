@@ -140,6 +140,8 @@ export class Cards {
     market.onSeries.on(({ symbol, interval }) => {
       if (interval !== "15m") return;
       this.movedDays.add(symbol);
+      // The change of the day is made of it too.
+      this.movedPrices.add(symbol);
       inNextFrame(this.draw);
     });
     market.onAlert.on(() => {

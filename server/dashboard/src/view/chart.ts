@@ -11,7 +11,6 @@ import {
   type ISeriesApi,
   LineSeries,
   LineStyle,
-  type LogicalRange,
   PriceScaleMode,
   type SeriesMarker,
   TickMarkType,
@@ -20,7 +19,8 @@ import {
   type WhitespaceData,
 } from "lightweight-charts";
 import type { Alert } from "../data/alert";
-import { type Candle, type Interval, SECONDS } from "../data/candle";
+import { ApiError } from "../data/api";
+import type { Candle, Interval } from "../data/candle";
 import { ExponentialAverage, type Indicator, SimpleAverage, VolumeWeightedAverage } from "../data/indicators";
 import type { Market, SeriesChange } from "../data/market";
 import { gap, type Series } from "../data/series";
@@ -38,6 +38,8 @@ const AROUND = 100;
 const MAX_PAGES = 30;
 /** How many pixels a candle has at first. */
 const SPACING = 7;
+/** After what time a page of history that could not be read is asked for again. */
+const RETRY_MS = 2000;
 /** How many candles of room there are right of the newest. */
 const ROOM = 6;
 
@@ -97,6 +99,7 @@ export class PriceChart {
   private pinned = false;
   private showing = 0;
   private isPainted = false;
+  private isReadingAhead = false;
 
   constructor(
     private readonly container: HTMLElement,
@@ -122,7 +125,8 @@ export class PriceChart {
         lastValueVisible: false,
         crosshairMarkerVisible: false,
         visible: average.isShown,
-        ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed } : {}),
+        // The average of the day may be far from the candles in the window, which are not to be squeezed for it.
+        ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed, autoscaleInfoProvider: () => null } : {}),
       }),
     );
     this.markers = createSeriesMarkers<Time>(this.candles, []);
@@ -146,8 +150,8 @@ export class PriceChart {
       this.hovered = typeof time === "number" ? time : undefined;
       this.tellReading();
     });
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      this.readAhead(range);
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+      this.readAheadSoon();
       inNextFrame(this.tellWindow);
     });
   }
@@ -171,7 +175,7 @@ export class PriceChart {
     this.draw();
     if (range === undefined) this.goToNewest();
     else this.chart.timeScale().setVisibleRange({ from: stamp(range.from), to: stamp(range.to) });
-    this.readAhead(this.chart.timeScale().getVisibleLogicalRange());
+    this.readAheadSoon();
     // The average of the day needs the whole day.
     const midnight = Math.floor((series.last?.time ?? 0) / DAY) * DAY;
     await this.readBackTo(series, symbol, interval, midnight);
@@ -404,7 +408,10 @@ export class PriceChart {
     });
     this.mark();
     if (window === null || anchorTime === undefined || wasAtNewest) return;
-    const shift = this.times.indexOf(anchorTime) - anchor;
+    const place = this.times.indexOf(anchorTime);
+    // The oldest candles may have gone.
+    if (place < 0) return;
+    const shift = place - anchor;
     scale.setVisibleLogicalRange({ from: window.from + shift, to: window.to + shift });
   }
 
@@ -466,13 +473,35 @@ export class PriceChart {
     this.container.dataset["markers"] = String(marks.length);
   };
 
-  private readAhead(range: LogicalRange | null): void {
+  /**
+   * Reads the next page of history where the window comes near the oldest candle. The window moves in the frame after it
+   * was set; looked at before, it would be that of the series before or of the candles before a page.
+   */
+  private readAheadSoon(): void {
+    if (this.isReadingAhead) return;
+    this.isReadingAhead = true;
+    requestAnimationFrame(() => requestAnimationFrame(() => void this.readAhead()));
+  }
+
+  private async readAhead(): Promise<void> {
     const { series, symbol, interval } = this;
-    if (range === null || series === undefined || symbol === undefined) return;
-    if (range.from < AHEAD && !series.isComplete) {
-      // What goes wrong is said by the market; the next move of the window tries again.
-      this.market.older(symbol, interval).catch(() => undefined);
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    let wait: number | undefined;
+    try {
+      if (range === null || series === undefined || symbol === undefined) return;
+      // The window may have been moved on meanwhile, as far as it goes, so that nothing else would ask for the next page.
+      if (range.from < AHEAD && (await this.market.older(symbol, interval))) wait = 0;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // Nothing else would ask for it where the window is as far as it goes.
+      wait = RETRY_MS;
+    } finally {
+      this.isReadingAhead = false;
     }
+    if (wait === undefined) return;
+    setTimeout(() => {
+      this.readAheadSoon();
+    }, wait);
   }
 
   private async readBackTo(series: Series, symbol: string, interval: Interval, time: number): Promise<void> {
@@ -488,9 +517,4 @@ export class PriceChart {
   private readonly tellWindow = (): void => {
     this.onWindow.emit(undefined);
   };
-
-  /** The interval in seconds. */
-  get seconds(): number {
-    return SECONDS[this.interval];
-  }
 }

@@ -114,8 +114,15 @@ export class PipelinePanel {
   private readonly state = byId("pipeline-state", HTMLSpanElement);
   private before: { readonly at: number; readonly records: number } | undefined;
 
-  constructor(private readonly api: Api) {
-    void this.ask();
+  constructor(
+    private readonly api: Api,
+    market: Market,
+  ) {
+    // Not before what the chart waits for.
+    const stop = market.onSeries.on(() => {
+      stop();
+      void this.ask();
+    });
     setInterval(() => {
       if (document.visibilityState === "visible") void this.ask();
     }, POLL_MS);

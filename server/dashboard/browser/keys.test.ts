@@ -1,0 +1,53 @@
+/** A server that asks for a key: the page asks its user, and goes on with what it is given. */
+
+import { createHash } from "node:crypto";
+import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Program, until } from "./program";
+
+const KEY = "0123456789abcdef0123456789abcdef";
+
+let program: Program;
+let browser: Browser;
+
+beforeAll(async () => {
+  const hash = createHash("sha256").update(KEY).digest("hex");
+  const settings = { TALLOW__SERVER__API_KEYS: `desk:${hash}`, TALLOW__UP__BACKFILL_HOURS: "1" };
+  program = await Program.start(["--seed", "7"], settings);
+  browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+
+afterAll(async () => {
+  await browser.close();
+  await program.end();
+});
+
+it("asks for the key of the server, again for a wrong one, and goes on with the right one", async () => {
+  const page = await browser.newPage();
+  await page.goto(program.url);
+  const dialog = page.locator("#key-dialog");
+  await dialog.waitFor({ state: "visible" });
+  await page.locator("#key").fill("wrong");
+  await page.locator("#key-save").click();
+  await until("the wrong key to be refused", async () => (await page.locator("#problem").isVisible()) && (await dialog.isVisible()));
+  expect(await page.locator("#connection").textContent()).not.toBe("live");
+  await page.locator("#key").fill(KEY);
+  await page.locator("#key-save").click();
+  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
+  await until("the chart", () => page.evaluate(() => performance.getEntriesByName("chart-painted").length > 0));
+  await until("prices", async () => (await page.locator(".card .price").allTextContents()).every((price) => price !== ""));
+  await until("nothing to be wrong", async () => !(await dialog.isVisible()) && !(await page.locator("#problem").isVisible()));
+});
+
+it("asks for no key twice in a tab", async () => {
+  const page = await browser.newPage();
+  await page.goto(program.url);
+  await page.locator("#key-dialog").waitFor({ state: "visible" });
+  await page.locator("#key").fill(KEY);
+  await page.locator("#key-save").click();
+  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
+  await page.reload();
+  await until("the page to be live again", async () => (await page.locator("#connection").textContent()) === "live");
+  await until("the chart", () => page.evaluate(() => performance.getEntriesByName("chart-painted").length > 0));
+  expect(await page.locator("#key-dialog").isVisible()).toBe(false);
+});
