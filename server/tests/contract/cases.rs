@@ -379,7 +379,14 @@ fn udf() -> Requests {
             [
                 each(
                     Answer,
-                    &["?symbol=BTC", "?symbol=tallow:btc", "?symbol=BTCUSD", "?symbol=NEW.X", "?symbol=OLD"],
+                    &[
+                        "?symbol=BTC",
+                        "?symbol=tallow:btc",
+                        "?symbol=btcUsd",
+                        "?symbol=BTCUSD",
+                        "?symbol=NEW.X",
+                        "?symbol=OLD",
+                    ],
                 ),
                 each(Udf(404, "unknown_symbol"), &["?symbol=NONE", "?symbol=OTHER:BTC", "?symbol=B%20C"]),
                 each(Udf(400, "symbol is missing"), &["", "?symbol="]),
