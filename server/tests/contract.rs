@@ -7,6 +7,8 @@
 mod beds;
 #[path = "contract/cases.rs"]
 mod cases;
+#[path = "contract/content.rs"]
+mod content;
 #[path = "contract/headers.rs"]
 mod headers;
 #[path = "contract/market.rs"]
