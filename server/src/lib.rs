@@ -18,6 +18,7 @@ mod exchange;
 mod keys;
 mod openapi;
 mod page;
+mod pair;
 mod places;
 mod problem;
 mod query;

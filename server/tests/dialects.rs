@@ -121,11 +121,24 @@ async fn a_kline_is_a_list_of_twelve_with_numbers_as_text() {
                 "0"
             ])
         );
-        // The open one comes last; what it does not say of the quote volume is 0.
+        // The open one comes last.
         let opened = START_MS + 5 * MINUTE_MS;
         assert_eq!(
             klines[4],
-            json!([opened, "100", "101.25", "100", "101.25", "2.5", opened + 59_999, "0", 3, "0", "0", "0"])
+            json!([
+                opened,
+                "100",
+                "101.25",
+                "100",
+                "101.25",
+                "2.5",
+                opened + 59_999,
+                "250",
+                3,
+                "0",
+                "0",
+                "0"
+            ])
         );
         assert_eq!(klines.as_array().unwrap().len(), 5);
     }
@@ -210,9 +223,12 @@ async fn the_volume_of_a_feed_without_sizes_is_not_the_volume_of_a_kline() {
     let server = Server::start().await;
     let rolling = CandleRow { vwap: None, volume_sum: 7.8e10, quote_volume: 0.0, ..row("BTC", 0, 101.0) };
     server.history.put(Interval::OneMinute, rolling);
-    server.cache.publish(LatestCandle { volume_sum: 7.8e10, ..candle("BTC", 1, 101.0, false) });
+    let open = LatestCandle { volume_sum: 7.8e10, quote_volume: None, ..candle("BTC", 1, 101.0, false) };
+    server.cache.publish(open);
     let klines = server.json("/api/v3/klines?symbol=BTCUSD&interval=1m").await;
-    assert_eq!((&klines[0][5], &klines[1][5]), (&json!("0"), &json!("0")));
+    for kline in [&klines[0], &klines[1]] {
+        assert_eq!((&kline[5], &kline[7]), (&json!("0"), &json!("0")));
+    }
 }
 
 #[tokio::test]

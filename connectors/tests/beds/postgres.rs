@@ -1,6 +1,6 @@
 //! A migrated database of the real PostgreSQL server, which goes with the bed.
 
-use crate::contract::{Bed, StoreBed};
+use super::{Bed, StoreBed};
 use crate::services;
 use crate::services::database::Database;
 use std::sync::Arc;

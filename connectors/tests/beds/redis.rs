@@ -1,13 +1,13 @@
 //! The publisher and the cache over Redis, watched so that a test knows when everything has arrived.
 
-use crate::contract::{Bed, CacheBed};
+use super::{Bed, CacheBed};
 use crate::services;
 use ::redis::{Client, Connection, PushInfo, PushKind, cmd};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
+use tallow_connectors::dataflow::{LiveCandle, Step};
 use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish, Update};
-use tallow_dataflow::{LiveCandle, Step};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Keys and channels of its own on the server; the keys are removed with it.
 pub(crate) struct RedisBed {
     publisher: RedisPublisher,
-    cache: RedisCache,
+    cache: Arc<RedisCache>,
     runtime: Handle,
     witness: Mutex<Witness>,
     prefix: String,
@@ -67,7 +67,7 @@ impl CacheBed for RedisBed {
         });
         RedisBed {
             publisher: RedisPublisher::start(&config).expect("a publisher"),
-            cache,
+            cache: Arc::new(cache),
             runtime: Handle::current(),
             witness: Mutex::new(Witness { connection, messages, published: 0, updates, forwarded: 0 }),
             prefix,
@@ -91,7 +91,11 @@ impl CacheBed for RedisBed {
     }
 
     fn cache(&self) -> &dyn Cache {
-        &self.cache
+        &*self.cache
+    }
+
+    fn shared(&self) -> Arc<dyn Cache> {
+        self.cache.clone()
     }
 }
 

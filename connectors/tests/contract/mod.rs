@@ -8,38 +8,10 @@ pub(crate) mod queries;
 pub(crate) mod samples;
 pub(crate) mod stats;
 
-use std::sync::Arc;
-use tallow_connectors::store::{Cache, History, Sink};
-use tallow_dataflow::{LiveCandle, Step};
+pub(crate) use crate::beds::{Bed, CacheBed, StoreBed};
 
-/// What may need a server.
-pub(crate) trait Bed {
-    /// Whether it is there. Where it is not, that has been said, and its tests are left out.
-    fn is_there() -> bool {
-        true
-    }
-}
-
-/// A place with one store that nobody else uses.
-pub(crate) trait StoreBed: Bed + Sized + Send + Sync + 'static {
-    /// An empty store.
-    fn fresh() -> Self;
-    /// A new sink into it, for so many workers. What an earlier one wrote is still there.
-    fn sink(&self, workers: usize) -> Box<dyn Sink>;
-    /// Its reader. The first sink has been opened before.
-    fn history(&self) -> Arc<dyn History>;
-}
-
-/// A place with one cache that nobody else uses.
-pub(crate) trait CacheBed: Bed {
-    /// An empty cache, whose subscribers may be so many updates behind.
-    fn fresh(capacity: usize) -> Self;
-    fn publish_live(&self, candles: &[LiveCandle]);
-    fn publish_settled(&self, step: &Step);
-    /// Waits until everything published before is in the cache and has been sent to its subscribers.
-    fn settle(&self);
-    fn cache(&self) -> &dyn Cache;
-}
+use tallow_connectors::store::Sink;
+use tallow_dataflow::Step;
 
 /// Sinks block; this lets the rest of the test's runtime go on.
 pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {

@@ -26,7 +26,7 @@ pub(crate) struct Bar {
     pub(crate) close: f64,
     /// What was traded; 0 for a feed that does not say. A rolling 24-hour volume is not the volume of a bar.
     pub(crate) volume: f64,
-    /// Sum of price × size; 0 where it is not known, as it is of an open bar.
+    /// Sum of price × size; 0 for a feed that does not say.
     pub(crate) quote_volume: f64,
     /// How many ticks.
     pub(crate) trades: u64,
@@ -123,16 +123,16 @@ async fn newer(
     if !adjoins && may_settle {
         return Ok(None);
     }
-    // An open candle does not say whether its volume is a rolling one; the closed one before it does.
-    let trades = closed.is_some_and(|closed| closed.vwap.is_some() || closed.volume_sum == 0.0);
+    // One without it is of a rolling volume, or was published by a version that did not tell.
+    let (volume, quote_volume) = open.quote_volume.map_or((0.0, 0.0), |quote| (open.volume_sum, quote));
     Ok(Some(Bar {
         start: start(open),
         open: open.open,
         high: open.high,
         low: open.low,
         close: open.close,
-        volume: if trades { open.volume_sum } else { 0.0 },
-        quote_volume: 0.0,
+        volume,
+        quote_volume,
         trades: open.event_count,
     }))
 }

@@ -1,6 +1,6 @@
 //! A plain HTTP client: one connection a request.
 
-use super::{Server, within};
+use super::{Client, within};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::header::HeaderMap;
@@ -40,7 +40,7 @@ impl Reply {
     }
 }
 
-impl Server {
+impl Client {
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[]).await
     }

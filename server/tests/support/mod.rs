@@ -14,6 +14,7 @@ pub mod socket;
 use history::MemoryHistory;
 use market::{MemoryCache, StillPipeline};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tallow_connectors::clock::ManualClock;
@@ -29,15 +30,29 @@ pub const START_MS: u64 = 1_763_271_000_000;
 /// What the tests wait for at most.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// A server as its clients see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub address: SocketAddr,
+}
+
 /// A server that runs, and the stores it answers from.
 pub struct Server {
-    pub address: SocketAddr,
+    client: Client,
     pub cache: Arc<MemoryCache>,
     pub history: Arc<MemoryHistory>,
     pub pipeline: Arc<StillPipeline>,
     pub clock: Arc<ManualClock>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 impl Server {
@@ -89,7 +104,7 @@ impl Server {
         let app = app(cache.clone(), history.clone(), pipeline.clone()).with_clock(clock.clone());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(serve(listener, app, stopped));
-        Server { address, cache, history, pipeline, clock, stop: Some(stop), running }
+        Server { client: Client { address }, cache, history, pipeline, clock, stop: Some(stop), running }
     }
 
     /// Tells the server to stop.

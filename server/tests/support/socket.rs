@@ -1,6 +1,6 @@
 //! A WebSocket client.
 
-use super::{Server, within};
+use super::{Client, within};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
@@ -11,7 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// A connected client.
 pub struct Socket(pub WebSocketStream<TcpStream>);
 
-impl Server {
+impl Client {
     /// A client that has completed the handshake.
     pub async fn connect(&self, path: &str) -> Socket {
         let socket = TcpSocket::new_v4().unwrap();

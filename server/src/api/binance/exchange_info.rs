@@ -1,11 +1,12 @@
 //! `/api/v3/exchangeInfo`: the symbols, and of each what clients need to know before they ask for more.
 
-use super::market::{self, QUOTE, Which};
+use super::market::{self, Which};
 use super::mistake::Failure;
 use super::parameters::Parameters;
 use crate::answer::{self, Answer};
 use crate::app::Data;
 use crate::openapi::Parameter;
+use crate::pair;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::Symbol;
@@ -40,11 +41,11 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failu
 
 fn listed(symbol: Symbol) -> Value {
     json!({
-        "symbol": market::name(symbol),
+        "symbol": pair::name(symbol),
         "status": "TRADING",
         "baseAsset": symbol,
         "baseAssetPrecision": PRECISION,
-        "quoteAsset": QUOTE,
+        "quoteAsset": pair::QUOTE,
         "quotePrecision": PRECISION,
         "quoteAssetPrecision": PRECISION,
         "baseCommissionPrecision": PRECISION,

@@ -2,8 +2,8 @@
 //!
 //! Without a bound they are the newest, from `startTime` alone or with `endTime` the oldest of the range, up to `endTime`
 //! alone the newest of it. Both bounds are included and compared with the open time. As at Binance the last one may be
-//! the candle that is still open, where the interval is a settled one (1m, 5m, 15m): its quote volume is not known. A
-//! limit beyond the greatest is taken for the greatest. Windows in which nothing happened are left out.
+//! the candle that is still open, where the interval is a settled one (1m, 5m, 15m). A limit beyond the greatest is taken
+//! for the greatest. Windows in which nothing happened are left out.
 
 use super::market;
 use super::mistake::{Failure, Mistake};

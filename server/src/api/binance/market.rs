@@ -1,13 +1,11 @@
-//! A symbol as Binance's clients name it: ours against the dollar.
+//! The symbols that a request of Binance's clients names.
 
 use super::mistake::{Failure, Mistake};
 use super::parameters::Parameters;
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
+use crate::pair;
 use tallow_connectors::dataflow::Symbol;
-
-/// What every price is in.
-pub(super) const QUOTE: &str = "USD";
 
 /// One symbol.
 pub(super) const SYMBOL: Parameter =
@@ -34,23 +32,13 @@ pub(super) enum Which {
     Several(Vec<Symbol>),
 }
 
-/// The name of a symbol.
-pub(super) fn name(symbol: Symbol) -> String {
-    format!("{symbol}{QUOTE}")
-}
-
 /// The symbol of a name.
 fn symbol(parameter: &'static str, pattern: &'static str, name: &str) -> Result<Symbol, Mistake> {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if !name.bytes().all(is_legal) {
         return Err(Mistake::IllegalCharacters(parameter, pattern));
     }
-    let (base, quote) =
-        name.split_at_checked(name.len().saturating_sub(QUOTE.len())).ok_or(Mistake::Symbol)?;
-    if !quote.eq_ignore_ascii_case(QUOTE) {
-        return Err(Mistake::Symbol);
-    }
-    Symbol::parse(base.as_bytes()).map_err(|_| Mistake::Symbol)
+    pair::symbol(name).ok_or(Mistake::Symbol)
 }
 
 /// The symbol of the parameter `symbol`, which one of the stores has to have.
@@ -87,11 +75,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_the_symbol_and_the_dollar() {
+    fn characters_that_no_name_has_are_another_mistake_than_a_name_of_nothing() {
         let parse = |name| symbol("symbol", NAME, name);
-        assert_eq!(parse("btcusd").map(name), Ok("BTCUSD".to_owned()));
-        assert_eq!(parse("NEW.XUSD").map(name), Ok("NEW.XUSD".to_owned()));
-        for unknown in ["USD", "BTC", "US", "BTCEUR", "ABCDEFGHIJKLMNOPQRSTUUSD"] {
+        assert_eq!(parse("btcusd").map(pair::name), Ok("BTCUSD".to_owned()));
+        for unknown in ["", "USD", "BTCEUR", "ABCDEFGHIJKLMNOPQRSTUUSD"] {
             assert_eq!(parse(unknown), Err(Mistake::Symbol), "{unknown}");
         }
         for illegal in ["BTC/USD", "BTC USD", "₿USD"] {

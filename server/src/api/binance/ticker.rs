@@ -13,6 +13,7 @@ use crate::api::historical::difference;
 use crate::api::latest::LOOKUPS;
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
+use crate::pair;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -94,7 +95,7 @@ async fn ticker(data: &Data, symbol: Symbol, newest: &Newest, kind: Kind) -> Res
         },
     };
     Ok(Some(match kind {
-        Kind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
+        Kind::Price => json!({ "symbol": pair::name(symbol), "price": day.last.value.to_string() }),
         Kind::Mini => mini(symbol, &day),
         Kind::Full => full(symbol, &day),
     }))
@@ -102,7 +103,7 @@ async fn ticker(data: &Data, symbol: Symbol, newest: &Newest, kind: Kind) -> Res
 
 fn mini(symbol: Symbol, day: &Day) -> Value {
     json!({
-        "symbol": market::name(symbol),
+        "symbol": pair::name(symbol),
         "openPrice": day.open.to_string(),
         "highPrice": day.high.to_string(),
         "lowPrice": day.low.to_string(),

@@ -5,6 +5,7 @@ use super::{EXCHANGE, RESOLUTIONS};
 use crate::api::bars;
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
+use crate::pair;
 use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME, Symbol};
 use tallow_connectors::store::Span;
 
@@ -101,11 +102,8 @@ impl Parameters {
             Some(_) => return Err(Refusal::UnknownSymbol),
             None => text,
         };
-        let names = [Some(name), name.strip_suffix("USD").or_else(|| name.strip_suffix("usd"))];
-        for name in names.into_iter().flatten() {
-            if let Ok(symbol) = Symbol::parse(name.as_bytes())
-                && data.knows(symbol).await?
-            {
+        for symbol in [Symbol::parse(name.as_bytes()).ok(), pair::symbol(name)].into_iter().flatten() {
+            if data.knows(symbol).await? {
                 return Ok(symbol);
             }
         }

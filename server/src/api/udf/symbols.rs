@@ -7,6 +7,7 @@ use crate::answer::{self, Answer};
 use crate::api::{day, symbols};
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
+use crate::pair;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_connectors::dataflow::Symbol;
@@ -51,7 +52,7 @@ pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Answer, Refusa
         "has_weekly_and_monthly": false,
         "supported_resolutions": resolutions(),
         "volume_precision": 8,
-        "currency_code": "USD",
+        "currency_code": pair::QUOTE,
         "data_status": "streaming",
     });
     Ok(answer::json(StatusCode::OK, &document)?)

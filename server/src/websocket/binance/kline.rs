@@ -4,7 +4,8 @@
 //! So are the volumes of a feed without sizes, as a rolling volume is not that of a window.
 
 use super::super::frame::Frame;
-use super::stream::{self, QUOTE};
+use super::stream;
+use crate::pair::QUOTE;
 use tallow_connectors::dataflow::EventTime;
 use tallow_connectors::model::LatestCandle;
 

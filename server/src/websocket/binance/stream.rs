@@ -2,10 +2,8 @@
 //! may elsewhere; events and lists name it in lower case.
 
 use super::super::subscription::Key;
-use tallow_connectors::dataflow::{Interval, Symbol};
-
-/// What every price is in, as at `/api/v3`.
-pub(super) const QUOTE: &str = "USD";
+use crate::pair;
+use tallow_connectors::dataflow::Interval;
 
 /// What can be listened to.
 pub(super) const SERVED: &str = "SYMBOL@kline_INTERVAL, SYMBOL like btcusd, INTERVAL 1m, 5m or 15m";
@@ -21,19 +19,13 @@ pub(super) fn parse(name: &str) -> Result<Key, String> {
     let Some(interval) = Interval::parse(interval) else {
         return Err(format!("{name:?} can't be served: candles of {interval:?} do not settle live"));
     };
-    let unknown = || format!("{name:?} is of no symbol like btcusd, one with {QUOTE} behind it");
-    let (base, quote) =
-        symbol.split_at_checked(symbol.len().saturating_sub(QUOTE.len())).ok_or_else(unknown)?;
-    if !quote.eq_ignore_ascii_case(QUOTE) {
-        return Err(unknown());
-    }
-    let symbol = Symbol::parse(base.as_bytes()).map_err(|_| unknown())?;
-    Ok((symbol, interval))
+    let unknown = || format!("{name:?} is of no symbol like btcusd, one with {} behind it", pair::QUOTE);
+    Ok((pair::symbol(symbol).ok_or_else(unknown)?, interval))
 }
 
 /// The name of a series' stream.
 pub(super) fn name((symbol, interval): Key) -> String {
-    let symbol = format!("{symbol}{QUOTE}").to_ascii_lowercase();
+    let symbol = pair::name(symbol).to_ascii_lowercase();
     format!("{symbol}@kline_{interval}")
 }
 

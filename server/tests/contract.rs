@@ -1,0 +1,29 @@
+//! Every route and both dialects of the WebSocket on both pairs of stores, the embedded one of `tallow up` (SQLite, and a
+//! cache in memory) and that of `tallow serve` (PostgreSQL and Redis, and the pipeline asked over HTTP): put to one suite,
+//! held against the contract, and against each other. `sides` says what may differ.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+#[path = "../../connectors/tests/beds/mod.rs"]
+mod beds;
+#[path = "contract/cases.rs"]
+mod cases;
+#[path = "contract/content.rs"]
+mod content;
+#[path = "contract/headers.rs"]
+mod headers;
+#[path = "contract/market.rs"]
+mod market;
+#[path = "contract/pages.rs"]
+mod pages;
+#[path = "contract/routes.rs"]
+mod routes;
+#[path = "../../connectors/tests/contract/samples.rs"]
+#[allow(dead_code, reason = "the contract of the stores uses more of them")]
+mod samples;
+#[path = "../../connectors/tests/services/mod.rs"]
+mod services;
+#[path = "contract/sides.rs"]
+mod sides;
+#[path = "contract/sockets.rs"]
+mod sockets;
+mod support;

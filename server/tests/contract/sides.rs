@@ -1,0 +1,355 @@
+//! Two servers over two pairs of stores that hold the same, asked as one: what one answers the other has to answer too.
+
+use crate::beds::embedded::{MemoryBed, SqliteBed};
+use crate::beds::postgres::PostgresBed;
+use crate::beds::redis::RedisBed;
+use crate::beds::{Bed, CacheBed, StoreBed};
+use crate::market;
+use crate::support::http::Reply;
+use crate::support::market::StillPipeline;
+use crate::support::socket::Socket;
+use crate::support::{Client, within};
+use hyper::StatusCode;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tallow_connectors::clock::ManualClock;
+use tallow_connectors::dataflow::{LiveCandle, Step};
+use tallow_connectors::remote::RemotePipeline;
+use tallow_connectors::store::{History, Pipeline, Sink};
+use tallow_server::{App, ServerSettings, serve};
+use tokio::net::TcpSocket;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+/// Headers that differ from answer to answer, and why.
+const OWN_HEADERS: [(&str, &str); 7] = [
+    ("date", "the clock of the machine"),
+    ("x-request-id", "each request has its own"),
+    ("x-process-time-ms", "how long it took"),
+    ("server-timing", "how long it took"),
+    ("x-data-source", "the name of the store, which is compared by itself"),
+    ("etag", "that of the bytes, compared where these are the same"),
+    ("content-length", "that of the bytes, compared where these are the same"),
+];
+
+/// Fields of documents that differ, by the path that is asked and their place in the answer, and why.
+const OWN_FIELDS: [(&str, &str, &str); 2] = [
+    (
+        "/health",
+        "/services",
+        "a service for each store, by its name; that all are healthy is compared by itself",
+    ),
+    ("/api/v1/stats", "/uptime_seconds", "each process has been started by itself"),
+];
+
+/// The largest difference of two sums of floats of each other that is none, in parts of them: databases add in other orders.
+const ROUNDING: f64 = 1e-12;
+
+/// How many updates a subscriber may be behind, as in `tallow up` and `tallow serve`.
+const CAPACITY: usize = 16_384;
+
+/// One pair of stores with a server.
+struct Side<S, C> {
+    client: Client,
+    sink: Box<dyn Sink>,
+    history: Arc<dyn History>,
+    pipeline: Arc<dyn Pipeline>,
+    cache: C,
+    clock: Arc<ManualClock>,
+    settings: ServerSettings,
+    /// Dropped, the server stops; before the stores are.
+    stop: Option<oneshot::Sender<()>>,
+    _reporting: Option<oneshot::Sender<()>>,
+    _store: S,
+}
+
+impl<S: StoreBed, C: CacheBed> Side<S, C> {
+    async fn start(
+        pipeline: Arc<dyn Pipeline>,
+        reporting: Option<oneshot::Sender<()>>,
+        settings: &ServerSettings,
+    ) -> Side<S, C> {
+        let (store, cache) = (S::fresh(), C::fresh(CAPACITY));
+        let (sink, history) = (store.sink(1), store.history());
+        let clock = Arc::new(ManualClock::new(market::NOW));
+        let app = App::new(cache.shared(), history.clone(), pipeline.clone(), settings.clone());
+        let (client, stop) = running(app.with_clock(clock.clone()));
+        let settings = settings.clone();
+        let stop = Some(stop);
+        Side {
+            client,
+            sink,
+            history,
+            pipeline,
+            cache,
+            clock,
+            settings,
+            stop,
+            _reporting: reporting,
+            _store: store,
+        }
+    }
+
+    /// Stops the server, and starts another over the same stores.
+    fn restart(&mut self) {
+        let (cache, settings) = (self.cache.shared(), self.settings.clone());
+        let app = App::new(cache, self.history.clone(), self.pipeline.clone(), settings);
+        let (client, stop) = running(app.with_clock(self.clock.clone()));
+        (self.client, self.stop) = (client, Some(stop));
+    }
+
+    fn write(&mut self, steps: &[Step]) {
+        tokio::task::block_in_place(|| self.sink.write(steps)).unwrap();
+    }
+}
+
+/// Serves the app on a port that is free, until what is returned is dropped.
+fn running(app: App) -> (Client, oneshot::Sender<()>) {
+    // Small buffers, so that a client that does not read is felt soon.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(8 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(128).unwrap();
+    let client = Client { address: listener.local_addr().unwrap() };
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(serve(listener, app, stopped));
+    (client, stop)
+}
+
+/// Both pairs. Where the services are not there, which is said, the embedded one is put to the suite alone.
+pub(crate) struct Both {
+    embedded: Side<SqliteBed, MemoryBed>,
+    services: Option<Side<PostgresBed, RedisBed>>,
+}
+
+impl Both {
+    /// Servers over empty stores.
+    pub(crate) async fn empty(settings: ServerSettings) -> Both {
+        let pipeline = || Arc::new(StillPipeline::new(market::status()));
+        let embedded = Side::start(pipeline(), None, &settings).await;
+        let mut both = Both { embedded, services: None };
+        if PostgresBed::is_there() && RedisBed::is_there() {
+            let clock = Arc::new(ManualClock::new(market::NOW));
+            let app = App::of_pipeline(pipeline(), ServerSettings::default()).with_clock(clock);
+            let (process, reporting) = running(app);
+            let remote = RemotePipeline::start(&[format!("http://{}", process.address)]).unwrap();
+            let side = Side::start(Arc::new(remote), Some(reporting), &settings).await;
+            // The process is asked from time to time.
+            within(async {
+                while side.client.get("/ready").await.status != StatusCode::OK {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            both.services = Some(side);
+        }
+        both
+    }
+
+    /// Servers over the market.
+    pub(crate) async fn start() -> Both {
+        let mut both = Both::empty(ServerSettings::default()).await;
+        both.write(&market::settled());
+        both.publish(&market::newest_settled());
+        both.publish_live(&market::all_open());
+        both
+    }
+
+    /// Into the histories.
+    pub(crate) fn write(&mut self, steps: &[Step]) {
+        self.embedded.write(steps);
+        self.services.iter_mut().for_each(|side| side.write(steps));
+    }
+
+    /// Into the caches, which then have it.
+    pub(crate) fn publish(&self, step: &Step) {
+        self.embedded.cache.publish_settled(step);
+        if let Some(side) = &self.services {
+            side.cache.publish_settled(step);
+            side.cache.settle();
+        }
+    }
+
+    /// Into the caches, which then have it.
+    pub(crate) fn publish_live(&self, candles: &[LiveCandle]) {
+        self.embedded.cache.publish_live(candles);
+        if let Some(side) = &self.services {
+            side.cache.publish_live(candles);
+            side.cache.settle();
+        }
+    }
+
+    /// Stops both servers.
+    pub(crate) fn stop(&mut self) {
+        self.embedded.stop = None;
+        self.services.iter_mut().for_each(|side| side.stop = None);
+    }
+
+    /// Other servers over the same stores.
+    pub(crate) fn restart(&mut self) {
+        self.embedded.restart();
+        self.services.iter_mut().for_each(Side::restart);
+    }
+
+    fn clients(&self) -> impl Iterator<Item = Client> {
+        std::iter::once(self.embedded.client).chain(self.services.iter().map(|side| side.client))
+    }
+
+    /// What both answer.
+    pub(crate) async fn send(&self, method: &str, asked: &str, headers: &[(&str, &str)]) -> Reply {
+        let answer = self.embedded.client.send(method, asked, headers).await;
+        if let Some(side) = &self.services {
+            let other = side.client.send(method, asked, headers).await;
+            assert_same(&format!("{method} {asked}"), asked, &answer, &other);
+        }
+        answer
+    }
+
+    pub(crate) async fn get(&self, asked: &str) -> Reply {
+        self.send("GET", asked, &[]).await
+    }
+
+    /// The JSON of an answer that must be 200.
+    pub(crate) async fn json(&self, asked: &str) -> Value {
+        let reply = self.get(asked).await;
+        assert_eq!(reply.status, StatusCode::OK, "{asked}: {reply:?}");
+        reply.json()
+    }
+
+    /// A client of each.
+    pub(crate) async fn connect(&self, path: &str) -> Sockets {
+        let mut sockets = Vec::new();
+        for client in self.clients() {
+            sockets.push(client.connect(path).await);
+        }
+        Sockets(sockets)
+    }
+}
+
+/// A client of each server, who must hear the same.
+pub(crate) struct Sockets(Vec<Socket>);
+
+impl Sockets {
+    /// The next frame.
+    pub(crate) async fn frame(&mut self) -> Value {
+        let frame = self.0[0].frame().await;
+        for other in &mut self.0[1..] {
+            let other = other.frame().await;
+            let differences = differences(&frame, &other);
+            assert!(differences.is_empty(), "{differences:#?}\n{frame}\n{other}");
+        }
+        frame
+    }
+
+    /// The code with which both servers close, whatever comes before.
+    pub(crate) async fn close_code(&mut self) -> CloseCode {
+        let code = self.0[0].close_code().await;
+        for other in &mut self.0[1..] {
+            assert_eq!(other.close_code().await, code);
+        }
+        code
+    }
+
+    pub(crate) async fn say(&mut self, text: &str) {
+        for socket in &mut self.0 {
+            socket.say(text).await;
+        }
+    }
+}
+
+/// Holds one answer against the other.
+fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
+    assert_eq!(answer.status, other.status, "{what}: {answer:?}\n{other:?}");
+    let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<BTreeSet<String>>();
+    assert_eq!(names(answer), names(other), "{what}");
+    let same_bytes = answer.body == other.body;
+    for name in names(answer) {
+        let bound_to_bytes = matches!(&*name, "etag" | "content-length");
+        if !OWN_HEADERS.iter().any(|(own, _)| *own == name)
+            || (bound_to_bytes && same_bytes && !is_own(asked))
+        {
+            assert_eq!(answer.header(&name), other.header(&name), "{what}: {name}");
+        }
+    }
+    if answer.headers.contains_key("x-data-source") {
+        let expected = if answer.header("x-cache-hit") == "true" { "redis" } else { "postgres" };
+        assert_eq!(
+            (answer.header("x-data-source"), other.header("x-data-source")),
+            ("embedded", expected),
+            "{what}"
+        );
+    }
+    if same_bytes {
+        return;
+    }
+    let content_type = answer.header("content-type");
+    let (mut this, mut that) = match content_type {
+        _ if content_type.contains("json") => (answer.json(), other.json()),
+        _ if content_type.starts_with("text/csv") => (cells(answer), cells(other)),
+        // The figures are each process's own; their names and kinds are not.
+        _ if content_type.contains("openmetrics") => (described(answer), described(other)),
+        _ => panic!("{what}: {:?} is not {:?}", answer.body, other.body),
+    };
+    for (path, place, _) in OWN_FIELDS {
+        if is_at(asked, path) && answer.status == StatusCode::OK {
+            for document in [&mut this, &mut that] {
+                let own = document.pointer_mut(place).map(Value::take).unwrap();
+                let healthy = own.as_object().is_none_or(|own| own.values().all(|state| state == "healthy"));
+                assert!(healthy, "{what}: {own}");
+            }
+        }
+    }
+    if content_type == "application/problem+json" {
+        (this["request_id"], that["request_id"]) = (Value::Null, Value::Null);
+    }
+    let differences = differences(&this, &that);
+    assert!(differences.is_empty(), "{what}: {differences:#?}\n{this}\n{that}");
+}
+
+fn is_at(asked: &str, path: &str) -> bool {
+    asked.split('?').next() == Some(path)
+}
+
+/// Whether answers at this path have something of their own.
+fn is_own(asked: &str) -> bool {
+    OWN_FIELDS.iter().any(|(path, ..)| is_at(asked, path)) || is_at(asked, "/metrics")
+}
+
+/// A table as lists of its cells.
+fn cells(reply: &Reply) -> Value {
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    text.lines().map(|line| line.split(',').collect::<Value>()).collect()
+}
+
+/// What metrics there are.
+fn described(reply: &Reply) -> Value {
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    text.lines().filter(|line| line.starts_with("# TYPE")).collect()
+}
+
+/// Where two documents differ by more than the rounding of sums.
+fn differences(this: &Value, that: &Value) -> Vec<String> {
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    match (this, that) {
+        (Value::Object(ours), Value::Object(theirs)) if ours.keys().eq(theirs.keys()) => {
+            let pairs = ours.iter().zip(theirs.values());
+            pairs.flat_map(|((key, ours), theirs)| within_place(key, differences(ours, theirs))).collect()
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            let pairs = ours.iter().zip(theirs).enumerate();
+            pairs
+                .flat_map(|(at, (ours, theirs))| within_place(&at.to_string(), differences(ours, theirs)))
+                .collect()
+        }
+        _ if this == that => Vec::new(),
+        _ => match (number(this), number(that)) {
+            (Some(ours), Some(theirs)) if (ours - theirs).abs() <= ROUNDING * ours.abs() => Vec::new(),
+            _ => vec![format!(": {this} is not {that}")],
+        },
+    }
+}
+
+fn within_place(place: &str, differences: Vec<String>) -> Vec<String> {
+    differences.into_iter().map(|difference| format!("/{place}{difference}")).collect()
+}
