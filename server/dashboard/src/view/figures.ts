@@ -83,7 +83,7 @@ export class Matrix {
       returns(this.market.seriesOf(symbol, "15m")?.between(since, Infinity) ?? [], 900),
     );
     this.isWhole = found.length > 0 && found.every(({ size }) => size > 0);
-    const head = make("tr", "", make("td", "", make("span", "hidden", "Symbol")));
+    const head = make("tr", "", make("th", "", make("span", "hidden", "Symbol")));
     const body = make("tbody", "");
     symbols.forEach((symbol, row) => {
       head.append(header(symbol, "col"));
