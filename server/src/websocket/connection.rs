@@ -100,7 +100,7 @@ impl Connection {
     ) -> Farewell {
         let settings = &self.shared.app.settings;
         let mut batch: Vec<Message> = greeting.into_iter().map(Message::Text).collect();
-        let mut pings = interval_at(Instant::now() + settings.keepalive, settings.keepalive);
+        let mut pings = interval_at(Instant::now() + settings.ping_interval, settings.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_from = Instant::now();
         loop {
