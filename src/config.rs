@@ -15,7 +15,7 @@ use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
-use tallow_server::{ApiKey, ServerSettings, Tls};
+use tallow_server::{ApiKey, Proxies, ServerSettings, Tls};
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -108,12 +108,17 @@ pub(crate) struct ServerConfig {
     pub(crate) dashboard: bool,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
+    pub(crate) trusted_proxies: Vec<Proxies>,
     pub(crate) max_websockets: usize,
     pub(crate) max_websockets_per_address: usize,
     pub(crate) max_requests: usize,
     pub(crate) rate_per_second: u32,
     pub(crate) rate_burst: u32,
     pub(crate) stale_after_ms: u64,
+    pub(crate) idle_timeout_ms: u64,
+    pub(crate) keepalive_ms: u64,
+    pub(crate) ping_interval_ms: u64,
+    pub(crate) pong_timeout_ms: u64,
     pub(crate) pipelines: Vec<String>,
 }
 
@@ -223,6 +228,10 @@ impl Config {
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
         at_least("server.max_connections", self.server.max_connections as u64, 1)?;
+        at_least("server.idle_timeout_ms", self.server.idle_timeout_ms, 1)?;
+        at_least("server.keepalive_ms", self.server.keepalive_ms, 1)?;
+        at_least("server.ping_interval_ms", self.server.ping_interval_ms, 1)?;
+        at_least("server.pong_timeout_ms", self.server.pong_timeout_ms, 1)?;
         at_least("launch.max_failures", u64::from(self.launch.max_failures), 1)?;
         at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
         at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
@@ -240,6 +249,10 @@ impl Config {
             ("launch.healthy_ms", self.launch.healthy_ms),
             ("checkpoint.interval_ms", self.checkpoint.interval_ms),
             ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
+            ("server.idle_timeout_ms", self.server.idle_timeout_ms),
+            ("server.keepalive_ms", self.server.keepalive_ms),
+            ("server.ping_interval_ms", self.server.ping_interval_ms),
+            ("server.pong_timeout_ms", self.server.pong_timeout_ms),
         ] {
             at_most(name, value, MAX_DURATION_MS)?;
         }
@@ -289,12 +302,17 @@ impl Config {
             dashboard: self.server.dashboard,
             max_connections: self.server.max_connections,
             max_connections_per_address: self.server.max_connections_per_address,
+            trusted_proxies: self.server.trusted_proxies.clone(),
             max_websockets: self.server.max_websockets,
             max_websockets_per_address: self.server.max_websockets_per_address,
             max_requests: self.server.max_requests,
             rate_per_second: self.server.rate_per_second,
             rate_burst: self.server.rate_burst,
             stale_after: Duration::from_millis(self.server.stale_after_ms),
+            header_read_timeout: Duration::from_millis(self.server.idle_timeout_ms),
+            keepalive: Duration::from_millis(self.server.keepalive_ms),
+            ping_interval: Duration::from_millis(self.server.ping_interval_ms),
+            pong_timeout: Duration::from_millis(self.server.pong_timeout_ms),
             ..self.reporting()
         }
     }
@@ -369,7 +387,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 15] = [
+        let cases: [(Change, &str); 17] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -382,6 +400,11 @@ mod tests {
                 "anomalies.lookback_ms is 59999, not within one minute and one day",
             ),
             (|c| c.server.max_connections = 0, "server.max_connections is 0, the least is 1"),
+            (|c| c.server.ping_interval_ms = 0, "server.ping_interval_ms is 0, the least is 1"),
+            (
+                |c| c.server.pong_timeout_ms = 604_800_001,
+                "server.pong_timeout_ms is 604800001, the most is 604800000",
+            ),
             (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
             (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
             (|c| c.up.symbols.clear(), "up.symbols names no symbol"),

@@ -6,8 +6,8 @@ use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
 use crate::keys;
-use crate::places::Address;
 use crate::problem::Problem;
+use crate::proxies;
 use crate::rate::Allowance;
 use crate::router::{self, Found};
 use crate::server::Shared;
@@ -19,6 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderMap, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,12 +31,13 @@ const MAX_REQUEST_ID: usize = 128;
 /// Answers a request, whatever happens.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
-    address: Address,
+    peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let caller = Caller::of(address, request.headers());
+    let client = proxies::client(&shared.app.settings.trusted_proxies, peer, request.headers());
+    let caller = Caller::of(client.into(), request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = !request.body().is_end_stream();
     let found = router::find(&path);
@@ -43,7 +45,7 @@ pub(crate) async fn answer(
     let template = found.map_or("none", |found| found.template);
 
     let allowance = match &shared.rate {
-        Some(rate) if !found.is_some_and(Found::is_probe) => Some(rate.take(address)),
+        Some(rate) if !found.is_some_and(Found::is_probe) => Some(rate.take(caller.address)),
         _ => None,
     };
 
@@ -85,9 +87,9 @@ pub(crate) async fn answer(
 
     let status = answer.status().as_u16();
     if answer.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id = id, %method, path, status, elapsed, "request failed");
+        tracing::error!(request_id = id, %client, %method, path, status, elapsed, "request failed");
     } else {
-        tracing::debug!(request_id = id, %method, path, status, elapsed, "request answered");
+        tracing::debug!(request_id = id, %client, %method, path, status, elapsed, "request answered");
     }
     Ok(answer.map(Full::new))
 }

@@ -21,6 +21,7 @@ mod page;
 mod pair;
 mod places;
 mod problem;
+mod proxies;
 mod query;
 mod rate;
 mod router;
@@ -33,6 +34,7 @@ mod websocket;
 
 pub use app::App;
 pub use keys::{ApiKey, InvalidApiKey};
+pub use proxies::{InvalidProxies, Proxies};
 pub use server::{ServeError, serve};
 pub use settings::ServerSettings;
 pub use tls::{Tls, TlsError};

@@ -2,7 +2,8 @@
 
 use crate::app::App;
 use crate::exchange;
-use crate::places::{Address, Places};
+use crate::places::Places;
+use crate::proxies;
 use crate::rate::Rate;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
 use crate::shutdown::{Stopping, Tasks};
@@ -15,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -135,16 +136,20 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
             accepted = accept(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, address, permit)) => match places.take(address) {
-                Some(place) => {
-                    let connection = connection(shared.clone(), stream, address);
-                    shared.tasks.spawn(async move {
-                        connection.await;
-                        drop((place, permit));
-                    });
+            Ok((stream, peer, permit)) => {
+                // A proxy has the connections of all its clients.
+                let is_proxy = proxies::are_at(&shared.app.settings.trusted_proxies, peer);
+                let place = if is_proxy { None } else { places.take(peer.into()) };
+                if !is_proxy && place.is_none() {
+                    tracing::debug!(%peer, "connection closed: the address has all it may");
+                    continue;
                 }
-                None => tracing::debug!(?address, "connection closed: the address has all it may"),
-            },
+                let connection = connection(shared.clone(), stream, peer);
+                shared.tasks.spawn(async move {
+                    connection.await;
+                    drop((place, permit));
+                });
+            }
             Err(error) if may_pass(&error) => {
                 tracing::warn!(%error, "connection not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -175,10 +180,10 @@ async fn run_hub(hub: &Arc<Hub>, cache: &Arc<dyn Cache>) -> tokio::task::JoinHan
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Address, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, address) = listener.accept().await?;
-    Ok((stream, address.ip().into(), permit))
+    Ok((stream, address.ip(), permit))
 }
 
 /// Whether accepting may work again later: the failure was that connection's, or the system is out of something.
@@ -203,7 +208,7 @@ fn may_pass(error: &io::Error) -> bool {
 }
 
 /// Serves a connection, over TLS where the server has a certificate.
-async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
+async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     // Small frames should leave at once. A socket that refuses serves as well, only later.
     let _ = stream.set_nodelay(true);
     // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
@@ -211,7 +216,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
     stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let stream = Box::pin(stream);
     let Some(tls) = &shared.app.tls else {
-        return exchanges(shared, stream, address).await;
+        return exchanges(shared, stream, peer).await;
     };
     // Whoever does not finish the handshake would hold a place for ever.
     let limit = shared.app.settings.header_read_timeout;
@@ -222,7 +227,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
         () = stopping.wait() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => exchanges(shared, stream, address).await,
+        Ok(Ok(stream)) => exchanges(shared, stream, peer).await,
         Ok(Err(error)) => tracing::debug!(%error, "connection ended in its TLS handshake"),
         Err(_) => tracing::debug!("connection ended: no TLS handshake in time"),
     }
@@ -232,12 +237,12 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, address: Address) {
 async fn exchanges(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    address: Address,
+    peer: IpAddr,
 ) {
     let mut stopping = shared.stopping.clone();
     let service = {
         let shared = shared.clone();
-        service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), address, request))
+        service_fn(move |request: Request<Incoming>| exchange::answer(shared.clone(), peer, request))
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

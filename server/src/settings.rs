@@ -1,6 +1,7 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 
 use crate::keys::ApiKey;
+use crate::proxies::Proxies;
 use std::time::Duration;
 
 /// The most bytes a request's path and query may have.
@@ -30,8 +31,12 @@ pub struct ServerSettings {
     /// How many WebSocket clients are connected at a time; further ones are answered 503.
     pub max_websockets: usize,
     /// How many HTTP connections an address has at a time, 0 for no limit; further ones are closed at once. An address is
-    /// an IPv4 address or an IPv6 network of 64 bits, here and below. All callers behind a proxy are one address.
+    /// an IPv4 address or an IPv6 network of 64 bits, here and below. All callers behind a proxy are one address, if it is
+    /// none of the trusted ones; those may have as many connections as they like.
     pub max_connections_per_address: usize,
+    /// The proxies that say by `X-Forwarded-For` from which address they are asked; that address counts then, for limits and
+    /// logs. What anyone else says is passed over.
+    pub trusted_proxies: Vec<Proxies>,
     /// How many WebSocket clients an address has at a time, 0 for no limit; further ones are answered 503.
     pub max_websockets_per_address: usize,
     /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
@@ -51,8 +56,10 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How long a stop waits for requests and WebSocket clients before it cuts them off.
     pub shutdown_timeout: Duration,
-    /// After what silence a WebSocket client gets a keepalive frame; and how often it gets a ping of the protocol.
+    /// After what silence a WebSocket client gets a keepalive frame.
     pub keepalive: Duration,
+    /// How often a WebSocket client gets a ping of the protocol. Not 0.
+    pub ping_interval: Duration,
     /// Within what time a WebSocket client must have answered a ping; else its connection ends with 1013.
     pub pong_timeout: Duration,
     /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
@@ -72,6 +79,7 @@ impl Default for ServerSettings {
             max_websockets: 1024,
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.
             max_connections_per_address: 256,
+            trusted_proxies: Vec::new(),
             // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB.
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
@@ -84,6 +92,7 @@ impl Default for ServerSettings {
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(3),
             keepalive: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(30),
             // Longer than `send_timeout`: a client may have that much to read before the ping.
             pong_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(30),

@@ -404,7 +404,7 @@ async fn keys_and_the_limits_of_clients_count_here_too() {
 
 #[tokio::test]
 async fn pings_come_at_an_interval_however_much_else_comes() {
-    let settings = ServerSettings { keepalive: Duration::from_millis(20), ..Default::default() };
+    let settings = ServerSettings { ping_interval: Duration::from_millis(20), ..Default::default() };
     let server = market(settings).await;
     for path in ["/ws/prices/BTC", "/ws/btcusd@kline_1m"] {
         let mut socket = server.connect(path).await;
@@ -438,7 +438,7 @@ async fn place_is_free(server: &Server, path: &str) {
 fn strict() -> ServerSettings {
     ServerSettings {
         max_websockets: 1,
-        keepalive: Duration::from_millis(20),
+        ping_interval: Duration::from_millis(20),
         pong_timeout: Duration::from_millis(200),
         ..Default::default()
     }

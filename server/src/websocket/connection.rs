@@ -106,9 +106,9 @@ impl Connection {
         let settings = &self.shared.app.settings;
         let mut batch: Vec<Message> = greeting.into_iter().map(Message::Text).collect();
         let mut silent_from = Instant::now();
-        let mut next_ping = silent_from + settings.keepalive;
+        let mut next_ping = silent_from + settings.ping_interval;
         // One timer for both, which is set when it rings: a frame moves the end of a silence, and touches no timer.
-        let mut due = pin!(sleep_until(next_ping));
+        let mut due = pin!(sleep_until(silent_from + settings.keepalive.min(settings.ping_interval)));
         loop {
             let deadline = Instant::now() + settings.send_timeout;
             let written = timeout_at(deadline, async {
@@ -127,7 +127,7 @@ impl Connection {
                 () = due.as_mut() => {
                     let now = Instant::now();
                     if next_ping <= now {
-                        next_ping = now + settings.keepalive;
+                        next_ping = now + settings.ping_interval;
                         batch.push(self.heartbeat.ping());
                     }
                     let mut next = next_ping;

@@ -150,13 +150,9 @@ async fn connections_end_with_the_codes_of_the_contract() {
     let (mut slow, _) = greeted(&both, "/ws/prices/BTC", 1).await;
     let mut slow_klines = listening(&both, "/ws/btcusd@kline_1m").await;
     // More than its queue and the buffers on the way hold.
-    for number in 0..8 {
-        let candles = (0..250).map(|window| {
-            let start = NOW - NOW % MINUTE + (number * 250 + window) * MINUTE;
-            candle("BTC", Interval::OneMinute, start, 1, 100.0)
-        });
-        both.publish(&step(candles.collect(), vec![]));
-    }
+    let newer = (0..400).map(|window| DAY + (MINUTES + window) * MINUTE);
+    let candles = newer.map(|start| candle("BTC", Interval::OneMinute, start, 1, 100.0));
+    both.publish(&step(candles.collect(), vec![]));
     assert_eq!(slow.close_code().await, CloseCode::Again);
     assert_eq!(slow_klines.close_code().await, CloseCode::Again);
 
