@@ -47,6 +47,16 @@ struct Arguments {
     seconds: u64,
 }
 
+/// What happens to the ticks, in its order.
+enum Event {
+    /// One is about to be sent.
+    Sent(Sent),
+    /// No more is sent.
+    AllSent,
+    /// A client has had an update.
+    Seen(Seen),
+}
+
 /// A tick on its way.
 struct Sent {
     symbol: usize,
@@ -64,8 +74,7 @@ struct Seen {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let (sent, was_sent) = channel();
-    let (seen, was_seen) = channel();
+    let (events, happened) = channel();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let symbols: HashMap<String, usize> =
         (0..arguments.symbols as usize).map(|number| (name(number), number)).collect();
@@ -75,12 +84,13 @@ fn main() -> Result<()> {
     let (mut socket, _) = runtime
         .block_on(tokio_tungstenite::connect_async(&url))
         .with_context(|| format!("connect to {url}"))?;
+    let seen = events.clone();
     let watching = runtime.spawn(async move {
         while let Some(Ok(frame)) = socket.next().await {
             let at = Instant::now();
             if let Message::Text(text) = frame
                 && let Some((symbol, event_time_ms)) = update(&text, &symbols)
-                && seen.send(Seen { symbol, event_time_ms, at }).is_err()
+                && seen.send(Event::Seen(Seen { symbol, event_time_ms, at })).is_err()
             {
                 break;
             }
@@ -104,7 +114,7 @@ fn main() -> Result<()> {
                     number % 100
                 );
                 let at = Instant::now();
-                sent.send(Sent { symbol, time_ms, at, counts: number >= rate * warm_up })?;
+                events.send(Event::Sent(Sent { symbol, time_ms, at, counts: number >= rate * warm_up }))?;
                 let record = Outgoing {
                     topic: &topic,
                     partition: None,
@@ -115,46 +125,41 @@ fn main() -> Result<()> {
                 };
                 producer.send(&record, PATIENCE)?;
             }
-            Ok(producer.flush(PATIENCE)?)
+            producer.flush(PATIENCE)?;
+            Ok(events.send(Event::AllSent)?)
         })
     };
-    let latencies = measure(&was_sent, &was_seen, arguments.symbols as usize)?;
+    let latencies = measure(&happened, arguments.symbols as usize)?;
     sending.join().map_err(|_| anyhow::anyhow!("the sending thread has panicked"))??;
     watching.abort();
     report(&arguments, latencies)
 }
 
 /// The latency of each tick that counts, in milliseconds.
-fn measure(sent: &Receiver<Sent>, seen: &Receiver<Seen>, symbols: usize) -> Result<Vec<f64>> {
+fn measure(events: &Receiver<Event>, symbols: usize) -> Result<Vec<f64>> {
     let mut waiting: Vec<VecDeque<Sent>> = (0..symbols).map(|_| VecDeque::new()).collect();
     let mut latencies = Vec::new();
-    loop {
-        let update = seen.recv_timeout(PATIENCE);
-        let mut open = true;
-        loop {
-            match sent.try_recv() {
-                Ok(tick) => waiting[tick.symbol].push_back(tick),
-                Err(std::sync::mpsc::TryRecvError::Empty) => break,
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                    open = false;
-                    break;
+    let mut all_sent = false;
+    while !all_sent || waiting.iter().any(|ticks| !ticks.is_empty()) {
+        let Ok(event) = events.recv_timeout(PATIENCE) else {
+            let left: usize = waiting.iter().map(VecDeque::len).sum();
+            bail!("{left} ticks have not become visible within {PATIENCE:?}");
+        };
+        match event {
+            Event::Sent(tick) => waiting[tick.symbol].push_back(tick),
+            Event::AllSent => all_sent = true,
+            Event::Seen(update) => {
+                let ticks = &mut waiting[update.symbol];
+                let visible = |tick: &mut Sent| tick.time_ms <= update.event_time_ms && tick.at <= update.at;
+                while let Some(tick) = ticks.pop_front_if(visible) {
+                    if tick.counts {
+                        latencies.push((update.at - tick.at).as_secs_f64() * 1_000.0);
+                    }
                 }
             }
         }
-        let left: usize = waiting.iter().map(VecDeque::len).sum();
-        let Ok(update) = update else { bail!("{left} ticks have not become visible within {PATIENCE:?}") };
-        let ticks = &mut waiting[update.symbol];
-        while ticks.front().is_some_and(|tick| tick.time_ms <= update.event_time_ms && tick.at <= update.at) {
-            if let Some(tick) = ticks.pop_front()
-                && tick.counts
-            {
-                latencies.push((update.at - tick.at).as_secs_f64() * 1_000.0);
-            }
-        }
-        if !open && waiting.iter().all(VecDeque::is_empty) {
-            return Ok(latencies);
-        }
     }
+    Ok(latencies)
 }
 
 fn producer(arguments: &Arguments) -> Result<KafkaProducer> {
