@@ -14,7 +14,7 @@
 //! that is aligned. What a decoded record *says* is checked when it becomes a [`PartialBar`]; what can't be is a panic of the worker,
 //! as it is for any other channel of timely, because a process that sends such bytes can't be worked with.
 //!
-//! This is the only file of the workspace with `unsafe` code.
+//! Besides this file only `connectors/src/kafka/queue.rs` has `unsafe` code.
 #![allow(
     unsafe_code,
     reason = "abomonation has no safe functions; what makes the two calls sound stands above"

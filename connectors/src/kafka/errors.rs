@@ -81,7 +81,8 @@ pub(super) fn is_refusal(code: Code) -> bool {
     )
 }
 
-/// A record, or a batch of them, is not what was written. librdkafka passes over it.
+/// A record, or a batch of them, is not what was written: its checksum is wrong, say. How many records that were can't be
+/// known, and so not either which candles lack them.
 pub(super) fn is_damage(code: Code) -> bool {
     matches!(
         code,
@@ -97,6 +98,11 @@ pub(super) fn is_damage(code: Code) -> bool {
 /// The offset asked for is not there.
 pub(super) fn is_lost(code: Code) -> bool {
     matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation)
+}
+
+/// About the consumer group: reading needs none.
+pub(super) fn is_of_group(code: Code) -> bool {
+    code == Code::GroupAuthorizationFailed
 }
 
 /// The topic is not there, as far as a broker knows.

@@ -1,4 +1,4 @@
-//! A consumer of partitions that are assigned by hand, each with a queue of its own.
+//! A consumer of partitions that are assigned by hand.
 //!
 //! **Back-pressure.** librdkafka fetches a partition only while its queue has fewer messages and bytes than
 //! `queued.min.messages` and `queued.max.messages.kbytes`: with queues of their own these bounds hold for each partition.
@@ -11,9 +11,9 @@
 use super::KafkaConfig;
 use super::errors::kafka;
 use super::listener::Listener;
+use super::queue::Queue;
 use super::topic::{client, partition_list, set_unless_given};
 use crate::error::Error;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
@@ -25,9 +25,6 @@ const QUEUED_KBYTES: u32 = 64 << 10;
 const QUEUED_MESSAGES: u32 = 120_000;
 /// What one fetch may bring of all partitions together, in bytes, unless single batches are larger.
 const FETCH_BYTES: u32 = 16 << 20;
-
-/// The messages of one partition.
-pub(super) type Queue = PartitionQueue<Listener>;
 
 /// The consumer.
 pub(super) struct Fetcher {
@@ -74,26 +71,33 @@ impl Fetcher {
         &self.consumer
     }
 
-    /// Starts to fetch these partitions from these offsets.
+    /// Starts to fetch these partitions from these offsets, each into a queue of its own.
     pub(super) fn take(&self, partitions: &[(u32, Offset)]) -> Result<Vec<Queue>, Error> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let failed = |source| kafka("read topic", self.label())(source);
         // First the queues, so that no message can go past them.
         let queues = partitions
             .iter()
             .map(|(partition, _)| {
-                let number = i32::try_from(*partition).ok();
-                number
-                    .and_then(|partition| self.consumer.split_partition_queue(&self.topic, partition))
-                    .ok_or_else(|| failed(KafkaError::SetPartitionOffset(Code::UnknownPartition)))
+                Queue::split(&self.consumer, &self.topic, *partition)
+                    .ok_or_else(|| self.failed(KafkaError::SetPartitionOffset(Code::UnknownPartition)))
             })
             .collect::<Result<Vec<Queue>, Error>>()?;
-        let list = partition_list(&self.topic, partitions.iter().copied()).map_err(failed)?;
-        // Not `assign`, which would end the queues of the partitions that are read already.
-        self.consumer.incremental_assign(&list).map_err(failed)?;
+        self.start(partitions)?;
         Ok(queues)
+    }
+
+    /// Likewise, into the consumer's own queue.
+    pub(super) fn start(&self, partitions: &[(u32, Offset)]) -> Result<(), Error> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let list =
+            partition_list(&self.topic, partitions.iter().copied()).map_err(|source| self.failed(source))?;
+        // Not `assign`, which would end the queues of the partitions that are read already.
+        self.consumer.incremental_assign(&list).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: KafkaError) -> Error {
+        kafka("read topic", self.label())(source)
     }
 
     /// `TOPIC at BROKERS`.

@@ -121,8 +121,8 @@ impl ClientContext for Listener {
                     || errors::is_lost(code)
                     || errors::is_damage(code)
                     || errors::is_missing(code) => {}
-            // Reading needs no group; whether offsets are committed is told by the commits.
-            Some(Code::GroupAuthorizationFailed) => tracing::debug!(reason, "librdkafka"),
+            // Whether offsets are committed is told by the commits.
+            Some(code) if errors::is_of_group(code) => tracing::debug!(reason, "librdkafka"),
             Some(code) => self.trouble.set(code, reason),
             None => self.trouble.set(Code::Unknown, reason),
         }

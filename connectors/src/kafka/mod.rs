@@ -19,6 +19,7 @@ mod log;
 mod monitor;
 mod place;
 mod producer;
+mod queue;
 mod range;
 mod readback;
 mod reader;

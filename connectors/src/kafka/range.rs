@@ -11,15 +11,15 @@
 
 use super::KafkaConfig;
 use super::bound::{Bound, check};
-use super::errors::is_missing;
-use super::fetcher::{Fetcher, Queue, leave};
+use super::errors::{is_final, is_missing};
+use super::fetcher::{Fetcher, leave};
 use super::listener::{Listener, Trouble};
 use super::log::Reader;
-use super::reader::record;
+use super::queue::Queue;
 use super::topic::{Topic, at, own_group, serve};
 use crate::error::Error;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::topic_partition_list::Offset;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -215,15 +215,14 @@ impl RangeReader {
         self.fail(reason.as_deref().unwrap_or("the brokers give nothing out"))
     }
 
-    fn judge(&mut self, error: &KafkaError) -> Option<ReadStatus> {
-        match (error, error.rdkafka_error_code()) {
+    fn judge(&mut self, code: Code) -> Option<ReadStatus> {
+        match code {
             // All that was there when the range was resolved has been read.
-            (KafkaError::PartitionEOF(_), _) => Some(self.finish()),
-            (KafkaError::MessageConsumptionFatal(_), _) | (_, None) => Some(self.fail(&error.to_string())),
-            (_, Some(Code::AutoOffsetReset)) => Some(
+            Code::PartitionEOF => Some(self.finish()),
+            Code::AutoOffsetReset => Some(
                 self.fail("the brokers don't have that offset any more; retention has deleted it meanwhile"),
             ),
-            (_, Some(code)) if super::errors::is_final(code) && !is_missing(code) => {
+            code if code == Code::Fatal || (is_final(code) && !is_missing(code)) => {
                 Some(self.fail(&code.to_string()))
             }
             _ => None,
@@ -240,25 +239,31 @@ impl PartitionReader for RangeReader {
         if self.done {
             return ReadStatus::Finished;
         }
-        for _ in 0..limit {
-            match self.queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => {
-                    let record = record(&message);
-                    self.position = record.offset + 1;
-                    self.waiting = None;
-                    if record.offset < self.span.end {
-                        visit(record);
-                    }
-                }
-                None => return self.wait(),
-                Some(Err(error)) => {
-                    if let Some(status) = self.judge(&error) {
-                        return status;
-                    }
-                }
+        let mut left = limit;
+        while left > 0 {
+            let batch = self.queue.take(left);
+            if batch.is_empty() {
+                return self.wait();
             }
-            if self.position >= self.span.end {
-                return self.finish();
+            left -= batch.len();
+            for record in batch.records() {
+                match record {
+                    Ok(record) => {
+                        self.position = record.offset + 1;
+                        self.waiting = None;
+                        if record.offset < self.span.end {
+                            visit(record);
+                        }
+                    }
+                    Err(code) => {
+                        if let Some(status) = self.judge(code) {
+                            return status;
+                        }
+                    }
+                }
+                if self.position >= self.span.end {
+                    return self.finish();
+                }
             }
         }
         ReadStatus::More

@@ -4,6 +4,7 @@
 //! Only what is committed is shown. Where a transaction is open it is waited for: it may yet be committed.
 
 use super::KafkaConfig;
+use super::errors::is_of_group;
 use super::fetcher::Fetcher;
 use super::listener::{Listener, Trouble};
 use super::topic::{Isolation, Topic, at, own_group, serve};
@@ -11,6 +12,7 @@ use crate::error::{Action, Error};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,32 +53,36 @@ pub(super) fn read_back(
         Listener::new(Arc::clone(&trouble)),
         &[("enable.partition.eof", "true"), ("fetch.wait.max.ms", "20")],
     )?;
-    for queue in fetcher.take(&starts)? {
-        let mut silent = Instant::now() + SILENCE;
-        loop {
-            match queue.poll(POLL) {
-                Some(Ok(message)) => {
-                    silent = Instant::now() + SILENCE;
-                    visit(&message);
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => break,
-                Some(Err(source)) if super::action(&source) != Action::Retry => {
-                    return Err(Error::Kafka { action: "read back topic", on: fetcher.label(), source });
-                }
-                Some(Err(_)) => {}
-                None => {
-                    serve(fetcher.consumer());
-                }
+    fetcher.start(&starts)?;
+    let mut left: HashSet<i32> = (0..).take(starts.len()).collect();
+    let mut silent = Instant::now() + SILENCE;
+    while !left.is_empty() {
+        match fetcher.consumer().poll(POLL) {
+            Some(Ok(message)) => {
+                silent = Instant::now() + SILENCE;
+                visit(&message);
             }
-            if Instant::now() >= deadline.min(silent) {
-                let because = trouble.reason().map_or_else(String::new, |reason| format!(" ({reason})"));
-                let on = format!("{}{because}", fetcher.label());
-                return Err(Error::Timeout {
-                    action: "read back topic",
-                    on,
-                    limit: if silent < deadline { SILENCE } else { LIMIT },
-                });
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                silent = Instant::now() + SILENCE;
+                left.remove(&partition);
             }
+            Some(Err(source))
+                if super::action(&source) != Action::Retry
+                    && !source.rdkafka_error_code().is_some_and(is_of_group) =>
+            {
+                return Err(Error::Kafka { action: "read back topic", on: fetcher.label(), source });
+            }
+            // Something to try again, or nothing.
+            Some(Err(_)) | None => {}
+        }
+        if !left.is_empty() && Instant::now() >= deadline.min(silent) {
+            let because = trouble.reason().map_or_else(String::new, |reason| format!(" ({reason})"));
+            let on = format!("{}{because}", fetcher.label());
+            return Err(Error::Timeout {
+                action: "read back topic",
+                on,
+                limit: if silent < deadline { SILENCE } else { LIMIT },
+            });
         }
     }
     Ok(())

@@ -1,15 +1,13 @@
 //! The reader of one partition of the live log.
 
 use super::errors::{is_damage, is_lost, is_refusal};
-use super::fetcher::Queue;
 use super::listener::Trouble;
 use super::place::{Place, Places};
-use rdkafka::Message;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::BorrowedMessage;
+use super::queue::Queue;
+use rdkafka::error::RDKafkaErrorCode as Code;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tallow_dataflow::{EventTime, PartitionReader, ReadStatus, Record};
+use tallow_dataflow::{PartitionReader, ReadStatus, Record};
 
 /// How long the reason of a lost offset is looked for.
 const EXPLAIN: Duration = Duration::from_secs(15);
@@ -51,16 +49,12 @@ impl KafkaReader {
     }
 
     /// Why it can't be read on, if so. What passes by itself is only noted.
-    fn judge(&mut self, error: &KafkaError) -> Option<String> {
-        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+    fn judge(&mut self, code: Code) -> Option<String> {
         let (partition, position) = (self.place.partition(), self.position);
-        let Some(code) = error.rdkafka_error_code() else {
-            return Some(format!("{}: {error}", self.what()));
-        };
         if is_damage(code) {
             return Some(format!("{}: what the broker has there is damaged: {code}", self.what()));
         }
-        if fatal || is_refusal(code) || code == Code::MessageSizeTooLarge {
+        if is_refusal(code) || code == Code::Fatal || code == Code::MessageSizeTooLarge {
             let refusal = self.trouble.refusal().map(|refusal| format!(": {refusal}"));
             return Some(format!("{}: {code}{}", self.what(), refusal.unwrap_or_default()));
         }
@@ -118,18 +112,24 @@ impl KafkaReader {
 
     fn read_queue(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
         let fetched = self.place.fetched();
-        for _ in 0..limit {
-            match self.queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => {
-                    let record = record(&message);
-                    self.position = record.offset + 1;
-                    visit(record);
-                }
-                None => return self.at_rest(fetched),
-                Some(Err(error)) => {
-                    if let Some(problem) = self.judge(&error) {
-                        self.failed = true;
-                        return ReadStatus::Failed(problem);
+        let mut left = limit;
+        while left > 0 {
+            let batch = self.queue.take(left);
+            if batch.is_empty() {
+                return self.at_rest(fetched);
+            }
+            left -= batch.len();
+            for record in batch.records() {
+                match record {
+                    Ok(record) => {
+                        self.position = record.offset + 1;
+                        visit(record);
+                    }
+                    Err(code) => {
+                        if let Some(problem) = self.judge(code) {
+                            self.failed = true;
+                            return ReadStatus::Failed(problem);
+                        }
                     }
                 }
             }
@@ -150,16 +150,5 @@ impl PartitionReader for KafkaReader {
         let status = self.read_queue(limit, visit);
         self.place.move_to(self.position);
         status
-    }
-}
-
-/// The message as the graph takes it, its bytes where librdkafka has them.
-pub(super) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
-    let log_time = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
-    Record {
-        // A message has an offset; negative ones are librdkafka's names for places.
-        offset: u64::try_from(message.offset()).unwrap_or(0),
-        log_time: log_time.map(EventTime),
-        payload: message.payload(),
     }
 }
