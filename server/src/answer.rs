@@ -1,22 +1,44 @@
-//! The answer of a handler: a status, headers and a body that is complete in memory.
+//! The answer of a handler: a status, headers and a body.
 
+use crate::stream::Chunks;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-/// An answer. Its body is at most some ten thousand bars, so nothing is streamed.
-pub(crate) type Answer = Response<Bytes>;
+/// An answer.
+pub(crate) type Answer = Response<Content>;
+
+/// The body of an answer.
+pub(crate) enum Content {
+    /// Complete in memory: at most some ten thousand bars.
+    Whole(Bytes),
+    /// Made while it is sent, of any length.
+    Streamed(Chunks),
+}
+
+impl Default for Content {
+    /// Nothing.
+    fn default() -> Content {
+        Content::Whole(Bytes::new())
+    }
+}
 
 /// An answer of this type with this body. One that went well may be stored by anyone who then asks each time whether it
 /// still holds; of the others nothing may be stored.
 pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(body.into());
+    let mut answer = Response::new(Content::Whole(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let storage = if status == StatusCode::OK { "no-cache" } else { "no-store" };
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(storage));
     answer
+}
+
+/// An answer of this type with a body that is made while it is sent. Nothing of it may be stored: it has no tag to be asked
+/// for again by, as nobody knows its bytes before they have been sent.
+pub(crate) fn streamed(content_type: &'static str, chunks: Chunks) -> Answer {
+    momentary(with_body(StatusCode::OK, content_type, Bytes::new()).map(|_| Content::Streamed(chunks)))
 }
 
 /// The same answer, of a moment that does not come again: nothing of it may be stored.

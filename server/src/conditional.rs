@@ -5,7 +5,7 @@
 //! and whenever it was started. BLAKE3 is a function of the bytes alone, where the faster hashes for tables may change
 //! with a version, and nobody can make two bodies of one tag.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Content};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 
@@ -61,7 +61,7 @@ pub(crate) fn set_tag(answer: &mut Answer, tag: &str) {
 pub(crate) fn not_modified(mut answer: Answer) -> Answer {
     *answer.status_mut() = StatusCode::NOT_MODIFIED;
     answer.headers_mut().remove(CONTENT_TYPE);
-    answer.body_mut().clear();
+    *answer.body_mut() = Content::default();
     answer
 }
 

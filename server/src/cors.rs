@@ -9,9 +9,9 @@ use hyper::{Response, StatusCode};
 pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Headers that a page of another origin may read.
-const EXPOSED: &str = "ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Server-Timing, \
-    X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, X-Has-More, X-Next-Cursor, X-Process-Time-Ms, X-Request-ID, \
-    X-Returned-Count, X-Total-Count";
+const EXPOSED: &str = "Content-Disposition, ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+    Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, X-Has-More, X-Next-Cursor, X-Process-Time-Ms, \
+    X-Request-ID, X-Returned-Count, X-Total-Count";
 
 /// Who makes a request, and what it says of the page that makes it.
 pub(crate) struct Caller {

@@ -1,7 +1,7 @@
 //! What every exchange of a request for an answer has in common: the request id, the timings, CORS, the limits of
 //! size and time, tags and content codings, and that a handler that panics costs no more than its own answer.
 
-use crate::answer::{Answer, set_header};
+use crate::answer::{Answer, Content, set_header};
 use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
@@ -9,15 +9,17 @@ use crate::keys;
 use crate::problem::Problem;
 use crate::proxies;
 use crate::rate::Allowance;
+use crate::record::{Record, millis};
 use crate::router::{self, Found};
 use crate::server::Shared;
 use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
+use crate::stream::Streamed;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderMap, UPGRADE};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -33,7 +35,7 @@ pub(crate) async fn answer(
     shared: Arc<Shared>,
     peer: IpAddr,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Either<Full<Bytes>, Streamed>>, Infallible> {
     let started = Instant::now();
     let id = request_id(request.headers());
     let client = proxies::client(&shared.app.settings.trusted_proxies, peer, request.headers());
@@ -77,21 +79,22 @@ pub(crate) async fn answer(
     }
     span.record("http.response.status_code", answer.status().as_u16());
     let took = started.elapsed();
-    shared.timings.observe((template, answer.status().as_u16()), took);
-    let elapsed = format!("{:.3}", took.as_secs_f64() * 1000.0);
+    let elapsed = millis(took);
     set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
     set_header(&mut answer, "x-process-time-ms", &elapsed);
     set_header(&mut answer, "x-request-id", &id);
     set_header(&mut answer, "x-content-type-options", "nosniff");
     caller.admit(&shared.app.settings.allowed_origins, &mut answer);
 
-    let status = answer.status().as_u16();
-    if answer.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id = id, %client, %method, path, status, elapsed, "request failed");
-    } else {
-        tracing::debug!(request_id = id, %client, %method, path, status, elapsed, "request answered");
-    }
-    Ok(answer.map(Full::new))
+    let status = answer.status();
+    let record = Record { shared, started, id, client, method, path, template, span, status };
+    Ok(answer.map(|content| match content {
+        Content::Whole(bytes) => {
+            record.answered(took);
+            Either::Left(Full::new(bytes))
+        }
+        Content::Streamed(chunks) => Either::Right(Streamed::new(chunks, record)),
+    }))
 }
 
 async fn respond(
@@ -134,9 +137,15 @@ async fn respond(
             Problem::unavailable(format!("{most} requests are being answered, the most there may be"))
         })?)
     };
-    let asked = request.headers().clone();
+    let (asked, version) = (request.headers().clone(), request.version());
     // Boxed, as it is as large as that of the largest handler, and is moved several times on its way up.
     let answer = Box::pin(router::route(shared, caller, found, request)).await?;
+    if version < Version::HTTP_11 && matches!(answer.body(), Content::Streamed(_)) {
+        // It would end where the connection does, whole or not.
+        let detail =
+            "a body of unknown length has a proper end from HTTP/1.1 on only, and this request is older";
+        return Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version", detail));
+    }
     finished(&asked, answer).await
 }
 
@@ -159,24 +168,34 @@ fn take_key(request: &mut Request<Incoming>) -> Result<Option<String>, Problem> 
 /// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The
 /// tag is that of the body as it is with the coding's name, so that what need not be sent is not compressed either.
 async fn finished(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Problem> {
+    let length = match answer.body() {
+        Content::Whole(body) => body.len(),
+        // Nobody knows yet.
+        Content::Streamed(_) => usize::MAX,
+    };
     let mut coding = None;
     if coding::is_compressible(&answer) {
-        coding = Accepted::of(asked).choose(answer.body().len()).map_err(|NoneAccepted| {
+        coding = Accepted::of(asked).choose(length).map_err(|NoneAccepted| {
             let detail = "the client accepts none of zstd, br, gzip and identity";
             Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
         })?;
         coding::vary(&mut answer);
     }
-    if conditional::is_storable(&answer) {
-        let tag = conditional::tag(answer.body(), coding.map(Coding::name));
+    if conditional::is_storable(&answer)
+        && let Content::Whole(body) = answer.body()
+    {
+        let tag = conditional::tag(body, coding.map(Coding::name));
         conditional::set_tag(&mut answer, &tag);
         if conditional::has(asked, &tag) {
             return Ok(conditional::not_modified(answer));
         }
     }
     if let Some(coding) = coding {
-        let body = std::mem::take(answer.body_mut());
-        *answer.body_mut() = coding.encode(body).await.map_err(|error| {
+        let encoded = match std::mem::take(answer.body_mut()) {
+            Content::Whole(body) => coding.encode(body).await.map(Content::Whole),
+            Content::Streamed(chunks) => coding::encoded(coding, chunks).map(Content::Streamed),
+        };
+        *answer.body_mut() = encoded.map_err(|error| {
             tracing::error!(%error, coding = coding.name(), "answer not compressed");
             Problem::internal()
         })?;

@@ -1,7 +1,9 @@
 //! Which handler answers which path. Every route is read-only: `GET`, and `HEAD` with the same headers.
 
 use crate::answer::{Answer, momentary};
-use crate::api::{alerts, binance, health, historical, latest, metrics, stats, symbols, trending, udf};
+use crate::api::{
+    alerts, binance, export, health, historical, latest, metrics, stats, symbols, trending, udf,
+};
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
@@ -40,6 +42,7 @@ pub(crate) enum DataRoute {
     Historical,
     HistoricalStats,
     HistoricalLatest,
+    HistoricalExport,
     Alerts,
     AlertsOf,
     Symbols,
@@ -53,7 +56,7 @@ pub(crate) enum DataRoute {
 
 /// Every path with a handler, as the contract writes it: the first that fits counts. `{…}` stands for one segment,
 /// `{streams}` for all that are left; `all` fits in any case. Each of them is described in `/openapi.json`.
-pub(crate) const ROUTES: [(&str, Route); 35] = {
+pub(crate) const ROUTES: [(&str, Route); 36] = {
     use binance::Route as B;
     use udf::Route as U;
     [
@@ -66,6 +69,7 @@ pub(crate) const ROUTES: [(&str, Route); 35] = {
         ("/api/v1/historical/{symbol}", Route::Data(DataRoute::Historical)),
         ("/api/v1/historical/{symbol}/stats", Route::Data(DataRoute::HistoricalStats)),
         ("/api/v1/historical/{symbol}/latest", Route::Data(DataRoute::HistoricalLatest)),
+        ("/api/v1/historical/{symbol}/export", Route::Data(DataRoute::HistoricalExport)),
         ("/api/v1/alerts", Route::Data(DataRoute::Alerts)),
         ("/api/v1/alerts/{symbol}", Route::Data(DataRoute::AlertsOf)),
         ("/api/v1/symbols", Route::Data(DataRoute::Symbols)),
@@ -190,6 +194,9 @@ pub(crate) async fn route(
         DataRoute::Historical => historical::list(data, symbol(name)?, path, query).await,
         DataRoute::HistoricalStats => historical::stats(data, symbol(name)?, query).await,
         DataRoute::HistoricalLatest => historical::latest(data, symbol(name)?, query).await,
+        DataRoute::HistoricalExport => {
+            export::answer(shared, data, caller.address, symbol(name)?, query).await
+        }
         DataRoute::Alerts => alerts::list(data, None, query).await,
         DataRoute::AlertsOf => alerts::list(data, Some(symbol(name)?), query).await,
         DataRoute::Symbols => symbols::list(data, query).await,

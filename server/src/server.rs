@@ -63,6 +63,10 @@ pub(crate) struct Shared {
     pub(crate) websocket_places: Arc<Places>,
     /// One permit for each request that may still come.
     pub(crate) requests: Semaphore,
+    /// One permit for each export that may still come.
+    pub(crate) exports: Arc<Semaphore>,
+    /// The exports of each address.
+    pub(crate) export_places: Arc<Places>,
     /// The requests of each address, where they are limited.
     pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) stopping: Stopping,
@@ -98,10 +102,11 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
     let places = Places::new(app.settings.max_connections_per_address);
     let websocket_places = Places::new(app.settings.max_websockets_per_address);
-    let requests = match app.settings.max_requests {
+    let export_places = Places::new(app.settings.max_exports_per_address);
+    let [requests, exports] = [app.settings.max_requests, app.settings.max_exports].map(|most| match most {
         0 => Semaphore::new(Semaphore::MAX_PERMITS),
         most => Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
-    };
+    });
     let rate = Rate::new(&app.settings).map(Arc::new);
     let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
     let hub_task = match &app.data {
@@ -116,6 +121,8 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
         websockets,
         websocket_places,
         requests,
+        exports: Arc::new(exports),
+        export_places,
         rate,
         stopping,
         started: Instant::now(),

@@ -42,6 +42,11 @@ pub struct ServerSettings {
     /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
     /// are not counted: a busy server is not to be restarted for being busy.
     pub max_requests: usize,
+    /// How many exports are sent at a time, 0 for no limit; further ones are answered 503. They are not counted as requests
+    /// once they are under way: they take as long as their clients do.
+    pub max_exports: usize,
+    /// How many of them an address has at a time, 0 for no limit; further ones are answered 503.
+    pub max_exports_per_address: usize,
     /// How many requests a second an address makes in the long run, 0 for no limit; further ones are answered 429.
     /// `/health` and `/ready` are not counted.
     pub rate_per_second: u32,
@@ -52,7 +57,8 @@ pub struct ServerSettings {
     /// Within what time a connection must have sent the whole head of its next request. The time counts from the
     /// answer before, so that a connection that is idle for so long is closed as well.
     pub header_read_timeout: Duration,
-    /// Within what time a request is answered; after it the answer is 503.
+    /// Within what time a request is answered; after it the answer is 503. Also within what time each part of an export is
+    /// read from the store; after it the export breaks off.
     pub request_timeout: Duration,
     /// How long a stop waits for requests and WebSocket clients before it cuts them off.
     pub shutdown_timeout: Duration,
@@ -84,6 +90,9 @@ impl Default for ServerSettings {
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
             max_requests: 512,
+            // Each has a page of candles in memory and keeps a store at work while its client reads fast.
+            max_exports: 8,
+            max_exports_per_address: 4,
             rate_per_second: 0,
             rate_burst: 0,
             // Four polls of a feed that is polled every 30 s.

@@ -9,6 +9,8 @@ mod beds;
 mod cases;
 #[path = "contract/content.rs"]
 mod content;
+#[path = "contract/exports.rs"]
+mod exports;
 #[path = "contract/headers.rs"]
 mod headers;
 #[path = "contract/market.rs"]

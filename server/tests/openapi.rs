@@ -132,7 +132,15 @@ impl Document {
                 None => assert_ne!(header["required"], true, "{what} has no {name}"),
             }
         }
-        let common = ["content-type", "content-length", "date", "vary", "connection", "referrer-policy"];
+        let common = [
+            "content-type",
+            "content-length",
+            "transfer-encoding",
+            "date",
+            "vary",
+            "connection",
+            "referrer-policy",
+        ];
         for name in reply.headers.keys().map(|name| name.as_str()) {
             let is_described =
                 described["headers"].as_object().unwrap().keys().any(|it| it.eq_ignore_ascii_case(name));
@@ -147,9 +155,12 @@ impl Document {
         };
         let content_type = reply.header("content-type");
         let schema = &content.get(content_type).unwrap_or_else(|| panic!("{what}: {content_type}"))["schema"];
-        if content_type.contains("json") {
+        if content_type.ends_with("json") {
             self.check(&what, schema, &reply.json());
-        } else if content_type.starts_with("text/") || content_type.contains("openmetrics") {
+        } else if ["text/", "application/jsonl", "application/openmetrics"]
+            .iter()
+            .any(|kind| content_type.starts_with(kind))
+        {
             self.check(&what, schema, &json!(std::str::from_utf8(&reply.body).unwrap()));
         }
     }
@@ -234,6 +245,13 @@ async fn the_other_answers_of_operations_are_as_described() {
         ),
         ("/api/v1/historical/{symbol}", "/api/v1/historical/ETH".to_owned(), 200),
         ("/api/v1/historical/{symbol}", "/api/v1/historical/BTC?format=csv&fill=previous".to_owned(), 200),
+        (
+            "/api/v1/historical/{symbol}/export",
+            "/api/v1/historical/BTC/export?format=jsonl&end_time=9999-12-31T00:00:00Z".to_owned(),
+            200,
+        ),
+        ("/api/v1/historical/{symbol}/export", "/api/v1/historical/BTC/export?limit=5".to_owned(), 400),
+        ("/api/v1/historical/{symbol}/export", "/api/v1/historical/NONE/export".to_owned(), 404),
         ("/api/v1/alerts", "/api/v1/alerts?include_retracted=true".to_owned(), 200),
         ("/api/v1/trending", "/api/v1/trending?direction=losers".to_owned(), 200),
         ("/api/v3/ticker/price", "/api/v3/ticker/price?symbol=BTCUSD".to_owned(), 200),

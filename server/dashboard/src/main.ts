@@ -42,7 +42,7 @@ if (view.symbol !== undefined) market.open(view.symbol, view.interval).catch(() 
 const cards = new Cards(market);
 const alerts = new Alerts(market, () => zone);
 const chart = new PriceChart(byId("chart", HTMLDivElement), market, averages);
-const exporting = new Exporting(server, chart);
+const exporting = new Exporting(chart);
 const matrix = new Matrix(market, () => view.symbol);
 new PipelinePanel(server, market);
 

@@ -33,9 +33,6 @@ class Store implements Api {
   latest = () => this.reply({ prices: {}, source: "simulated" });
   alerts = () => this.reply(this.known);
   pipeline = () => Promise.reject(new Error("not asked for"));
-  csv = (): AsyncGenerator<string> => {
-    throw new Error("not asked for");
-  };
 
   candles: Api["candles"] = (symbol, interval, { from = -Infinity, to = Infinity }, which, limit = PAGE) => {
     const all = (this.settled.get(`${symbol} ${interval}`) ?? []).filter(({ time }) => time >= from && time <= to);

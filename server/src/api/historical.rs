@@ -15,7 +15,7 @@ use tallow_connectors::store::{CandleQuery, Direction, Span};
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 
 /// The intervals that can be asked for. Those beyond 15 minutes are rolled up in the query.
-const SPANS: [(&str, Span); 6] = [
+pub(super) const SPANS: [(&str, Span); 6] = [
     ("1m", settled(Interval::OneMinute)),
     ("5m", settled(Interval::FiveMinutes)),
     ("15m", settled(Interval::FifteenMinutes)),
@@ -33,14 +33,14 @@ const fn rolled_up(window_ms: u64) -> Span {
 }
 
 const SPAN_NAMES: [&str; 6] = names(&SPANS);
-const INTERVAL: Parameter =
+pub(super) const INTERVAL: Parameter =
     Parameter::choice("interval", &SPAN_NAMES, "The length of the windows.").or(Literal::Text("1m"));
-const START_TIME: Parameter = Parameter::time(
+pub(super) const START_TIME: Parameter = Parameter::time(
     "start_time",
     "Windows that start at or after this: RFC 3339, or milliseconds since 1970.",
 )
 .like(Literal::Text("2025-11-16T00:00:00Z"));
-const END_TIME: Parameter = Parameter::time(
+pub(super) const END_TIME: Parameter = Parameter::time(
     "end_time",
     "Windows that start before this, which has to be after `start_time`: RFC 3339, or milliseconds since 1970.",
 )
@@ -58,9 +58,10 @@ const CURSOR: Parameter = Parameter::integer(
     MAX_EVENT_TIME.0,
     "Where the page before has ended, as its `X-Next-Cursor` says. Not together with `offset`.",
 );
-const ORDERS: [(&str, Direction); 2] = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+pub(super) const ORDERS: [(&str, Direction); 2] =
+    [("asc", Direction::Ascending), ("desc", Direction::Descending)];
 const ORDER_NAMES: [&str; 2] = names(&ORDERS);
-const ORDER_BY: Parameter =
+pub(super) const ORDER_BY: Parameter =
     Parameter::choice("order_by", &ORDER_NAMES, "Oldest first, or newest first.").or(Literal::Text("desc"));
 const FILLS: [(&str, Fill); 2] = [("none", Fill::None), ("previous", Fill::Previous)];
 const FILL_NAMES: [&str; 2] = names(&FILLS);
@@ -156,7 +157,7 @@ pub(crate) async fn list(
     page.rows.truncate(limit as usize);
     let mut answer = match format {
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
-        Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows)?),
+        Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
     };
     set_header(&mut answer, "x-total-count", total);
     set_header(&mut answer, "x-returned-count", page.rows.len());
@@ -211,7 +212,7 @@ pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Re
 }
 
 /// The newest candle of the interval and range that the parameters name.
-fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
+pub(super) fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
     let span = query.chosen(&INTERVAL, &SPANS);
     let (start, end) = (query.time(&START_TIME), query.time(&END_TIME));
     if let (Some(start), Some(end)) = (start, end)
@@ -263,7 +264,7 @@ pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
 }
 
 /// Says why there is nothing: the symbol, or the range.
-async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
+pub(super) async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
     match data.knows(symbol).await {
         Ok(true) => {
             let detail = format!("{symbol} has no closed candle of this interval in this range");
@@ -274,9 +275,9 @@ async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
     }
 }
 
-/// The rows under their field names.
-fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>, Problem> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+/// The rows, with their field names above them or as the continuation of such a table.
+pub(super) fn csv(rows: &[impl Serialize], has_names: bool) -> Result<Vec<u8>, Problem> {
+    let mut writer = csv::WriterBuilder::new().has_headers(has_names).from_writer(Vec::new());
     let written = rows.iter().try_for_each(|row| writer.serialize(row));
     written
         .map_err(|error| error.to_string())

@@ -5,6 +5,7 @@ pub(crate) mod alerts;
 mod bars;
 pub(crate) mod binance;
 mod day;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod historical;
 pub(crate) mod latest;

@@ -101,7 +101,7 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
         Errors::WebSocket => {
             description["security"] = json!([{}, {"bearer": []}, {"key": []}, {"socketKey": []}]);
         }
-        Errors::Problems | Errors::Binance | Errors::Udf => {}
+        Errors::Problems | Errors::Binance | Errors::Udf | Errors::Streamed => {}
     }
     description
 }

@@ -23,7 +23,7 @@ const fn refusal(
     Refusal { status, title, code, description, detail, headers: &[] }
 }
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 14] = [
     refusal(
         400,
         "Bad Request",
@@ -133,6 +133,13 @@ const REFUSALS: [Refusal; 13] = [
             "a store can't answer at the moment; /health says which",
         )
     },
+    refusal(
+        505,
+        "HTTP Version Not Supported",
+        "http_version",
+        "The request is HTTP/1.0, in which a body of unknown length has no end that tells whether it is whole.",
+        "a body of unknown length has a proper end from HTTP/1.1 on only, and this request is older",
+    ),
 ];
 
 impl Refusal {
@@ -202,6 +209,7 @@ pub(super) fn answers(errors: Errors) -> impl Iterator<Item = (String, Value)> {
         404 => errors != Errors::Probe,
         406 => errors != Errors::WebSocket,
         429 => errors != Errors::Probe,
+        505 => errors == Errors::Streamed,
         _ => true,
     };
     REFUSALS.iter().filter(applies).map(move |refusal| {

@@ -49,6 +49,8 @@ pub(super) enum Errors {
     Udf,
     /// Problem documents; the request opens a WebSocket.
     WebSocket,
+    /// Problem documents, until the body has begun.
+    Streamed,
 }
 
 /// What `GET` does at a path.

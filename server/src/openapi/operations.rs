@@ -2,7 +2,7 @@
 
 use super::operation::{Errors, Operation, Tag};
 use super::parameter::{Literal, Parameter};
-use crate::api::{alerts, binance, historical, trending, udf};
+use crate::api::{alerts, binance, export, historical, trending, udf};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -37,7 +37,7 @@ const UDF: Operation = Operation { tag: Tag::TradingView, errors: Errors::Udf, .
 const PAGE: Operation = Operation { tag: Tag::Pages, errors: Errors::Page, ..BASE };
 const SOCKET: Operation = Operation { tag: Tag::Live, errors: Errors::WebSocket, is_storable: false, ..BASE };
 
-pub(super) const OPERATIONS: [Operation; 35] = [
+pub(super) const OPERATIONS: [Operation; 36] = [
     Operation {
         path: "/api/v1/latest/{symbol}",
         id: "latest",
@@ -81,6 +81,20 @@ pub(super) const OPERATIONS: [Operation; 35] = [
         summary: "The newest closed candle",
         parameters: &historical::LATEST_PARAMETERS,
         content: &[(JSON, "Candle")],
+        ..OF_SYMBOL
+    },
+    Operation {
+        path: "/api/v1/historical/{symbol}/export",
+        id: "historicalExport",
+        summary: "The closed candles of a range of any length, as a file",
+        description: "The rows of `/api/v1/historical/{symbol}`, all of its pages put together. The file is written while it \
+            is read, at the pace of its reader: it has no tag, and no length in advance. An answer that ends without its last \
+            chunk is not whole; a store that fails half-way ends it so. It needs HTTP/1.1.",
+        parameters: &export::PARAMETERS,
+        content: &[("text/csv; charset=utf-8", "CandlesCsv"), ("application/jsonl", "CandlesJsonl")],
+        headers: &["ContentDisposition"],
+        is_storable: false,
+        errors: Errors::Streamed,
         ..OF_SYMBOL
     },
     Operation {

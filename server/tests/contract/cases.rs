@@ -150,6 +150,42 @@ fn native() -> Requests {
         ("/api/v1/historical/NONE/stats".to_owned(), UNKNOWN),
     ]);
 
+    let export = |query: &str| format!("/api/v1/historical/BTC/export?{query}");
+    let mut exports: Vec<(String, Expected)> =
+        spans.iter().map(|span| (export(&format!("interval={span}")), Answer)).collect();
+    for query in [
+        "",
+        "order_by=asc",
+        "order_by=desc&interval=15m",
+        "format=csv",
+        "format=jsonl",
+        "format=JSONL&interval=1h",
+        "start_time=2025-11-17T00:30:00Z",
+        "end_time=253402300799999",
+        "start_time=2025-11-17T00:30:00Z&end_time=2025-11-17T00:40:00Z",
+    ] {
+        exports.push((export(query), Answer));
+    }
+    for query in [
+        "interval=2m",
+        "order_by=up",
+        "format=json",
+        "start_time=yesterday",
+        "end_time=2025-11-17",
+        "start_time=2&end_time=1",
+        "limit=5",
+        "cursor=1",
+    ] {
+        exports.push((export(query), BAD));
+    }
+    exports.extend([
+        (export("end_time=1"), NO_DATA),
+        ("/api/v1/historical/eth/export".to_owned(), Answer),
+        ("/api/v1/historical/OLD/export?interval=5m".to_owned(), NO_DATA),
+        ("/api/v1/historical/NONE/export".to_owned(), UNKNOWN),
+        ("/api/v1/historical/BT%2FC/export".to_owned(), BAD),
+    ]);
+
     let newest = of("/api/v1/historical/BTC/latest");
     let mut newest_closed: Vec<(String, Expected)> =
         spans.iter().map(|span| (format!("/api/v1/historical/BTC/latest?interval={span}"), Answer)).collect();
@@ -229,6 +265,7 @@ fn native() -> Requests {
         ("/api/v1/historical/{symbol}", list),
         ("/api/v1/historical/{symbol}/stats", figures),
         ("/api/v1/historical/{symbol}/latest", newest_closed),
+        ("/api/v1/historical/{symbol}/export", exports),
         ("/api/v1/symbols", [each(Answer, &[""]), each(BAD, &["?limit=1"])].concat()),
         (
             "/api/v1/trending",

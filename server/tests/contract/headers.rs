@@ -6,8 +6,8 @@ use crate::support::http::Reply;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Answers of a moment, which may not be stored.
-const MOMENTARY: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// Answers of a moment, and those of any length, which may not be stored.
+const UNSTORED: [&str; 4] = ["/health", "/ready", "/metrics", "/api/v1/historical/{symbol}/export"];
 
 /// Of each operation the first request that is answered.
 fn answered() -> BTreeMap<&'static str, String> {
@@ -41,7 +41,7 @@ async fn every_operation_has_its_methods_its_tag_and_its_request_id() {
 
         let head = both.send("HEAD", &asked, &[]).await;
         assert_eq!((head.status, head.body.len()), (reply.status, 0), "{asked}");
-        for name in ["content-type", "etag", "x-total-count", "x-data-source"] {
+        for name in ["content-type", "content-disposition", "etag", "x-total-count", "x-data-source"] {
             if path != "/api/v1/stats" {
                 assert_eq!(head.headers.get(name), reply.headers.get(name), "{asked}: {name}");
             }
@@ -62,7 +62,7 @@ async fn every_operation_has_its_methods_its_tag_and_its_request_id() {
             assert_eq!(refused.header("allow"), "GET, HEAD, OPTIONS", "{asked}");
         }
 
-        if MOMENTARY.contains(&path) {
+        if UNSTORED.contains(&path) {
             assert_eq!(reply.header("cache-control"), "no-store", "{asked}");
             assert!(!reply.headers.contains_key("etag"), "{asked}");
             continue;

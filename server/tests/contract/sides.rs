@@ -192,7 +192,8 @@ impl Both {
         self.services.iter_mut().for_each(Side::restart);
     }
 
-    fn clients(&self) -> impl Iterator<Item = Client> {
+    /// For what has to be asked of each by itself.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Client> {
         std::iter::once(self.embedded.client).chain(self.services.iter().map(|side| side.client))
     }
 
@@ -285,6 +286,7 @@ fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
     }
     let content_type = answer.header("content-type");
     let (mut this, mut that) = match content_type {
+        "application/jsonl" => (lines(answer), lines(other)),
         _ if content_type.contains("json") => (answer.json(), other.json()),
         _ if content_type.starts_with("text/csv") => (cells(answer), cells(other)),
         // The figures are each process's own; their names and kinds are not.
@@ -320,6 +322,12 @@ fn is_own(asked: &str) -> bool {
 fn cells(reply: &Reply) -> Value {
     let text = std::str::from_utf8(&reply.body).unwrap();
     text.lines().map(|line| line.split(',').collect::<Value>()).collect()
+}
+
+/// The objects of lines as a list.
+fn lines(reply: &Reply) -> Value {
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
 }
 
 /// What metrics there are.

@@ -48,6 +48,11 @@ impl MemoryHistory {
         rows.push((interval, row));
     }
 
+    /// Many minutes, none of which is there.
+    pub fn put_minutes(&self, rows: impl Iterator<Item = CandleRow>) {
+        self.rows.lock().unwrap().extend(rows.map(|row| (Interval::OneMinute, row)));
+    }
+
     pub fn put_alert(&self, alert: AlertRow) {
         self.alerts.lock().unwrap().push(alert);
     }

@@ -3,12 +3,14 @@
 use super::{Client, within};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
 
 /// An answer as it came.
 #[derive(Debug)]
@@ -40,6 +42,33 @@ impl Reply {
     }
 }
 
+/// An answer whose head has come. Dropped, its connection is closed.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: Incoming,
+    connection: JoinHandle<()>,
+}
+
+impl Answer {
+    /// The next part of the body.
+    pub async fn part(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        let frame = within(self.body.frame()).await?;
+        Some(frame.map(|frame| frame.into_data().unwrap()))
+    }
+
+    /// All that is left of the body, if it has a proper end.
+    pub async fn rest(mut self) -> Result<Bytes, hyper::Error> {
+        within((&mut self.body).collect()).await.map(|body| body.to_bytes())
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
 impl Client {
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[]).await
@@ -54,21 +83,32 @@ impl Client {
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
         let stream = TcpStream::connect(self.address).await.unwrap();
+        let answer = self.ask(stream, method, path, headers).await;
+        let (status, headers) = (answer.status, answer.headers.clone());
+        let body = answer.rest().await.unwrap();
+        Reply { status, headers, body }
+    }
+
+    /// An answer whose body waits to be read: in small buffers, so that the server soon waits too.
+    pub async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
+        self.ask(stream, "GET", path, headers).await
+    }
+
+    async fn ask(&self, stream: TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let connection = tokio::spawn(connection);
+        let connection = tokio::spawn(async { drop(connection.await) });
         let mut request =
             Request::builder().method(method).uri(path).header("host", self.address.to_string());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Empty::<Bytes>::new()).unwrap();
-        let response = within(sender.send_request(request)).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = within(body.collect()).await.unwrap().to_bytes();
-        drop(sender);
-        connection.abort();
-        Reply { status: head.status, headers: head.headers, body }
+        let (head, body) = within(sender.send_request(request)).await.unwrap().into_parts();
+        Answer { status: head.status, headers: head.headers, body, connection }
     }
 
     /// Sends raw bytes and reads until the server closes the connection.

@@ -77,8 +77,6 @@ export interface Api {
   candles(symbol: string, interval: Interval, range: Range, which: "newest" | "oldest", limit?: number): Promise<Page>;
   alerts(symbol?: string): Promise<Alert[]>;
   pipeline(): Promise<PipelineFigures>;
-  /** The same candles as CSV, page by page, as the server writes it. */
-  csv(symbol: string, interval: Interval, range: Range): AsyncGenerator<string>;
 }
 
 /** The key that the server asks for, kept as long as the tab. */
@@ -113,11 +111,12 @@ function readRow(row: Row): Candle {
   };
 }
 
-async function request(path: string): Promise<Response> {
+/** Asks the server, with the key if there is one. */
+export async function request(path: string, options: RequestInit = {}): Promise<Response> {
   const key = apiKey.get();
   let answer: Response;
   try {
-    answer = await fetch(path, key === null ? {} : { headers: { Authorization: `Bearer ${key}` } });
+    answer = await fetch(path, key === null ? options : { ...options, headers: { Authorization: `Bearer ${key}` } });
   } catch {
     throw new ApiError(0, "the server does not answer");
   }
@@ -160,18 +159,4 @@ export const server: Api = {
   },
 
   pipeline: () => json("/api/v1/stats"),
-
-  async *csv(symbol, interval, range) {
-    const query = `interval=${interval}&format=csv&order_by=asc&limit=${String(PAGE)}${rangeQuery(range)}`;
-    let next: string | undefined = historical(symbol, query);
-    let isFirst = true;
-    while (next !== undefined) {
-      const answer: Response = await request(next);
-      const text = await answer.text();
-      // Each page has the names of the columns; the file has them once.
-      yield isFirst ? text : text.slice(text.indexOf("\n") + 1);
-      isFirst = false;
-      next = /<([^>]+)>; *rel="next"/.exec(answer.headers.get("Link") ?? "")?.[1];
-    }
-  },
 };

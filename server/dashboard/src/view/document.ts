@@ -24,14 +24,20 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Hands a file to the browser to be saved. */
-export function save(file: Blob, name: string): void {
+/** Has the browser download what is at an address. */
+export function download(address: string, name: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
+  link.href = address;
   link.download = name;
   link.click();
+}
+
+/** Hands a file to the browser to be saved. */
+export function save(file: Blob, name: string): void {
+  const address = URL.createObjectURL(file);
+  download(address, name);
   // The browser has taken it by the time that it next rests.
   setTimeout(() => {
-    URL.revokeObjectURL(link.href);
+    URL.revokeObjectURL(address);
   }, 10_000);
 }

@@ -1,17 +1,33 @@
-/** The dialog that saves candles as CSV, as the server writes them. */
+/**
+ * The dialog that saves candles as CSV, as the server writes them.
+ *
+ * The browser itself downloads the file where it may: then it goes to the disk as it comes, and the browser shows how far
+ * it is and can stop it. But a link carries no key. Where the tab has one the page reads the file, into the place that the user
+ * picks if the browser has a picker, else into a blob.
+ */
 
-import { type Api, ApiError, type Range } from "../data/api";
+import { apiKey, ApiError, type Range } from "../data/api";
+import { checkExport, type ExportFile, exportFile, openExport } from "../data/export";
 import type { PriceChart } from "./chart";
-import { byId, save, setText } from "./document";
+import { byId, download, save, setText } from "./document";
 
-/** `20251116T0530Z`. */
-function compactTime(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace(/[-:]/g, "")}Z`;
+/** What some browsers have, and TypeScript's library does not know. */
+interface Picker {
+  showSaveFilePicker?: (options: { suggestedName: string }) => Promise<{
+    createWritable: () => Promise<WritableStream<Uint8Array>>;
+  }>;
 }
 
 /** A time for an input of the kind `datetime-local`, in UTC. */
 function inputTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().slice(0, 16);
+}
+
+function reason(error: unknown): string {
+  // The user has picked no place.
+  if (error instanceof DOMException && error.name === "AbortError") return "";
+  if (error instanceof ApiError && error.status === 404) return "There are no closed candles in this range.";
+  return error instanceof ApiError ? `Not saved: ${error.message}.` : "Not saved: the file broke off. Please try again.";
 }
 
 export class Exporting {
@@ -20,12 +36,15 @@ export class Exporting {
   private readonly from = byId("export-from", HTMLInputElement);
   private readonly to = byId("export-to", HTMLInputElement);
   private readonly button = byId("export-save", HTMLButtonElement);
+  /** Ends what is under way. */
+  private running: AbortController | undefined;
 
-  constructor(
-    private readonly api: Api,
-    private readonly chart: PriceChart,
-  ) {
+  constructor(private readonly chart: PriceChart) {
     this.button.addEventListener("click", () => void this.save());
+    // By Cancel, by Escape, or as everything is done.
+    this.dialog.addEventListener("close", () => {
+      this.running?.abort();
+    });
     for (const input of [this.from, this.to]) {
       input.addEventListener("input", () => {
         const chosen = this.dialog.querySelector<HTMLInputElement>('input[value="chosen"]');
@@ -60,35 +79,52 @@ export class Exporting {
 
   private async save(): Promise<void> {
     const { symbol, interval } = this.chart;
-    const range = this.chosenRange();
-    if (symbol === undefined || range?.from === undefined || range.to === undefined) {
+    const { from, to } = this.chosenRange() ?? {};
+    if (symbol === undefined || from === undefined || to === undefined) {
       setText(this.state, "There are no closed candles in this range.");
       return;
     }
+    const file = exportFile(symbol, interval, { from, to });
+    const running = new AbortController();
+    this.running = running;
     this.button.disabled = true;
+    setText(this.state, "");
     try {
-      const pages = this.api.csv(symbol, interval, range);
-      let rows = 0;
-      const stream = new ReadableStream<Uint8Array>({
-        pull: async (controller) => {
-          const next = await pages.next();
-          if (next.done === true) {
-            controller.close();
-            return;
-          }
-          rows += next.value.split("\n").length - 1;
-          setText(this.state, `${String(rows)} lines …`);
-          controller.enqueue(new TextEncoder().encode(next.value));
-        },
-      });
-      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the tab.
-      const file = await new Response(stream, { headers: { "Content-Type": "text/csv" } }).blob();
-      save(file, `${symbol}-${interval}-${compactTime(range.from)}-${compactTime(range.to)}.csv`);
+      if (apiKey.get() === null) {
+        // What is wrong is said here: the browser would only say that there is no file.
+        await checkExport(file, running.signal);
+        running.signal.throwIfAborted();
+        download(file.path, file.name);
+      } else {
+        await this.receive(file, running.signal);
+      }
       this.dialog.close();
     } catch (error) {
-      setText(this.state, error instanceof ApiError ? `Not saved: ${error.message}` : "Not saved.");
+      // The dialog may be open again by now, for another file.
+      if (!running.signal.aborted) setText(this.state, reason(error));
     } finally {
-      this.button.disabled = false;
+      // Nothing is read any more where it failed half-way.
+      running.abort();
+      if (this.running === running) this.button.disabled = false;
+    }
+  }
+
+  /** Reads the file with the key of the tab. */
+  private async receive(file: ExportFile, signal: AbortSignal): Promise<void> {
+    const picker = (globalThis as Picker).showSaveFilePicker;
+    // First of all, as it is shown only soon after a click.
+    const place = await picker?.({ suggestedName: file.name });
+    const bytes = await openExport(file, signal, (count) => {
+      setText(this.state, `${(count / 1e6).toFixed(1)} MB …`);
+    });
+    if (place === undefined) {
+      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the tab.
+      const blob = await new Response(bytes, { headers: { "Content-Type": "text/csv" } }).blob();
+      signal.throwIfAborted();
+      save(blob, file.name);
+    } else {
+      // What is there already stays as it is unless the new file is whole.
+      await bytes.pipeTo(await place.createWritable(), { signal });
     }
   }
 }

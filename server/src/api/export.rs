@@ -1,0 +1,183 @@
+//! `/api/v1/historical/{symbol}/export`: the closed candles of a range of any length, in one file.
+//!
+//! The store is asked for one page after the other, each from where the one before has ended, as the client takes them.
+//! So memory is that of a page, no transaction and no connection of the store is held while a client is slow, and candles that settle
+//! or are corrected meanwhile neither move a window from page to page nor are shown twice; a window shows what it was when
+//! its page was read. A page that the store does not give ends the body before its end.
+
+use crate::answer::{self, Answer, set_header};
+use crate::api::historical::{
+    END_TIME, INTERVAL, ORDER_BY as PAGE_ORDER_BY, ORDERS, SPANS, START_TIME, csv, no_candles, range,
+};
+use crate::app::Data;
+use crate::openapi::{Literal, Parameter, names};
+use crate::places::{Address, Place};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::server::Shared;
+use crate::stream::{Broken, Chunks};
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
+use std::sync::Arc;
+use std::time::Duration;
+use tallow_connectors::Error;
+use tallow_connectors::dataflow::{EventTime, Symbol};
+use tallow_connectors::error::chain;
+use tallow_connectors::model::CandleRow;
+use tallow_connectors::store::CandleQuery;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// How many candles are read at a time: some 170 kB of CSV.
+const PAGE: usize = 1000;
+
+/// After how many seconds to try again where too many exports are under way.
+const RETRY_SECONDS: u64 = 5;
+
+/// As of pages, but for the default: a file is read from its beginning.
+const ORDER_BY: Parameter = PAGE_ORDER_BY.or(Literal::Text("asc"));
+const FORMATS: [(&str, Format); 2] = [("csv", Format::Csv), ("jsonl", Format::Jsonl)];
+const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
+const FORMAT: Parameter = Parameter::choice(
+    "format",
+    &FORMAT_NAMES,
+    "How the file is written: a table under the names of its columns, or an object a line.",
+)
+.or(Literal::Text("csv"));
+
+/// What can be asked of an export.
+pub(crate) const PARAMETERS: [Parameter; 5] = [INTERVAL, START_TIME, END_TIME, ORDER_BY, FORMAT];
+
+#[derive(Clone, Copy)]
+enum Format {
+    Csv,
+    Jsonl,
+}
+
+/// The candles of a query, page by page.
+struct Pages {
+    data: Arc<Data>,
+    query: CandleQuery,
+    /// Whether the last of them has been read.
+    is_over: bool,
+    /// Held as long as the export goes on.
+    _places: (OwnedSemaphorePermit, Place),
+}
+
+/// The file, whose body is made as the client takes it.
+pub(crate) async fn answer(
+    shared: &Shared,
+    data: &Arc<Data>,
+    address: Address,
+    symbol: Symbol,
+    raw: Option<&str>,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(raw, &PARAMETERS);
+    let direction = query.chosen(&ORDER_BY, &ORDERS);
+    let format = query.chosen(&FORMAT, &FORMATS);
+    let candles = CandleQuery { direction, limit: PAGE, ..range(data, symbol, &mut query) };
+    query.finish()?;
+
+    let name = file_name(&candles, format);
+    let mut pages =
+        Pages { data: data.clone(), query: candles, is_over: false, _places: places(shared, address)? };
+    // Before there is an answer, so that a range without candles and a store that does not answer are said as always.
+    let first = pages.next().await?;
+    if first.is_empty() {
+        return Err(no_candles(data, symbol).await);
+    }
+    let limit = shared.app.settings.request_timeout;
+    let mut answer = answer::streamed(format.content_type(), chunks(pages, first, format, limit));
+    set_header(&mut answer, "content-disposition", format!("attachment; filename=\"{name}\""));
+    Ok(answer)
+}
+
+/// A place among the exports of all and of this address.
+fn places(shared: &Shared, address: Address) -> Result<(OwnedSemaphorePermit, Place), Problem> {
+    let settings = &shared.app.settings;
+    let busy = |most: usize, of_whom: &str| {
+        let detail = format!("{most} exports{of_whom} are under way, the most there may be");
+        Problem::unavailable(detail).with("Retry-After", RETRY_SECONDS)
+    };
+    let permit = shared.exports.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| busy(settings.max_exports, ""))?;
+    let place = shared.export_places.take(address);
+    let place = place.ok_or_else(|| busy(settings.max_exports_per_address, " of this address"))?;
+    Ok((permit, place))
+}
+
+/// The body: a chunk for each page, the first of which has been read.
+fn chunks(pages: Pages, first: Vec<CandleRow>, format: Format, limit: Duration) -> Chunks {
+    Box::pin(try_unfold((pages, Some(first)), move |(mut pages, first)| async move {
+        let is_first = first.is_some();
+        let rows = match first {
+            Some(rows) => rows,
+            None => tokio::time::timeout(limit, pages.next())
+                .await
+                .map_err(|_| Broken::of(format!("no page of candles within {} s", limit.as_secs_f64())))?
+                .map_err(|error| Broken::of(chain(&error)))?,
+        };
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let chunk = format.write(&rows, is_first).map_err(|_| Broken::of("candles not written"))?;
+        Ok(Some((Bytes::from(chunk), (pages, None))))
+    }))
+}
+
+impl Pages {
+    /// The next page; empty where there is none.
+    async fn next(&mut self) -> Result<Vec<CandleRow>, Error> {
+        if self.is_over {
+            return Ok(Vec::new());
+        }
+        let rows = self.data.history.candles(&self.query).await?.rows;
+        self.is_over = rows.len() < self.query.limit;
+        self.query.after = rows.last().map(|row| row.window_start);
+        Ok(rows)
+    }
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Jsonl => "jsonl",
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Format::Csv => "text/csv; charset=utf-8",
+            Format::Jsonl => "application/jsonl",
+        }
+    }
+
+    /// These rows, which are the first of the file or follow on others.
+    fn write(self, rows: &[CandleRow], is_first: bool) -> Result<Vec<u8>, Problem> {
+        match self {
+            Format::Csv => csv(rows, is_first),
+            Format::Jsonl => {
+                let mut lines = Vec::new();
+                for row in rows {
+                    serde_json::to_writer(&mut lines, row)?;
+                    lines.push(b'\n');
+                }
+                Ok(lines)
+            }
+        }
+    }
+}
+
+/// `BTC-1m-20251116T0530Z-20251116T0930Z.csv`: the bounds that there are, the end exclusive.
+fn file_name(query: &CandleQuery, format: Format) -> String {
+    // A window starts on a whole minute.
+    let compact = |time: EventTime| time.rfc3339().replace(['-', ':', ' '], "").replacen("00Z", "Z", 1);
+    let interval = SPANS.iter().find(|(_, span)| *span == query.span).map_or("", |(name, _)| name);
+    let range = match (query.from, query.until) {
+        (None, None) => String::new(),
+        (Some(from), None) => format!("-from-{}", compact(from)),
+        (None, Some(until)) => format!("-until-{}", compact(until)),
+        (Some(from), Some(until)) => format!("-{}-{}", compact(from), compact(until)),
+    };
+    format!("{}-{interval}{range}.{}", query.symbol, format.name())
+}
