@@ -1,7 +1,7 @@
 /** Puts the page together: the market, the views of it, and what the keys do. */
 
 import { readView, type View, writeView } from "./data/address";
-import { apiKey, ApiError, server } from "./data/api";
+import { apiKey, server } from "./data/api";
 import { type Interval, INTERVALS, LIVE_INTERVALS } from "./data/candle";
 import { type Connection, Live } from "./data/live";
 import { Market } from "./data/market";
@@ -9,12 +9,13 @@ import { summarise } from "./data/statistics";
 import { price, type Zone } from "./data/words";
 import { Alerts } from "./view/alerts";
 import { Cards } from "./view/cards";
-import { type Average, PriceChart } from "./view/chart";
+import { PriceChart } from "./view/chart";
 import { byId, make, save, setText } from "./view/document";
 import { Exporting } from "./view/exporting";
 import { Matrix, PipelinePanel, showStatistics } from "./view/figures";
 import { inNextFrame } from "./view/frame";
 import { showLegend } from "./view/legend";
+import type { Average } from "./view/plot";
 
 const MAX_PERIOD = 500;
 
@@ -26,6 +27,11 @@ const averages: Average[] = [
 ];
 
 const view: View = readView(location.search);
+/** The name of a symbol, where one is known that is not the symbol itself. */
+const nameOf = (symbol: string | undefined): string => {
+  const name = market.tickers.get(symbol ?? "")?.name ?? "";
+  return name === symbol ? "" : name;
+};
 let zone: Zone = "UTC";
 
 const live = new Live(() => {
@@ -38,7 +44,7 @@ const market = new Market(server, live);
 // Asked for before anything is built, as the answers take longer; they come when all of it is there. What goes wrong is
 // said by whoever shows it.
 void market.refresh();
-if (view.symbol !== undefined) market.open(view.symbol, view.interval).catch(() => undefined);
+if (view.symbol !== undefined && view.range === undefined) market.open(view.symbol, view.interval).catch(() => undefined);
 const cards = new Cards(market);
 const alerts = new Alerts(market, () => zone);
 const chart = new PriceChart(byId("chart", HTMLDivElement), market, averages);
@@ -50,9 +56,17 @@ const legend = byId("legend", HTMLDivElement);
 const chartState = byId("chart-state", HTMLParagraphElement);
 const search = byId("search", HTMLInputElement);
 
-function say(text: string): void {
+/** Says why there is nothing on the chart. */
+function explainChart(): void {
+  const { failure, isLoading, isEmpty, isOfRange, symbol } = chart;
+  let text = "";
+  if (isLoading) text = "Loading candles";
+  else if (failure?.code === "unknown_symbol") text = `There is no market ${symbol ?? ""} here: choose another one`;
+  else if (failure !== undefined) text = `No candles: ${failure.message}`;
+  else if (isEmpty && isOfRange) text = "No candles in this range: “Latest” goes to the newest";
+  else if (isEmpty) text = "No candles yet: the first closes within a minute or so";
   setText(chartState, text);
-  chartState.hidden = text === "";
+  chartState.hidden = text === "" || !isEmpty;
 }
 
 function writeAddress(): void {
@@ -66,20 +80,12 @@ async function show(): Promise<void> {
   cards.choose(symbol);
   matrix.draw();
   setText(byId("symbol-name", HTMLSpanElement), symbol);
-  setText(byId("symbol-long", HTMLElement), market.tickers.get(symbol)?.name ?? "");
+  setText(byId("symbol-long", HTMLElement), nameOf(symbol));
   byId("chart", HTMLDivElement).setAttribute("aria-label", `Candlestick chart of ${symbol}, ${interval}`);
   for (const button of byId("intervals", HTMLDivElement).querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.textContent === interval));
   }
-  say("Loading candles");
-  try {
-    await chart.show(symbol, interval, range);
-    say(chart.points.length === 0 ? "No candles yet: the first closes within a minute or so" : "");
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    say(`No candles: ${error.message}`);
-    legend.replaceChildren();
-  }
+  await chart.show(symbol, interval, range);
 }
 
 function choose(symbol: string, interval: Interval = view.interval): Promise<void> {
@@ -158,9 +164,10 @@ function buildTools(): void {
     chart.setZone(zone);
     alerts.draw();
     drawLegend();
+    showStatistics(chart.shown, zone);
   });
   byId("latest", HTMLButtonElement).addEventListener("click", () => {
-    chart.goToNewest();
+    void chart.goToNewest();
   });
   byId("export", HTMLButtonElement).addEventListener("click", () => {
     exporting.open();
@@ -214,13 +221,10 @@ function listenToMarket(): void {
   market.onSymbols.on(() => {
     const first = market.tickers.has("BTC") ? "BTC" : [...market.tickers.keys()].sort()[0];
     if (view.symbol === undefined && first !== undefined) void choose(first);
-    const name = market.tickers.get(view.symbol ?? "")?.name;
-    if (name !== undefined) setText(byId("symbol-long", HTMLElement), name);
+    setText(byId("symbol-long", HTMLElement), nameOf(view.symbol));
     if (view.symbol !== undefined) cards.choose(view.symbol);
   });
-  market.onSeries.on(({ symbol, interval }) => {
-    if (symbol === view.symbol && interval === view.interval && chart.points.length > 0) say("");
-  });
+  chart.onState.on(explainChart);
   chart.onReading.on(() => {
     inNextFrame(drawLegend);
   });
@@ -230,8 +234,9 @@ function listenToMarket(): void {
     showStatistics(shown, zone);
     const [first] = shown;
     const last = shown.at(-1);
-    const isFree = first !== undefined && last !== undefined && !chart.isAtNewest;
-    const range = isFree ? { from: first.time, to: last.time } : undefined;
+    // While nothing is there the address says what is to come.
+    if (first === undefined || last === undefined) return;
+    const range = chart.isAtNewest ? undefined : { from: first.time, to: last.time };
     if (range?.from === view.range?.from && range?.to === view.range?.to) return;
     view.range = range;
     rememberSoon();
@@ -239,7 +244,8 @@ function listenToMarket(): void {
   cards.onChoose.on((symbol) => void choose(symbol));
   alerts.onChoose.on((alert) => {
     const opened = view.symbol === alert.symbol ? Promise.resolve() : choose(alert.symbol);
-    void opened.then(() => chart.reveal(alert.time));
+    // Unless another one was chosen meanwhile.
+    void opened.then(() => (view.symbol === alert.symbol ? chart.reveal(alert.time) : undefined));
   });
 }
 
@@ -286,4 +292,13 @@ live.start();
 if (view.symbol !== undefined) void show();
 
 /** What the chart was given, for whoever looks from outside: a test, or the console. */
-Object.assign(globalThis, { tallow: { points: () => chart.points, shown: () => chart.shown } });
+Object.assign(globalThis, {
+  tallow: {
+    points: () => chart.points,
+    volumes: () => chart.volumes,
+    line: (place: number) => chart.line(place),
+    shown: () => chart.shown,
+    reading: () => chart.reading,
+    isLogarithmic: () => chart.isLogarithmic,
+  },
+});

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { explanation, headline, readAlert } from "../src/data/alert";
 import { readView, writeView } from "../src/data/address";
-import { type Candle, replaces } from "../src/data/candle";
+import { type Candle, replaces, rollUp } from "../src/data/candle";
 import { ExponentialAverage, type Indicator, SimpleAverage, VolumeWeightedAverage } from "../src/data/indicators";
 import { gap, MAX_GAP, Series } from "../src/data/series";
 import { correlation, jointCorrelation, returns, standardDeviation, summarise } from "../src/data/statistics";
@@ -10,7 +10,7 @@ import { clock, compact, duration, percent, price } from "../src/data/words";
 const DAY = 86_400;
 
 function candle(time: number, close: number, more: Partial<Candle> = {}): Candle {
-  return { time, open: close, high: close, low: close, close, volume: 1, count: 1, isClosed: true, revision: 0, ...more };
+  return { time, open: close, high: close, low: close, close, volume: 1, isTraded: true, count: 1, isClosed: true, revision: 0, ...more };
 }
 
 /** Closes that jump about, from one seed. */
@@ -127,6 +127,38 @@ describe("figures", () => {
   });
 });
 
+/** As a feed without sizes has them: the volume is that of the last 24 hours. */
+function quote(time: number, close: number, volume: number): Candle {
+  return candle(time, close, { volume, isTraded: false });
+}
+
+describe("a feed of quotes", () => {
+  const quotes = [quote(0, 10, 5000), quote(60, 12, 5100), quote(120, 11, 4900)];
+
+  it("has the newest of its rolling volumes, and no sum of them", () => {
+    expect(rollUp(0, quotes, true)).toMatchObject({ volume: 4900, isTraded: false, count: 3 });
+    expect(summarise(quotes)).toMatchObject({ volume: 4900, isTraded: false, high: 12 });
+  });
+
+  it("says nothing of how much trade large moves come with", () => {
+    const many = Array.from({ length: 20 }, (_, index) => quote(index * 60, 100 + (index % 7), 5000 + index * index));
+    expect(summarise(many)?.volumeCorrelation).toBeUndefined();
+    expect(summarise(many)?.volatility).toBeGreaterThan(0);
+  });
+
+  it("has no price that is weighted by volume", () => {
+    const average = new VolumeWeightedAverage();
+    average.update(quotes, 0, true);
+    expect(average.values).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("adds nothing to what was traded beside it", () => {
+    const both = [quote(0, 10, 5000), candle(60, 12, { volume: 3 }), candle(120, 13, { volume: 4 })];
+    expect(rollUp(0, both, true)).toMatchObject({ volume: 7, isTraded: true });
+    expect(summarise(both)).toMatchObject({ volume: 7, isTraded: true });
+  });
+});
+
 describe("words", () => {
   it("give a price the decimals of its size", () => {
     expect([96_800.5, 140.25, 0.16343, 0.000012345].map((value) => price(value))).toEqual([
@@ -165,6 +197,13 @@ describe("an address", () => {
     const view = { symbol: "BTC", interval: "5m" as const, range: { from: 1_763_271_000, to: 1_763_274_600 } };
     expect(writeView(view)).toBe("?symbol=BTC&interval=5m&from=2025-11-16T05:30:00Z&to=2025-11-16T06:30:00Z");
     expect(readView(writeView(view))).toEqual(view);
+  });
+
+  it("with a symbol that no server takes is that of no symbol", () => {
+    for (const symbol of ["BTC/USD", "%20", "B".repeat(21), "ÄÖ"]) {
+      expect(readView(`?symbol=${encodeURIComponent(symbol)}`).symbol).toBeUndefined();
+    }
+    expect(readView("?symbol=btc.usd-_9").symbol).toBe("BTC.USD-_9");
   });
 
   it("that makes no sense is the first view", () => {

@@ -9,6 +9,9 @@ export interface View {
   range: { readonly from: number; readonly to: number } | undefined;
 }
 
+/** What a symbol is made of; with anything else the server would refuse every request. */
+const SYMBOL = /^[A-Z0-9._-]{1,20}$/;
+
 function seconds(text: string | null): number | undefined {
   if (text === null) return undefined;
   const time = Date.parse(text) / 1000;
@@ -26,7 +29,7 @@ export function readView(query: string): View {
   const from = seconds(parameters.get("from"));
   const to = seconds(parameters.get("to"));
   return {
-    symbol: symbol === "" ? undefined : symbol,
+    symbol: symbol !== undefined && SYMBOL.test(symbol) ? symbol : undefined,
     interval: isInterval(interval) ? interval : "1m",
     range: from !== undefined && to !== undefined && from < to ? { from, to } : undefined,
   };

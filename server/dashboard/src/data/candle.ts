@@ -7,7 +7,10 @@ export interface Candle {
   readonly high: number;
   readonly low: number;
   readonly close: number;
+  /** What was traded; the newest rolling 24-hour figure where the feed has no sizes. */
   readonly volume: number;
+  /** Whether the volume is what was traded. A rolling figure is shown, and never added up. */
+  readonly isTraded: boolean;
   /** How many ticks it is made of. A correction only ever adds some. */
   readonly count: number;
   readonly isClosed: boolean;
@@ -42,13 +45,15 @@ export function rollUp(time: number, parts: readonly Candle[], isClosed: boolean
   const [first] = parts;
   const last = parts.at(-1);
   if (first === undefined || last === undefined) return undefined;
+  const traded = parts.filter((part) => part.isTraded);
   return {
     time,
     open: first.open,
     high: Math.max(...parts.map((part) => part.high)),
     low: Math.min(...parts.map((part) => part.low)),
     close: last.close,
-    volume: parts.reduce((sum, part) => sum + part.volume, 0),
+    volume: traded.length > 0 ? traded.reduce((sum, part) => sum + part.volume, 0) : last.volume,
+    isTraded: traded.length > 0,
     count: parts.reduce((sum, part) => sum + part.count, 0),
     isClosed,
     revision: parts.reduce((sum, part) => sum + part.revision, 0),

@@ -57,7 +57,8 @@ export class ExponentialAverage implements Indicator {
 
 /**
  * The average price weighted by volume since midnight UTC. A candle's price is the mean of its high, low and close. A
- * candle before which there was no volume on its day has none, and neither has one whose day began before the candles.
+ * candle before which there was no volume on its day has none, and neither has one whose day began before the candles. A
+ * rolling volume has no weight.
  */
 export class VolumeWeightedAverage implements Indicator {
   readonly values: (number | undefined)[] = [];
@@ -75,8 +76,9 @@ export class VolumeWeightedAverage implements Indicator {
       const before = candles[index - 1];
       const goesOn = before !== undefined && Math.floor(before.time / DAY) === Math.floor(candle.time / DAY);
       const price = (candle.high + candle.low + candle.close) / 3;
-      const notional = (goesOn ? (this.notional[index - 1] ?? 0) : 0) + price * candle.volume;
-      const volume = (goesOn ? (this.volume[index - 1] ?? 0) : 0) + candle.volume;
+      const weight = candle.isTraded ? candle.volume : 0;
+      const notional = (goesOn ? (this.notional[index - 1] ?? 0) : 0) + price * weight;
+      const volume = (goesOn ? (this.volume[index - 1] ?? 0) : 0) + weight;
       this.notional[index] = notional;
       this.volume[index] = volume;
       const isCut = Math.floor(candle.time / DAY) === cutDay;

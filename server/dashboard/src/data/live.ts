@@ -1,9 +1,12 @@
 /** The one WebSocket: connects, notices that it is dead, and connects again. */
 
+import { Backoff } from "./backoff";
 import { Signal } from "./signal";
 
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 15_000;
+/** After so long a connection counts as one: a server that takes it and drops it is not to be asked again at once. */
+const HEALTHY_MS = 10_000;
 /** The server says something at least every 30 s. */
 const SILENCE_MS = 45_000;
 
@@ -18,6 +21,8 @@ export interface RawCandle {
   close: number;
   volumeSum: number;
   eventCount: number;
+  /** None where the volume is a rolling one. */
+  quoteVolume?: number;
   isClosed: boolean;
   revision: number;
   eventTime: number;
@@ -27,6 +32,8 @@ export interface Frame {
   type: string;
   symbol?: string;
   data?: unknown;
+  /** Of the server's clock. */
+  timestamp?: string;
   source?: string;
 }
 
@@ -45,15 +52,18 @@ export class Live {
   readonly changes = new Signal<Connection>();
   connection: Connection = { state: "connecting" };
   private socket: Socket | undefined;
-  private attempts = 0;
+  private readonly backoff: Backoff;
+  private openedAt = 0;
   private heardAt = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `open` makes a socket, `random` gives numbers in `[0, 1)`. */
   constructor(
     private readonly open: () => Socket,
-    private readonly random: () => number = Math.random,
-  ) {}
+    random: () => number = Math.random,
+  ) {
+    this.backoff = new Backoff(FIRST_WAIT_MS, MAX_WAIT_MS, random);
+  }
 
   start(): void {
     this.connect();
@@ -76,11 +86,12 @@ export class Live {
     this.heard();
     socket.onopen = () => {
       this.heard();
+      this.openedAt = Date.now();
       this.become({ state: "live" });
     };
     socket.onmessage = (event: MessageEvent) => {
-      this.attempts = 0;
       this.heard();
+      if (this.heardAt - this.openedAt >= HEALTHY_MS) this.backoff.reset();
       this.frames.emit(JSON.parse(String(event.data)) as Frame);
     };
     socket.onclose = () => {
@@ -113,10 +124,9 @@ export class Live {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     }
-    const longest = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts);
-    // Half of it is left to chance, so that the clients of a server that has restarted do not all come at once.
-    const wait = now && this.attempts === 0 ? 0 : longest * (0.5 + this.random() / 2);
-    this.attempts += 1;
+    const isFirst = this.backoff.isFresh;
+    const longer = this.backoff.next();
+    const wait = now && isFirst ? 0 : longer;
     this.become({ state: "waiting", until: Date.now() + wait });
     this.timer = setTimeout(() => {
       this.connect();

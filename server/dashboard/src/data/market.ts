@@ -7,12 +7,18 @@
  *
  * Memory is bounded, however long the page is open and whatever is looked at: of the series that were opened those of the
  * last `MAX_OPENED` are kept, with `MAX_CANDLES` candles each; besides there is a day of quarters of each symbol.
+ *
+ * What can't be read is tried again by one timer, whoever wanted it, with a back-off; then all is read again that may have
+ * been missed.
  */
 
-import { type Alert, type RawAlert, readAlert, supersedes } from "./alert";
+import { type RawAlert, readAlert } from "./alert";
+import { AlertBook } from "./alertbook";
 import { type Api, ApiError, PAGE } from "./api";
+import { Backoff } from "./backoff";
 import { type Candle, type Interval, rollUp, SECONDS } from "./candle";
 import type { Frame, Live, RawCandle } from "./live";
+import { Past, type Read } from "./past";
 import { type Change, Series } from "./series";
 import { Signal } from "./signal";
 
@@ -24,14 +30,16 @@ const LATENESS = 15 * 60;
 const PARALLEL = 6;
 /** How many candles are read at first: more than a window has, and few enough to be there at once. */
 const FIRST_PAGE = 300;
-const MAX_ALERTS = 1000;
 /** How many of the series that were opened are kept. The one that has not been opened for the longest time goes. */
 export const MAX_OPENED = 16;
 /** How many candles a series has that was opened: two weeks of minutes. */
 export const MAX_CANDLES = 20_000;
 /** How many more it may have for a while, as all that is drawn moves when the oldest go. */
 const SLACK = 100;
-const RETRY_MS = 2000;
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 30_000;
+/** After so long without a failure the next one is tried again soon. That most can be read says nothing of the rest. */
+const CALM_MS = 60_000;
 
 /** A symbol and its newest price. */
 export interface Ticker {
@@ -42,6 +50,8 @@ export interface Ticker {
   eventTime: number;
   /** When something was last heard of it, in milliseconds; its event time where that is known alone. */
   heardAt: number;
+  /** Whether the server called it old when it was asked; nothing has been heard since. */
+  isStale: boolean;
 }
 
 export interface SeriesChange extends Change {
@@ -51,18 +61,18 @@ export interface SeriesChange extends Change {
 
 export class Market {
   readonly tickers = new Map<string, Ticker>();
-  readonly alerts = new Map<string, Alert>();
+  readonly alerts: AlertBook;
   /** Where the ticks come from; `simulated` for no real market. */
   source: string | undefined;
 
   readonly onTicker = new Signal<Ticker>();
   readonly onSymbols = new Signal<undefined>();
   readonly onSeries = new Signal<SeriesChange>();
-  /** An alert, and whether it was raised or retracted just now. */
-  readonly onAlert = new Signal<{ readonly alert: Alert; readonly isNews: boolean }>();
   readonly onSource = new Signal<string>();
   /** Why nothing could be read; none once it could be. */
   readonly onProblem = new Signal<ApiError | undefined>();
+  /** What could not be read, until all could be. */
+  problem: ApiError | undefined;
 
   private readonly series = new Map<string, Series>();
   /** The keys of the series that were opened, the last one last. */
@@ -70,12 +80,16 @@ export class Market {
   private readonly loading = new Map<string, Promise<boolean>>();
   private refreshing: Promise<void> | undefined;
   private isStale = false;
+  private readonly backoff = new Backoff(FIRST_RETRY_MS, MAX_RETRY_MS);
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private stumbledAt = 0;
 
   constructor(
     private readonly api: Api,
     live: Live,
     private readonly now: () => number = Date.now,
   ) {
+    this.alerts = new AlertBook({ alerts: (...wanted) => this.watch(api.alerts(...wanted)) });
     live.frames.on((frame) => {
       this.take(frame);
     });
@@ -90,21 +104,26 @@ export class Market {
     return this.series.get(`${symbol} ${interval}`);
   }
 
-  alertsOf(symbol: string): Alert[] {
-    return [...this.alerts.values()].filter((alert) => alert.symbol === symbol);
-  }
-
-  /** Reads the newest page of a series, unless it is there. */
-  async open(symbol: string, interval: Interval): Promise<Series> {
-    const known = this.seriesOf(symbol, interval);
-    const series = known ?? new Series(SECONDS[interval]);
+  /** The series that is to be looked at; `open` reads it. */
+  attach(symbol: string, interval: Interval): Series {
+    const series = this.seriesOf(symbol, interval) ?? new Series(SECONDS[interval]);
     this.series.set(`${symbol} ${interval}`, series);
     this.noteOpened(symbol, interval);
-    // What has been sent meanwhile is not yet what is looked for.
-    const isFirst = this.loading.has(`${symbol} ${interval}`) && series.candles.length < FIRST_PAGE;
-    if (isFirst || series.candles.length === 0) await this.older(symbol, interval, FIRST_PAGE);
+    return series;
+  }
+
+  /** Reads the newest page of a series, unless it has been. */
+  async open(symbol: string, interval: Interval): Promise<Series> {
+    const series = this.attach(symbol, interval);
+    if (!series.hasHistory) await this.older(symbol, interval, FIRST_PAGE);
     if (interval === "1h") this.rollUpHours(symbol, series.lastClosed ?? 0);
     return series;
+  }
+
+  /** A stretch of history that the series, which ends at present, does not reach. */
+  past(symbol: string, interval: Interval): Past {
+    const read: Read = (range, which) => this.watch(this.api.candles(symbol, interval, range, which));
+    return new Past(read, SECONDS[interval], MAX_CANDLES);
   }
 
   private noteOpened(symbol: string, interval: Interval): void {
@@ -124,7 +143,7 @@ export class Market {
     const key = `${symbol} ${interval}`;
     const under = this.loading.get(key);
     if (under !== undefined) return under;
-    const work = this.readOlder(symbol, interval, limit).finally(() => this.loading.delete(key));
+    const work = this.watch(this.readOlder(symbol, interval, limit)).finally(() => this.loading.delete(key));
     this.loading.set(key, work);
     return work;
   }
@@ -136,6 +155,7 @@ export class Market {
     const range = first === undefined ? {} : { to: first.time - series.seconds };
     const page = await this.api.candles(symbol, interval, range, "newest", limit);
     series.isComplete = !page.hasMore;
+    series.hasHistory = true;
     this.merge(symbol, interval, page.candles);
     // Some figures are shown only where nothing is missing before them.
     if (page.candles.length === 0) this.onSeries.emit({ symbol, interval, from: 0, moved: true });
@@ -150,6 +170,8 @@ export class Market {
   /** Reads again whatever may have been missed. One at a time; asked for meanwhile it is done once more. */
   refresh(): Promise<void> {
     this.isStale = true;
+    clearTimeout(this.retry);
+    this.retry = undefined;
     this.refreshing ??= this.refreshWhileStale().finally(() => {
       this.refreshing = undefined;
     });
@@ -161,15 +183,35 @@ export class Market {
       this.isStale = false;
       try {
         await this.readAll();
+        if (this.problem === undefined) continue;
+        this.problem = undefined;
         this.onProblem.emit(undefined);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        this.onProblem.emit(error);
-        // Nothing comes of asking again without a key.
-        if (error.status !== 401) setTimeout(() => void this.refresh(), RETRY_MS);
+        this.stumble(error);
         return;
       }
     }
+  }
+
+  /** Hands on what is read. What can't be, and may be later, is tried again with all else. */
+  private async watch<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof ApiError && error.isPassing) this.stumble(error);
+      throw error;
+    }
+  }
+
+  private stumble(error: ApiError): void {
+    this.problem = error;
+    this.onProblem.emit(error);
+    if (Date.now() - this.stumbledAt > CALM_MS) this.backoff.reset();
+    this.stumbledAt = Date.now();
+    // Nothing comes of asking again without a key.
+    if (this.retry !== undefined || error.status === 401) return;
+    this.retry = setTimeout(() => void this.refresh(), this.backoff.next(error.retryAfter * 1000));
   }
 
   private async readAll(): Promise<void> {
@@ -177,49 +219,51 @@ export class Market {
     this.onSymbols.emit(undefined);
     // What is looked at comes first; whoever has asked for it hears of it if it fails.
     await Promise.allSettled(this.loading.values());
-    const [latest, alerts] = await Promise.all([this.api.latest(), this.api.alerts()]);
+    const [latest] = await Promise.all([this.api.latest(), this.alerts.read()]);
     if (latest.source !== undefined) this.setSource(latest.source);
-    for (const price of Object.values(latest.prices)) {
-      this.setPrice(price.symbol, price.close, Date.parse(price.event_time), Date.parse(price.event_time));
+    for (const { symbol, close, event_time, stale } of Object.values(latest.prices)) {
+      const eventTime = Date.parse(event_time);
+      this.setPrice(symbol, close, eventTime, this.now() - ageAt(latest.timestamp, eventTime), stale);
     }
-    for (const alert of alerts) this.takeAlert(alert, false);
+    for (const symbol of this.tickers.keys()) {
+      if (this.seriesOf(symbol, "15m") === undefined) this.series.set(`${symbol} 15m`, new Series(SECONDS["15m"]));
+    }
     const known = [...this.series.keys()].map((key) => key.split(" ") as [string, Interval]);
-    const isNew = (symbol: string): boolean => this.seriesOf(symbol, "15m") === undefined;
-    const work = [
-      ...known.map(([symbol, interval]) => () => this.catchUp(symbol, interval)),
-      ...[...this.tickers.keys()].filter(isNew).map((symbol) => () => this.readDay(symbol)),
-    ];
-    await inParallel(work, PARALLEL);
+    const failure = await this.catchUpEach(known);
     for (const [symbol, interval] of known) {
       if (interval === "1h") this.rollUpHours(symbol, (this.seriesOf(symbol, "1h")?.lastClosed ?? 0) - LATENESS - 3600);
     }
+    if (failure !== undefined) throw failure;
   }
 
-  /** The quarters of the last day. */
-  private async readDay(symbol: string): Promise<void> {
-    const series = new Series(SECONDS["15m"]);
-    this.series.set(`${symbol} 15m`, series);
-    try {
-      const page = await this.api.candles(symbol, "15m", {}, "newest", DAY_QUARTERS);
-      series.isComplete = !page.hasMore;
-      this.merge(symbol, "15m", page.candles);
-    } catch (error) {
-      // Read again with the next connection.
-      this.series.delete(`${symbol} 15m`);
-      throw error;
-    }
+  /** Reads each by itself, and gives what is to be tried again. What the server will never answer of one is not. */
+  private async catchUpEach(series: readonly (readonly [string, Interval])[]): Promise<ApiError | undefined> {
+    let failure: ApiError | undefined;
+    const work = series.map(([symbol, interval]) => async (): Promise<void> => {
+      // These are no failures of one series.
+      if (failure?.status === 0 || failure?.status === 429) return;
+      try {
+        await this.catchUp(symbol, interval);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.isPassing || error.status === 401) failure = error;
+      }
+    });
+    await inParallel(work, PARALLEL);
+    return failure;
   }
 
   /** What has settled since the newest closed candle, and what may have been corrected before it. */
   private async catchUp(symbol: string, interval: Interval): Promise<void> {
     const series = this.seriesOf(symbol, interval);
     if (series === undefined) return;
-    const newest = series.missedFrom ?? series.lastClosed;
-    if (newest === undefined) {
-      await this.older(symbol, interval);
-      return;
+    if (!series.hasHistory) {
+      await this.older(symbol, interval, this.opened.has(`${symbol} ${interval}`) ? FIRST_PAGE : DAY_QUARTERS);
+      if (series.missedFrom === undefined) return;
     }
-    let from = newest - LATENESS - series.seconds;
+    const newest = series.missedFrom ?? series.lastClosed;
+    // Where there was none yet, all there is has been missed.
+    let from = newest === undefined ? undefined : newest - LATENESS - series.seconds;
     for (;;) {
       const page = await this.api.candles(symbol, interval, { from }, "oldest");
       this.merge(symbol, interval, page.candles);
@@ -261,10 +305,10 @@ export class Market {
     switch (frame.type) {
       case "initial_data":
       case "price_update":
-        this.takeCandle(frame.data as RawCandle, frame.type === "price_update");
+        this.takeCandle(frame.data as RawCandle, frame.type === "price_update", frame.timestamp);
         break;
       case "alert":
-        this.takeAlert(readAlert(frame.data as RawAlert), true);
+        this.alerts.take(readAlert(frame.data as RawAlert), true);
         break;
       case "resync_required":
         this.noteMissing();
@@ -273,12 +317,14 @@ export class Market {
     }
   }
 
-  private takeCandle(raw: RawCandle, isNews: boolean): void {
+  private takeCandle(raw: RawCandle, isNews: boolean, timestamp: string | undefined): void {
     const interval = raw.interval as Interval;
     // It is shown with what the API has of it.
-    if (!this.tickers.has(raw.symbol)) void this.refresh();
+    if (!this.tickers.has(raw.symbol) && this.retry === undefined) void this.refresh();
     if (interval === "1m") {
-      this.setPrice(raw.symbol, raw.close, raw.eventTime, isNews ? this.now() : raw.eventTime);
+      const age = isNews ? 0 : ageAt(timestamp, raw.eventTime);
+      const isStale = !isNews && this.tickers.get(raw.symbol)?.isStale === true;
+      this.setPrice(raw.symbol, raw.close, raw.eventTime, this.now() - age, isStale);
     }
     this.merge(raw.symbol, interval, [
       {
@@ -288,6 +334,7 @@ export class Market {
         low: raw.low,
         close: raw.close,
         volume: raw.volumeSum,
+        isTraded: raw.quoteVolume !== undefined,
         count: raw.eventCount,
         isClosed: raw.isClosed,
         revision: raw.revision,
@@ -296,35 +343,20 @@ export class Market {
     if (interval === "15m") this.rollUpHours(raw.symbol, raw.windowStart - 3600);
   }
 
-  private takeAlert(alert: Alert, isNews: boolean): void {
-    const known = this.alerts.get(alert.id);
-    if (known !== undefined && !supersedes(alert, known)) return;
-    this.alerts.set(alert.id, alert);
-    if (this.alerts.size > MAX_ALERTS) {
-      const oldest = [...this.alerts.values()].reduce((one, other) => (other.time < one.time ? other : one));
-      this.alerts.delete(oldest.id);
-    }
-    this.onAlert.emit({ alert, isNews });
-  }
-
-  /** Reads the alerts of one symbol: those of all reach less far back. */
-  async readAlerts(symbol: string): Promise<void> {
-    for (const alert of await this.api.alerts(symbol)) this.takeAlert(alert, false);
-  }
-
   private ticker(symbol: string): Ticker {
     const known = this.tickers.get(symbol);
     if (known !== undefined) return known;
-    const ticker = { symbol, name: symbol, price: undefined, eventTime: 0, heardAt: 0 };
+    const ticker = { symbol, name: symbol, price: undefined, eventTime: 0, heardAt: 0, isStale: false };
     this.tickers.set(symbol, ticker);
     return ticker;
   }
 
   /** A correction of an older candle says nothing of the price now. */
-  private setPrice(symbol: string, price: number, eventTime: number, heardAt: number): void {
+  private setPrice(symbol: string, price: number, eventTime: number, heardAt: number, isStale: boolean): void {
     const ticker = this.ticker(symbol);
     ticker.heardAt = Math.max(ticker.heardAt, heardAt);
     if (eventTime < ticker.eventTime) return;
+    ticker.isStale = isStale;
     ticker.price = price;
     ticker.eventTime = eventTime;
     this.onTicker.emit(ticker);
@@ -335,6 +367,12 @@ export class Market {
     this.source = source;
     this.onSource.emit(source);
   }
+}
+
+/** How old an event was by the server's clock, in milliseconds: the one of this machine may be wrong. */
+function ageAt(timestamp: string | undefined, eventTime: number): number {
+  const now = Date.parse(timestamp ?? "");
+  return Number.isNaN(now) ? 0 : Math.max(0, now - eventTime);
 }
 
 /** Does the work, so many pieces at a time. */

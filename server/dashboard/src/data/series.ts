@@ -10,6 +10,8 @@ export interface Change {
 
 export class Series {
   private readonly all: Candle[] = [];
+  /** Whether its newest stretch has been read: what comes live makes no history. */
+  hasHistory = false;
   /** Whether there is nothing older to be had. */
   isComplete = false;
   /** The newest closed window from before something was missed, until that has been read; none if nothing was. */

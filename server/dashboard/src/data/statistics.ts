@@ -7,7 +7,9 @@ export interface Summary {
   readonly low: number;
   /** The mean of the closes. */
   readonly average: number;
+  /** What was traded in all; the newest rolling figure where the feed has no sizes. */
   readonly volume: number;
+  readonly isTraded: boolean;
   /** In percent, from the first open to the last close. */
   readonly change: number;
   /** The sample standard deviation of the returns of a candle, in percent; none of fewer than two. */
@@ -24,6 +26,7 @@ export function summarise(candles: readonly Candle[]): Summary | undefined {
   let high = -Infinity;
   let low = Infinity;
   let volume = 0;
+  const isTraded = candles.some((candle) => candle.isTraded);
   let closes = 0;
   const returns: number[] = [];
   const sizes: number[] = [];
@@ -31,12 +34,13 @@ export function summarise(candles: readonly Candle[]): Summary | undefined {
   candles.forEach((candle, index) => {
     high = Math.max(high, candle.high);
     low = Math.min(low, candle.low);
-    volume += candle.volume;
+    if (candle.isTraded) volume += candle.volume;
     closes += candle.close;
     const before = candles[index - 1];
     if (before === undefined) return;
     const change = candle.close / before.close - 1;
     returns.push(change);
+    if (!candle.isTraded) return;
     sizes.push(Math.abs(change));
     volumes.push(candle.volume);
   });
@@ -45,7 +49,8 @@ export function summarise(candles: readonly Candle[]): Summary | undefined {
     high,
     low,
     average: closes / candles.length,
-    volume,
+    volume: isTraded ? volume : last.volume,
+    isTraded,
     change: (last.close / first.open - 1) * 100,
     volatility: deviation === undefined ? undefined : deviation * 100,
     volumeCorrelation: correlation(volumes, sizes),

@@ -100,6 +100,11 @@ export function day(seconds: number, zone: Zone): string {
   return time(zone, "day", { day: "numeric", month: "short" }).format(seconds * 1000);
 }
 
+/** `2025`. */
+export function year(seconds: number, zone: Zone): string {
+  return time(zone, "year", { year: "numeric" }).format(seconds * 1000);
+}
+
 /** `16 Nov 05:30`. */
 export function moment(seconds: number, zone: Zone): string {
   return `${day(seconds, zone)} ${clock(seconds, zone)}`;

@@ -65,15 +65,19 @@ class Card {
       return;
     }
     const value = (this.ticker.price / first.open - 1) * 100;
-    const hours = Math.max(1, Math.round((now - first.time * 1000) / HOUR_MS));
-    setText(this.change, `${percent(value)} ${String(Math.min(24, hours))}h`);
+    const age = now - first.time * 1000;
+    const hours = Math.min(24, Math.round(age / HOUR_MS));
+    // The market is as young as its first candle.
+    const span = age < HOUR_MS ? `${String(Math.max(1, Math.round(age / 60_000)))}m` : `${String(hours)}h`;
+    setText(this.change, `${percent(value)} ${span}`);
     this.change.className = `change ${value > 0 ? "up" : value < 0 ? "down" : ""}`;
-    this.change.title = hours >= 24 ? "over 24 hours" : `since the first candle, ${String(hours)} hours ago`;
+    this.change.title = hours >= 24 ? "over 24 hours" : `since the first candle, ${span} ago`;
   }
 
   showFreshness(connected: boolean, now: number): void {
     const silence = now - this.ticker.heardAt;
-    const state = !connected ? "disconnected" : silence > STALE_MS ? "stale" : "live";
+    const isStale = this.ticker.isStale || silence > STALE_MS;
+    const state = !connected ? "disconnected" : isStale ? "stale" : "live";
     const minutes = Math.floor(silence / 60_000);
     const words = state === "live" ? this.ticker.name : state === "stale" ? `stale, ${String(minutes)} min` : "disconnected";
     setText(this.fresh, this.ticker.heardAt === 0 ? "no price yet" : words);
@@ -144,7 +148,7 @@ export class Cards {
       this.movedPrices.add(symbol);
       inNextFrame(this.draw);
     });
-    market.onAlert.on(() => {
+    market.alerts.onAlert.on(() => {
       inNextFrame(this.showAlerts);
     });
     this.list.addEventListener("click", (event) => {
@@ -253,7 +257,7 @@ export class Cards {
   private readonly showAlerts = (): void => {
     const since = (Date.now() - HOUR_MS) / 1000;
     const counts = new Map<string, number>();
-    for (const { symbol, time, isRetracted } of this.market.alerts.values()) {
+    for (const { symbol, time, isRetracted } of this.market.alerts.all) {
       if (!isRetracted && time >= since) counts.set(symbol, (counts.get(symbol) ?? 0) + 1);
     }
     for (const [symbol, card] of this.cards) card.showAlerts(counts.get(symbol) ?? 0);

@@ -1,53 +1,33 @@
-/** The candlestick chart: candles, volume, averages and alerts of one symbol and interval. */
+/** The chart: which candles of which symbol it shows, how far its history has been read, and what is under the crosshair. */
 
-import {
-  CandlestickSeries,
-  type CandlestickData,
-  createChart,
-  createSeriesMarkers,
-  CrosshairMode,
-  HistogramSeries,
-  type IChartApi,
-  type ISeriesApi,
-  LineSeries,
-  LineStyle,
-  PriceScaleMode,
-  type SeriesMarker,
-  TickMarkType,
-  type Time,
-  type UTCTimestamp,
-  type WhitespaceData,
-} from "lightweight-charts";
 import type { Alert } from "../data/alert";
-import { ApiError } from "../data/api";
-import type { Candle, Interval } from "../data/candle";
-import { ExponentialAverage, type Indicator, SimpleAverage, VolumeWeightedAverage } from "../data/indicators";
+import { ApiError, PAGE } from "../data/api";
+import { type Candle, type Interval, SECONDS } from "../data/candle";
 import type { Market, SeriesChange } from "../data/market";
-import { gap, type Series } from "../data/series";
+import type { Past } from "../data/past";
+import type { Series } from "../data/series";
 import { Signal } from "../data/signal";
-import { clock, day, decimals, moment, type Zone } from "../data/words";
+import type { Zone } from "../data/words";
 import { inNextFrame } from "./frame";
-import { onThemeChange, readTheme, type Theme } from "./theme";
+import { type Average, Plot, type Point, stamp } from "./plot";
+import { onThemeChange } from "./theme";
 
-/** How many candles left of the window the next page of history is asked for. */
+/** How many candles from either end of what is there the next page of history is asked for. */
 const AHEAD = 80;
 const DAY = 24 * 60 * 60;
 /** How many candles a click on an alert shows. */
 const AROUND = 100;
-/** How many pages are read at most to reach a time that is asked for. */
-const MAX_PAGES = 30;
+/** So many candles back from now are read on the way to a time that is asked for; beyond, the stretch around it alone. */
+const REACH = 5 * PAGE;
 /** How many pixels a candle has at first. */
 const SPACING = 7;
-/** After what time a page of history that could not be read is asked for again. */
-const RETRY_MS = 2000;
 /** How many candles of room there are right of the newest. */
 const ROOM = 6;
 
-/** A moving average that can be shown; `period` in candles, none for the average of the day. */
-export interface Average {
-  readonly kind: "SMA" | "EMA" | "VWAP";
-  period: number | undefined;
-  isShown: boolean;
+/** A stretch of time in seconds. */
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What the legend says: of the candle under the crosshair, or of the newest. */
@@ -58,46 +38,35 @@ export interface Reading {
   readonly alerts: readonly Alert[];
 }
 
-type Point = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
-
-function stamp(seconds: number): UTCTimestamp {
-  return seconds as UTCTimestamp;
-}
-
-function indicatorOf(average: Average): Indicator {
-  if (average.kind === "SMA") return new SimpleAverage(average.period ?? 20);
-  if (average.kind === "EMA") return new ExponentialAverage(average.period ?? 20);
-  return new VolumeWeightedAverage();
-}
-
 export class PriceChart {
   /** Something that the legend and the figures are made of is another. */
   readonly onReading = new Signal<undefined>();
   /** The window has been moved, or the data under it. */
   readonly onWindow = new Signal<undefined>();
+  /** `isLoading`, `failure` or `isEmpty` is another. */
+  readonly onState = new Signal<undefined>();
   symbol: string | undefined;
   interval: Interval = "1m";
+  isLoading = false;
+  /** Why there are no candles. */
+  failure: ApiError | undefined;
 
-  private readonly chart: IChartApi;
-  private readonly candles: ISeriesApi<"Candlestick">;
-  private readonly volume: ISeriesApi<"Histogram">;
-  private readonly lines: ISeriesApi<"Line">[];
-  private readonly markers;
-  private indicators: Indicator[];
-  private theme: Theme;
-  private zone: Zone = "UTC";
+  private readonly plot: Plot;
   private series: Series | undefined;
-  /** The starts of what is drawn, gaps included. */
-  private times: number[] = [];
-  /** How many candles are drawn. */
-  private drawn = 0;
+  /** The stretch of history that is shown; none where it is the series that ends at present. */
+  private past: Past | undefined;
+  /** What was asked for, to be shown when it has been read; none for the newest candle. */
+  private wanted: Stretch | undefined;
+  /** Whether what was asked for has been read, and whether the window has been put there. */
+  private isRead = false;
+  private isPlaced = false;
   /** The first candle that is not drawn as it is; whether all has to be drawn again. */
   private dirtyFrom = Infinity;
   private isStale = false;
   private hovered: number | undefined;
   /** Whether that was set, and not pointed at. */
   private pinned = false;
-  private showing = 0;
+  private turn = 0;
   private isPainted = false;
   private isReadingAhead = false;
 
@@ -106,98 +75,76 @@ export class PriceChart {
     private readonly market: Market,
     readonly averages: readonly Average[],
   ) {
-    this.theme = readTheme();
-    // The logo would add a style element, which the page's policy forbids; the foot of the page has name and link.
-    this.chart = createChart(container, { autoSize: true, layout: { attributionLogo: false } });
-    this.candles = this.chart.addSeries(CandlestickSeries, {});
-    this.volume = this.chart.addSeries(HistogramSeries, {
-      priceScaleId: "",
-      priceFormat: { type: "volume" },
-      lastValueVisible: false,
-      priceLineVisible: false,
-    });
-    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.2 } });
-    this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
-    this.lines = averages.map((average) =>
-      this.chart.addSeries(LineSeries, {
-        lineWidth: 1,
-        priceLineVisible: false,
-        lastValueVisible: false,
-        crosshairMarkerVisible: false,
-        visible: average.isShown,
-        // The average of the day may be far from the candles in the window, which are not to be squeezed for it.
-        ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed, autoscaleInfoProvider: () => null } : {}),
-      }),
-    );
-    this.markers = createSeriesMarkers<Time>(this.candles, []);
-    this.indicators = averages.map(indicatorOf);
-    this.dress();
+    this.plot = new Plot(container, averages);
     onThemeChange(() => {
-      this.theme = readTheme();
-      this.dress();
+      this.plot.dress();
       this.redraw();
     });
     market.onSeries.on((change) => {
       this.hear(change);
     });
-    market.onAlert.on(({ alert }) => {
+    market.onTicker.on(({ symbol }) => {
+      if (symbol === this.symbol) inNextFrame(this.showPrice);
+    });
+    market.alerts.onAlert.on(({ alert }) => {
       if (alert.symbol === this.symbol) inNextFrame(this.mark);
     });
-    this.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+    market.onProblem.on((problem) => {
+      if (problem === undefined) void this.resume();
+    });
+    this.plot.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
       // What is not of the pointer has been set here, and stays until the pointer is moved.
       if (sourceEvent === undefined && this.pinned) return;
       this.pinned = false;
       this.hovered = typeof time === "number" ? time : undefined;
       this.tellReading();
     });
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+    this.plot.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
       this.readAheadSoon();
       inNextFrame(this.tellWindow);
     });
   }
 
-  /** Shows a series, at this stretch of time or at its newest candle. */
-  async show(symbol: string, interval: Interval, range?: { from: number; to: number }): Promise<void> {
-    this.showing += 1;
-    const turn = this.showing;
+  /** Shows a series, at this stretch of time or at its newest candle. What can't be read is said by `failure`. */
+  async show(symbol: string, interval: Interval, range?: Stretch): Promise<void> {
+    this.turn += 1;
     this.symbol = symbol;
     this.interval = interval;
-    this.series = undefined;
-    this.isStale = true;
-    const series = await this.market.open(symbol, interval);
-    if (range !== undefined) await this.readBackTo(series, symbol, interval, range.from);
-    // Another one was chosen meanwhile.
-    if (turn !== this.showing) return;
-    this.series = series;
+    this.wanted = range;
+    this.past = range !== undefined && this.isFar(range.from) ? this.market.past(symbol, interval) : undefined;
+    this.series = this.past?.series ?? this.market.attach(symbol, interval);
+    this.isRead = false;
+    this.isPlaced = false;
     this.hovered = undefined;
     this.pinned = false;
-    this.times = [];
-    this.draw();
-    if (range === undefined) this.goToNewest();
-    else this.chart.timeScale().setVisibleRange({ from: stamp(range.from), to: stamp(range.to) });
-    this.readAheadSoon();
-    // The average of the day needs the whole day.
-    const midnight = Math.floor((series.last?.time ?? 0) / DAY) * DAY;
-    await this.readBackTo(series, symbol, interval, midnight);
-    await this.market.readAlerts(symbol);
+    // Nothing of the series before may be taken for one of this.
+    this.plot.clear();
+    this.container.dataset["markers"] = "0";
+    this.tellReading();
+    await this.load();
   }
 
   /** Centres a time, with the crosshair on its candle. */
   async reveal(time: number): Promise<void> {
-    const { series, symbol, interval } = this;
-    if (series === undefined || symbol === undefined) return;
-    const start = Math.floor(time / series.seconds) * series.seconds;
-    await this.readBackTo(series, symbol, interval, start - series.seconds * AROUND);
-    if (series !== this.series) return;
+    const { symbol, interval } = this;
+    if (symbol === undefined) return;
+    const seconds = SECONDS[interval];
+    const start = Math.floor(time / seconds) * seconds;
+    const around = { from: start - (AROUND / 2) * seconds, to: start + (AROUND / 2) * seconds };
+    if (!this.covers(around)) await this.show(symbol, interval, around);
+    const { series, turn } = this;
+    if (series === undefined) return;
+    if (this.past === undefined) await this.quietly(this.readBackTo(start - seconds * AROUND));
+    if (turn !== this.turn) return;
     this.draw();
-    const place = this.times.findIndex((each) => each >= start);
+    const place = this.plot.times.findIndex((each) => each >= start);
     if (place < 0) return;
-    this.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
+    this.plot.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
     const candle = series.at(start);
     if (candle === undefined) return;
     // The window moves in the next frame; until then the place of the candle is the old one.
     requestAnimationFrame(() => {
-      if (this.pinned) this.chart.setCrosshairPosition(candle.close, stamp(start), this.candles);
+      if (this.pinned) this.plot.chart.setCrosshairPosition(candle.close, stamp(start), this.plot.candles);
     });
     // The library tells only of what the pointer does.
     this.pinned = true;
@@ -205,143 +152,197 @@ export class PriceChart {
     this.tellReading();
   }
 
-  goToNewest(): void {
-    const shown = Math.max(30, Math.round((this.container.clientWidth - 80) / SPACING));
-    const last = this.times.length;
-    this.chart.timeScale().setVisibleLogicalRange({ from: last - shown + ROOM, to: last + ROOM });
-    this.chart.priceScale("right").applyOptions({ autoScale: true });
-    this.chart.clearCrosshairPosition();
-    this.pinned = false;
-    this.hovered = undefined;
-    this.tellReading();
+  async goToNewest(): Promise<void> {
+    const { symbol, interval } = this;
+    if (symbol !== undefined && this.past !== undefined) await this.show(symbol, interval);
+    else this.moveToNewest();
   }
 
   /** Whether the newest candle is in the window. */
   get isAtNewest(): boolean {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    return range === null || range.to >= this.times.length - 1;
+    return this.past === undefined && this.plot.isAtEnd;
+  }
+
+  /** Whether a stretch of time was asked for, and not the newest candle. */
+  get isOfRange(): boolean {
+    return this.wanted !== undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.plot.times.length === 0;
   }
 
   /** The candles in the window, oldest first. */
   get shown(): readonly Candle[] {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    if (range === null || this.series === undefined) return [];
-    const from = this.times[Math.max(0, Math.ceil(range.from))];
-    const to = this.times[Math.min(this.times.length - 1, Math.floor(range.to))];
+    const { window, times } = this.plot;
+    if (window === null || this.series === undefined) return [];
+    const from = times[Math.max(0, Math.ceil(window.from))];
+    const to = times[Math.min(times.length - 1, Math.floor(window.to))];
     return from === undefined || to === undefined ? [] : this.series.between(from, to + 1);
   }
 
-  /** What the chart has been given, gaps included. */
+  /** What has been drawn, for whoever looks from outside: the candles with their gaps, the volumes, an average. */
   get points(): readonly Point[] {
-    return this.candles.data() as readonly Point[];
+    return this.plot.candles.data() as readonly Point[];
+  }
+
+  get volumes(): Plot["volumes"] {
+    return this.plot.volumes;
+  }
+
+  line(place: number): ReturnType<Plot["line"]> {
+    return this.plot.line(place);
   }
 
   get reading(): Reading | undefined {
-    const series = this.series;
-    if (series === undefined) return undefined;
+    const { series } = this;
+    if (series === undefined || this.isEmpty) return undefined;
     const all = series.candles;
     const found = this.hovered === undefined ? -1 : all.findLastIndex((candle) => candle.time === this.hovered);
     const place = this.hovered === undefined ? all.length - 1 : found;
     const candle = all[place];
     if (candle === undefined) return undefined;
-    const alerts = this.market
-      .alertsOf(this.symbol ?? "")
+    const alerts = this.market.alerts
+      .of(this.symbol ?? "")
       .filter(({ time }) => time >= candle.time && time < candle.time + series.seconds);
-    const averages = this.indicators.map((indicator) => indicator.values[place]);
+    const averages = this.plot.averagesAt(place);
     return { candle, previous: all[place - 1], averages, alerts: this.hovered === undefined ? [] : alerts };
   }
 
   /** Draws an average after its `period` or `isShown` has been changed. */
   changeAverage(place: number): void {
-    const average = this.averages[place];
-    if (average === undefined) return;
-    this.lines[place]?.applyOptions({ visible: average.isShown });
-    this.indicators = this.indicators.map((known, index) => (index === place ? indicatorOf(average) : known));
+    this.plot.changeAverage(place);
     this.redraw();
+    void this.quietly(this.complete());
+  }
+
+  get isLogarithmic(): boolean {
+    return this.plot.isLogarithmic;
   }
 
   setLogarithmic(isLogarithmic: boolean): void {
-    const mode = isLogarithmic ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal;
-    this.chart.priceScale("right").applyOptions({ mode });
+    this.plot.isLogarithmic = isLogarithmic;
   }
 
   setZone(zone: Zone): void {
-    this.zone = zone;
-    this.dress();
+    const { window } = this.plot;
+    this.plot.setZone(zone);
+    this.draw();
+    if (window !== null) this.plot.chart.timeScale().setVisibleLogicalRange(window);
   }
 
   /** The chart as a picture, with a line above it that says what it is. */
   snapshot(title: string): Promise<Blob | null> {
-    const picture = this.chart.takeScreenshot();
-    const scale = picture.width / this.container.clientWidth;
-    const head = Math.round(28 * scale);
-    const canvas = document.createElement("canvas");
-    canvas.width = picture.width;
-    canvas.height = picture.height + head;
-    const context = canvas.getContext("2d");
-    if (context === null) return Promise.resolve(null);
-    context.fillStyle = this.theme.panel;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.fillStyle = this.theme.text;
-    context.font = `${String(Math.round(13 * scale))}px system-ui, sans-serif`;
-    context.textBaseline = "middle";
-    context.fillText(title, 12 * scale, head / 2);
-    context.drawImage(picture, 0, head);
-    return new Promise((resolve) => {
-      canvas.toBlob(resolve, "image/png");
-    });
+    return this.plot.picture(title);
   }
 
-  private dress(): void {
-    const { theme, zone } = this;
-    this.chart.applyOptions({
-      layout: {
-        background: { color: theme.panel },
-        textColor: theme.soft,
-        fontSize: 11,
-        fontFamily: 'system-ui, "Segoe UI", Roboto, sans-serif',
-      },
-      grid: { vertLines: { color: theme.grid }, horzLines: { color: theme.grid } },
-      crosshair: {
-        mode: CrosshairMode.Normal,
-        vertLine: { color: theme.soft, labelBackgroundColor: theme.raised },
-        horzLine: { color: theme.soft, labelBackgroundColor: theme.raised },
-      },
-      rightPriceScale: { borderColor: theme.line },
-      timeScale: {
-        borderColor: theme.line,
-        timeVisible: true,
-        secondsVisible: false,
-        minBarSpacing: 0.6,
-        tickMarkFormatter: (time: Time, type: TickMarkType) => this.tick(Number(time), type),
-      },
-      localization: { timeFormatter: (time: Time) => `${moment(Number(time), zone)} ${zone === "UTC" ? "UTC" : ""}` },
-    });
-    this.candles.applyOptions({
-      upColor: theme.up,
-      downColor: theme.down,
-      wickUpColor: theme.up,
-      wickDownColor: theme.down,
-      borderVisible: false,
-    });
-    this.lines.forEach((line, index) => {
-      line.applyOptions({ color: theme.averages[index] ?? theme.accent });
-    });
+  /** Reads what was asked for and draws it; then what it is to be complete. */
+  private async load(): Promise<void> {
+    const { turn, symbol, interval, past, wanted } = this;
+    if (symbol === undefined) return;
+    this.isLoading = true;
+    this.failure = undefined;
+    this.onState.emit(undefined);
+    let failure: ApiError | undefined;
+    try {
+      if (past !== undefined && wanted !== undefined) await past.load(wanted);
+      else await this.market.open(symbol, interval);
+      if (past === undefined && wanted !== undefined) await this.readBackTo(wanted.from);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      failure = error;
+    }
+    // Another one was chosen meanwhile.
+    if (turn !== this.turn) return;
+    this.isLoading = false;
+    this.failure = failure;
+    this.isRead = failure === undefined;
+    this.isStale = true;
+    this.draw();
+    this.onState.emit(undefined);
+    if (!this.isRead) return;
+    this.readAheadSoon();
+    await this.quietly(this.complete());
   }
 
-  /** The marks are those of UTC; a day is named where it begins in the zone that is shown. */
-  private tick(time: number, type: TickMarkType): string {
-    const text = clock(time, this.zone);
-    if (text !== "00:00") return text;
-    if (type === TickMarkType.Year) return String(new Date(time * 1000).getUTCFullYear());
-    return day(time, this.zone);
+  /** Goes on where something could not be read, once it can be again. */
+  private async resume(): Promise<void> {
+    if (this.isLoading || this.symbol === undefined) return;
+    if (!this.isRead) {
+      await this.load();
+      return;
+    }
+    this.readAheadSoon();
+    await this.quietly(this.complete());
+  }
+
+  /** Reads what averages and markers need of what is not in the window. */
+  private async complete(): Promise<void> {
+    const { series, symbol } = this;
+    if (series === undefined || symbol === undefined || !this.isRead) return;
+    await Promise.all([this.completeAverages(series), this.market.alerts.read(symbol)]);
+  }
+
+  private async completeAverages(series: Series): Promise<void> {
+    if (this.past !== undefined) return;
+    // The average of the day needs the whole day, the others as many candles as they are taken over.
+    const midnight = Math.floor((series.last?.time ?? 0) / DAY) * DAY;
+    await this.readBackTo(midnight);
+    const longest = Math.max(...this.averages.map(({ period, isShown }) => (isShown ? (period ?? 0) : 0)));
+    const wanted = longest + Math.ceil(this.container.clientWidth / SPACING);
+    const { turn } = this;
+    while (turn === this.turn && series.candles.length < wanted) if (!(await this.older())) return;
+  }
+
+  private async readBackTo(time: number): Promise<void> {
+    const { turn, series } = this;
+    while (turn === this.turn && (series?.first?.time ?? 0) > time) if (!(await this.older())) return;
+  }
+
+  private older(): Promise<boolean> {
+    return this.symbol === undefined ? Promise.resolve(false) : this.market.older(this.symbol, this.interval);
+  }
+
+  /** What is wanted beside the candles: what can't be read of it is told by the market, and tried again. */
+  private async quietly(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  /** Whether a time is so long ago that the way there is not read. */
+  private isFar(time: number): boolean {
+    return time < Date.now() / 1000 - REACH * SECONDS[this.interval];
+  }
+
+  /** Whether a stretch is in what is there, or will be when it has been read on to it. */
+  private covers({ from, to }: Stretch): boolean {
+    if (this.past === undefined) return !this.isFar(from) || (this.series?.first?.time ?? Infinity) <= from;
+    const { first, last } = this.past.series;
+    return first !== undefined && last !== undefined && first.time <= from && last.time >= to;
+  }
+
+  private moveToNewest(): void {
+    const shown = Math.max(30, Math.round((this.container.clientWidth - 80) / SPACING));
+    const last = this.plot.times.length;
+    const { chart } = this.plot;
+    chart.timeScale().setVisibleLogicalRange({ from: last - shown + ROOM, to: last + ROOM });
+    chart.priceScale("right").applyOptions({ autoScale: true });
+    chart.clearCrosshairPosition();
+    this.pinned = false;
+    this.hovered = undefined;
+    this.tellReading();
   }
 
   private hear(change: SeriesChange): void {
-    if (change.symbol !== this.symbol || change.interval !== this.interval || this.series === undefined) return;
+    if (change.symbol !== this.symbol || change.interval !== this.interval || this.past !== undefined) return;
     this.dirtyFrom = Math.min(this.dirtyFrom, change.from);
     this.isStale ||= change.moved;
-    inNextFrame(this.draw);
+    if (this.isRead) inNextFrame(this.draw);
+    // It was read for another reason than that it is looked at.
+    else if (!this.isLoading && this.series?.hasHistory === true) void this.resume();
   }
 
   private redraw(): void {
@@ -350,164 +351,93 @@ export class PriceChart {
   }
 
   private readonly draw = (): void => {
-    const series = this.series;
-    if (series === undefined) return;
-    // A few corrections are put in place; for more it is quicker to draw all.
-    if (this.isStale || this.dirtyFrom < this.drawn - 32) this.drawAll(series);
-    else this.drawFrom(series, this.dirtyFrom);
-    this.drawn = series.candles.length;
+    const { series } = this;
+    if (series === undefined || !this.isRead) return;
+    const wasEmpty = this.isEmpty;
+    this.plot.draw(series, this.dirtyFrom, this.isStale, this.past === undefined);
+    // A series that is drawn whole may have other candles under its markers.
+    if (this.isStale || wasEmpty) this.mark();
     this.dirtyFrom = Infinity;
     this.isStale = false;
+    this.showPrice();
+    if (this.isEmpty) return;
+    if (wasEmpty) this.onState.emit(undefined);
+    if (!this.isPlaced) this.place();
     this.tellReading();
     inNextFrame(this.tellWindow);
-    if (!this.isPainted && this.drawn > 0) {
-      this.isPainted = true;
-      // The library paints in the next frame; the one after it is on the screen.
-      requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("chart-painted")));
-    }
+    if (this.isPainted) return;
+    this.isPainted = true;
+    // The library paints in the next frame; the one after it is on the screen.
+    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("chart-painted")));
   };
 
-  private drawAll(series: Series): void {
-    const all = series.candles;
-    this.candles.applyOptions({ priceFormat: this.format(series) });
-    const scale = this.chart.timeScale();
-    const window = scale.getVisibleLogicalRange();
-    const wasAtNewest = this.isAtNewest;
-    const anchor = window === null ? 0 : Math.max(0, Math.min(this.times.length - 1, Math.ceil(window.from)));
-    const anchorTime = this.times[anchor];
-    const points: Point[] = [];
-    const places: (number | undefined)[] = [];
-    all.forEach((candle, index) => {
-      const before = all[index - 1];
-      if (before !== undefined) {
-        for (const time of gap(before.time, candle.time, series.seconds)) {
-          points.push({ time: stamp(time) });
-          places.push(undefined);
-        }
-      }
-      points.push(this.point(candle));
-      places.push(index);
-    });
-    this.times = points.map((point) => point.time);
-    this.candles.setData(points);
-    this.volume.setData(
-      points.map(({ time }, index) => {
-        const candle = all[places[index] ?? -1];
-        return candle === undefined ? { time } : this.bar(candle);
-      }),
-    );
-    this.indicators.forEach((indicator, line) => {
-      indicator.update(all, 0, series.isComplete);
-      this.lines[line]?.setData(
-        points.map(({ time }, index) => {
-          const place = places[index];
-          const value = place === undefined ? undefined : indicator.values[place];
-          return value === undefined ? { time } : { time, value };
-        }),
-      );
-    });
-    this.mark();
-    if (window === null || anchorTime === undefined || wasAtNewest) return;
-    const place = this.times.indexOf(anchorTime);
-    // The oldest candles may have gone.
-    if (place < 0) return;
-    const shift = place - anchor;
-    scale.setVisibleLogicalRange({ from: window.from + shift, to: window.to + shift });
-  }
-
-  private drawFrom(series: Series, from: number): void {
-    const all = series.candles;
-    for (const indicator of this.indicators) indicator.update(all, from, series.isComplete);
-    for (let index = from; index < all.length; index += 1) {
-      const candle = all[index];
-      if (candle === undefined) break;
-      const newest = this.times.at(-1);
-      const isOld = newest !== undefined && candle.time < newest;
-      if (newest !== undefined && candle.time > newest) {
-        for (const time of gap(newest, candle.time, series.seconds)) {
-          this.times.push(time);
-          this.candles.update({ time: stamp(time) });
-        }
-      }
-      if (newest === undefined || candle.time > newest) this.times.push(candle.time);
-      this.candles.update(this.point(candle), isOld);
-      this.volume.update(this.bar(candle), isOld);
-      this.indicators.forEach((indicator, line) => {
-        const value = indicator.values[index];
-        if (value !== undefined) this.lines[line]?.update({ time: stamp(candle.time), value }, isOld);
-      });
-    }
-  }
-
-  private format(series: Series): { type: "price"; precision: number; minMove: number } {
-    const precision = decimals(series.last?.close ?? 1);
-    return { type: "price", precision, minMove: 10 ** -precision };
-  }
-
-  private point({ time, open, high, low, close }: Candle): CandlestickData<UTCTimestamp> {
-    return { time: stamp(time), open, high, low, close };
-  }
-
-  private bar({ time, open, close, volume }: Candle): { time: UTCTimestamp; value: number; color: string } {
-    return { time: stamp(time), value: volume, color: close >= open ? this.theme.upVolume : this.theme.downVolume };
+  private place(): void {
+    this.isPlaced = true;
+    const { wanted } = this;
+    if (wanted === undefined) this.moveToNewest();
+    else this.plot.chart.timeScale().setVisibleRange({ from: stamp(wanted.from), to: stamp(wanted.to) });
   }
 
   private readonly mark = (): void => {
-    const { series, theme } = this;
-    if (series === undefined) return;
-    const marks: SeriesMarker<Time>[] = [];
-    for (const alert of this.market.alertsOf(this.symbol ?? "")) {
-      const start = Math.floor(alert.time / series.seconds) * series.seconds;
-      if (alert.isRetracted || series.at(start) === undefined) continue;
-      marks.push({
-        id: alert.id,
-        time: stamp(start),
-        position: alert.isRise ? "aboveBar" : "belowBar",
-        shape: alert.isRise ? "arrowUp" : "arrowDown",
-        color: alert.severity === "LOW" ? theme.soft : alert.severity === "MEDIUM" ? theme.warn : alert.isRise ? theme.up : theme.down,
-        text: `z ${Math.abs(alert.z).toFixed(1)}`,
-      });
-    }
-    marks.sort((one, other) => Number(one.time) - Number(other.time));
-    this.markers.setMarkers(marks);
-    this.container.dataset["markers"] = String(marks.length);
+    if (this.series === undefined || !this.isRead) return;
+    const count = this.plot.mark(this.series, this.market.alerts.of(this.symbol ?? ""));
+    this.container.dataset["markers"] = String(count);
+  };
+
+  /** The price of the cards, so that the two say the same. */
+  private readonly showPrice = (): void => {
+    const last = this.series?.last;
+    const value = this.isEmpty ? undefined : this.market.tickers.get(this.symbol ?? "")?.price;
+    this.plot.showPrice(value, (last?.close ?? 0) >= (last?.open ?? 0));
   };
 
   /**
-   * Reads the next page of history where the window comes near the oldest candle. The window moves in the frame after it
-   * was set; looked at before, it would be that of the series before or of the candles before a page.
+   * Reads the next page of history where the window comes near the end of what is there. The window moves in the frame
+   * after it was set; looked at before, it would be that of the series before or of the candles before a page.
    */
   private readAheadSoon(): void {
     if (this.isReadingAhead) return;
     this.isReadingAhead = true;
-    requestAnimationFrame(() => requestAnimationFrame(() => void this.readAhead()));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        void this.quietly(this.readAhead());
+      }),
+    );
   }
 
   private async readAhead(): Promise<void> {
-    const { series, symbol, interval } = this;
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    let wait: number | undefined;
+    let isMore = false;
     try {
-      if (range === null || series === undefined || symbol === undefined) return;
-      // The window may have been moved on meanwhile, as far as it goes, so that nothing else would ask for the next page.
-      if (range.from < AHEAD && (await this.market.older(symbol, interval))) wait = 0;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      // Nothing else would ask for it where the window is as far as it goes.
-      wait = RETRY_MS;
+      const { past, turn } = this;
+      const { window, times } = this.plot;
+      // What can't be read is asked for again when all is, by `resume`.
+      if (window === null || !this.isRead || this.market.problem !== undefined) return;
+      if (past === undefined) {
+        isMore = window.from < AHEAD && (await this.older());
+        return;
+      }
+      if (window.from < AHEAD) isMore = await past.older();
+      if (window.to > times.length - AHEAD) isMore = (await past.newer()) || isMore;
+      if (turn !== this.turn) return;
+      if (isMore) {
+        this.isStale = true;
+        this.draw();
+      }
+      void this.arrive();
     } finally {
       this.isReadingAhead = false;
+      // The window may have been moved on meanwhile, as far as it goes, so that nothing else would ask for the next page.
+      if (isMore) this.readAheadSoon();
     }
-    if (wait === undefined) return;
-    setTimeout(() => {
-      this.readAheadSoon();
-    }, wait);
   }
 
-  private async readBackTo(series: Series, symbol: string, interval: Interval, time: number): Promise<void> {
-    for (let page = 0; page < MAX_PAGES && (series.first?.time ?? 0) > time && !series.isComplete; page += 1) {
-      await this.market.older(symbol, interval);
-    }
+  /** Goes over to the series that ends at present where the window has come near enough to it. */
+  private async arrive(): Promise<void> {
+    const [first] = this.shown;
+    const last = this.shown.at(-1);
+    if (this.past?.reachesPresent !== true || this.symbol === undefined) return;
+    if (first === undefined || last === undefined || this.isFar(first.time)) return;
+    await this.show(this.symbol, this.interval, { from: first.time, to: last.time });
   }
 
   private tellReading(): void {

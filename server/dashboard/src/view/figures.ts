@@ -11,6 +11,16 @@ const POLL_MS = 5000;
 /** How many symbols the matrix has at most: its numbers are to be read. */
 const MAX_SYMBOLS = 10;
 const MATRIX_MS = 30_000;
+/** The log and the sinks by the names that they have among people. */
+const SINKS: Readonly<Record<string, string>> = {
+  log: "Log",
+  sqlite: "SQLite",
+  postgres: "PostgreSQL",
+  redis: "Redis",
+  checkpoints: "Checkpoints",
+  "kafka-alerts": "Kafka alerts",
+  "kafka-dead-letters": "Dead letters",
+};
 
 type Figure = readonly [name: string, value: string, isBad?: boolean];
 
@@ -40,10 +50,10 @@ export function showStatistics(candles: readonly Candle[], zone: Zone): void {
   setText(byId("statistics-range", HTMLSpanElement), range);
   fill(byId("statistics", HTMLDListElement), [
     ["High", price(summary?.high)],
-    ["Volume", compact(summary?.volume)],
+    [summary?.isTraded === false ? "24h volume" : "Volume", compact(summary?.volume)],
     ["Low", price(summary?.low)],
     ["Volatility", percent(summary?.volatility, 3).replace("+", "")],
-    ["Average", price(summary?.average)],
+    ["Mean close", price(summary?.average)],
     ["Volume/move corr.", signed(summary?.volumeCorrelation)],
     ["Change", percent(summary?.change)],
     ["Candles", String(candles.length)],
@@ -77,6 +87,8 @@ export class Matrix {
     const chosen = this.chosen();
     const all = [...this.market.tickers.keys()].sort();
     const others = all.filter((symbol) => symbol !== chosen).slice(0, MAX_SYMBOLS - 1);
+    const rest = all.length > MAX_SYMBOLS ? `, ${String(MAX_SYMBOLS)} of ${String(all.length)} symbols` : "";
+    setText(byId("matrix-about", HTMLSpanElement), `15m returns, 24 h${rest}`);
     const symbols = (chosen === undefined || !all.includes(chosen) ? others : [chosen, ...others]).sort();
     const since = Date.now() / 1000 - 24 * 60 * 60;
     const found = symbols.map((symbol) =>
@@ -113,6 +125,7 @@ export class PipelinePanel {
   private readonly list = byId("pipeline", HTMLDListElement);
   private readonly state = byId("pipeline-state", HTMLSpanElement);
   private before: { readonly at: number; readonly records: number } | undefined;
+  private isAsking = false;
 
   constructor(
     private readonly api: Api,
@@ -129,12 +142,19 @@ export class PipelinePanel {
   }
 
   private async ask(): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
     try {
       this.show(await this.api.pipeline(), Date.now());
+      this.list.classList.remove("old");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.before = undefined;
       setText(this.state, error.message);
+      // The figures are those of before, and are not to be taken for health.
+      this.list.classList.add("old");
+    } finally {
+      this.isAsking = false;
     }
   }
 
@@ -149,7 +169,12 @@ export class PipelinePanel {
     const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, each) => total + each, 0);
     const stored = figures.checkpoint?.stored_at ?? null;
     const failing = figures.sinks.filter(({ problem }) => problem !== null);
-    const watermark = figures.watermark === null ? undefined : (now - Date.parse(figures.watermark)) / 1000;
+    // By the server's clock: the one of this machine may be wrong.
+    const { lag_seconds: age, max_event_time: newest } = figures;
+    const serverNow = age === null || newest === null ? undefined : Date.parse(newest) + age * 1000;
+    const since = (time: string | null): number | undefined =>
+      serverNow === undefined || time === null ? undefined : (serverNow - Date.parse(time)) / 1000;
+    const [watermark, checkpoint] = [since(figures.watermark), since(stored)];
     setText(this.state, figures.failure ?? (figures.ready ? `up ${duration(figures.uptime_seconds)}` : "catching up"));
     fill(this.list, [
       ["Records/s", seconds > 0 ? (records / seconds).toFixed(1) : "–"],
@@ -159,8 +184,8 @@ export class PipelinePanel {
       ["Candles", compact(sum(figures.candles_settled))],
       ["Rejected", compact(rejected), rejected > 0],
       ["Corrections", compact(sum(figures.corrections))],
-      ["Checkpoint", stored === null ? "none" : `${duration((now - Date.parse(stored)) / 1000)} ago`],
-      ...figures.sinks.map(({ name, queue, problem }): Figure => [name, problem ?? (queue === 0 ? "up to date" : `${String(queue)} waiting`), problem !== null]),
+      ["Checkpoint", checkpoint === undefined ? "none" : `${duration(checkpoint)} ago`],
+      ...figures.sinks.map(({ name, queue, problem }): Figure => [SINKS[name] ?? name, problem ?? (queue === 0 ? "up to date" : `${String(queue)} waiting`), problem !== null]),
       ["Sinks failing", String(failing.length), failing.length > 0],
     ]);
   }

@@ -10,5 +10,12 @@ export function inNextFrame(task: () => void): void {
 function run(): void {
   const tasks = [...waiting];
   waiting.clear();
-  for (const task of tasks) task();
+  for (const task of tasks) {
+    try {
+      task();
+    } catch (error) {
+      // What is wrong with one drawing is told, and does not keep the others from being done.
+      reportError(error);
+    }
+  }
 }

@@ -25,8 +25,8 @@ export function showLegend(place: HTMLElement, chart: PriceChart, volumeCorrelat
     figure("L", price(candle.low, digits), tone),
     figure("C", price(candle.close, digits), tone),
     make("b", (change ?? 0) >= 0 ? "up" : "down", percent(change)),
-    figure("Vol", compact(candle.volume)),
-    figure("vol/move corr.", signed(volumeCorrelation)),
+    figure(candle.isTraded ? "Vol" : "24h vol", compact(candle.volume)),
+    ...(volumeCorrelation === undefined ? [] : [figure("vol/move corr.", signed(volumeCorrelation))]),
     ...(candle.isClosed ? [] : [make("span", "", "forming")]),
     ...(candle.revision > 0 ? [make("span", "", `corrected ${String(candle.revision)}×`)] : []),
   );
