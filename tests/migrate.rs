@@ -68,6 +68,22 @@ fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
 }
 
 #[test]
+#[test]
+fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_written() {
+    let Some(place) = Place::new() else { return };
+    succeed(&mut place.migrate());
+    let mut client = place.database.connect();
+    let rows = "INSERT INTO cryptocurrencies (symbol, name, created_at, updated_at)
+        VALUES ('BTC', NULL, 'epoch', 'epoch'), ('ETH', 'My ether', 'epoch', 'epoch'), ('MINE', NULL, 'epoch', 'epoch')";
+    client.batch_execute(rows).expect("written");
+    let said = succeed(place.migrate().env("TALLOW__COINGECKO__COINS", "my-coin:MINE:My coin"));
+    assert!(said.contains("coins that had no name have one symbols=3"), "{said}");
+    let called = "SELECT STRING_AGG(CONCAT_WS(' ', symbol, name, coingecko_id), ', ' ORDER BY symbol) FROM cryptocurrencies";
+    let called: String = client.query_one(called, &[]).expect("read").get(0);
+    assert_eq!(called, "BTC Bitcoin bitcoin, ETH My ether ethereum, MINE My coin my-coin");
+    assert!(!succeed(&mut place.migrate()).contains("had no name"));
+}
+
 fn two_migrations_at_once_both_succeed() {
     let Some(place) = Place::new() else { return };
     let start = || place.migrate().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");

@@ -2,7 +2,8 @@
 
 use super::{candle, migrated, step, symbol};
 use postgres::Client;
-use tallow_connectors::postgres::{PostgresSink, Share};
+use tallow_connectors::coins::Coins;
+use tallow_connectors::postgres::{PostgresSink, Share, name_coins};
 use tallow_connectors::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES, Sink};
 use tallow_dataflow::{
     Alert, AlertStatus, EventTime, MINUTE_MS, Price, Reject, RejectReason, SettledAlert, Step,
@@ -62,6 +63,44 @@ fn an_alert_carries_the_previous_close_and_the_close() {
         texts(&mut database.connect(), row),
         ["BTC:1m:60000:zscore PRICE_SPIKE MEDIUM 100.1 103.53 6.4 0.1 0.2 60 4 2 raised 120 300"]
     );
+}
+
+#[test]
+fn a_symbol_is_named_when_it_is_first_seen_and_by_whom_it_was_named_before() {
+    let Some((database, config)) = migrated() else { return };
+    let mut client = database.connect();
+    let rows = "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at) VALUES
+        ('ETH', 'My ether', NULL, 'epoch', 'epoch'), ('SOL', NULL, NULL, 'epoch', 'epoch'),
+        ('XRP', NULL, 'mine', 'epoch', 'epoch'), ('ODD', NULL, NULL, 'epoch', 'epoch')";
+    client.batch_execute(rows).unwrap();
+    let coins = Coins::with(&["my-coin:MINE:My coin", "matic-network:POL"].map(|coin| coin.parse().unwrap()));
+    let seen = ["BTC", "ETH", "MINE", "POL", "STRANGE"].map(|name| candle(name, 1, 1.0)).to_vec();
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap().with_coins(coins.clone());
+    sink.write(&[step(0, seen)]).unwrap();
+    let called = "SELECT CONCAT_WS('|', symbol, COALESCE(name, '-'), COALESCE(coingecko_id, '-')) FROM cryptocurrencies
+        ORDER BY symbol";
+    assert_eq!(
+        texts(&mut client, called),
+        [
+            "BTC|Bitcoin|bitcoin",
+            "ETH|My ether|-",
+            "MINE|My coin|my-coin",
+            "ODD|-|-",
+            "POL|POL|matic-network",
+            "SOL|-|-",
+            "STRANGE|-|-",
+            "XRP|-|mine",
+        ]
+    );
+    // What a migration fills in is what nobody has written.
+    assert_eq!(name_coins(&config, &coins).unwrap(), 3);
+    assert_eq!(name_coins(&config, &coins).unwrap(), 0);
+    let named = texts(&mut client, called);
+    assert_eq!(
+        [&named[1], &named[5], &named[7]],
+        ["ETH|My ether|ethereum", "SOL|Solana|solana", "XRP|XRP|mine"]
+    );
+    assert_eq!([&named[3], &named[6]], ["ODD|-|-", "STRANGE|-|-"]);
 }
 
 fn reject(offset: u64, raw: &[u8], detail: &str) -> Reject {
