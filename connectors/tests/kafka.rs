@@ -5,6 +5,8 @@
 mod absence;
 #[path = "kafka/bed.rs"]
 mod bed;
+#[path = "kafka/dead_letters.rs"]
+mod dead_letters;
 #[path = "kafka/exactly_once.rs"]
 mod exactly_once;
 #[path = "kafka/live.rs"]

@@ -107,6 +107,7 @@ fn reject(offset: u64, raw: &[u8], detail: &str) -> Reject {
     Reject {
         partition: 1,
         offset,
+        log_time: None,
         reason: RejectReason::Malformed,
         detail: detail.to_owned(),
         raw: raw.to_vec(),
@@ -130,6 +131,23 @@ fn a_reject_is_kept_once_with_its_bytes_and_a_long_one_with_its_beginning() {
             format!("{} malformed  787878 {MAX_RAW_BYTES} {}", i64::MAX, MAX_RAW_BYTES + 7)
         ]
     );
+}
+
+#[test]
+fn a_log_that_is_made_anew_has_rejects_of_its_own_at_the_same_offsets() {
+    let Some((database, config)) = migrated() else { return };
+    // A row of before there was the column.
+    let old = r#"INSERT INTO rejects (partition, "offset", reason, detail, raw, raw_len)
+        VALUES (1, 7, 'malformed', '', 'old', 3)"#;
+    database.connect().batch_execute(old).unwrap();
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let at = |log_time, raw: &[u8]| Reject { log_time: Some(EventTime(log_time)), ..reject(7, raw, "") };
+    for _ in 0..2 {
+        sink.write_rejects(&[at(1_000, b"old"), at(1_000, b"one"), at(2_000, b"one"), at(2_000, b"other")])
+            .unwrap();
+    }
+    let rows = "SELECT CONCAT_WS(' ', CONVERT_FROM(raw, 'UTF8'), EXTRACT(EPOCH FROM log_time)::INT8) FROM rejects ORDER BY id";
+    assert_eq!(texts(&mut database.connect(), rows), ["old", "one 1", "one 2", "other 2"]);
 }
 
 #[test]
