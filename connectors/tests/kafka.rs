@@ -16,6 +16,8 @@ mod ranges;
 #[allow(dead_code, reason = "not every sample is of use here")]
 #[path = "contract/samples.rs"]
 mod samples;
+#[path = "kafka/sasl.rs"]
+mod sasl;
 mod services;
 #[path = "kafka/sinks.rs"]
 mod sinks;
