@@ -2,19 +2,21 @@
 
 FROM rust:1.95.0-slim-trixie AS build
 # SQLite, librdkafka, AWS-LC, zstd and zlib are compiled from the sources that come with their crates; a C compiler
-# and make are all they need. Node.js and npm build the dashboard.
+# and make are all they need. Node.js and npm build the dashboard. OpenSSL and pkg-config are for FEATURES=tls.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential nodejs npm \
+    && apt-get install --yes --no-install-recommends build-essential libssl-dev nodejs npm pkg-config \
     && rm -rf /var/lib/apt/lists/*
+# Features of the build: tls for a Kafka that is reached by TLS or asks for SCRAM.
+ARG FEATURES=
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    TALLOW_DASHBOARD=required cargo build --release --locked --package tallow \
+    TALLOW_DASHBOARD=required cargo build --release --locked --package tallow --features "$FEATURES" \
     && cp target/release/tallow /usr/local/bin/tallow
 
 FROM debian:13.4-slim
-# curl is for the health checks.
+# curl is for the health checks. OpenSSL's library, which FEATURES=tls needs, comes with ca-certificates.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tallow_connectors::cluster::Cluster;
 use tallow_connectors::export::Format;
-use tallow_connectors::kafka::Bound;
+use tallow_connectors::kafka::{Bound, check_range};
 use tallow_dataflow::{EventTime, Symbol};
 
 /// The port of the first process where no file says otherwise, as timely has it.
@@ -357,6 +357,7 @@ impl Cli {
                 config.server.dashboard &= !flags.no_dashboard;
             }
             Command::Backtest(flags) => {
+                check_range(flags.start, flags.end)?;
                 override_with(&mut config.dataflow.workers, flags.workers);
                 override_with(&mut config.dataflow.batch_records, flags.batch_records);
                 override_with(&mut config.kafka.bootstrap_servers, flags.bootstrap.clone());

@@ -3,6 +3,7 @@
 mod layers;
 mod produce;
 
+use crate::pipeline::told;
 use anyhow::{Context, bail};
 use layers::Layers;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use tallow_connectors::coingecko::CoinGeckoConfig;
 use tallow_connectors::kafka::KafkaConfig;
 use tallow_connectors::postgres::PostgresConfig;
 use tallow_connectors::redis::RedisConfig;
+use tallow_connectors::remote::ProcessUrl;
 use tallow_dataflow::{AnomalySettings, Settings, Symbol};
 use tallow_server::{ApiKey, Proxies, ServerSettings, Tls};
 
@@ -121,7 +123,7 @@ pub(crate) struct ServerConfig {
     pub(crate) keepalive_ms: u64,
     pub(crate) ping_interval_ms: u64,
     pub(crate) pong_timeout_ms: u64,
-    pub(crate) pipelines: Vec<String>,
+    pub(crate) pipelines: Vec<ProcessUrl>,
 }
 
 /// `[run]`
@@ -291,6 +293,10 @@ impl Config {
         if self.up.symbols.is_empty() {
             bail!("up.symbols names no symbol");
         }
+        self.kafka.check().map_err(told)?;
+        self.postgres.check().map_err(told)?;
+        self.redis.check().map_err(told)?;
+        self.checkpoint.check().map_err(told)?;
         self.produce.check()?;
         self.coingecko.check()?;
         self.traces.check()?;
@@ -391,7 +397,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 17] = [
+        let cases: [(Change, &str); 22] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -412,6 +418,25 @@ mod tests {
             (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
             (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
             (|c| c.up.symbols.clear(), "up.symbols names no symbol"),
+            (
+                |c| c.kafka.options = vec!["sasl.pasword=hunter2".to_owned().into()],
+                "kafka.options: sasl.pasword is no property of librdkafka",
+            ),
+            (
+                |c| c.postgres.url = "postgres//me:hunter2@host".to_owned().into(),
+                "postgres.url is not an address of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE or a list of \
+                 NAME=VALUE",
+            ),
+            (
+                |c| c.redis.url = "http://me:hunter2@host".to_owned().into(),
+                "use the address in redis.url: Redis URL did not parse - InvalidClientConfig",
+            ),
+            (|c| c.checkpoint.url = "file:".to_owned(), "checkpoint.url names no folder: write file:PATH"),
+            (
+                |c| c.checkpoint.url = "https://example.org/x".to_owned(),
+                "checkpoint.url names https://example.org/x, which can't be used: Operation not supported: it is \
+                 neither a folder nor S3, Google Cloud Storage or Azure Blob Storage",
+            ),
             (|c| c.produce.symbols.clear(), "produce.symbols names no symbol"),
             (
                 |c| c.produce.trades_per_second = 0.0,

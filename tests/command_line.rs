@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use support::{backtest, fail, file, succeed, summary, tallow, text};
 
 fn tick(folder: &tempfile::TempDir) -> Vec<PathBuf> {
@@ -85,7 +87,7 @@ fn a_flag_is_over_the_environment_and_that_over_the_file_and_that_over_the_defau
     let settings = file(folder.path(), "settings.toml", b"[dataflow]\nworkers = 2\n");
     let out = folder.path().join("out");
     let mut replay = backtest(&ticks, &out);
-    let workers = |replay: &mut std::process::Command| {
+    let workers = |replay: &mut Command| {
         succeed(replay);
         summary(&out)["workers"].clone()
     };
@@ -137,6 +139,32 @@ fn settings_that_cannot_be_are_named_with_their_place_and_exit_code_2() {
 }
 
 #[test]
+fn an_address_or_option_that_cannot_be_stops_every_command_before_it_starts_anything() {
+    let cases = [
+        (
+            "KAFKA__OPTIONS",
+            "sasl.pasword=hunter2",
+            "kafka.options: sasl.pasword is no property of librdkafka",
+        ),
+        ("KAFKA__OPTIONS", "sasl.mechanism=PLAIN,security.protocol=SASL_PLAINTEXT", "kafka.options: "),
+        ("POSTGRES__URL", "postgres//me:hunter2@host", "postgres.url is not an address"),
+        ("REDIS__URL", "redis//me:hunter2@host", "use the address in redis.url: "),
+        ("CHECKPOINT__URL", "s3://me:hunter2@bucket", "checkpoint.url has more than a place in it"),
+        (
+            "SERVER__PIPELINES",
+            "me:hunter2@host",
+            "read environment variable TALLOW__SERVER__PIPELINES: server.pipelines: a process listens at",
+        ),
+    ];
+    for command in [&["run"][..], &["launch", "-n", "2"], &["serve"], &["migrate"], &["produce"]] {
+        for (name, value, expected) in cases {
+            let line = fail(tallow().args(command).env(format!("TALLOW__{name}"), value), 2);
+            assert!(line.starts_with(expected) && !line.contains("hunter2"), "{command:?}: {line}");
+        }
+    }
+}
+
+#[test]
 fn a_replay_tells_a_human_what_came_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
@@ -149,4 +177,43 @@ fn a_replay_tells_a_human_what_came_of_it() {
     assert_eq!(lines[4], format!("written to   {}", out.display()));
     assert_eq!(lines.len(), 5, "no progress where no terminal is: {told}");
     assert!(text(&out, "summary.json").ends_with("}\n"));
+}
+
+/// On a terminal that `script` makes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_replay_shows_on_a_terminal_how_far_it_is_and_takes_that_away_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ticks, out) = (folder.path().join("ticks"), folder.path().join("out"));
+    assert!(Command::new("mkfifo").arg(&ticks).status().expect("started").success());
+    let replay = backtest(std::slice::from_ref(&ticks), &out);
+    let words = std::iter::once(replay.get_program()).chain(replay.get_args());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8"))).collect();
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &words.join(" "), "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux");
+    // It is not at its end until the input is.
+    let mut input = std::fs::OpenOptions::new().write(true).open(&ticks).expect("opened");
+    input.write_all(b"{\"symbol\":\"BTC\",\"price_usd\":1,\"timestamp\":1}\n").expect("written");
+    let mut terminal = script.stdout.take().expect("a pipe");
+    let mut shown = Vec::new();
+    let mut look = |until: Option<&str>| {
+        let mut part = [0; 4096];
+        while until.is_none_or(|it| !String::from_utf8_lossy(&shown).contains(it)) {
+            match terminal.read(&mut part).expect("read") {
+                0 => break,
+                count => shown.extend_from_slice(&part[..count]),
+            }
+        }
+        String::from_utf8_lossy(&shown).into_owned()
+    };
+    let meanwhile = look(Some(" ticks/s"));
+    assert!(meanwhile.contains("\r\u{1b}[K1 records, "), "{meanwhile:?}");
+    drop(input);
+    let told = look(None);
+    assert!(told.contains("\r\u{1b}[Krecords      1: 1 on time\r\n"), "{told:?}");
+    assert!(script.wait().expect("ended").success(), "{told:?}");
 }

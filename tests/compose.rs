@@ -154,6 +154,20 @@ fn the_image_is_built_from_pinned_images_and_run_by_nobody_special() {
 }
 
 #[test]
+fn the_image_is_built_with_the_features_that_are_asked_for() {
+    let written = read("docker-compose.yml").replace("${TALLOW_FEATURES:-}", "tls");
+    for (name, service) in yaml(&interpolated(&written))["services"].as_object().unwrap() {
+        if service["image"].as_str().unwrap().starts_with("tallow:") {
+            assert_eq!(service["build"]["args"]["FEATURES"], "tls", "{name}");
+        }
+    }
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains("ARG FEATURES=\n") && dockerfile.contains("--features \"$FEATURES\""));
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    assert!(manifest["features"]["tls"].is_array());
+}
+
+#[test]
 fn the_image_is_built_with_the_toolchain_that_the_workspace_asks_for() {
     let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
     let version = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();

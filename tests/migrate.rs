@@ -59,12 +59,29 @@ fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
     let Some(place) = Place::new() else { return };
     let first = succeed(&mut place.migrate());
     assert!(first.contains("migration applied") && first.contains("V1__candles_and_alerts"), "{first}");
+    assert!(first.contains("schema is up to date") && first.contains("version=2"), "{first}");
     assert_eq!(first.matches("made=true").count(), 3, "{first}");
     let second = succeed(&mut place.migrate());
     assert!(!second.contains("migration applied") && second.contains("schema is up to date"), "{second}");
     assert_eq!(second.matches("made=false").count(), 3, "{second}");
     let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name LIKE 'price_%'";
     assert_eq!(place.database.connect().query_one(tables, &[]).expect("counted").get::<_, i64>(0), 4);
+}
+
+#[test]
+fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_written() {
+    let Some(place) = Place::new() else { return };
+    succeed(&mut place.migrate());
+    let mut client = place.database.connect();
+    let rows = "INSERT INTO cryptocurrencies (symbol, name, created_at, updated_at)
+        VALUES ('BTC', NULL, 'epoch', 'epoch'), ('ETH', 'My ether', 'epoch', 'epoch'), ('MINE', NULL, 'epoch', 'epoch')";
+    client.batch_execute(rows).expect("written");
+    let said = succeed(place.migrate().env("TALLOW__COINGECKO__COINS", "my-coin:MINE:My coin"));
+    assert!(said.contains("coins that had no name have one symbols=3"), "{said}");
+    let called = "SELECT STRING_AGG(CONCAT_WS(' ', symbol, name, coingecko_id), ', ' ORDER BY symbol) FROM cryptocurrencies";
+    let called: String = client.query_one(called, &[]).expect("read").get(0);
+    assert_eq!(called, "BTC Bitcoin bitcoin, ETH My ether ethereum, MINE My coin my-coin");
+    assert!(!succeed(&mut place.migrate()).contains("had no name"));
 }
 
 #[test]
@@ -79,7 +96,7 @@ fn two_migrations_at_once_both_succeed() {
         })
         .iter()
         .sum();
-    assert_eq!(applied, 1);
+    assert_eq!(applied, 2);
 }
 
 #[test]
@@ -89,7 +106,7 @@ fn what_cannot_be_migrated_is_one_line_without_the_password() {
     let url = format!("postgres://me:hunter2@{nobody}/prices");
     let line = fail(&mut migrate(&url), 1);
     assert!(line.starts_with(&format!("connect to {nobody}/prices: error connecting to server: ")), "{line}");
-    let line = fail(&mut migrate("postgres//me:hunter2@host"), 1);
+    let line = fail(&mut migrate("postgres//me:hunter2@host"), 2);
     assert!(line.starts_with("postgres.url is not an address") && !line.contains("hunter2"), "{line}");
     let line = fail(migrate(&url).env("TALLOW__POSTGRES__KEEP_1M_DAYS", "36501"), 2);
     assert_eq!(line, "postgres.keep_1m_days is 36501, the most is 36500");

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod cluster;
 pub mod coingecko;
+pub mod coins;
 pub mod distribution;
 pub mod error;
 pub mod export;

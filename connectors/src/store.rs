@@ -36,8 +36,9 @@ pub trait Sink: Send {
     /// Nothing has been stored; [`Error::action`] says what to do.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error>;
 
-    /// Keeps records that were not accepted, by partition and offset, as far as the store has a place for them: a
-    /// bounded one, the newest stay. Writing the same ones again changes nothing.
+    /// Keeps records that were not accepted, as far as the store has a place for them: a bounded one, the newest stay.
+    /// Writing the same ones again changes nothing. The same are those of the same place, time of writing and bytes: the
+    /// offsets of a log that is made anew begin again.
     ///
     /// # Errors
     /// None has been kept; [`Error::action`] says what to do.

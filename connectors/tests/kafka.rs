@@ -5,6 +5,8 @@
 mod absence;
 #[path = "kafka/bed.rs"]
 mod bed;
+#[path = "kafka/dead_letters.rs"]
+mod dead_letters;
 #[path = "kafka/exactly_once.rs"]
 mod exactly_once;
 #[path = "kafka/live.rs"]
@@ -14,6 +16,8 @@ mod ranges;
 #[allow(dead_code, reason = "not every sample is of use here")]
 #[path = "contract/samples.rs"]
 mod samples;
+#[path = "kafka/sasl.rs"]
+mod sasl;
 mod services;
 #[path = "kafka/sinks.rs"]
 mod sinks;

@@ -11,6 +11,8 @@ mod processes;
 mod rows;
 #[path = "postgres/schema.rs"]
 mod schema;
+#[path = "postgres/timescale.rs"]
+mod timescale;
 
 use services::database::Database;
 use tallow_connectors::postgres::{PostgresConfig, migrate};

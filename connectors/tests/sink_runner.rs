@@ -101,7 +101,7 @@ fn step(frontier: u64, changes: usize) -> Step {
 
 fn reject(offset: u64) -> Reject {
     let detail = String::new();
-    Reject { partition: 0, offset, reason: RejectReason::Malformed, detail, raw: vec![] }
+    Reject { partition: 0, offset, log_time: None, reason: RejectReason::Malformed, detail, raw: vec![] }
 }
 
 fn settings() -> SinkSettings {

@@ -83,6 +83,8 @@ pub struct Reject {
     pub partition: u32,
     /// Its offset there.
     pub offset: u64,
+    /// When it was written to the log, where the log keeps that.
+    pub log_time: Option<EventTime>,
     /// Why.
     pub reason: RejectReason,
     /// What exactly, in words.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tallow_connectors::Error;
+use tallow_connectors::coins::Coins;
 use tallow_connectors::kafka::{KafkaConfig, TopicState, ensure_topics};
 use tallow_connectors::postgres::{self, MigrationReport, PostgresConfig, Timescale};
 
@@ -22,10 +23,11 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let (sender, done) = crossbeam_channel::bounded(1);
     let (kafka, postgres) = (config.kafka.clone(), config.postgres.clone());
+    let coins = Coins::with(&config.coingecko.coins);
     // A thread of its own, because a step may take minutes and can't be interrupted from here.
     std::thread::Builder::new()
         .name("migrate".to_owned())
-        .spawn(move || sender.send(prepare(&kafka, &postgres)))
+        .spawn(move || sender.send(prepare(&kafka, &postgres, &coins)))
         .context("start thread migrate")?;
     loop {
         match done.recv_timeout(LOOK) {
@@ -40,8 +42,12 @@ pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> 
 }
 
 /// Prepares one after the other, and says what it did.
-fn prepare(kafka: &KafkaConfig, postgres: &PostgresConfig) -> Result<(), Error> {
+fn prepare(kafka: &KafkaConfig, postgres: &PostgresConfig, coins: &Coins) -> Result<(), Error> {
     tell(&postgres::migrate(postgres)?);
+    let symbols = postgres::name_coins(postgres, coins)?;
+    if symbols > 0 {
+        tracing::info!(symbols, "coins that had no name have one");
+    }
     for TopicState { name, made, partitions, difference } in ensure_topics(kafka)? {
         match difference {
             None => tracing::info!(topic = name, made, partitions, "topic is there"),

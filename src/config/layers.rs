@@ -167,6 +167,10 @@ mod tests {
                 "[server]\napi_keys = [\"secret\"]",
                 "server.api_keys: an API key is given as name:hash, the hash as the 64 hexadecimal digits of its SHA-256",
             ),
+            (
+                "[server]\npipelines = [\"me:hunter2@host\"]",
+                "server.pipelines: a process listens at http://host:port, and this is no such address",
+            ),
             ("[up]\nsymbols = [\"B C\"]", "up.symbols: symbol has ' ', allowed are A-Z 0-9 . _ -"),
             ("[up]\n\nnot toml", "line 3: key with no value, expected `=`"),
         ];

@@ -33,7 +33,11 @@ impl Services {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
-        script.args(arguments).env("TALLOW_SERVICES", self.folder.path()).stdin(Stdio::null());
+        script
+            .args(arguments)
+            .env("TALLOW_SERVICES", self.folder.path())
+            .env("TALLOW_NO_DOCKER", "1")
+            .stdin(Stdio::null());
         script
     }
 

@@ -28,7 +28,11 @@ impl Broker {
 
     fn script(&self, command: &str) -> Command {
         let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
-        script.arg(command).env("TALLOW_SERVICES", self.folder.path()).stdin(Stdio::null());
+        script
+            .arg(command)
+            .env("TALLOW_SERVICES", self.folder.path())
+            .env("TALLOW_NO_DOCKER", "1")
+            .stdin(Stdio::null());
         script
     }
 

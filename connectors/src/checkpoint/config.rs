@@ -1,5 +1,7 @@
 //! The settings of checkpoints.
 
+use super::objects;
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
 /// `[checkpoint]`
@@ -24,5 +26,15 @@ impl Default for CheckpointConfig {
             min_pause_ms: 1_000,
             keep: 3,
         }
+    }
+}
+
+impl CheckpointConfig {
+    /// Whether the URL is one of a place for checkpoints; asks nobody.
+    ///
+    /// # Errors
+    /// When it is none. The text does not repeat what may be a secret.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.url.is_empty() { Ok(()) } else { objects::check(&self.url, &objects::variables()) }
     }
 }

@@ -13,6 +13,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{
     ClientConfigKey, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, RetryConfig,
 };
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -218,6 +219,22 @@ fn limit(size: u64) -> Duration {
 
 fn unusable(place: &str, source: &object_store::Error) -> Error {
     Error::Unusable(format!("checkpoint.url names {place}, which can't be used: {source}"))
+}
+
+/// The variables of the environment, among which those of an object store may be.
+pub(super) fn variables() -> Vec<(String, String)> {
+    let readable =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(readable).collect()
+}
+
+/// Whether a URL names a folder or a place in an object store; makes nothing and asks nobody.
+pub(super) fn check(url: &str, variables: &[(String, String)]) -> Result<(), Error> {
+    if folder_of(url)?.is_some() {
+        return Ok(());
+    }
+    let url = remote(url)?;
+    connect(&url, variables).map(drop).map_err(|source| unusable(url.as_str(), &source))
 }
 
 /// The folder that a `file:` URL names: an absolute one as `file:///PATH`, or any path after `file:` as it stands.

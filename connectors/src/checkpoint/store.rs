@@ -4,7 +4,7 @@ use super::config::CheckpointConfig;
 use super::format::{EncodedPart, StoredPart};
 use super::found::Found;
 use super::names::{self, Parts};
-use super::objects::Objects;
+use super::objects::{self, Objects};
 use crate::error::{Error, chain};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
@@ -58,11 +58,7 @@ impl CheckpointStore {
     /// # Errors
     /// When the URL names nothing that can be used, or the folder can't be made.
     pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-            Some((name, value))
-        });
-        CheckpointStore::open_with(config, origin, &variables.collect::<Vec<_>>())
+        CheckpointStore::open_with(config, origin, &objects::variables())
     }
 
     /// As [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …) and not those of the environment.

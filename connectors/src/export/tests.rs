@@ -54,7 +54,7 @@ fn alert(name: &str, start: u64, close: f64, status: AlertStatus, settled_at: u6
 
 fn reject(partition: u32, offset: u64, detail: &str, raw: &[u8]) -> Reject {
     let (reason, detail, raw) = (RejectReason::Malformed, detail.to_owned(), raw.to_vec());
-    Reject { partition, offset, reason, detail, raw }
+    Reject { partition, offset, log_time: None, reason, detail, raw }
 }
 
 fn steps() -> Vec<Step> {

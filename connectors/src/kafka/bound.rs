@@ -41,8 +41,11 @@ impl FromStr for Bound {
     }
 }
 
-/// Refuses what the caller can't mean.
-pub(super) fn check(start: Bound, end: Bound) -> Result<(), Error> {
+/// Refuses a range that can have no records, whatever the topic has.
+///
+/// # Errors
+/// When its start is not before its end.
+pub fn check(start: Bound, end: Bound) -> Result<(), Error> {
     let reversed = match (start, end) {
         (Bound::Time(start), Bound::Time(end)) => start >= end,
         (Bound::Offset(start), Bound::Offset(end)) => start >= end,

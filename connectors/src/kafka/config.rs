@@ -1,9 +1,12 @@
 //! How to reach Kafka, and the names of the topics.
 
+use super::producer::KafkaProducer;
+use super::topic;
 use crate::error::Error;
 use crate::secret::Secret;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,21 @@ const OWN: [&str; 27] = [
 ];
 
 impl KafkaConfig {
+    /// Whether clients can be made of the options; asks no broker. Some of what can't be shows only in a client: options
+    /// that contradict each other, or what is in a file that one of them names.
+    ///
+    /// # Errors
+    /// As [`KafkaConfig::client`], or when a consumer or a producer can't be made.
+    pub fn check(&self) -> Result<(), Error> {
+        self.client()?;
+        if self.options.is_empty() {
+            return Ok(());
+        }
+        let nowhere = KafkaConfig { bootstrap_servers: String::new(), ..self.clone() };
+        topic::client(&nowhere, &self.group)?.create::<BaseConsumer>().map_err(unusable)?;
+        KafkaProducer::open(&nowhere, "tallow-check").map(drop)
+    }
+
     /// What every client begins with: the brokers and the options.
     ///
     /// # Errors
@@ -194,6 +212,29 @@ mod tests {
         ] {
             let error = config(&[option]).client().expect_err(option);
             assert_eq!(error.to_string(), format!("kafka.options: {expected}"));
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_found_without_a_broker() {
+        config(&[
+            "security.protocol=SASL_PLAINTEXT",
+            "sasl.mechanism=PLAIN",
+            "sasl.username=me",
+            "sasl.password=x",
+        ])
+        .check()
+        .unwrap();
+        for (options, expected) in [
+            (
+                &["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=PLAIN", "sasl.password=hunter2"],
+                "sasl.username",
+            ),
+            (&["socket.timeout.ms=7000", "max.in.flight=9", "sasl.password=hunter2"], "max.in.flight"),
+        ] {
+            let refused = config(options).check().expect_err(expected).to_string();
+            assert!(refused.starts_with("kafka.options: ") && refused.contains(expected), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
         }
     }
 

@@ -27,7 +27,7 @@ mod topic;
 
 pub use admin::{TopicState, ensure_topics};
 pub use alerts::KafkaAlerts;
-pub use bound::Bound;
+pub use bound::{Bound, check as check_range};
 pub use config::KafkaConfig;
 pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
 pub(crate) use errors::action;

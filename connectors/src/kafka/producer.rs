@@ -91,14 +91,21 @@ impl KafkaProducer {
     /// How many partitions the topic has. Returns once a broker has answered.
     ///
     /// # Errors
-    /// [`Error::Unusable`] when the topic does not exist; else when no broker answers in time.
+    /// [`Error::Unusable`] when the topic does not exist; to be retried when no broker answers in time, not so when they
+    /// refuse the login.
     pub fn partitions(&self, topic: &str, within: Duration) -> Result<usize, Error> {
         let asked = |source| Error::Kafka {
             action: "look up topic",
             on: format!("{topic} at {}", self.brokers),
             source,
         };
-        let metadata = self.inner.client().fetch_metadata(Some(topic), within).map_err(asked)?;
+        let metadata = match self.inner.client().fetch_metadata(Some(topic), within) {
+            Ok(metadata) => metadata,
+            Err(source) => match self.reports().turned_away() {
+                Some(reason) => return Err(stop(format!("connect to {}: {reason}", self.brokers))),
+                None => return Err(asked(source)),
+            },
+        };
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Err(asked(KafkaError::MetadataFetch(Code::UnknownTopic)));
         };

@@ -1,5 +1,7 @@
 //! How to reach PostgreSQL, and how long rows are kept.
 
+use super::connection::{Purpose, Target};
+use crate::error::Error;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -32,5 +34,15 @@ impl Default for PostgresConfig {
             keep_5m_days: 0,
             keep_15m_days: 0,
         }
+    }
+}
+
+impl PostgresConfig {
+    /// Whether the address is one; connects to nothing.
+    ///
+    /// # Errors
+    /// When it is none. The text does not repeat it.
+    pub fn check(&self) -> Result<(), Error> {
+        Target::of(self, Purpose::Read).map(drop)
     }
 }

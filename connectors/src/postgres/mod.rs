@@ -2,6 +2,7 @@
 //! for pipelines of several processes.
 //!
 //! - [`migrate`]: makes the tables and brings them up to date, and sets TimescaleDB up.
+//! - [`name_coins`]: gives the symbols that are there the names of their coins.
 //! - [`PostgresSink`]: writes, one transaction a call, from a thread that may wait.
 //! - [`PostgresHistory`]: reads, on a pool of connections, each query in one state of the database.
 //!
@@ -11,6 +12,7 @@
 mod alerts;
 mod blocking;
 mod candles;
+mod coins;
 mod config;
 mod connection;
 mod counts;
@@ -31,6 +33,7 @@ mod time;
 mod timescale;
 mod upserts;
 
+pub use coins::name_coins;
 pub use config::PostgresConfig;
 pub(crate) use failures::action;
 pub use history::PostgresHistory;

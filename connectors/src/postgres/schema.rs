@@ -13,8 +13,10 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 /// The migrations in order. A migration that has been released is never changed: its checksum is in the databases.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__candles_and_alerts", include_str!("migrations/V1__candles_and_alerts.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__candles_and_alerts", include_str!("migrations/V1__candles_and_alerts.sql")),
+    ("V2__rejects_of_logs_made_anew", include_str!("migrations/V2__rejects_of_logs_made_anew.sql")),
+];
 
 /// The version that this program reads and writes.
 const NEWEST: i32 = MIGRATIONS.len() as i32;

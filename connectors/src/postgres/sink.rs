@@ -7,6 +7,7 @@ use super::progress::{self, Share};
 use super::time::Time;
 use super::upserts::{self, Statements};
 use super::{PostgresConfig, rejects, timescale};
+use crate::coins::Coins;
 use crate::error::Error;
 use crate::sinks::Recorded;
 use crate::store::Sink;
@@ -32,6 +33,7 @@ pub struct PostgresSink {
     session: Option<Session>,
     /// The row of `sink_progress`.
     process: i32,
+    coins: Coins,
     recorded: Recorded,
 }
 
@@ -74,14 +76,20 @@ impl PostgresSink {
             target,
             session: Some(session),
             process,
+            coins: Coins::default(),
             recorded: Recorded::new(share.workers, recorded),
         })
+    }
+
+    /// What symbols that are first seen are called, where it is not only the known coins.
+    pub fn with_coins(self, coins: Coins) -> PostgresSink {
+        PostgresSink { coins, ..self }
     }
 
     /// Writes the changes in one transaction.
     fn store(&mut self, steps: &[Step], through: Option<EventTime>) -> Result<(), Error> {
         const ACTION: &str = "store settled changes in";
-        let (target, process) = (&self.target, self.process);
+        let (target, process, coins) = (&self.target, self.process, &self.coins);
         let failed = postgres(ACTION, &target.on);
         let known = self.session.take();
         self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
@@ -91,7 +99,7 @@ impl PostgresSink {
             };
             let Session { connection, statements } = &mut session;
             let transaction = connection.client.transaction().await.map_err(&failed)?;
-            upserts::write(&transaction, statements, steps).await.map_err(&failed)?;
+            upserts::write(&transaction, statements, coins, steps).await.map_err(&failed)?;
             if let Some(through) = through.map(Time::from) {
                 let advanced =
                     transaction.execute(&statements.advance, &[&process, &through]).await.map_err(&failed)?;

@@ -7,6 +7,7 @@
 use super::names::Name;
 use super::progress;
 use super::time::Time;
+use crate::coins::Coins;
 use crate::model::{AlertRow, CandleRow};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -49,8 +50,10 @@ impl Statements {
 const KNOWN_SYMBOLS: &str = "SELECT symbol, id FROM cryptocurrencies WHERE symbol = ANY($1::TEXT[])";
 
 /// Adds symbols. The update changes nothing; it makes a row that is already there come back too.
-const SYMBOL_UPSERT: &str = "INSERT INTO cryptocurrencies (symbol, created_at, updated_at)
-     SELECT symbol, seen, seen FROM UNNEST($1::TEXT[], $2::TIMESTAMPTZ[]) AS new (symbol, seen)
+const SYMBOL_UPSERT: &str =
+    "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at)
+     SELECT symbol, name, id, seen, seen
+     FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TIMESTAMPTZ[]) AS new (symbol, name, id, seen)
      ON CONFLICT (symbol) DO UPDATE SET symbol = excluded.symbol RETURNING symbol, id";
 
 /// The statement that stores versions of candles unless a row has the same or a newer one. Numbers come as text, whose
@@ -100,9 +103,10 @@ const ALERT_UPSERT: &str = "INSERT INTO price_alerts AS stored (
 pub(super) async fn write(
     transaction: &Transaction<'_>,
     statements: &Statements,
+    coins: &Coins,
     steps: &[Step],
 ) -> Result<(), Error> {
-    let ids = ids(transaction, statements, steps).await?;
+    let ids = ids(transaction, statements, coins, steps).await?;
     for (interval, statement) in Interval::ALL.into_iter().zip(&statements.candles) {
         for part in newest_candles(steps, interval).chunks(PER_STATEMENT) {
             write_candles(transaction, statement, &ids, part).await?;
@@ -120,6 +124,7 @@ pub(super) async fn write(
 async fn ids(
     transaction: &Transaction<'_>,
     statements: &Statements,
+    coins: &Coins,
     steps: &[Step],
 ) -> Result<HashMap<Symbol, i32>, Error> {
     let candles = steps.iter().flat_map(|step| &step.candles).map(|it| (it.symbol, it.settled_at));
@@ -134,9 +139,14 @@ async fn ids(
     read_ids(&mut ids, &transaction.query(&statements.known_symbols, &[&names]).await?)?;
     first_seen.retain(|symbol, _| !ids.contains_key(symbol));
     if !first_seen.is_empty() {
-        let names: Vec<String> = first_seen.keys().map(Symbol::to_string).collect();
+        let symbols: Vec<String> = first_seen.keys().map(Symbol::to_string).collect();
+        let (names, coin_ids): (Vec<Option<&str>>, Vec<Option<&str>>) = first_seen
+            .keys()
+            .map(|symbol| coins.of(*symbol).map(|coin| (&*coin.name, &*coin.id)).unzip())
+            .unzip();
         let seen: Vec<Time> = first_seen.into_values().map(Time::from).collect();
-        read_ids(&mut ids, &transaction.query(&statements.new_symbols, &[&names, &seen]).await?)?;
+        let added = transaction.query(&statements.new_symbols, &[&symbols, &names, &coin_ids, &seen]).await?;
+        read_ids(&mut ids, &added)?;
     }
     Ok(ids)
 }

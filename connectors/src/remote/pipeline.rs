@@ -1,5 +1,6 @@
 //! Asks the processes that run the graph how they are, and puts their answers together.
 
+use super::address::ProcessUrl;
 use super::stats::PipelineStats;
 use crate::error::{Error, chain};
 use crate::store::{PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
@@ -27,31 +28,26 @@ pub struct RemotePipeline {
 /// One process, and its last answer.
 #[derive(Debug)]
 struct Process {
-    url: reqwest::Url,
+    url: ProcessUrl,
     answer: Mutex<Result<PipelineStatus, String>>,
 }
 
 impl RemotePipeline {
-    /// Starts asking, on the runtime that this is called on. Each of `urls` is where a process listens,
-    /// `http://host:port`.
+    /// Starts asking, on the runtime that this is called on.
     ///
     /// # Errors
-    /// When one of them is no such URL.
-    pub fn start(urls: &[String]) -> Result<RemotePipeline, Error> {
+    /// When no HTTP client can be made.
+    pub fn start(urls: &[ProcessUrl]) -> Result<RemotePipeline, Error> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .no_proxy()
             .build()
             .map_err(|error| Error::Unusable(format!("make an HTTP client: {}", chain(&error))))?;
-        let process = |text: &String| {
-            let url = reqwest::Url::parse(text).and_then(|url| url.join("/api/v1/stats"));
-            let url = url.ok().filter(|url| url.scheme().starts_with("http") && url.has_host()).ok_or_else(
-                || Error::Unusable(format!("{text:?} is not where a process listens, http://host:port")),
-            )?;
-            let answer = Mutex::new(Err(format!("{} has not answered yet", shown(&url))));
-            Ok(Arc::new(Process { url, answer }))
+        let process = |url: &ProcessUrl| {
+            let answer = Mutex::new(Err(format!("{url} has not answered yet")));
+            Arc::new(Process { url: url.clone(), answer })
         };
-        let processes = urls.iter().map(process).collect::<Result<Vec<_>, Error>>()?;
+        let processes: Vec<_> = urls.iter().map(process).collect();
         let ask = |process: &Arc<Process>| tokio::spawn(process.clone().ask(client.clone()));
         let tasks = processes.iter().map(ask).collect();
         Ok(RemotePipeline { processes, tasks })
@@ -64,12 +60,6 @@ impl Drop for RemotePipeline {
     }
 }
 
-/// A URL as far as it says which process it is.
-fn shown(url: &reqwest::Url) -> String {
-    let port = url.port_or_known_default().unwrap_or_default();
-    format!("{}:{port}", url.host_str().unwrap_or_default())
-}
-
 impl Process {
     /// Asks until the task is aborted.
     async fn ask(self: Arc<Process>, client: reqwest::Client) {
@@ -80,9 +70,9 @@ impl Process {
             let answer = self.answer(&client).await;
             let mut last = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
             match (&*last, &answer) {
-                (Err(_), Ok(_)) => tracing::info!(process = shown(&self.url), "pipeline answers"),
+                (Err(_), Ok(_)) => tracing::info!(process = %self.url, "pipeline answers"),
                 (Ok(_), Err(problem)) => {
-                    tracing::warn!(process = shown(&self.url), problem, "pipeline does not answer");
+                    tracing::warn!(process = %self.url, problem, "pipeline does not answer");
                 }
                 _ => {}
             }
@@ -91,14 +81,13 @@ impl Process {
     }
 
     async fn answer(&self, client: &reqwest::Client) -> Result<PipelineStatus, String> {
-        let problem = |error: reqwest::Error| {
-            format!("{} does not answer: {}", shown(&self.url), chain(&error.without_url()))
-        };
-        let answer = client.get(self.url.clone()).send().await.map_err(problem)?;
+        let problem =
+            |error: reqwest::Error| format!("{} does not answer: {}", self.url, chain(&error.without_url()));
+        let answer = client.get(self.url.stats()).send().await.map_err(problem)?;
         let answer = answer.error_for_status().map_err(problem)?;
         let bytes = answer.bytes().await.map_err(problem)?;
         let stats: PipelineStats = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("{} answers something else: {error}", shown(&self.url)))?;
+            .map_err(|error| format!("{} answers something else: {error}", self.url))?;
         Ok(stats.into())
     }
 
@@ -283,23 +272,12 @@ mod tests {
             .respond_with(ResponseTemplate::new(200).set_body_json(PipelineStats::from(status.clone())))
             .mount(&server)
             .await;
-        let process = Process {
-            url: format!("{}/api/v1/stats", server.uri()).parse().unwrap(),
-            answer: Mutex::new(Err(String::new())),
-        };
+        let process = Process { url: server.uri().parse().unwrap(), answer: Mutex::new(Err(String::new())) };
         let answer = process.answer(&reqwest::Client::new()).await.unwrap();
         // Which bucket a partition's records ended in is told of all partitions together.
         assert_eq!(answer, status);
         server.reset().await;
         let refused = process.answer(&reqwest::Client::new()).await.unwrap_err();
         assert!(refused.contains("does not answer") && refused.contains("404"), "{refused}");
-    }
-
-    #[tokio::test]
-    async fn what_is_no_address_of_a_process_is_refused() {
-        for text in ["localhost", "ftp://host", "http://"] {
-            let error = RemotePipeline::start(&[text.to_owned()]).unwrap_err().to_string();
-            assert!(error.contains(text), "{error}");
-        }
     }
 }

@@ -1,9 +1,10 @@
-//! The dead letters of the embedded store: the newest rejects, keyed by partition and offset.
+//! The dead letters of the embedded store: the newest rejects, each record once. It is told by partition, offset, the time
+//! at which it was written and its bytes: the offsets of a log that is made anew begin again.
 //!
 //! Bounded in number and in the bytes kept of each, so that a feed of rubbish can't fill the disk. The record itself
 //! is in the log, at that partition and offset.
 
-use super::sink::integer;
+use super::sink::{integer, millis};
 use crate::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tallow_dataflow::Reject;
@@ -14,13 +15,17 @@ pub(super) fn store(connection: &mut Connection, rejects: &[Reject]) -> rusqlite
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut insert = transaction.prepare_cached(
-            r#"INSERT INTO rejects (partition, "offset", reason, detail, raw, raw_len)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (partition, "offset") DO NOTHING"#,
+            // A row without a time is of any record with these bytes at this place.
+            r#"INSERT INTO rejects (partition, "offset", log_time, reason, detail, raw, raw_len)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+               WHERE NOT EXISTS (SELECT 1 FROM rejects WHERE partition = ?1 AND "offset" = ?2
+                   AND (log_time IS NULL OR log_time = ?3) AND raw_len = ?7 AND raw = ?6)"#,
         )?;
         for reject in newest {
             insert.execute(params![
                 reject.partition,
                 integer(reject.offset),
+                reject.log_time.map(millis),
                 reject.reason.name(),
                 reject.detail,
                 &reject.raw[..reject.raw.len().min(MAX_RAW_BYTES)],
@@ -40,11 +45,18 @@ mod tests {
     use super::*;
     use crate::sqlite::SqliteSink;
     use crate::store::Sink;
-    use tallow_dataflow::RejectReason;
+    use tallow_dataflow::{EventTime, RejectReason};
 
     fn reject(offset: u64, raw: &[u8]) -> Reject {
         let detail = "price_usd is missing".to_owned();
-        Reject { partition: 1, offset, reason: RejectReason::Malformed, detail, raw: raw.to_vec() }
+        Reject {
+            partition: 1,
+            offset,
+            log_time: None,
+            reason: RejectReason::Malformed,
+            detail,
+            raw: raw.to_vec(),
+        }
     }
 
     fn one<T: rusqlite::types::FromSql>(reader: &Connection, sql: &str) -> T {
@@ -66,6 +78,28 @@ mod tests {
         assert_eq!(one::<Vec<u8>>(&reader, raw), b"\xff{oops");
         let lengths = "SELECT raw_len - LENGTH(raw) FROM rejects WHERE raw_len > 100";
         assert_eq!(one::<i64>(&reader, lengths), 7);
+    }
+
+    #[test]
+    fn a_log_that_is_made_anew_has_rejects_of_its_own_at_the_same_offsets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tallow.db");
+        let mut sink = SqliteSink::open(&path, 1).unwrap();
+        let at = |log_time, raw: &[u8]| Reject { log_time, ..reject(7, raw) };
+        let [first, second] = [1_000, 2_000].map(|time| Some(EventTime(time)));
+        for _ in 0..2 {
+            sink.write_rejects(&[
+                at(first, b"one"),
+                at(second, b"one"),
+                at(second, b"other"),
+                at(None, b"old"),
+            ])
+            .unwrap();
+            sink.write_rejects(&[at(second, b"old")]).unwrap();
+        }
+        let reader = Connection::open(&path).unwrap();
+        let rows = "SELECT GROUP_CONCAT(CAST(raw AS TEXT) || ' ' || IFNULL(log_time, '?'), ', ' ORDER BY id) FROM rejects";
+        assert_eq!(one::<String>(&reader, rows), "one 1000, one 2000, other 2000, old ?");
     }
 
     #[test]

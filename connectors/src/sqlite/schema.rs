@@ -11,7 +11,10 @@ use std::time::Duration;
 const APPLICATION_ID: i64 = 0x5441_4c57;
 
 /// The migrations in order; the version of a file is how many of them it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1_candles_and_alerts.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/1_candles_and_alerts.sql"),
+    include_str!("migrations/2_rejects_of_logs_made_anew.sql"),
+];
 
 /// The version that this program reads and writes.
 const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -165,10 +168,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tallow.db");
         open_for_writing(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
-        let newer = "database FILE has schema version 7, this program knows versions up to 1";
+        let newer = "database FILE has schema version 7, this program knows versions up to 2";
         assert_eq!(refusal(&path), newer);
         let reading = open_for_reading(&path).unwrap_err();
         assert_eq!(chain(&reading).replace(&path.display().to_string(), "FILE"), newer);
+    }
+
+    #[test]
+    fn rejects_of_the_first_version_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tallow.db");
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(MIGRATIONS[0]).unwrap();
+        first.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        let row = "INSERT INTO rejects VALUES (41, 1, 7, 'malformed', 'not a tick', X'00FF', 2)";
+        first.execute_batch(row).unwrap();
+        drop(first);
+        let migrated = open_for_writing(&path).unwrap();
+        let kept = r#"SELECT COUNT(*) FROM rejects WHERE id = 41 AND partition = 1 AND "offset" = 7 AND log_time IS NULL
+            AND reason = 'malformed' AND detail = 'not a tick' AND raw = X'00FF' AND raw_len = 2"#;
+        assert_eq!(migrated.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::rejects;
 use super::schema::{open_for_writing, sqlite};
+use crate::coins::Coins;
 use crate::error::Error;
 use crate::model::{AlertRow, CandleRow};
 use crate::sinks::Recorded;
@@ -136,13 +137,15 @@ impl Ids<'_> {
         if let Some(id) = self.known.get(&symbol).or_else(added) {
             return Ok(*id);
         }
+        let (name, coin_id) = Coins::known().of(symbol).map(|coin| (&coin.name, &coin.id)).unzip();
         // The update changes nothing; it makes a row that is already there come back too.
         let id = transaction
             .prepare_cached(
-                "INSERT INTO cryptocurrencies (symbol, created_at, updated_at) VALUES (?1, ?2, ?2)
+                "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?4)
                  ON CONFLICT (symbol) DO UPDATE SET symbol = excluded.symbol RETURNING id",
             )?
-            .query_row(params![&*symbol.text(), millis(seen)], |row| row.get(0))?;
+            .query_row(params![&*symbol.text(), name, coin_id, millis(seen)], |row| row.get(0))?;
         self.added.push((symbol, id));
         Ok(id)
     }

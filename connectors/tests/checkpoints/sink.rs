@@ -42,6 +42,7 @@ pub(crate) fn gated() -> (SinkRunner, Arc<SinkQueue>, Sender<()>) {
 /// Gives the sink one thing to store.
 pub(crate) fn give(queue: &SinkQueue) {
     let reason = RejectReason::Malformed;
-    let reject = Reject { partition: 0, offset: 0, reason, detail: String::new(), raw: Vec::new() };
+    let reject =
+        Reject { partition: 0, offset: 0, log_time: None, reason, detail: String::new(), raw: Vec::new() };
     queue.try_send_rejects(vec![reject]).unwrap();
 }

@@ -164,14 +164,19 @@ pub(crate) async fn a_price_comes_back_digit_for_digit<B: StoreBed>() {
 pub(crate) async fn rejects_are_taken_again_and_again<B: StoreBed>() {
     let bed = B::fresh();
     let mut sink = bed.sink(1);
-    let reject = |offset, raw: &[u8]| Reject {
+    let reject = |offset, log_time, raw: &[u8]| Reject {
         partition: 0,
         offset,
+        log_time,
         reason: RejectReason::Malformed,
         detail: "not a tick".to_owned(),
         raw: raw.to_vec(),
     };
-    let rejects = [reject(0, b""), reject(9, b"\xff\x00\xfe"), reject(u64::MAX, b"{}")];
+    let rejects = [
+        reject(0, None, b""),
+        reject(9, Some(EventTime(MIDNIGHT)), b"\xff\x00\xfe"),
+        reject(u64::MAX, None, b"{}"),
+    ];
     for _ in 0..2 {
         tokio::task::block_in_place(|| sink.write_rejects(&rejects)).unwrap();
     }

@@ -25,14 +25,27 @@ impl OwnBroker {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
-        let output =
-            Command::new(script).args(arguments).env("TALLOW_SERVICES", self.0.path()).output().unwrap();
+        let output = Command::new(script)
+            .args(arguments)
+            .env("TALLOW_SERVICES", self.0.path())
+            .env("TALLOW_NO_DOCKER", "1")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     pub(crate) fn address(&self) -> String {
-        let port = std::fs::read_to_string(self.0.path().join("kafka.port")).unwrap();
+        self.listener("kafka")
+    }
+
+    /// Where it asks for a login.
+    pub(crate) fn address_with_login(&self) -> String {
+        self.listener("kafka-sasl")
+    }
+
+    fn listener(&self, name: &str) -> String {
+        let port = std::fs::read_to_string(self.0.path().join(name).with_extension("port")).unwrap();
         format!("127.0.0.1:{}", port.trim())
     }
 }

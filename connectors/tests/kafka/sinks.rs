@@ -1,14 +1,14 @@
-//! The sinks: alerts and dead letters.
+//! The sink of alerts, and sinks without a topic.
 
 use crate::bed::{Writer, config};
 use crate::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
 use crate::services;
 use crate::topic::{Read, Topic};
 use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{KafkaAlerts, KafkaConfig, KafkaDeadLetters, MAX_RAW_BYTES};
+use tallow_connectors::kafka::{KafkaAlerts, KafkaConfig, KafkaDeadLetters};
 use tallow_connectors::model::AlertMessage;
 use tallow_connectors::store::Sink;
-use tallow_dataflow::{AlertStatus, EventTime, Reject, RejectReason, Step};
+use tallow_dataflow::{AlertStatus, EventTime, Step};
 
 /// The topics of alerts and dead letters, and the settings that lead to them.
 pub(crate) fn topics(what: &str, partitions: i32) -> Option<([Topic; 2], KafkaConfig)> {
@@ -116,53 +116,4 @@ fn without_a_topic_there_is_no_sink() {
         assert_eq!(error.action(), Action::Stop);
         assert!(error.to_string().starts_with(&format!("topic {name} at ")), "{error}");
     }
-}
-
-fn reject(partition: u32, offset: u64, raw: &[u8]) -> Reject {
-    let detail = format!("price_usd of {offset} is missing");
-    Reject { partition, offset, reason: RejectReason::Malformed, detail, raw: raw.to_vec() }
-}
-
-/// Partition and offset of each dead letter.
-fn places(topic: &Topic) -> Vec<(String, String)> {
-    let header = |read: &Read, name: &str| {
-        let value = &read.headers.iter().find(|(key, _)| key == name).unwrap().1;
-        String::from_utf8(value.clone()).unwrap()
-    };
-    topic.read().iter().map(|read| (header(read, "partition"), header(read, "offset"))).collect()
-}
-
-#[test]
-fn dead_letters_are_the_bytes_with_headers_and_a_restart_repeats_none() {
-    let Some(([_, topic], config)) = topics("dead", 2) else { return };
-    let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
-    assert_eq!(sink.name(), "kafka-dead-letters");
-    let long = vec![b'x'; MAX_RAW_BYTES + 200_000];
-    sink.write_rejects(&[reject(0, 7, b"\xff{oops"), reject(1, 3, b""), reject(0, 9, &long)]).unwrap();
-    sink.write_rejects(&[reject(0, 7, b"\xff{oops"), reject(0, 9, &long)]).unwrap();
-    drop(sink);
-    let read = topic.read();
-    let first = read.iter().find(|it| it.payload.as_deref() == Some(b"\xff{oops")).unwrap();
-    let text = |value: &str| value.as_bytes().to_vec();
-    assert_eq!(
-        first.headers,
-        [
-            ("reason".to_owned(), text("malformed")),
-            ("partition".to_owned(), text("0")),
-            ("offset".to_owned(), text("7")),
-            ("detail".to_owned(), text("price_usd of 7 is missing")),
-        ]
-    );
-    let cut = read.iter().find(|it| it.payload.as_ref().unwrap().len() == MAX_RAW_BYTES).unwrap();
-    assert!(cut.headers.contains(&("length".to_owned(), text(&long.len().to_string()))));
-
-    let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
-    sink.write(&[frontier(0, Some(5_000))]).unwrap();
-    assert_eq!(sink.stored_through(), Some(EventTime(5_000)));
-    sink.write_rejects(&[reject(0, 7, b"a"), reject(0, 9, b"b"), reject(0, 11, b"c"), reject(1, 3, b"d")])
-        .unwrap();
-    let mut places = places(&topic);
-    places.sort();
-    let expected = [("0", "11"), ("0", "7"), ("0", "9"), ("1", "3")];
-    assert_eq!(places, expected.map(|(partition, offset)| (partition.to_owned(), offset.to_owned())));
 }

@@ -2,7 +2,8 @@
 
 use super::{candle, migrated, step, symbol};
 use postgres::Client;
-use tallow_connectors::postgres::{PostgresSink, Share};
+use tallow_connectors::coins::Coins;
+use tallow_connectors::postgres::{PostgresSink, Share, name_coins};
 use tallow_connectors::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES, Sink};
 use tallow_dataflow::{
     Alert, AlertStatus, EventTime, MINUTE_MS, Price, Reject, RejectReason, SettledAlert, Step,
@@ -64,10 +65,49 @@ fn an_alert_carries_the_previous_close_and_the_close() {
     );
 }
 
+#[test]
+fn a_symbol_is_named_when_it_is_first_seen_and_by_whom_it_was_named_before() {
+    let Some((database, config)) = migrated() else { return };
+    let mut client = database.connect();
+    let rows = "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at) VALUES
+        ('ETH', 'My ether', NULL, 'epoch', 'epoch'), ('SOL', NULL, NULL, 'epoch', 'epoch'),
+        ('XRP', NULL, 'mine', 'epoch', 'epoch'), ('ODD', NULL, NULL, 'epoch', 'epoch')";
+    client.batch_execute(rows).unwrap();
+    let coins = Coins::with(&["my-coin:MINE:My coin", "matic-network:POL"].map(|coin| coin.parse().unwrap()));
+    let seen = ["BTC", "ETH", "MINE", "POL", "STRANGE"].map(|name| candle(name, 1, 1.0)).to_vec();
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap().with_coins(coins.clone());
+    sink.write(&[step(0, seen)]).unwrap();
+    let called = "SELECT CONCAT_WS('|', symbol, COALESCE(name, '-'), COALESCE(coingecko_id, '-')) FROM cryptocurrencies
+        ORDER BY symbol";
+    assert_eq!(
+        texts(&mut client, called),
+        [
+            "BTC|Bitcoin|bitcoin",
+            "ETH|My ether|-",
+            "MINE|My coin|my-coin",
+            "ODD|-|-",
+            "POL|POL|matic-network",
+            "SOL|-|-",
+            "STRANGE|-|-",
+            "XRP|-|mine",
+        ]
+    );
+    // What a migration fills in is what nobody has written.
+    assert_eq!(name_coins(&config, &coins).unwrap(), 3);
+    assert_eq!(name_coins(&config, &coins).unwrap(), 0);
+    let named = texts(&mut client, called);
+    assert_eq!(
+        [&named[1], &named[5], &named[7]],
+        ["ETH|My ether|ethereum", "SOL|Solana|solana", "XRP|XRP|mine"]
+    );
+    assert_eq!([&named[3], &named[6]], ["ODD|-|-", "STRANGE|-|-"]);
+}
+
 fn reject(offset: u64, raw: &[u8], detail: &str) -> Reject {
     Reject {
         partition: 1,
         offset,
+        log_time: None,
         reason: RejectReason::Malformed,
         detail: detail.to_owned(),
         raw: raw.to_vec(),
@@ -91,6 +131,23 @@ fn a_reject_is_kept_once_with_its_bytes_and_a_long_one_with_its_beginning() {
             format!("{} malformed  787878 {MAX_RAW_BYTES} {}", i64::MAX, MAX_RAW_BYTES + 7)
         ]
     );
+}
+
+#[test]
+fn a_log_that_is_made_anew_has_rejects_of_its_own_at_the_same_offsets() {
+    let Some((database, config)) = migrated() else { return };
+    // A row of before there was the column.
+    let old = r#"INSERT INTO rejects (partition, "offset", reason, detail, raw, raw_len)
+        VALUES (1, 7, 'malformed', '', 'old', 3)"#;
+    database.connect().batch_execute(old).unwrap();
+    let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
+    let at = |log_time, raw: &[u8]| Reject { log_time: Some(EventTime(log_time)), ..reject(7, raw, "") };
+    for _ in 0..2 {
+        sink.write_rejects(&[at(1_000, b"old"), at(1_000, b"one"), at(2_000, b"one"), at(2_000, b"other")])
+            .unwrap();
+    }
+    let rows = "SELECT CONCAT_WS(' ', CONVERT_FROM(raw, 'UTF8'), EXTRACT(EPOCH FROM log_time)::INT8) FROM rejects ORDER BY id";
+    assert_eq!(texts(&mut database.connect(), rows), ["old", "one 1", "one 2", "other 2"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use tallow_connectors::error::{Action, chain};
 use tallow_connectors::postgres::{PostgresHistory, PostgresSink, Share, Timescale, migrate};
 use tallow_connectors::store::History;
 
-const NAME: &str = "V1__candles_and_alerts";
+const NAMES: [&str; 2] = ["V1__candles_and_alerts", "V2__rejects_of_logs_made_anew"];
 
 /// Every column, index and constraint of the tables, as text.
 fn shape(database: &Database) -> Vec<String> {
@@ -23,13 +23,13 @@ fn a_migration_makes_the_tables_and_a_second_one_changes_nothing() {
     let Some(database) = Database::create() else { return };
     let config = config(&database.url());
     let report = migrate(&config).unwrap();
-    assert_eq!((report.applied, report.version), (vec![NAME.to_owned()], 1));
+    assert_eq!((report.applied, report.version), (NAMES.map(str::to_owned).to_vec(), 2));
     assert!(report.database.ends_with(database.name()));
     let made = shape(&database);
     assert!(made.iter().any(|line| line == "price_aggregates_15m.open_price numeric NO"), "{made:?}");
 
     let again = migrate(&config).unwrap();
-    assert_eq!((again.applied, again.version), (vec![], 1));
+    assert_eq!((again.applied, again.version), (vec![], 2));
     assert_eq!(shape(&database), made);
 }
 
@@ -69,7 +69,7 @@ fn of_two_migrations_at_once_one_makes_the_tables() {
             (0..4).map(|_| scope.spawn(|| migrate(&config).unwrap().applied.len())).collect();
         migrations.into_iter().map(|migration| migration.join().unwrap()).sum::<usize>()
     });
-    assert_eq!(applied, 1);
+    assert_eq!(applied, NAMES.len());
 }
 
 /// What a sink and a history say of a database that they refuse.
@@ -104,7 +104,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let newer = "INSERT INTO tallow_schema_history VALUES (7, 'of_tomorrow', '2030-01-01T00:00:00Z', '1')";
     database.connect().execute(newer, &[]).unwrap();
     let before = shape(&database);
-    let expected = "schema version 7, this program knows versions up to 1";
+    let expected = "schema version 7, this program knows versions up to 2";
     for refusal in refusals(&database) {
         assert_eq!(refusal, expected);
     }

@@ -63,6 +63,13 @@ impl Topic {
         Topic { brokers: brokers.to_owned(), name, partitions, own: false }
     }
 
+    /// Whether no broker knows a topic of this name, which takes a moment after it was deleted.
+    pub(crate) fn is_gone(brokers: &str, name: &str) -> bool {
+        let consumer = Topic::existing(brokers, name.to_owned(), 0).consumer();
+        let known = consumer.fetch_metadata(None, LIMIT).expect("metadata");
+        known.topics().iter().all(|topic| topic.name() != name)
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("a client")
     }

@@ -6,35 +6,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
 use serde::Serialize;
+use tallow_connectors::coins::Coins;
 use tallow_connectors::dataflow::Symbol;
-
-/// Symbol, name and slug of the coins that are known by name. Any other is shown by its symbol.
-const COINS: [(&str, &str, &str); 24] = [
-    ("ADA", "Cardano", "cardano"),
-    ("ATOM", "Cosmos Hub", "cosmos"),
-    ("AVAX", "Avalanche", "avalanche-2"),
-    ("BCH", "Bitcoin Cash", "bitcoin-cash"),
-    ("BNB", "BNB", "binancecoin"),
-    ("BTC", "Bitcoin", "bitcoin"),
-    ("DOGE", "Dogecoin", "dogecoin"),
-    ("DOT", "Polkadot", "polkadot"),
-    ("ETC", "Ethereum Classic", "ethereum-classic"),
-    ("ETH", "Ethereum", "ethereum"),
-    ("FIL", "Filecoin", "filecoin"),
-    ("LINK", "Chainlink", "chainlink"),
-    ("LTC", "Litecoin", "litecoin"),
-    ("NEAR", "NEAR Protocol", "near"),
-    ("POL", "Polygon", "polygon-ecosystem-token"),
-    ("SHIB", "Shiba Inu", "shiba-inu"),
-    ("SOL", "Solana", "solana"),
-    ("SUI", "Sui", "sui"),
-    ("TRX", "TRON", "tron"),
-    ("UNI", "Uniswap", "uniswap"),
-    ("USDC", "USDC", "usd-coin"),
-    ("USDT", "Tether", "tether"),
-    ("XLM", "Stellar", "stellar"),
-    ("XRP", "XRP", "ripple"),
-];
 
 #[derive(Serialize)]
 struct Listed {
@@ -51,10 +24,9 @@ struct Symbols {
 
 impl From<Symbol> for Listed {
     fn from(symbol: Symbol) -> Listed {
-        let text = symbol.text();
-        match COINS.iter().find(|(known, _, _)| *known == &*text) {
-            Some((_, name, slug)) => Listed { symbol, name: (*name).to_owned(), slug: (*slug).to_owned() },
-            None => Listed { symbol, name: symbol.to_string(), slug: text.to_ascii_lowercase() },
+        match Coins::known().of(symbol) {
+            Some(coin) => Listed { symbol, name: coin.name.clone(), slug: coin.id.clone() },
+            None => Listed { symbol, name: symbol.to_string(), slug: symbol.text().to_ascii_lowercase() },
         }
     }
 }

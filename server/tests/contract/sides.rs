@@ -133,7 +133,8 @@ impl Both {
             let clock = Arc::new(ManualClock::new(market::NOW));
             let app = App::of_pipeline(pipeline(), ServerSettings::default()).with_clock(clock);
             let (process, reporting) = running(app);
-            let remote = RemotePipeline::start(&[format!("http://{}", process.address)]).unwrap();
+            let remote =
+                RemotePipeline::start(&[format!("http://{}", process.address).parse().unwrap()]).unwrap();
             let side = Side::start(Arc::new(remote), Some(reporting), &settings).await;
             // The process is asked from time to time.
             within(async {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use std::sync::Arc;
 use std::time::Duration;
 use tallow_connectors::cluster::Cluster;
+use tallow_connectors::coins::Coins;
 use tallow_connectors::kafka::{KafkaAlerts, KafkaDeadLetters};
 use tallow_connectors::postgres::{PostgresSink, Share};
 use tallow_connectors::redis::RedisPublisher;
@@ -38,6 +39,7 @@ impl Sinks {
         let share =
             Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
         let postgres = PostgresSink::open(&config.postgres, share).map_err(told)?;
+        let postgres = postgres.with_coins(Coins::with(&config.coingecko.coins));
         let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), former).map_err(told)?;
         let dead_letters = KafkaDeadLetters::open(&config.kafka, workers).map_err(told)?;
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };

@@ -1,5 +1,6 @@
 //! What becomes of records: delivery reports counted, refusals kept until they are told, and what is wrong meanwhile.
 
+use crate::kafka::errors::is_refusal;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -50,9 +51,17 @@ pub(super) struct Reports {
 }
 
 #[derive(Debug)]
+struct Trouble {
+    reason: String,
+    at: Instant,
+    /// Whether waiting can't help.
+    is_refusal: bool,
+}
+
+#[derive(Debug)]
 struct State {
-    /// What a broker or the way to it last said since the last acknowledgement, and when.
-    trouble: Option<(String, Instant)>,
+    /// What a broker or the way to it last said since the last acknowledgement.
+    trouble: Option<Trouble>,
     /// The first refusal that has not been told.
     refusal: Option<Refusal>,
     failures: BTreeMap<String, u64>,
@@ -130,9 +139,18 @@ impl Reports {
         let since = state.settled.1;
         let silent = since.elapsed() >= silence;
         match &state.trouble {
-            Some((trouble, at)) if *at >= since || silent => Some(trouble.clone()),
+            Some(trouble) if trouble.at >= since || silent => Some(trouble.reason.clone()),
             _ => silent.then(|| format!("nothing has been acknowledged for {} s", since.elapsed().as_secs())),
         }
+    }
+
+    /// Why the brokers don't let this client in, if that is the trouble.
+    pub(super) fn turned_away(&self) -> Option<String> {
+        self.lock()
+            .trouble
+            .as_ref()
+            .filter(|trouble| trouble.is_refusal)
+            .map(|trouble| trouble.reason.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -154,7 +172,8 @@ impl ClientContext for Reports {
         let mut state = self.lock();
         // That all brokers are down says less than why.
         if code != Some(Code::AllBrokersDown) || state.trouble.is_none() {
-            state.trouble = Some((reason.to_owned(), Instant::now()));
+            let is_refusal = code.is_some_and(is_refusal);
+            state.trouble = Some(Trouble { reason: reason.to_owned(), at: Instant::now(), is_refusal });
             self.troubled.store(true, Ordering::Release);
         }
     }
@@ -206,6 +225,16 @@ mod tests {
         reports.queue();
         down(&reports);
         assert_eq!(reports.problem(LONG), Some("refused".to_owned()));
+    }
+
+    #[test]
+    fn a_refused_login_is_told_from_a_broker_that_is_away() {
+        let reports = Reports::new();
+        down(&reports);
+        assert_eq!(reports.turned_away(), None);
+        reports.error(KafkaError::Global(Code::Authentication), "wrong password");
+        reports.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(reports.turned_away().as_deref(), Some("wrong password"));
     }
 
     #[test]

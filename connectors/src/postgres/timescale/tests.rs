@@ -117,6 +117,10 @@ fn what_was_made_is_read_back_and_a_second_run_makes_nothing() {
     let Some(database) = Database::create() else { return };
     migrate(&PostgresConfig { url: database.url().into(), ..PostgresConfig::default() }).unwrap();
     let mut client = database.connect();
+    if client.query_one(PRESENCE, &[]).unwrap().get(0) {
+        // What they stand in for is there; tests/postgres/timescale.rs asks it.
+        return;
+    }
     client.batch_execute(STAND_INS).unwrap();
     let mut run = |config: &PostgresConfig| {
         let mut made = 0;

@@ -103,6 +103,7 @@ impl Partition {
                 rejects.push(Reject {
                     partition,
                     offset: record.offset,
+                    log_time: record.log_time,
                     reason,
                     detail,
                     raw: payload.to_vec(),
