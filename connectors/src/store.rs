@@ -254,6 +254,9 @@ pub enum Update {
         /// Its JSON.
         json: Arc<str>,
     },
+    /// Candles and alerts may be missing here that will not come any more. Numbers tell of candles alone, and not of those
+    /// that were given up before they had one.
+    Gap,
 }
 
 /// The newest one-minute candle of each symbol and the stream of updates.

@@ -65,7 +65,8 @@ pub struct ServerSettings {
     /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
     /// with 1013.
     pub send_timeout: Duration,
-    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013.
+    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013; and how
+    /// many closed candles it is sent that it has missed while it was away, of more it is told to resync.
     pub client_queue: usize,
 }
 
@@ -80,7 +81,8 @@ impl Default for ServerSettings {
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.
             max_connections_per_address: 256,
             trusted_proxies: Vec::new(),
-            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB.
+            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB. What it
+            // has missed while it was away is shared with the others, and no more than its queue may be.
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
             max_requests: 512,

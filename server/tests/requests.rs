@@ -62,7 +62,7 @@ async fn every_bad_parameter_is_refused_by_name() {
         ("/ready?a=b", "a"),
         ("/ws/prices/BTC?interval=1m,1h", "interval"),
         ("/ws/prices/BTC?closed_only=maybe", "closed_only"),
-        ("/ws/prices/ALL?resume_from=5", "resume_from"),
+        ("/ws/prices/BTC?resume_from=-5", "resume_from"),
         ("/ws/prices/B~C", "symbol"),
     ];
     for (path, parameter) in cases {

@@ -5,7 +5,7 @@ use super::market::{down, symbol};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tallow_connectors::Error;
 use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tallow_connectors::model::{AlertRow, CandleRow};
@@ -25,6 +25,8 @@ pub struct MemoryHistory {
     pub is_gated: AtomicBool,
     /// A query has come to the closed gate.
     pub waits: Notify,
+    /// How often it was asked.
+    pub questions: AtomicUsize,
 }
 
 impl Default for MemoryHistory {
@@ -36,6 +38,7 @@ impl Default for MemoryHistory {
             gate: Semaphore::new(0),
             is_gated: AtomicBool::new(false),
             waits: Notify::new(),
+            questions: AtomicUsize::new(0),
         }
     }
 }
@@ -53,6 +56,7 @@ impl MemoryHistory {
     }
 
     async fn check(&self) -> Result<(), Error> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
         if self.is_gated.load(Ordering::SeqCst) {
             self.waits.notify_one();
             self.gate.acquire().await.unwrap().forget();
