@@ -91,6 +91,17 @@ async fn all_mistakes_are_named_at_once_with_what_is_allowed() {
 }
 
 #[tokio::test]
+async fn of_many_mistakes_the_first_are_named() {
+    let server = with_btc(ServerSettings::default()).await;
+    for mistakes in ["a&".repeat(4000), "limit=1&".repeat(1000), "limit=0&a&".repeat(800)] {
+        let reply = server.get(&format!("/api/v1/historical/BTC?{mistakes}")).await;
+        assert_eq!((reply.status, &*reply.problem()), (StatusCode::BAD_REQUEST, "invalid_parameter"));
+        assert_eq!(reply.json()["errors"].as_array().map(Vec::len), Some(16));
+        assert!(reply.body.len() < 8 * 1024, "{} bytes", reply.body.len());
+    }
+}
+
+#[tokio::test]
 async fn unknown_symbols_and_routes_are_not_found() {
     let server = with_btc(ServerSettings::default()).await;
     for path in [
