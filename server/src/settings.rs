@@ -8,6 +8,11 @@ use std::time::Duration;
 pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most bytes the names and values of a request's headers may have.
 pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The most headers a request may have.
+pub(crate) const MAX_HEADERS: usize = 100;
+/// The most headers that are read, so that most requests with too many are answered with a problem document that says so.
+/// Room for them is made with each request: two times 32 KiB.
+pub(crate) const MAX_READ_HEADERS: usize = 1024;
 /// The most bytes that are read before a request's head must be complete: room for a head that is too long to be
 /// answered with a problem document that says so.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
