@@ -125,25 +125,6 @@ impl CandleQuery {
             (Some(after), Direction::Descending) => starts.start..starts.end.min(after),
         }
     }
-
-    /// The windows asked for among all of the range, by their starts, oldest first.
-    pub fn page<'a>(&self, starts: &'a [EventTime]) -> &'a [EventTime] {
-        let rest = self.rest(EventTime(0)..EventTime(u64::MAX));
-        let from = starts.partition_point(|start| *start < rest.start);
-        let until = starts.partition_point(|start| *start < rest.end);
-        let starts = &starts[from..until.max(from)];
-        let total = starts.len();
-        match self.direction {
-            Direction::Ascending => {
-                let from = self.offset.min(total);
-                &starts[from..from.saturating_add(self.limit).min(total)]
-            }
-            Direction::Descending => {
-                let until = total.saturating_sub(self.offset);
-                &starts[until.saturating_sub(self.limit)..until]
-            }
-        }
-    }
 }
 
 /// Candles read, and how many there are in all.
@@ -182,6 +163,55 @@ pub struct CandleStats {
     /// Pearson's correlation between a candle's traded volume and the absolute value of its simple return, over the
     /// candles that have both. None where either does not vary.
     pub volume_price_correlation: Option<f64>,
+}
+
+/// What has settled of a symbol from a time on: its quarters of an hour, and the minutes since the last of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    /// Whose.
+    pub symbol: Symbol,
+    /// Start of the first candle.
+    pub start: EventTime,
+    /// The close of the quarter that ends at the time, if there is one.
+    pub previous_close: Option<f64>,
+    /// The first open.
+    pub open: f64,
+    /// The highest high.
+    pub high: f64,
+    /// The lowest low.
+    pub low: f64,
+    /// Sum of the traded sizes. Rolling 24-hour volumes are not added up.
+    pub volume: f64,
+    /// Sum of price × size.
+    pub quote_volume: f64,
+    /// How many ticks.
+    pub trades: u64,
+}
+
+impl Recent {
+    /// Of the first candle alone.
+    pub fn of(first: &CandleRow, previous_close: Option<f64>) -> Recent {
+        Recent {
+            symbol: first.symbol,
+            start: first.window_start,
+            previous_close,
+            open: first.open_price,
+            high: first.high_price,
+            low: first.low_price,
+            volume: first.vwap.map_or(0.0, |_| first.volume_sum),
+            quote_volume: first.quote_volume,
+            trades: first.trade_count,
+        }
+    }
+
+    /// Adds the next candle.
+    pub fn add(&mut self, next: &CandleRow) {
+        self.high = self.high.max(next.high_price);
+        self.low = self.low.min(next.low_price);
+        self.volume += next.vwap.map_or(0.0, |_| next.volume_sum);
+        self.quote_volume += next.quote_volume;
+        self.trades += next.trade_count;
+    }
 }
 
 /// Which alerts to read: newest window first, those of the same window by id.
@@ -231,6 +261,12 @@ pub trait History: Send + Sync {
     /// When the store can't answer.
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error>;
 
+    /// What has settled from this time on of each symbol of which anything has, or of one alone; sorted by symbol.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error>;
+
     /// Alerts.
     ///
     /// # Errors
@@ -255,6 +291,9 @@ pub enum Update {
         /// Its JSON.
         json: Arc<str>,
     },
+    /// Candles and alerts may be missing here that will not come any more. Numbers tell of candles alone, and not of those
+    /// that were given up before they had one.
+    Gap,
 }
 
 /// The newest one-minute candle of each symbol and the stream of updates.

@@ -17,6 +17,7 @@ mod server;
 use samples::{MIDNIGHT, MINUTE, alert, candle, settled_alert, step};
 use server::{LIMIT, Server, until};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tallow_connectors::error::{Action, chain};
@@ -41,9 +42,9 @@ fn queue_is_empty(publisher: &RedisPublisher) {
     until("everything is published", || (publisher.status().queue == 0).then_some(()));
 }
 
-/// The one-minute candles that a subscriber of the cache has got.
+/// The one-minute candles that a subscriber of the cache has got, and of how many gaps it was told.
 #[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<LatestCandle>>>);
+struct Collected(Arc<Mutex<Vec<LatestCandle>>>, Arc<AtomicUsize>);
 
 impl Collected {
     fn of(cache: &RedisCache) -> Collected {
@@ -53,14 +54,22 @@ impl Collected {
             let collected = collected.clone();
             async move {
                 while let Ok(update) = updates.recv().await {
-                    if let Update::Candle { candle, json } = update {
-                        assert_eq!(serde_json::from_str::<LatestCandle>(&json).unwrap(), *candle);
-                        collected.0.lock().unwrap().push((*candle).clone());
+                    match update {
+                        Update::Candle { candle, json } => {
+                            assert_eq!(serde_json::from_str::<LatestCandle>(&json).unwrap(), *candle);
+                            collected.0.lock().unwrap().push((*candle).clone());
+                        }
+                        Update::Alert { .. } => {}
+                        Update::Gap => drop(collected.1.fetch_add(1, Ordering::SeqCst)),
                     }
                 }
             }
         });
         collected
+    }
+
+    fn gaps(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
     }
 
     fn last(&self, name: &str, wanted: impl Fn(&LatestCandle) -> bool) -> Option<LatestCandle> {

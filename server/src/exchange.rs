@@ -12,7 +12,7 @@ use crate::rate::Allowance;
 use crate::record::{Record, millis};
 use crate::router::{self, Found};
 use crate::server::Shared;
-use crate::settings::{MAX_HEADER_BYTES, MAX_URI_BYTES};
+use crate::settings::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES};
 use crate::stream::Streamed;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -116,8 +116,13 @@ async fn respond(
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > MAX_HEADER_BYTES {
-        let detail = format!("the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}");
-        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail));
+        return Err(headers_too_long(format!(
+            "the headers have {header_bytes} bytes, the most is {MAX_HEADER_BYTES}"
+        )));
+    }
+    let headers = request.headers().len();
+    if headers > MAX_HEADERS {
+        return Err(headers_too_long(format!("there are {headers} headers, the most is {MAX_HEADERS}")));
     }
     let key = if request.headers().contains_key(UPGRADE) { take_key(&mut request)? } else { None };
     // A browser asks with OPTIONS, and without the key, whether it may ask with the key.
@@ -147,6 +152,10 @@ async fn respond(
         return Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version", detail));
     }
     finished(&asked, answer).await
+}
+
+fn headers_too_long(detail: String) -> Problem {
+    Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail)
 }
 
 /// Takes the key out of the address that a WebSocket client asks for.

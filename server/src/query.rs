@@ -6,6 +6,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
 
+/// The most mistakes that are named: nobody reads more, and each names all that is allowed.
+const MAX_ERRORS: usize = 16;
+
 /// What a parameter is known by.
 pub(crate) trait Named {
     /// Its name.
@@ -25,7 +28,7 @@ impl Named for &'static str {
 }
 
 /// The parameters of one request. Each getter notes what is wrong and goes on with the default; [`Query::finish`]
-/// then refuses the request with everything noted.
+/// then refuses the request with everything noted, the first [`MAX_ERRORS`] at most.
 pub(crate) struct Query {
     known: Vec<&'static str>,
     pairs: Vec<(String, String)>,
@@ -38,6 +41,9 @@ impl Query {
         let known = known.iter().map(Named::name).collect();
         let mut query = Query { known, pairs: Vec::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+            if query.errors.len() == MAX_ERRORS {
+                break;
+            }
             if !query.known.contains(&&*name) {
                 let known = query.known.join(", ");
                 let allowed = if known.is_empty() { "no parameters".to_owned() } else { known };
@@ -62,8 +68,11 @@ impl Query {
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Notes what is wrong with a parameter.
+    /// Notes what is wrong with a parameter, unless enough is noted already.
     pub(crate) fn note(&mut self, parameter: &str, detail: impl Display, allowed: impl Display) {
+        if self.errors.len() == MAX_ERRORS {
+            return;
+        }
         let (detail, allowed) = (detail.to_string(), allowed.to_string());
         self.errors.push(ParameterError { parameter: parameter.to_owned(), detail, allowed });
     }

@@ -5,7 +5,7 @@ use crate::exchange;
 use crate::places::Places;
 use crate::proxies;
 use crate::rate::Rate;
-use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES};
+use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES, MAX_READ_HEADERS};
 use crate::shutdown::{Stopping, Tasks};
 use crate::timings::Timings;
 use crate::websocket::Hub;
@@ -255,6 +255,7 @@ async fn exchanges(
         .timer(TokioTimer::new())
         .header_read_timeout(shared.app.settings.header_read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_READ_HEADERS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -8,6 +8,11 @@ use std::time::Duration;
 pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most bytes the names and values of a request's headers may have.
 pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The most headers a request may have.
+pub(crate) const MAX_HEADERS: usize = 100;
+/// The most headers that are read, so that most requests with too many are answered with a problem document that says so.
+/// Room for them is made with each request: two times 32 KiB.
+pub(crate) const MAX_READ_HEADERS: usize = 1024;
 /// The most bytes that are read before a request's head must be complete: room for a head that is too long to be
 /// answered with a problem document that says so.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -71,7 +76,8 @@ pub struct ServerSettings {
     /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
     /// with 1013.
     pub send_timeout: Duration,
-    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013.
+    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013; and how
+    /// many closed candles it is sent that it has missed while it was away, of more it is told to resync.
     pub client_queue: usize,
 }
 
@@ -86,7 +92,8 @@ impl Default for ServerSettings {
             // A quarter of all: no address keeps the others out, and an office behind one address finds room.
             max_connections_per_address: 256,
             trusted_proxies: Vec::new(),
-            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB.
+            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB. What it
+            // has missed while it was away is shared with the others, and no more than its queue may be.
             max_websockets_per_address: 64,
             // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
             max_requests: 512,

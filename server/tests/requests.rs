@@ -62,7 +62,7 @@ async fn every_bad_parameter_is_refused_by_name() {
         ("/ready?a=b", "a"),
         ("/ws/prices/BTC?interval=1m,1h", "interval"),
         ("/ws/prices/BTC?closed_only=maybe", "closed_only"),
-        ("/ws/prices/ALL?resume_from=5", "resume_from"),
+        ("/ws/prices/BTC?resume_from=-5", "resume_from"),
         ("/ws/prices/B~C", "symbol"),
     ];
     for (path, parameter) in cases {
@@ -88,6 +88,17 @@ async fn all_mistakes_are_named_at_once_with_what_is_allowed() {
     );
     assert_eq!(errors[1]["allowed"], "1–1000");
     assert_eq!(errors[2]["allowed"], "1m, 5m, 15m, 1h, 4h, 1d");
+}
+
+#[tokio::test]
+async fn of_many_mistakes_the_first_are_named() {
+    let server = with_btc(ServerSettings::default()).await;
+    for mistakes in ["a&".repeat(4000), "limit=1&".repeat(1000), "limit=0&a&".repeat(800)] {
+        let reply = server.get(&format!("/api/v1/historical/BTC?{mistakes}")).await;
+        assert_eq!((reply.status, &*reply.problem()), (StatusCode::BAD_REQUEST, "invalid_parameter"));
+        assert_eq!(reply.json()["errors"].as_array().map(Vec::len), Some(16));
+        assert!(reply.body.len() < 8 * 1024, "{} bytes", reply.body.len());
+    }
 }
 
 #[tokio::test]
@@ -216,7 +227,14 @@ async fn what_is_too_long_is_said_to_be() {
     let reply = server.send("GET", "/health", &[("x-filler", &"x".repeat(20 * 1024))]).await;
     assert_eq!(reply.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert_eq!(reply.problem(), "headers_too_long");
-    let many: String = (0..200).map(|i| format!("x-{i}: 1\r\n")).collect();
+    // Its own header is `host`.
+    for (others, status) in [(99, StatusCode::OK), (100, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)] {
+        let reply = server.send("GET", "/health", &vec![("x-same", "1"); others]).await;
+        assert_eq!(reply.status, status, "{others}");
+        assert!(status.is_success() || reply.problem() == "headers_too_long", "{reply:?}");
+    }
+    // So many are not even counted, as the document says.
+    let many: String = (0..1024).map(|i| format!("x-{i}: 1\r\n")).collect();
     let answer = server.send_raw(format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n").as_bytes()).await;
     assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
     let huge = "x".repeat(200 * 1024);

@@ -1,6 +1,6 @@
 //! `hostile`: a server under hostile traffic from three addresses, and customers on a fourth that must not notice.
 //!
-//! `tallow up` is attacked in thirteen ways at once, see [`Attack`](tallow_benches::hostile::Attack). Meanwhile eight customers
+//! `tallow up` is attacked in fourteen ways at once, see [`Attack`](tallow_benches::hostile::Attack). Meanwhile eight customers
 //! ask and listen; none of them may be refused, cut off or kept waiting for seconds. The server's memory must stay within bounds, and
 //! once it is over the server must hold no more connections than before. More addresses than these would fill all places
 //! of the server, which only something before it can prevent.

@@ -23,9 +23,8 @@ const UNREAD: Duration = Duration::from_secs(3);
 /// Frames sent at once.
 const FRAMES: usize = 1000;
 
-/// Sent by a client that wants a WebSocket.
-const UPGRADE: &str = "GET /ws/prices/ALL HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// Where a client subscribes to everything.
+const ALL: &str = "/ws/prices/ALL";
 
 /// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +55,13 @@ pub enum Attack {
     Pings,
     /// Subscribes to everything and reads nothing.
     Deaf,
+    /// Comes back for everything that it has missed and reads nothing.
+    Returning,
 }
 
 impl Attack {
     /// Every kind.
-    pub const ALL: [Attack; 13] = [
+    pub const ALL: [Attack; 14] = [
         Attack::Silent,
         Attack::Slow,
         Attack::Noise,
@@ -74,6 +75,7 @@ impl Attack {
         Attack::Fragments,
         Attack::Pings,
         Attack::Deaf,
+        Attack::Returning,
     ];
 }
 
@@ -177,7 +179,7 @@ async fn once(
             Ok("left".to_owned())
         }
         Attack::BadFrames => {
-            upgrade(stream).await?;
+            upgrade(stream, ALL).await?;
             let frame: &[u8] = [
                 // Not masked; a reserved opcode; a reserved bit; a fragmented ping; text that is no UTF-8.
                 &[0x81, 0x02, b'h', b'i'][..],
@@ -189,26 +191,27 @@ async fn once(
             tell(stream, frame).await
         }
         Attack::LongFrame => {
-            upgrade(stream).await?;
+            upgrade(stream, ALL).await?;
             let length = (1u64 << 60).to_be_bytes();
             tell(stream, &[&[0x82, 0xff][..], &length, &[0; 4], &[0; 16 * 1024]].concat()).await
         }
         Attack::Fragments => {
-            upgrade(stream).await?;
+            upgrade(stream, ALL).await?;
             // The first fragment of a text, then others that never are the last one: 100 bytes each.
             let fragment = |first: u8| [&[first, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
             let all = [fragment(0x01), fragment(0x00).repeat(FRAMES)].concat();
             tell(stream, &all).await
         }
         Attack::Pings => {
-            upgrade(stream).await?;
+            upgrade(stream, ALL).await?;
             let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES);
             let _ = timeout(UNREAD, stream.write_all(&pings)).await;
             tokio::time::sleep(UNREAD).await;
             Ok("left".to_owned())
         }
-        Attack::Deaf => {
-            upgrade(stream).await?;
+        Attack::Deaf | Attack::Returning => {
+            let path = if attack == Attack::Deaf { ALL } else { "/ws/prices/BTC?resume_from=0" };
+            upgrade(stream, path).await?;
             tokio::time::sleep(PATIENCE).await;
             Ok("left".to_owned())
         }
@@ -232,8 +235,12 @@ async fn end(stream: &mut TcpStream) -> Result<String> {
 }
 
 /// Becomes a WebSocket client.
-async fn upgrade(stream: &mut TcpStream) -> Result<()> {
-    stream.write_all(UPGRADE.as_bytes()).await?;
+async fn upgrade(stream: &mut TcpStream, path: &str) -> Result<()> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
     let status = end(stream).await?;
     if status != "101" {
         // All places of the address are taken.

@@ -67,27 +67,26 @@ impl Question for Page<'_> {
     async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
         let query = self.query;
         let windows = Windows::of(database, query).await?;
-        if windows.are_settled() {
-            let rest = windows.rest(query);
-            let count = async {
-                if !query.counted {
-                    return Ok(None);
-                }
-                let range = (query.symbol, query.span.base, windows.starts.start, windows.starts.end);
-                self.counts.of(range, database, windows.count(database)).await.map(Some)
-            };
-            let (total, rows) = tokio::try_join!(count, rest.settled(database, query))?;
-            return Ok(CandlePage { rows, total });
-        }
-        let starts = windows.starts(database).await?;
-        let mut rows = Vec::new();
-        if let page @ [first, ..] = query.page(&starts)
-            && let [.., last] = page
-        {
-            let page = Windows { starts: first.millis()..last.millis() + windows.span.window_ms, ..windows };
-            page.rolled_up(database, query.direction, |row| rows.push(row)).await?;
-        }
-        Ok(CandlePage { rows, total: query.counted.then_some(starts.len() as u64) })
+        let count = async {
+            if !query.counted {
+                return Ok(None);
+            }
+            let range = (query.symbol, query.span, windows.starts.start, windows.starts.end);
+            self.counts.of(range, database, windows.count(database)).await.map(Some)
+        };
+        let rest = windows.rest(query);
+        let rows = async {
+            match windows.are_settled() {
+                true => rest.settled(database, query).await,
+                false => rest.rolled_up(database, query).await,
+            }
+        };
+        let (total, rows) = tokio::try_join!(count, rows)?;
+        Ok(CandlePage { rows, total })
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.query.span.window_ms > self.query.span.base.millis()
     }
 }
 
@@ -102,10 +101,8 @@ pub(super) struct Windows {
 impl Windows {
     pub(super) async fn of(database: &Transaction<'_>, query: &CandleQuery) -> Result<Windows, Error> {
         let (symbol, span) = (query.symbol, query.span);
-        // A window is in the range if its start is, and all its candles with it.
-        let aligned = |time: EventTime| time.millis().div_ceil(span.window_ms).saturating_mul(span.window_ms);
-        let from = aligned(query.from.unwrap_or(EventTime(0)));
-        let until = query.until.map_or(u64::MAX, aligned);
+        let from = aligned(query.from.unwrap_or(EventTime(0)), span);
+        let until = query.until.map_or(u64::MAX, |until| aligned(until, span));
         let mut windows = Windows { symbol, span, starts: from..until };
         if !windows.are_settled() {
             let over = windows.over_through(database).await?;
@@ -117,7 +114,7 @@ impl Windows {
     /// Those of them that come after the window that the query names.
     fn rest(&self, query: &CandleQuery) -> Windows {
         let rest = query.rest(EventTime(self.starts.start)..EventTime(self.starts.end));
-        Windows { starts: rest.start.millis()..rest.end.millis(), ..*self }
+        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -134,19 +131,24 @@ impl Windows {
         Ok(millis(row.try_get(0)?).max(complete).unwrap_or(0))
     }
 
-    /// Shows every row, oldest first.
+    /// Shows every row, oldest first, as they come: a long range takes no more memory than a short one.
     pub(super) async fn each(
         &self,
         database: &Transaction<'_>,
-        visit: impl FnMut(CandleRow) + Send,
+        mut visit: impl FnMut(CandleRow) + Send,
     ) -> Result<(), Error> {
-        if self.are_settled() {
-            let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
-            let statement = statements::settled(self.span.base, Direction::Ascending);
-            self.stream(database, &statement, &[&symbol, &from, &until, &i64::MAX, &0i64], visit).await
-        } else {
-            self.rolled_up(database, Direction::Ascending, visit).await
+        let (symbol, [from, until], length) = (self.symbol.to_string(), self.bounds(), self.length());
+        let (base, direction) = (self.span.base, Direction::Ascending);
+        let (statement, parameters): (String, Vec<&(dyn ToSql + Sync)>) = match self.are_settled() {
+            true => (statements::settled(base, direction), vec![&symbol, &from, &until, &i64::MAX, &0i64]),
+            false => (statements::rolled_up(base, direction), vec![&symbol, &from, &until, &length]),
+        };
+        let statement = database.prepare_cached(&statement).await?;
+        let mut rows = pin!(database.query_raw(&statement, parameters).await?);
+        while let Some(row) = rows.try_next().await? {
+            visit(read(&row, self.symbol)?);
         }
+        Ok(())
     }
 
     async fn settled(
@@ -157,52 +159,42 @@ impl Windows {
         let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
         let [limit, offset] = [query.limit, query.offset].map(|rows| integer(rows as u64));
         let statement = statements::settled(self.span.base, query.direction);
-        let mut rows = Vec::new();
-        self.stream(database, &statement, &[&symbol, &from, &until, &limit, &offset], |row| rows.push(row))
-            .await?;
-        Ok(rows)
+        let statement = database.prepare_cached(&statement).await?;
+        let rows = database.query(&statement, &[&symbol, &from, &until, &limit, &offset]).await?;
+        rows.iter().map(|row| read(row, self.symbol)).collect()
     }
 
     async fn count(&self, database: &Transaction<'_>) -> Result<u64, Error> {
-        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
-        let statement = database.prepare_cached(&statements::count(self.span.base)).await?;
-        let row = database.query_one(&statement, &[&symbol, &from, &until]).await?;
+        let (symbol, [from, until], length) = (self.symbol.to_string(), self.bounds(), self.length());
+        let row = if self.are_settled() {
+            let statement = database.prepare_cached(&statements::count(self.span.base)).await?;
+            database.query_one(&statement, &[&symbol, &from, &until]).await?
+        } else {
+            let statement = database.prepare_cached(&statements::count_windows(self.span.base)).await?;
+            database.query_one(&statement, &[&symbol, &from, &until, &length]).await?
+        };
         Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
     }
 
-    /// The starts of the rolled-up windows that have candles, in order.
-    async fn starts(&self, database: &Transaction<'_>) -> Result<Vec<EventTime>, Error> {
-        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
-        let statement = database.prepare_cached(&statements::starts(self.span.base)).await?;
-        let rows = database.query(&statement, &[&symbol, &from, &until, &self.length()]).await?;
-        rows.iter().map(|row| Ok(row.try_get::<_, Time>(0)?.into())).collect()
-    }
-
+    /// The windows asked for, rolled up: of the others not even the candles are read.
     async fn rolled_up(
         &self,
         database: &Transaction<'_>,
-        direction: Direction,
-        visit: impl FnMut(CandleRow) + Send,
-    ) -> Result<(), Error> {
-        let (symbol, [from, until]) = (self.symbol.to_string(), self.bounds());
-        let statement = statements::rolled_up(self.span.base, direction);
-        self.stream(database, &statement, &[&symbol, &from, &until, &self.length()], visit).await
-    }
-
-    /// Shows rows as they come, so that a long range takes no more memory than a short one.
-    async fn stream(
-        &self,
-        database: &Transaction<'_>,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-        mut visit: impl FnMut(CandleRow) + Send,
-    ) -> Result<(), Error> {
-        let statement = database.prepare_cached(statement).await?;
-        let mut rows = pin!(database.query_raw(&statement, parameters.iter().copied()).await?);
-        while let Some(row) = rows.try_next().await? {
-            visit(read(&row, self.symbol)?);
-        }
-        Ok(())
+        query: &CandleQuery,
+    ) -> Result<Vec<CandleRow>, Error> {
+        let (symbol, [from, until], length) = (self.symbol.to_string(), self.bounds(), self.length());
+        let [limit, offset] = [query.limit, query.offset].map(|rows| integer(rows as u64));
+        let statement = database.prepare_cached(&statements::starts(self.span.base, query.direction)).await?;
+        let starts = database.query(&statement, &[&symbol, &from, &until, &length, &limit, &offset]).await?;
+        let (Some(one), Some(other)) = (starts.first(), starts.last()) else { return Ok(Vec::new()) };
+        let [one, other] = [one, other].map(|row| row.try_get::<_, Time>(0).map(EventTime::from));
+        let (one, other) = (one?, other?);
+        let until = EventTime(one.max(other).millis() + self.span.window_ms);
+        let [from, until] = [one.min(other), until].map(Time::from);
+        let statement =
+            database.prepare_cached(&statements::rolled_up(self.span.base, query.direction)).await?;
+        let rows = database.query(&statement, &[&symbol, &from, &until, &length]).await?;
+        rows.iter().map(|row| read(row, self.symbol)).collect()
     }
 
     fn bounds(&self) -> [Time; 2] {
@@ -213,6 +205,11 @@ impl Windows {
     fn length(&self) -> f64 {
         self.span.window_ms as f64
     }
+}
+
+/// The start of the first window at or after this time: a window is in a range if its start is, and all its candles with it.
+fn aligned(time: EventTime, span: Span) -> u64 {
+    time.millis().div_ceil(span.window_ms).saturating_mul(span.window_ms)
 }
 
 fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {

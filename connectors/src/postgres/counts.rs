@@ -4,18 +4,19 @@
 //! hundred. So it is kept until anything at all has been written, which PostgreSQL's snapshot tells: two queries with
 //! the same snapshot see the same rows, whoever writes them.
 
+use crate::store::Span;
 use deadpool_postgres::Transaction;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tallow_dataflow::{Interval, Symbol};
+use tallow_dataflow::Symbol;
 use tokio_postgres::Error;
 
 /// The most ranges whose counts are kept.
 const MAX_RANGES: usize = 1024;
 const SNAPSHOT: &str = "SELECT pg_current_snapshot()::TEXT";
 
-/// A symbol, an interval, and from when on and until when, in milliseconds.
-pub(super) type CountedRange = (Symbol, Interval, u64, u64);
+/// A symbol, its windows, and from when on and until when, in milliseconds.
+pub(super) type CountedRange = (Symbol, Span, u64, u64);
 
 /// A count, and the snapshot that it holds for.
 type Counted = Arc<tokio::sync::Mutex<Option<(String, u64)>>>;

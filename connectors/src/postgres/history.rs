@@ -5,14 +5,14 @@ use super::alerts::Newest;
 use super::candles::{Page, Ping, Symbols};
 use super::counts::Counts;
 use super::pool::Readers;
-use super::stats::Stats;
+use super::stats::{Since, Stats};
 use crate::error::Error;
 use crate::model::AlertRow;
-use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History};
+use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_dataflow::Symbol;
+use tallow_dataflow::{EventTime, Symbol};
 
 /// How long an answer may take. The server itself gives up a statement sooner.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -61,6 +61,10 @@ impl History for PostgresHistory {
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
         query.span.check()?;
         self.readers.ask(&Stats(query), ANSWER_LIMIT).await
+    }
+
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+        self.readers.ask(&Since { symbol, from }, ANSWER_LIMIT).await
     }
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {

@@ -10,13 +10,20 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
     Transaction,
 };
+use scopeguard::ScopeGuard;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_postgres::{IsolationLevel, NoTls};
 
 /// How long a question waits for a connection that is free, and for a new one.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
 /// How long a connection that was idle may take to say that it is still there.
 const RECYCLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long it may take to tell the database that a question is given up.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Something that is asked in one transaction: all its statements see the same state.
 #[async_trait]
@@ -27,14 +34,24 @@ pub(super) trait Question: Sync {
     /// What is being tried, for an error.
     const ACTION: &'static str;
 
+    /// Whether it may keep the database busy for long.
+    fn is_heavy(&self) -> bool {
+        false
+    }
+
     /// Asks.
     async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, tokio_postgres::Error>;
 }
 
 /// Up to so many connections, made when first needed and kept with their prepared statements.
+///
+/// Half of them at most are for heavy questions: so those who ask for what is answered in a moment need not wait for those
+/// who ask for figures over years. A question that nobody waits for any more is stopped in the database too.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
     pool: Pool,
+    /// One permit for each heavy question that may still be asked.
+    heavy: Arc<Semaphore>,
     on: String,
 }
 
@@ -62,17 +79,22 @@ impl Readers {
             .post_create(check_schema)
             .build()
             .map_err(|error| Error::Unusable(format!("make a pool of connections: {error}")))?;
-        Ok(Readers { pool, on: target.on })
+        let heavy = Arc::new(Semaphore::new((config.pool_size / 2).max(1)));
+        Ok(Readers { pool, heavy, on: target.on })
     }
 
     /// Asks, within this time. A connection that is lost in the middle is replaced once, and the question asked again.
     pub(super) async fn ask<Q: Question>(&self, question: &Q, limit: Duration) -> Result<Q::Answer, Error> {
         let asking = async {
-            let mut client = self.client().await?;
-            match attempt(&mut client, question).await {
+            let _permit = match question.is_heavy() {
+                true => self.heavy.acquire().await.ok(),
+                false => None,
+            };
+            let (client, answer) = attempt(self.client().await?, question).await;
+            match answer {
                 Err(error) if client.is_closed() || is_lost(&error) => {
                     drop(Object::take(client));
-                    attempt(&mut self.client().await?, question).await
+                    attempt(self.client().await?, question).await.1
                 }
                 answer => answer,
             }
@@ -101,7 +123,32 @@ impl Readers {
     }
 }
 
-async fn attempt<Q: Question>(client: &mut Object, question: &Q) -> Result<Q::Answer, tokio_postgres::Error> {
+/// Asks over this connection, which is given back with the answer.
+async fn attempt<Q: Question>(
+    client: Object,
+    question: &Q,
+) -> (Object, Result<Q::Answer, tokio_postgres::Error>) {
+    let mut client = scopeguard::guard(client, abandon);
+    let answer = transact(&mut client, question).await;
+    (ScopeGuard::into_inner(client), answer)
+}
+
+/// A connection that is not lent again, as a statement runs on it for which nobody waits any more. That is cancelled.
+fn abandon(client: Object) {
+    let cancel = Object::take(client).cancel_token();
+    // Without a runtime everything ends.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            // A database that does not hear of it stops the statement by its own limit.
+            let _ = tokio::time::timeout(CANCEL_LIMIT, cancel.cancel_query(NoTls)).await;
+        });
+    }
+}
+
+async fn transact<Q: Question>(
+    client: &mut Object,
+    question: &Q,
+) -> Result<Q::Answer, tokio_postgres::Error> {
     let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)

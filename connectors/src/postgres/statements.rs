@@ -48,9 +48,32 @@ pub(super) fn count(base: Interval) -> String {
     format!("SELECT COUNT(*) FROM price_aggregates_{base} WHERE {RANGE}")
 }
 
-/// The starts of the windows of `$4` milliseconds that have candles, in order.
-pub(super) fn starts(base: Interval) -> String {
-    format!("SELECT DISTINCT {WINDOW} AS opens FROM price_aggregates_{base} WHERE {RANGE} ORDER BY opens")
+/// How many windows of `$4` milliseconds have candles.
+pub(super) fn count_windows(base: Interval) -> String {
+    format!("SELECT COUNT(DISTINCT {WINDOW}) FROM price_aggregates_{base} WHERE {RANGE}")
+}
+
+/// The starts of the windows of `$4` milliseconds that have candles, `$5` of them after `$6` others: from window to
+/// window by one look at the key each, past all candles between, and no further than is asked for.
+pub(super) fn starts(base: Interval, direction: Direction) -> String {
+    let order = order(direction);
+    let next = |beyond: &str| {
+        format!(
+            "(SELECT {WINDOW} FROM price_aggregates_{base} WHERE {RANGE}{beyond}
+              ORDER BY window_start {order} LIMIT 1)"
+        )
+    };
+    let beyond = match direction {
+        Direction::Ascending => " AND window_start >= windows.opens + $4::FLOAT8 * INTERVAL '1 millisecond'",
+        Direction::Descending => " AND window_start < windows.opens",
+    };
+    format!(
+        "WITH RECURSIVE windows (opens) AS (
+            SELECT {} UNION ALL SELECT {} FROM windows WHERE opens IS NOT NULL)
+         SELECT opens FROM windows WHERE opens IS NOT NULL LIMIT $5 OFFSET $6",
+        next(""),
+        next(beyond)
+    )
 }
 
 /// Windows of `$4` milliseconds with candles, rolled up; the columns are those of [`settled`].
@@ -80,6 +103,41 @@ pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
         close = price_at("close_price", "last"),
         rolling = price_at("volume_sum", "last"),
         order = order(direction)
+    )
+}
+
+/// What has settled from `$1` on of the symbol `$2`, or without it of each: the quarters of an hour, and the minutes since
+/// the last of them.
+pub(super) fn recent() -> String {
+    let of = |base: Interval, from: &str| {
+        format!(
+            "(SELECT MIN(window_start) AS first, MAX(window_end) AS ends, MAX(high_price) AS high,
+                MIN(low_price) AS low, SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL) AS volume,
+                SUM(quote_volume) AS quote, SUM(trade_count) AS ticks
+              FROM price_aggregates_{base} WHERE crypto_id = c.id AND window_start >= {from})"
+        )
+    };
+    let price_at = |column: &str, base: Interval, start: &str| {
+        format!(
+            "(SELECT {column} FROM price_aggregates_{base} WHERE crypto_id = c.id AND window_start = {start})"
+        )
+    };
+    format!(
+        "SELECT c.symbol, COALESCE(q.first, m.first), {previous}::FLOAT8, COALESCE({opens_quarter}, {opens_minute})::FLOAT8,
+            GREATEST(q.high, m.high)::FLOAT8, LEAST(q.low, m.low)::FLOAT8,
+            (COALESCE(q.volume, 0) + COALESCE(m.volume, 0))::FLOAT8,
+            (COALESCE(q.quote, 0) + COALESCE(m.quote, 0))::FLOAT8,
+            (COALESCE(q.ticks, 0) + COALESCE(m.ticks, 0))::INT8
+         FROM cryptocurrencies AS c
+            CROSS JOIN LATERAL {quarters} AS q
+            CROSS JOIN LATERAL {minutes} AS m
+         WHERE ($2::TEXT IS NULL OR c.symbol = $2) AND (q.first IS NOT NULL OR m.first IS NOT NULL)
+         ORDER BY c.symbol",
+        previous = price_at("close_price", Interval::FifteenMinutes, "$1 - INTERVAL '15 minutes'"),
+        opens_quarter = price_at("open_price", Interval::FifteenMinutes, "q.first"),
+        opens_minute = price_at("open_price", Interval::OneMinute, "m.first"),
+        quarters = of(Interval::FifteenMinutes, "$1"),
+        minutes = of(Interval::OneMinute, "GREATEST($1, q.ends)"),
     )
 }
 
@@ -151,11 +209,13 @@ pub(super) mod tests {
             let mut statements: Vec<(String, Vec<&(dyn ToSql + Sync)>)> = vec![
                 (over(base), vec![&symbol]),
                 (count(base), vec![&symbol, &from, &until]),
-                (starts(base), vec![&symbol, &from, &until, &hour]),
+                (count_windows(base), vec![&symbol, &from, &until, &hour]),
             ];
             for direction in [Direction::Ascending, Direction::Descending] {
                 statements.push((settled(base, direction), vec![&symbol, &from, &until, &limit, &offset]));
                 statements.push((rolled_up(base, direction), vec![&symbol, &from, &until, &hour]));
+                let walk = vec![&symbol as &(dyn ToSql + Sync), &from, &until, &hour, &limit, &offset];
+                statements.push((starts(base, direction), walk));
             }
             for (statement, parameters) in statements {
                 let reads = planner.reads(&statement, &parameters);
@@ -163,5 +223,7 @@ pub(super) mod tests {
                 assert!(!reads.iter().any(|line| line.contains("Seq Scan on price_aggregates")), "{reads:?}");
             }
         }
+        let reads = planner.reads(&recent(), &[&from, &Some(symbol)]);
+        assert!(!reads.iter().any(|line| line.contains("Seq Scan on price_aggregates")), "{reads:?}");
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Keys {
     pub(super) updates: String,
     /// The channel of alerts.
     pub(super) alerts: String,
+    /// The channel of what the publisher has given up.
+    pub(super) gaps: String,
     /// The hash of the number of the last update, by [`Keys::field`].
     pub(super) numbers: String,
 }
@@ -25,6 +27,7 @@ impl Keys {
         Keys {
             updates: format!("{prefix}:updates"),
             alerts: format!("{prefix}:alerts"),
+            gaps: format!("{prefix}:gaps"),
             numbers: format!("{prefix}:seq"),
             ttl_seconds: config.ttl_seconds,
             prefix,
@@ -81,7 +84,10 @@ mod tests {
             ("crypto:BTC-USD.P:15m:latest", 1_800),
         ];
         assert_eq!(names, expected.map(|(name, ttl)| (name.to_owned(), ttl)));
-        assert_eq!((&*keys.updates, &*keys.alerts), ("crypto:updates", "crypto:alerts"));
+        assert_eq!(
+            (&*keys.updates, &*keys.alerts, &*keys.gaps),
+            ("crypto:updates", "crypto:alerts", "crypto:gaps")
+        );
         for interval in Interval::ALL {
             assert_eq!(Keys::parse_field(&Keys::field(symbol, interval)), Some((symbol, interval)));
         }

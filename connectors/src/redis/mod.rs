@@ -12,6 +12,7 @@
 //! | `crypto:seq` | hash: the number of the last update of `BTC:1m`, …; expires after a week without any |
 //! | channel `crypto:updates` | JSON of every candle that moved, closed or was corrected; the newest one's also stands under its key |
 //! | channel `crypto:alerts` | JSON of every alert raised or retracted |
+//! | channel `crypto:gaps` | JSON with the number of settled changes that the publisher has dropped, `{"dropped":…}` |
 //!
 //! **Newer wins.** Which candle is the newest, and which number an update gets, is decided in the publisher, by the rules
 //! of the embedded cache. That takes no script in Redis, as a symbol has one publisher: a worker has all of a symbol, and
@@ -24,7 +25,8 @@
 //!
 //! **Outages.** What is lost with a connection is sent again with the numbers it had, so an update can come twice, and an
 //! alert too, under its id. A subscriber's connection that is lost loses updates: then the newest candles are read from
-//! their keys and forwarded, and the numbers show the gap.
+//! their keys and forwarded, and subscribers are told of a gap, as alerts have no numbers that would show it. So they are
+//! where the publisher had to drop what waited for Redis: that had no numbers yet.
 //!
 //! **Cost.** One round trip per wake-up of the publisher, whatever waits; one subscription per server, whatever the number
 //! of its clients; one question at a time for the candles that its clients ask for, whatever their number. No part of the
@@ -34,6 +36,7 @@ mod cache;
 mod config;
 mod failures;
 mod keys;
+mod message;
 mod newest;
 mod order;
 mod queue;

@@ -35,6 +35,8 @@ pub(super) struct Batch {
     pub(super) settled: VecDeque<Change>,
     /// At most one of each symbol and interval.
     pub(super) open: BTreeMap<(Symbol, Interval), LatestCandle>,
+    /// How many settled changes before these have been dropped.
+    pub(super) dropped: u64,
 }
 
 impl Batch {
@@ -68,8 +70,6 @@ struct State {
     /// How many updates the thread has taken and not yet published.
     taken: usize,
     retries: u64,
-    /// Settled changes dropped since everything was last published.
-    dropped: u64,
     problem: Option<String>,
     refusing: bool,
     given_up: bool,
@@ -111,8 +111,8 @@ impl Queue {
         state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(Change::Alert)));
         let excess = state.waiting.settled.len().saturating_sub(MAX_SETTLED);
         state.waiting.settled.drain(..excess);
-        let first = state.dropped == 0 && excess > 0;
-        state.dropped += excess as u64;
+        let first = state.waiting.dropped == 0 && excess > 0;
+        state.waiting.dropped += excess as u64;
         drop(state);
         if first {
             tracing::warn!(most = MAX_SETTLED, "too many updates wait for Redis, dropping the oldest");
@@ -178,23 +178,16 @@ impl Queue {
         let batch = Batch {
             settled: state.waiting.settled.drain(..count).collect(),
             open: std::mem::take(&mut state.waiting.open),
+            dropped: std::mem::take(&mut state.waiting.dropped),
         };
         state.taken += batch.len();
         Work::Publish(batch)
     }
 
-    /// What was taken has been published. Where that was everything, gives how many changes have been dropped since
-    /// it was last so.
-    pub(super) fn acknowledge(&self) -> u64 {
-        let mut state = self.lock();
-        state.taken = 0;
-        let dropped = match state.waiting.settled.is_empty() {
-            true => std::mem::take(&mut state.dropped),
-            false => 0,
-        };
-        drop(state);
+    /// What was taken has been published.
+    pub(super) fn acknowledge(&self) {
+        self.lock().taken = 0;
         self.published.notify_all();
-        dropped
     }
 
     /// Nothing can be published for the moment, or it can again.

@@ -30,6 +30,8 @@ pub(super) struct Subscription {
     updates: broadcast::Sender<Update>,
     order: Order,
     malformed: Malformed,
+    /// Whether messages may have been missed since the last that was forwarded.
+    missed: bool,
 }
 
 /// A connection that is subscribed.
@@ -56,7 +58,8 @@ struct Malformed {
 
 impl Subscription {
     pub(super) fn new(server: Server, keys: Keys, updates: broadcast::Sender<Update>) -> Subscription {
-        Subscription { server, keys, updates, order: Order::default(), malformed: Malformed::default() }
+        let (order, malformed) = (Order::default(), Malformed::default());
+        Subscription { server, keys, updates, order, malformed, missed: false }
     }
 
     /// Follows the channels until the task is aborted.
@@ -77,6 +80,7 @@ impl Subscription {
                 }
                 Err(error) => error,
             };
+            self.missed = true;
             if !lost {
                 let (server, problem) = (self.server.name(), chain(&error));
                 tracing::warn!(server, problem, "no updates from Redis, subscribing again");
@@ -103,7 +107,7 @@ impl Subscription {
             }
         };
         let mut connection = self.server.connect_with_pushes(push).await?;
-        let channels = [&self.keys.updates, &self.keys.alerts];
+        let channels = [&self.keys.updates, &self.keys.alerts, &self.keys.gaps];
         connection.subscribe(&channels[..]).await.map_err(self.server.error("subscribe to updates at"))?;
         let fields: Vec<String> = newest::series(&self.keys)
             .query_async(&mut connection)
@@ -117,6 +121,9 @@ impl Subscription {
 
     /// Forwards until the connection is lost; gives why.
     async fn follow(&mut self, link: &mut Link) -> Error {
+        if std::mem::take(&mut self.missed) {
+            self.send(Update::Gap);
+        }
         // What came while the newest candles were read comes first: they are no older.
         while let Ok(message) = link.messages.try_recv() {
             if let Err(error) = self.take(link, message).await {
@@ -149,6 +156,11 @@ impl Subscription {
             self.malformed.complain("a message that is no text");
             return Ok(());
         };
+        if *channel == self.keys.gaps.as_bytes() {
+            tracing::warn!("updates were given up before they came to Redis");
+            self.send(Update::Gap);
+            return Ok(());
+        }
         if *channel == self.keys.alerts.as_bytes() {
             self.take_alert(json);
             return Ok(());

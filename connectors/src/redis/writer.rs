@@ -2,6 +2,7 @@
 
 use super::failures::action;
 use super::keys::{Keys, NUMBERS_TTL_SECONDS};
+use super::message::{Gap, Kind, Message};
 use super::queue::{Batch, Change, Queue, Work};
 use super::server::{BACKOFF, HEARTBEAT, Server};
 use crate::error::{Action, Error, chain};
@@ -15,6 +16,10 @@ use std::time::{Duration, Instant};
 use tallow_dataflow::{Interval, Symbol};
 
 type Key = (Symbol, Interval);
+
+/// How often at most it is said that updates were dropped: whoever hears it reads again what may be missing. While a log is
+/// caught up with they may be dropped all the time.
+const GAP_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Writer {
     server: Server,
@@ -31,6 +36,10 @@ pub(super) struct Writer {
     outage: Option<Outage>,
     /// Whether the server has refused what it was last sent.
     refused: bool,
+    /// Updates that were dropped and of which nobody has been told.
+    dropped: u64,
+    /// When it was last told.
+    told: Option<Instant>,
 }
 
 /// One symbol and interval.
@@ -38,13 +47,6 @@ struct Series {
     slot: Slot,
     /// When its newest candle was published: its time to live counts from there.
     renewed: Instant,
-}
-
-/// One message, and the key that holds the same where it is the newest candle.
-struct Message {
-    key: Option<Key>,
-    is_newest: bool,
-    json: String,
 }
 
 /// A time without the server.
@@ -74,6 +76,8 @@ impl Writer {
             unsent: Vec::new(),
             outage: None,
             refused: false,
+            dropped: 0,
+            told: None,
         }
     }
 
@@ -108,7 +112,10 @@ impl Writer {
         if let Some(batch) = &self.batch {
             self.continue_series(&mut connection, &new_keys(&self.series, batch))?;
         }
-        if let Some(batch) = self.batch.take() {
+        let batch = self.batch.take();
+        self.dropped += batch.as_ref().map_or(0, |batch| batch.dropped);
+        self.tell_of_gap();
+        if let Some(batch) = batch {
             self.number(batch);
         }
         let sent = match self.unsent.is_empty() {
@@ -125,10 +132,7 @@ impl Writer {
         self.unsent.clear();
         self.connection = Some(connection);
         self.found();
-        let dropped = self.queue.acknowledge();
-        if dropped > 0 {
-            tracing::warn!(dropped, "updates that were too many to wait for Redis have been dropped");
-        }
+        self.queue.acknowledge();
         Ok(())
     }
 
@@ -164,12 +168,25 @@ impl Writer {
         Ok(())
     }
 
+    /// Says that updates were dropped, before those that came after them; unless that was said just now.
+    fn tell_of_gap(&mut self) {
+        if self.dropped > 0 && self.told.is_none_or(|told| told.elapsed() >= GAP_INTERVAL) {
+            let gap = Gap { dropped: std::mem::take(&mut self.dropped) };
+            tracing::warn!(
+                dropped = gap.dropped,
+                "updates that were too many to wait for Redis have been dropped"
+            );
+            self.add(Kind::Gap, &gap);
+            self.told = Some(Instant::now());
+        }
+    }
+
     /// Numbers the batch: what has settled first, so that an open candle that has closed meanwhile is left out.
     fn number(&mut self, batch: Batch) {
         for change in batch.settled {
             match change {
                 Change::Candle(candle) => self.number_candle(candle),
-                Change::Alert(alert) => self.add(None, false, &AlertMessage::from(&alert)),
+                Change::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
             }
         }
         for candle in batch.open.into_values() {
@@ -186,12 +203,12 @@ impl Writer {
         if is_newest {
             series.renewed = Instant::now();
         }
-        self.add(Some(key), is_newest, &*candle);
+        self.add(Kind::Candle { series: key, is_newest }, &*candle);
     }
 
-    fn add(&mut self, key: Option<Key>, is_newest: bool, message: &impl serde::Serialize) {
+    fn add(&mut self, kind: Kind, message: &impl serde::Serialize) {
         match serde_json::to_string(message) {
-            Ok(json) => self.unsent.push(Message { key, is_newest, json }),
+            Ok(json) => self.unsent.push(Message { kind, json }),
             Err(error) => tracing::error!(%error, "an update can't be written as JSON and is not sent"),
         }
     }
@@ -200,21 +217,12 @@ impl Writer {
     /// connection breaks in between.
     fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(2 * self.unsent.len() + 2);
-        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(|message| message.key).collect();
+        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(Message::series).collect();
         numbered.sort_unstable();
         numbered.dedup();
         self.keep_numbers(&mut pipeline, &numbered);
-        for Message { key, is_newest, json } in &self.unsent {
-            let Some((symbol, interval)) = key else {
-                pipeline.cmd("PUBLISH").arg(&self.keys.alerts).arg(json).ignore();
-                continue;
-            };
-            if *is_newest {
-                let ttl_seconds = self.keys.ttl_seconds(*interval);
-                let name = self.keys.latest(*symbol, *interval);
-                pipeline.cmd("SET").arg(name).arg(json).arg("EX").arg(ttl_seconds).ignore();
-            }
-            pipeline.cmd("PUBLISH").arg(&self.keys.updates).arg(json).ignore();
+        for message in &self.unsent {
+            message.send(&self.keys, &mut pipeline);
         }
         pipeline
     }

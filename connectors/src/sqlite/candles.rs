@@ -28,19 +28,13 @@ pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Re
         return Ok(CandlePage { rows: Vec::new(), total: query.counted.then_some(0) });
     };
     let mut rows = Vec::new();
-    let total = if windows.span.window_ms == windows.span.base.millis() {
-        windows.rest(query).settled(connection, query, |row| rows.push(row))?;
-        if query.counted { Some(windows.count(connection)?) } else { None }
-    } else {
-        let starts = windows.starts(connection)?;
-        if let page @ [first, ..] = query.page(&starts)
-            && let [.., last] = page
-        {
-            let page = Windows { starts: millis(*first)..millis(*last) + windows.length(), ..windows };
-            page.rolled_up(connection, query.direction, |row| rows.push(row))?;
-        }
-        query.counted.then_some(starts.len() as u64)
-    };
+    let rest = windows.rest(query);
+    if windows.are_settled() {
+        rest.settled(connection, query, |row| rows.push(row))?;
+    } else if let Some(page) = rest.page(connection, query)? {
+        page.rolled_up(connection, query.direction, |row| rows.push(row))?;
+    }
+    let total = if query.counted { Some(windows.count(connection)?) } else { None };
     Ok(CandlePage { rows, total })
 }
 
@@ -51,7 +45,7 @@ pub(super) fn each(
     visit: impl FnMut(CandleRow),
 ) -> rusqlite::Result<()> {
     let Some(windows) = Windows::of(connection, query)? else { return Ok(()) };
-    if windows.span.window_ms == windows.span.base.millis() {
+    if windows.are_settled() {
         let all =
             CandleQuery { direction: Direction::Ascending, limit: usize::MAX, offset: 0, ..query.clone() };
         windows.settled(connection, &all, visit)
@@ -73,26 +67,26 @@ impl Windows {
     /// None where the symbol is unknown.
     fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
         let Some(crypto_id) = crypto_id(connection, query.symbol)? else { return Ok(None) };
-        let length = integer(query.span.window_ms);
-        // A window is in the range if its start is, and all its candles with it.
-        let aligned = |time: EventTime| {
-            millis(EventTime(time.millis().div_ceil(query.span.window_ms))).saturating_mul(length)
-        };
-        let from = aligned(query.from.unwrap_or(EventTime(0)));
-        let mut until = query.until.map_or(i64::MAX, aligned);
-        if query.span.window_ms != query.span.base.millis() {
-            let over = over_through(connection, crypto_id, query.span.base)?;
-            until = until.min(over / length * length);
-        }
         let (symbol, span) = (query.symbol, query.span);
-        Ok(Some(Windows { crypto_id, symbol, span, starts: from..until }))
+        let from = aligned(query.from.unwrap_or(EventTime(0)), span);
+        let until = query.until.map_or(i64::MAX, |until| aligned(until, span));
+        let mut windows = Windows { crypto_id, symbol, span, starts: from..until };
+        if !windows.are_settled() {
+            let (over, length) = (over_through(connection, crypto_id, span.base)?, windows.length());
+            windows.starts.end = until.min(over / length * length);
+        }
+        Ok(Some(windows))
     }
 
     /// Those of them that come after the window that the query names.
     fn rest(&self, query: &CandleQuery) -> Windows {
         let [from, until] = [self.starts.start, self.starts.end].map(|start| EventTime(start.unsigned_abs()));
         let rest = query.rest(from..until);
-        Windows { starts: millis(rest.start)..millis(rest.end), ..*self }
+        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
+    }
+
+    fn are_settled(&self) -> bool {
+        self.span.window_ms == self.span.base.millis()
     }
 
     fn length(&self) -> i64 {
@@ -118,26 +112,40 @@ impl Windows {
     }
 
     fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
-        let count: i64 = connection.prepare_cached(&statements::count(self.span.base))?.query_row(
-            named_params! {
+        let count: i64 = if self.are_settled() {
+            let range = named_params! {
                 ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
-            },
-            |row| row.get(0),
-        )?;
+            };
+            connection
+                .prepare_cached(&statements::count(self.span.base))?
+                .query_row(range, |row| row.get(0))?
+        } else {
+            let range = named_params! {
+                ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
+                ":length": self.length(),
+            };
+            connection
+                .prepare_cached(&statements::count_windows(self.span.base))?
+                .query_row(range, |row| row.get(0))?
+        };
         Ok(count.unsigned_abs())
     }
 
-    /// The starts of the rolled-up windows that have candles, in order.
-    fn starts(&self, connection: &Connection) -> rusqlite::Result<Vec<EventTime>> {
-        let mut statement = connection.prepare_cached(&statements::starts(self.span.base))?;
-        let rows = statement.query_map(
+    /// The rolled-up windows that the query asks for, from the first to the last; none where there are none.
+    fn page(&self, connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
+        let mut statement =
+            connection.prepare_cached(&statements::starts(self.span.base, query.direction))?;
+        let starts = statement.query_map(
             named_params! {
                 ":crypto_id": self.crypto_id, ":from": self.starts.start, ":until": self.starts.end,
-                ":length": self.length(),
+                ":length": self.length(), ":limit": integer(query.limit as u64),
+                ":offset": integer(query.offset as u64),
             },
-            |row| Ok(EventTime(row.get::<_, i64>(0)?.unsigned_abs())),
+            |row| row.get::<_, i64>(0),
         )?;
-        rows.collect()
+        let starts = starts.collect::<rusqlite::Result<Vec<i64>>>()?;
+        let (Some(first), Some(last)) = (starts.iter().min(), starts.iter().max()) else { return Ok(None) };
+        Ok(Some(Windows { starts: *first..*last + self.length(), ..*self }))
     }
 
     fn rolled_up(
@@ -156,6 +164,11 @@ impl Windows {
         }
         Ok(())
     }
+}
+
+/// The start of the first window at or after this time: a window is in a range if its start is, and all its candles with it.
+fn aligned(time: EventTime, span: Span) -> i64 {
+    millis(EventTime(time.millis().div_ceil(span.window_ms))).saturating_mul(integer(span.window_ms))
 }
 
 /// The time up to which everything of this symbol has settled and is in the file.

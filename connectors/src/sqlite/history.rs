@@ -1,13 +1,13 @@
 //! The reader: queries over the database file, while it is being written.
 
-use super::pool::Readers;
+use super::pool::{Readers, Weight};
 use super::{alerts, candles, stats};
 use crate::error::Error;
 use crate::model::AlertRow;
-use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History};
+use crate::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
 use async_trait::async_trait;
 use std::path::Path;
-use tallow_dataflow::Symbol;
+use tallow_dataflow::{EventTime, Symbol};
 
 /// Answers queries out of the embedded store.
 ///
@@ -37,27 +37,40 @@ impl History for SqliteHistory {
         let query = |connection: &rusqlite::Connection| {
             connection.prepare_cached("SELECT COUNT(*) FROM progress")?.query_row([], |_| Ok(()))
         };
-        self.readers.read("read", query).await
+        self.readers.read("read", Weight::Light, query).await
     }
 
     async fn symbols(&self) -> Result<Vec<Symbol>, Error> {
-        self.readers.read("read symbols from", candles::symbols).await
+        self.readers.read("read symbols from", Weight::Light, candles::symbols).await
     }
 
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
         query.span.check()?;
+        let weight = match query.span.window_ms > query.span.base.millis() {
+            true => Weight::Heavy,
+            false => Weight::Light,
+        };
         let query = query.clone();
-        self.readers.read("read candles from", move |connection| candles::page(connection, &query)).await
+        let page = move |connection: &rusqlite::Connection| candles::page(connection, &query);
+        self.readers.read("read candles from", weight, page).await
     }
 
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
         query.span.check()?;
         let query = query.clone();
-        self.readers.read("read candles from", move |connection| stats::of(connection, &query)).await
+        let figures = move |connection: &rusqlite::Connection| stats::of(connection, &query);
+        self.readers.read("read candles from", Weight::Heavy, figures).await
+    }
+
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+        let weight = if symbol.is_none() { Weight::Heavy } else { Weight::Light };
+        let recent = move |connection: &rusqlite::Connection| stats::recent(connection, symbol, from);
+        self.readers.read("read candles from", weight, recent).await
     }
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {
         let query = query.clone();
-        self.readers.read("read alerts from", move |connection| alerts::newest(connection, &query)).await
+        let newest = move |connection: &rusqlite::Connection| alerts::newest(connection, &query);
+        self.readers.read("read alerts from", Weight::Light, newest).await
     }
 }

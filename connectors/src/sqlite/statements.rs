@@ -38,23 +38,37 @@ pub(super) fn count(base: Interval) -> String {
     )
 }
 
-/// The starts of the windows that have candles, in order: from window to window by one look at the key each, past
-/// all candles between.
-pub(super) fn starts(base: Interval) -> String {
-    let next = |at: &str| {
+/// The windows that have candles, by their starts, and behind the last one nothing: from window to window by one look at
+/// the key each, past all candles between.
+fn windows(base: Interval, direction: Direction, page: &str) -> String {
+    let next = |from: &str, until: &str| {
         format!(
             "(SELECT window_start FROM price_aggregates_{base}
-              WHERE crypto_id = :crypto_id AND window_start >= {at} AND window_start < :until
-              ORDER BY window_start LIMIT 1) / :length * :length"
+              WHERE crypto_id = :crypto_id AND window_start >= {from} AND window_start < {until}
+              ORDER BY window_start {} LIMIT 1) / :length * :length",
+            order(direction)
         )
+    };
+    let following = match direction {
+        Direction::Ascending => next("start + :length", ":until"),
+        Direction::Descending => next(":from", "start"),
     };
     format!(
         "WITH RECURSIVE windows (start) AS (
-            SELECT {} UNION ALL SELECT {} FROM windows WHERE start IS NOT NULL)
-         SELECT start FROM windows WHERE start IS NOT NULL",
-        next(":from"),
-        next("start + :length")
+            SELECT {} UNION ALL SELECT {following} FROM windows WHERE start IS NOT NULL {page})",
+        next(":from", ":until"),
     )
+}
+
+/// The starts of the windows that have candles, so many after so many others, and no further.
+pub(super) fn starts(base: Interval, direction: Direction) -> String {
+    let windows = windows(base, direction, "LIMIT :limit OFFSET :offset");
+    format!("{windows} SELECT start FROM windows WHERE start IS NOT NULL")
+}
+
+/// How many windows have candles.
+pub(super) fn count_windows(base: Interval) -> String {
+    format!("{} SELECT COUNT(start) FROM windows", windows(base, Direction::Ascending, ""))
 }
 
 /// Windows with candles, rolled up; the columns are those of [`settled`].
@@ -114,8 +128,13 @@ pub(super) mod tests {
                 let plan = plan(&statement);
                 assert!(plan.iter().all(|step| step.starts_with("SEARCH price_aggregates_")), "{plan:?}");
             }
-            let rolled_up =
-                [starts(base), rolled_up(base, Direction::Ascending), rolled_up(base, Direction::Descending)];
+            let rolled_up = [
+                count_windows(base),
+                starts(base, Direction::Ascending),
+                starts(base, Direction::Descending),
+                rolled_up(base, Direction::Ascending),
+                rolled_up(base, Direction::Descending),
+            ];
             for statement in rolled_up {
                 let plan = plan(&statement);
                 let reads = plan.iter().filter(|step| step.contains("price_aggregates_"));

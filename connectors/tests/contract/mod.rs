@@ -49,6 +49,7 @@ macro_rules! store_contract {
                 stats: [
                     figures_are_those_of_a_plain_computation,
                     figures_that_are_undefined_are_absent,
+                    what_has_settled_of_late_is_that_of_a_plain_computation,
                 ]
             }
         }

@@ -1,12 +1,14 @@
 //! Figures over candles against a plain computation in two passes.
 
 use super::queries::plainly_rolled_up;
-use super::samples::{FAR, HOUR, MIDNIGHT, MINUTE, all, candle, frontier, market, quoted, rolled_up, step};
+use super::samples::{
+    FAR, HOUR, MIDNIGHT, MINUTE, all, candle, frontier, market, quoted, rolled_up, step, symbol,
+};
 use super::{StoreBed, write};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CandleQuery, CandleStats, Direction};
+use tallow_connectors::store::{CandleQuery, CandleStats, Direction, Recent};
 use tallow_dataflow::{EventTime, Interval};
 
 fn mean(values: &[f64]) -> f64 {
@@ -137,4 +139,69 @@ pub(crate) async fn figures_that_are_undefined_are_absent<B: StoreBed>() {
     assert_eq!((stats.total_volume, stats.volume_price_correlation), (0.0, None));
     assert!(stats.volatility.is_some_and(|volatility| volatility > 0.0));
     assert_eq!(stats.first, EventTime(MIDNIGHT + 10 * MINUTE));
+}
+
+/// The quarters from a time on, and the minutes since the last of them.
+fn plainly_recent(quarters: &[CandleRow], minutes: &[CandleRow], from: EventTime) -> Option<Recent> {
+    let since = |rows: &[CandleRow], from: EventTime| -> Vec<CandleRow> {
+        rows.iter().filter(|row| row.window_start >= from).cloned().collect()
+    };
+    let late = since(quarters, from);
+    let rest = since(minutes, late.last().map_or(from, |row| row.window_end));
+    let rows: Vec<CandleRow> = late.into_iter().chain(rest).collect();
+    let previous = quarters.iter().find(|row| row.window_end == from).map(|row| row.close_price);
+    let traded = rows.iter().filter(|row| row.vwap.is_some());
+    let first = rows.first()?;
+    Some(Recent {
+        symbol: first.symbol,
+        start: first.window_start,
+        previous_close: previous,
+        open: first.open_price,
+        high: rows.iter().map(|row| row.high_price).fold(f64::MIN, f64::max),
+        low: rows.iter().map(|row| row.low_price).fold(f64::MAX, f64::min),
+        volume: traded.map(|row| row.volume_sum).sum(),
+        quote_volume: rows.iter().map(|row| row.quote_volume).sum(),
+        trades: rows.iter().map(|row| row.trade_count).sum(),
+    })
+}
+
+pub(crate) async fn what_has_settled_of_late_is_that_of_a_plain_computation<B: StoreBed>() {
+    for seed in 0..5 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let bed = B::fresh();
+        let mut sink = bed.sink(1);
+        let history = bed.history();
+        // ADA has minutes alone, as a symbol has that is quite new.
+        let mut markets = Vec::new();
+        for (name, count) in [("ADA", 0), ("BTC", 100), ("ETH", 40)] {
+            let candles = [(Interval::FifteenMinutes, count), (Interval::OneMinute, 600)]
+                .map(|(interval, count)| market(&mut random, name, interval, count));
+            write(&mut *sink, &[step(candles.concat(), vec![]), frontier(0, Some(FAR))]);
+            markets.push(candles.map(|candles| candles.iter().map(CandleRow::from).collect::<Vec<_>>()));
+        }
+        for _ in 0..20 {
+            let from = EventTime(MIDNIGHT + random.random_range(0..2_000) * 15 * MINUTE);
+            let expected: Vec<Recent> = markets
+                .iter()
+                .filter_map(|[quarters, minutes]| plainly_recent(quarters, minutes, from))
+                .collect();
+            let found = history.recent(None, from).await.unwrap();
+            assert_eq!(found.len(), expected.len(), "seed {seed}, {from:?}");
+            for (found, expected) in found.iter().zip(&expected) {
+                let close = |one: f64, other: f64| (one - other).abs() <= 1e-9 * other.abs();
+                assert!(close(found.volume, expected.volume), "{found:?} is not {expected:?}");
+                assert!(close(found.quote_volume, expected.quote_volume), "{found:?} is not {expected:?}");
+                let (volume, quote_volume) = (expected.volume, expected.quote_volume);
+                assert_eq!(
+                    &Recent { volume, quote_volume, ..found.clone() },
+                    expected,
+                    "seed {seed}, {from:?}"
+                );
+            }
+            let of_btc: Vec<Recent> =
+                found.into_iter().filter(|recent| recent.symbol == symbol("BTC")).collect();
+            assert_eq!(history.recent(Some(symbol("BTC")), from).await.unwrap(), of_btc);
+        }
+        assert_eq!(history.recent(Some(symbol("NONE")), EventTime(0)).await.unwrap(), []);
+    }
 }

@@ -257,3 +257,34 @@ fn a_server_that_says_nothing_is_not_waited_for_longer_than_the_limit() {
         assert_eq!((error.action(), chain(&error)), (Action::Retry, text));
     }
 }
+
+#[test]
+fn a_question_that_nobody_waits_for_any_more_is_stopped_in_the_database() {
+    let Some((database, config)) = migrated() else { return };
+    let (mut locking, mut watching) = (database.connect(), database.connect());
+    let mut lock = locking.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE price_aggregates_1m IN ACCESS EXCLUSIVE MODE").unwrap();
+    // No limit of the database's own shall end it.
+    let options = "options=-c%20lock_timeout%3D0%20-c%20statement_timeout%3D0";
+    let url = format!("{}?{options}", database.url()).into();
+    let history = PostgresHistory::open(&PostgresConfig { url, pool_size: 1, ..config }).unwrap();
+    let mut until_waiting = |expected: i64| {
+        let deadline = Instant::now() + PATIENCE;
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+            WHERE datname = CURRENT_DATABASE() AND wait_event_type = 'Lock'";
+        while watching.query_one(waiting, &[]).unwrap().get::<_, i64>(0) != expected {
+            assert!(Instant::now() < deadline, "not {expected} questions wait");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    };
+    let runtime = Runtime::new().unwrap();
+    for _ in 0..2 {
+        let history = history.clone();
+        let asked = runtime.spawn(async move { closes(&history, "BTC").await });
+        until_waiting(1);
+        asked.abort();
+        until_waiting(0);
+    }
+    drop(lock);
+    assert_eq!(runtime.block_on(closes(&history, "BTC")), [0.0; 0]);
+}

@@ -100,6 +100,10 @@ async fn nothing_waits_for_a_redis_that_hangs_and_what_waits_is_bounded() {
     publisher.publish_live(&[live("BTC", 0, 1)]);
     until("it works", || (collected.seq("BTC") == 1).then_some(()));
 
+    let (sender, given_up) = std::sync::mpsc::channel();
+    let mut listener = server.connect();
+    listener.set_push_sender(sender);
+    listener.subscribe_resp3(&["crypto:gaps"]).unwrap();
     server.pause();
     // Some of it is on its way when the connection is given up, and is sent again.
     let mut slowest = Duration::ZERO;
@@ -123,6 +127,15 @@ async fn nothing_waits_for_a_redis_that_hangs_and_what_waits_is_bounded() {
     until("the open one too", || (collected.window("ETH") == WINDOWS - 1).then_some(()));
     queue_is_empty(&publisher);
     assert_eq!(collected.regressions(), 0);
+    // Numbers do not show what never had one.
+    let dropped = until("what was dropped is told", || {
+        redis::cmd("PING").exec(&mut listener).unwrap();
+        let message = given_up.try_iter().find(|push| push.kind == redis::PushKind::Message)?;
+        let json: String = redis::from_redis_value(message.data.into_iter().nth(1)?).unwrap();
+        let gap: serde_json::Value = serde_json::from_str(&json).unwrap();
+        gap["dropped"].as_u64()
+    });
+    assert!((WINDOWS / 3..WINDOWS).contains(&dropped), "{dropped}");
     assert!(publisher.status().problem.is_none());
     let latest = cache.latest("BTC".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(latest.seq, collected.seq("BTC"));
@@ -168,6 +181,7 @@ async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
     let collected = Collected::of(&cache);
     publisher.publish_live(&[live("BTC", 0, 1)]);
     until("it works", || (collected.seq("BTC") == 1).then_some(()));
+    assert_eq!(collected.gaps(), 0);
     // Published while nobody subscribes: the cut and what is published come in one go.
     let json = until("the key", || {
         redis::cmd("GET").arg("crypto:BTC:latest").query::<Option<String>>(&mut server.connect()).unwrap()
@@ -178,6 +192,8 @@ async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
     cut.cmd("SET").arg("crypto:BTC:latest").arg(&newer);
     cut.exec(&mut server.connect()).unwrap();
     until("the newest comes", || (collected.seq("BTC") == 9).then_some(()));
+    // An alert would have left no number behind.
+    assert_eq!(collected.gaps(), 1);
     // And updates go on.
     publisher.publish_live(&[live("BTC", 1, 1)]);
     until("the next comes", || (collected.window("BTC") == 1).then_some(()));

@@ -1,10 +1,9 @@
 //! The last 24 hours of a symbol.
 //!
 //! They are the settled candles that start within 24 hours before now, by the quarter of an hour, and the minutes that
-//! have settled since the last quarter: at most 97 quarters and some thirty minutes are read, in two queries. The newest
-//! price is that of the open candle where the cache has one; the traded volume is of settled candles alone.
+//! have settled since the last quarter: at most 97 quarters and some thirty minutes of each symbol, for all of them in one
+//! query. The newest price is that of the open candle where the cache has one; the traded volume is of settled candles alone.
 
-use crate::api::bars::{Bar, span};
 use crate::api::latest::newest_closed;
 use crate::app::Data;
 use std::collections::BTreeMap;
@@ -13,13 +12,10 @@ use tallow_connectors::Error;
 use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
 use tallow_connectors::error::chain;
 use tallow_connectors::model::LatestCandle;
-use tallow_connectors::store::{CandleQuery, Direction};
+use tallow_connectors::store::Recent;
 
 const DAY_MS: u64 = 24 * 60 * Interval::OneMinute.millis();
 const QUARTER_MS: u64 = Interval::FifteenMinutes.millis();
-
-/// More minutes than can have settled since the last quarter did.
-const MINUTES: usize = 1000;
 
 /// The newest price of a symbol.
 #[derive(Clone, Copy, Debug)]
@@ -111,44 +107,29 @@ pub(crate) async fn price(
     }))
 }
 
-/// The figures of a symbol; none where it has no settled candle of the last 24 hours.
+/// What has settled in the last 24 hours of each symbol of which anything has, or of one alone.
+pub(crate) async fn settled(data: &Data, symbol: Option<Symbol>) -> Result<BTreeMap<Symbol, Recent>, Error> {
+    let from_ms = data.now().millis().saturating_sub(DAY_MS).next_multiple_of(QUARTER_MS);
+    let settled = data.history.recent(symbol, EventTime(from_ms)).await?;
+    Ok(settled.into_iter().map(|recent| (recent.symbol, recent)).collect())
+}
+
+/// The figures of what has settled and of the newest price; none where that is not known.
 pub(crate) async fn day(
     data: &Data,
-    symbol: Symbol,
+    settled: &Recent,
     cached: Option<&LatestCandle>,
 ) -> Result<Option<Day>, Error> {
-    let from_ms = data.now().millis().saturating_sub(DAY_MS).next_multiple_of(QUARTER_MS);
-    let from = EventTime(from_ms);
-    let query = CandleQuery {
-        symbol,
-        span: span(15),
-        from: Some(EventTime(from_ms.saturating_sub(QUARTER_MS))),
-        until: None,
-        direction: Direction::Ascending,
-        after: None,
-        limit: 2 * (DAY_MS / QUARTER_MS) as usize,
-        offset: 0,
-        counted: false,
-    };
-    let quarters = data.history.candles(&query).await?.rows;
-    let rest = quarters.last().map_or(from, |row| row.window_end.max(from));
-    let query = CandleQuery { span: span(1), from: Some(rest), limit: MINUTES, ..query };
-    let minutes = data.history.candles(&query).await?.rows;
-
-    let previous_close = quarters.first().filter(|row| row.window_start < from).map(|row| row.close_price);
-    let rows = quarters.iter().filter(|row| row.window_start >= from).chain(&minutes);
-    let bars: Vec<Bar> = rows.map(Bar::from).collect();
-    let Some(first) = bars.first() else { return Ok(None) };
-    let Some(last) = price(data, symbol, cached).await? else { return Ok(None) };
+    let Some(last) = price(data, settled.symbol, cached).await? else { return Ok(None) };
     Ok(Some(Day {
         last,
-        start: first.start,
-        previous_close,
-        open: first.open,
-        high: bars.iter().map(|bar| bar.high).fold(last.high, f64::max),
-        low: bars.iter().map(|bar| bar.low).fold(last.low, f64::min),
-        volume: bars.iter().map(|bar| bar.volume).sum(),
-        quote_volume: bars.iter().map(|bar| bar.quote_volume).sum(),
-        trades: bars.iter().map(|bar| bar.trades).sum(),
+        start: settled.start,
+        previous_close: settled.previous_close,
+        open: settled.open,
+        high: settled.high.max(last.high),
+        low: settled.low.min(last.low),
+        volume: settled.volume,
+        quote_volume: settled.quote_volume,
+        trades: settled.trades,
     }))
 }

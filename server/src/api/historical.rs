@@ -68,7 +68,9 @@ const FILL_NAMES: [&str; 2] = names(&FILLS);
 const FILL: Parameter = Parameter::choice(
     "fill",
     &FILL_NAMES,
-    "What becomes of windows in which nothing happened: left out, or flat at the close before.",
+    "What becomes of windows in which nothing happened: left out (`none`), or flat at the close before, with `vwap` null and \
+     volumes and `trade_count` 0 (`previous`). Filled is what lies between the oldest and the newest candle of the range, and \
+     `limit`, `offset`, `cursor` and `X-Total-Count` count the flat ones too.",
 )
 .or(Literal::Text("none"));
 const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("csv", Format::Csv)];

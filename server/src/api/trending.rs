@@ -101,13 +101,13 @@ pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Probl
     let limit = query.number(&LIMIT).unwrap_or_default();
     query.finish()?;
 
-    let symbols = data.symbols().await?;
+    let settled = day::settled(data, None).await?;
     let newest = day::newest(data).await;
     let newest = &newest;
-    let mut days = stream::iter(symbols)
-        .map(async |symbol| {
+    let mut days = stream::iter(settled)
+        .map(async |(symbol, settled)| {
             let cached = newest.get(&symbol).map(|candle| &**candle);
-            day::day(data, symbol, cached).await.map(|day| (symbol, day))
+            day::day(data, &settled, cached).await.map(|day| (symbol, day))
         })
         .buffered(LOOKUPS);
     let mut trending = Vec::new();

@@ -14,7 +14,9 @@ const INTRODUCTION: &str = "Candles and anomaly alerts from a log of crypto mark
     - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own for what \
     the caller did wrong.\n\
     - `X-Request-ID` of a request comes back with its answer and stands in the log. `If-None-Match` with the `ETag` of an \
-    earlier answer is answered 304 while that holds. Answers are compressed after `Accept-Encoding`: zstd, br or gzip.";
+    earlier answer is answered 304 while that holds. Answers are compressed after `Accept-Encoding`: zstd, br or gzip.\n\
+    - What can't be read as a request of HTTP/1.1, has a head above 64 KiB or more than 1,024 headers, is refused before it \
+    is one: by 400, 414 or 431 with neither body nor `X-Request-ID`, and the end of the connection.";
 
 /// The schemas of everything in answers, as the tests compare them with answers.
 const SCHEMAS: &str = include_str!("schemas.json");

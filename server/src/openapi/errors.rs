@@ -113,7 +113,7 @@ const REFUSALS: [Refusal; 14] = [
         431,
         "Request Header Fields Too Large",
         "headers_too_long",
-        "The headers have more than 16384 bytes.",
+        "The headers have more than 16384 bytes, or are more than 100.",
         "the headers have 20000 bytes, the most is 16384",
     ),
     refusal(

@@ -138,8 +138,9 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         description: "A WebSocket. The server sends one JSON object a frame, told apart by `type`: `connection`, then \
             `initial_data` for each candle as it stands, `price_update` as candles move, close or are corrected, \
             `alert`, `keepalive` in silence, `pong` to the client's `{\"type\":\"ping\"}`, and `resync_required` where \
-            updates are missing. `ALL` is every symbol. It closes with 1008 for an unknown symbol, 1013 for a client \
-            that takes in too little, 1001 when the server stops.",
+            updates may be missing: of its `interval` from `from_seq` on, or, without an `interval`, of everything that \
+            the client has subscribed to, alerts too. `ALL` is every symbol. It closes with 1008 for an unknown symbol and for a \
+            client that sends more than 5 messages a second, 1013 for one that takes in too little, 1001 when the server stops.",
         place: Some(SYMBOL.about("A symbol, or `ALL` for every one, in any case.")),
         parameters: &[
             Parameter::text(
@@ -154,8 +155,10 @@ pub(super) const OPERATIONS: [Operation; 36] = [
                 "resume_from",
                 0,
                 u64::MAX,
-                "The last `seq` that the client has seen, to be sent the closed candles since. Only with one symbol and \
-                 one interval.",
+                "The last `seq` that the client has seen, to be sent the closed candles since, or `resync_required` where \
+                 some may be missing or they are too many. A `seq` counts the updates of one symbol and interval: with \
+                 several the answer is always `resync_required`. Alerts have none; what was missed of them is at \
+                 `/api/v1/alerts`.",
             ),
         ],
         ..SOCKET

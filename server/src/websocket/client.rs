@@ -2,21 +2,16 @@
 
 use super::connection::{self, Connection, Farewell, Heard, Sink, Stream};
 use super::frame::{self, Frame};
-use super::hub::Membership;
+use super::hub::{Hub, Membership};
 use super::mailbox::Mailbox;
-use super::series::Shown;
 use super::subscription::Subscription;
-use crate::api::latest::newest_closed;
 use crate::app::Data;
 use crate::server::Shared;
 use crate::settings::MAX_MESSAGE_BYTES;
 use hyper::upgrade::OnUpgrade;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
+use tallow_connectors::dataflow::EventTime;
 use tallow_connectors::error::chain;
-use tallow_connectors::model::{CandleRow, LatestCandle};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Serves a client from the handshake to the end.
@@ -40,12 +35,12 @@ pub(crate) async fn run(
 /// Greets the client, then sends what comes into its mailbox.
 async fn serve(
     connection: &Connection,
-    data: &Data,
+    data: &Arc<Data>,
     subscription: &Subscription,
     sink: &mut Sink,
 ) -> Farewell {
     let Connection { shared, mailbox, .. } = connection;
-    if let Some(symbol) = subscription.symbol {
+    if let Some(symbol) = subscription.symbol.filter(|symbol| !shared.hub.knows(*symbol)) {
         match data.knows(symbol).await {
             Ok(true) => {}
             Ok(false) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
@@ -56,11 +51,13 @@ async fn serve(
         }
     }
     // First the place at the hub, then the snapshot: nothing falls between the two.
-    let mut membership = shared.hub.join(subscription, mailbox.clone());
-    complete(data, subscription, mailbox, &mut membership).await;
-    let greeting = greeting(shared, subscription, &membership);
-    (membership.snapshot, membership.missed) = (Vec::new(), None);
-    connection.write(sink, greeting, Some(keepalive)).await
+    let most_missed = shared.app.settings.client_queue;
+    let mut membership = shared.hub.join(subscription, mailbox.clone(), most_missed);
+    complete(&shared.hub, data, subscription, mailbox, &mut membership).await;
+    if let Err(farewell) = connection.greet(sink, greeting(subscription, &mut membership)).await {
+        return farewell;
+    }
+    connection.write(sink, Some(keepalive)).await
 }
 
 fn keepalive(shared: &Shared) -> Frame {
@@ -68,100 +65,48 @@ fn keepalive(shared: &Shared) -> Frame {
 }
 
 /// Adds to the snapshot of the hub, which has seen only what has come since the server started, what the stores have.
-async fn complete(data: &Data, subscription: &Subscription, mailbox: &Mailbox, membership: &mut Membership) {
-    let seen: BTreeSet<(Symbol, Interval)> =
-        membership.snapshot.iter().map(|shown| (shown.candle.symbol, shown.candle.interval)).collect();
-    let symbols = match subscription.symbol {
-        Some(symbol) => vec![symbol],
-        None => match data.symbols().await {
-            Ok(symbols) => symbols.into_iter().collect(),
-            Err(error) => return tracing::warn!(error = chain(&error), "snapshot not completed"),
-        },
-    };
-    let mut missing: Vec<(Symbol, Interval)> = Vec::new();
-    for symbol in symbols {
-        missing.extend(subscription.intervals.iter().map(|interval| (symbol, *interval)));
-    }
-    missing.retain(|key| !seen.contains(key));
-    for (symbol, interval) in missing {
-        match stored(data, symbol, interval, subscription.closed_only).await {
-            Ok(Some(candle)) => {
-                mailbox.told(&candle);
-                if let Ok(json) = serde_json::to_string(&*candle) {
-                    membership.snapshot.push(Shown { candle, json: json.into() });
-                }
-            }
-            Ok(None) => {}
-            Err(error) => return tracing::warn!(error = chain(&error), "snapshot not completed"),
-        }
+async fn complete(
+    hub: &Hub,
+    data: &Arc<Data>,
+    subscription: &Subscription,
+    mailbox: &Mailbox,
+    membership: &mut Membership,
+) {
+    let seen = membership.snapshot.iter().map(|shown| (shown.candle.symbol, shown.candle.interval)).collect();
+    for shown in hub.lookups.complete(data, subscription, &seen).await {
+        mailbox.told(&shown.candle);
+        hub.found(shown.clone());
+        membership.snapshot.push(shown);
     }
     membership.snapshot.sort_by_key(|shown| (shown.candle.symbol, shown.candle.interval));
 }
 
-/// The newest candle that the cache has, or the newest closed one of the history.
-async fn stored(
-    data: &Data,
-    symbol: Symbol,
-    interval: Interval,
-    closed_only: bool,
-) -> Result<Option<Arc<LatestCandle>>, Error> {
-    let cached = data.cache.newest(symbol, interval).await.unwrap_or_else(|error| {
-        tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
-        None
-    });
-    if let Some(candle) = cached.filter(|candle| candle.is_closed || !closed_only) {
-        return Ok(Some(candle));
-    }
-    let row = newest_closed(data, symbol, interval).await?;
-    Ok(row.map(|row| Arc::new(unpublished(&row, interval))))
-}
-
-/// A closed candle in the shape of an update, with the sequence number 0 of one that was not published.
-fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
-    LatestCandle {
-        symbol: row.symbol,
-        interval,
-        window_start: row.window_start.millis() / 1000,
-        window_end: row.window_end.millis() / 1000,
-        open: row.open_price,
-        high: row.high_price,
-        low: row.low_price,
-        close: row.close_price,
-        volume_sum: row.volume_sum,
-        quote_volume: row.vwap.map(|_| row.quote_volume),
-        event_count: row.trade_count,
-        is_closed: true,
-        revision: row.revision,
-        seq: 0,
-        event_time: row.window_end,
-    }
-}
-
-/// The first frames.
-fn greeting(shared: &Shared, subscription: &Subscription, membership: &Membership) -> Vec<Frame> {
+/// The first frames, each written when it is asked for: what they are made of is shared with other clients.
+fn greeting(subscription: &Subscription, membership: &mut Membership) -> impl Iterator<Item = Frame> + use<> {
+    let snapshot = std::mem::take(&mut membership.snapshot);
+    let missed = membership.missed.take();
+    let stamp = membership.stamp.clone();
     let name = subscription.name();
-    let Membership { snapshot, missed, .. } = membership;
-    let mut frames = vec![shared.hub.stamped(|stamp| stamp.connection(&name))];
-    if let Some(((symbol, interval), resume_from)) = subscription.resumes() {
-        let newest = snapshot.first().map_or(0, |shown| shown.candle.seq);
-        match missed {
-            Some(missed) => frames.extend(
-                missed.iter().map(|json| shared.hub.stamped(|stamp| stamp.price_update(symbol, json))),
-            ),
-            // The snapshot is all that was missed.
-            None if newest == resume_from || newest == resume_from.saturating_add(1) => {}
-            None => {
-                let from_seq = resume_from.saturating_add(1);
-                frames.push(frame::resync_required(shared.app.now(), &name, Some(interval), from_seq));
-            }
+    let newest = snapshot.first().map_or(0, |shown| shown.candle.seq);
+    let resync = |interval, from_seq| Some(frame::resync_required(stamp.time, &name, interval, from_seq));
+    let notice = match (subscription.resume_from, subscription.only(), &missed) {
+        (None, ..) | (.., Some(_)) => None,
+        (Some(_), None, None) => resync(None, 0),
+        // The snapshot is all that was missed.
+        (Some(seq), Some(_), None)
+            if !membership.has_gap && (newest == seq || newest == seq.saturating_add(1)) =>
+        {
+            None
         }
-    }
-    frames.extend(
-        snapshot
-            .iter()
-            .map(|shown| shared.hub.stamped(|stamp| stamp.initial_data(shown.candle.symbol, &shown.json))),
-    );
-    frames
+        (Some(seq), Some((_, interval)), None) => resync(Some(interval), seq.saturating_add(1)),
+    };
+    let opening = [Some(stamp.connection(&name)), notice].into_iter().flatten();
+    let missed = subscription.symbol.zip(missed).map(|(symbol, missed)| {
+        let stamp = stamp.clone();
+        missed.into_iter().map(move |json| stamp.price_update(symbol, &json))
+    });
+    let initial = snapshot.into_iter().map(move |shown| stamp.initial_data(shown.candle.symbol, &shown.json));
+    opening.chain(missed.into_iter().flatten()).chain(initial)
 }
 
 /// Answers the client's messages.

@@ -8,8 +8,10 @@ use crate::server::Shared;
 use crate::settings::FAREWELL_LIMIT;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -24,6 +26,9 @@ const BATCH: usize = 32;
 /// What is read at a time, in bytes. Every client has such a buffer, and it is cleared whenever its task looks whether
 /// there is something to read: with each frame.
 const READ_BUFFER: usize = 512;
+
+/// How many messages a second a client may send, pings included, and how many at once.
+const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// The half that is written.
@@ -52,6 +57,7 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) mailbox: Arc<Mailbox>,
     heartbeat: Heartbeat,
+    messages: DefaultDirectRateLimiter,
 }
 
 /// Waits until the handshake is complete. Messages may have so many bytes.
@@ -77,7 +83,8 @@ impl Connection {
         let settings = &shared.app.settings;
         let mailbox = Arc::new(Mailbox::new(settings.client_queue));
         let heartbeat = Heartbeat::new(settings.pong_timeout);
-        Connection { shared, mailbox, heartbeat }
+        let messages = RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND));
+        Connection { shared, mailbox, heartbeat, messages }
     }
 
     /// Returns once the connection must end, whatever the client says: the server stops, the client takes in too little
@@ -95,33 +102,33 @@ impl Connection {
         }
     }
 
-    /// Writes the greeting, then the mailbox, until the connection fails or the client accepts nothing any more. What
-    /// `keepalive` makes breaks a silence.
-    pub(super) async fn write(
+    /// Writes the greeting, as many frames at a time as are taken from the mailbox: a slow client need not take in all of
+    /// it within the time that it has for one part, and no more of it than a part is in memory.
+    pub(super) async fn greet(
         &self,
         sink: &mut Sink,
-        greeting: Vec<Frame>,
-        keepalive: Option<fn(&Shared) -> Frame>,
-    ) -> Farewell {
+        mut greeting: impl Iterator<Item = Frame>,
+    ) -> Result<(), Farewell> {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            batch.extend(greeting.by_ref().take(BATCH).map(Message::Text));
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.send(sink, &mut batch).await?;
+        }
+    }
+
+    /// Writes the mailbox, until the connection fails or the client accepts nothing any more. What `keepalive` makes
+    /// breaks a silence.
+    pub(super) async fn write(&self, sink: &mut Sink, keepalive: Option<fn(&Shared) -> Frame>) -> Farewell {
         let settings = &self.shared.app.settings;
-        let mut batch: Vec<Message> = greeting.into_iter().map(Message::Text).collect();
+        let mut batch: Vec<Message> = Vec::new();
         let mut silent_from = Instant::now();
         let mut next_ping = silent_from + settings.ping_interval;
         // One timer for both, which is set when it rings: a frame moves the end of a silence, and touches no timer.
         let mut due = pin!(sleep_until(silent_from + settings.keepalive.min(settings.ping_interval)));
         loop {
-            let deadline = Instant::now() + settings.send_timeout;
-            let written = timeout_at(deadline, async {
-                for message in batch.drain(..) {
-                    sink.feed(message).await?;
-                }
-                sink.flush().await
-            });
-            match written.await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Farewell::Gone,
-                Err(_) => return self.evicted("client is too slow"),
-            }
             tokio::select! {
                 biased;
                 () = due.as_mut() => {
@@ -144,6 +151,25 @@ impl Connection {
                     silent_from = Instant::now();
                 }
             }
+            if let Err(farewell) = self.send(sink, &mut batch).await {
+                return farewell;
+            }
+        }
+    }
+
+    /// Writes these messages, which the client must accept in time.
+    async fn send(&self, sink: &mut Sink, batch: &mut Vec<Message>) -> Result<(), Farewell> {
+        let deadline = Instant::now() + self.shared.app.settings.send_timeout;
+        let written = timeout_at(deadline, async {
+            for message in batch.drain(..) {
+                sink.feed(message).await?;
+            }
+            sink.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Farewell::Gone),
+            Err(_) => Err(self.evicted("client is too slow")),
         }
     }
 
@@ -153,8 +179,16 @@ impl Connection {
         Farewell::Close(CloseCode::Again, reason)
     }
 
-    /// The next message of the client's. Pings of the protocol are answered below this.
+    /// The next message of the client's, if it does not send too many. Pings of the protocol are answered below this.
     pub(super) async fn hear(&self, stream: &mut Stream) -> Result<Heard, Farewell> {
+        let heard = self.next(stream).await?;
+        match self.messages.check() {
+            Ok(()) => Ok(heard),
+            Err(_) => Err(Farewell::Close(CloseCode::Policy, "too many messages, 5 a second are the most")),
+        }
+    }
+
+    async fn next(&self, stream: &mut Stream) -> Result<Heard, Farewell> {
         loop {
             match stream.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text)),

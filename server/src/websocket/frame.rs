@@ -4,6 +4,7 @@
 //! again, neither for each client nor for the frame.
 
 use serde::Serialize;
+use std::sync::Arc;
 use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -11,14 +12,15 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 pub(crate) type Frame = Utf8Bytes;
 
 /// What the frames of one moment have in common.
-pub(crate) struct Stamp<'a> {
+#[derive(Clone)]
+pub(crate) struct Stamp {
     /// Now.
     pub(crate) time: EventTime,
     /// Where the ticks come from, as a JSON string with its quotes.
-    pub(crate) source: &'a str,
+    pub(crate) source: Arc<str>,
 }
 
-impl Stamp<'_> {
+impl Stamp {
     /// A candle as it stood when the client came, or came back to the present after a gap.
     pub(crate) fn initial_data(&self, symbol: Symbol, json: &str) -> Frame {
         self.around("initial_data", symbol, json)
@@ -36,7 +38,7 @@ impl Stamp<'_> {
 
     /// The characters of a symbol need no escaping.
     fn around(&self, kind: &str, symbol: Symbol, json: &str) -> Frame {
-        let (timestamp, source) = (self.time.rfc3339(), self.source);
+        let (timestamp, source) = (self.time.rfc3339(), &self.source);
         format!(
             r#"{{"type":"{kind}","symbol":"{symbol}","data":{json},"timestamp":"{timestamp}","source":{source}}}"#
         )
@@ -45,7 +47,7 @@ impl Stamp<'_> {
 
     /// The first frame.
     pub(crate) fn connection(&self, symbol: &str) -> Frame {
-        let (timestamp, source) = (self.time.rfc3339(), self.source);
+        let (timestamp, source) = (self.time.rfc3339(), &self.source);
         format!(
             r#"{{"type":"connection","message":"connected to {symbol}","symbol":"{symbol}","timestamp":"{timestamp}","mode":"live","source":{source}}}"#
         )

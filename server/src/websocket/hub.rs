@@ -1,24 +1,30 @@
 //! The hub: takes every update of the cache once and hands it to every client that wants it.
 //!
-//! **Gaps.** The updates of a symbol and interval are numbered one by one. Where a number is skipped, or the hub has
-//! fallen behind the stream and the channel says so, clients are sent `resync_required`: what is missing can't be sent
-//! any more. What follows is complete again.
+//! **Gaps.** The updates of a symbol and interval are numbered one by one. Where a number is skipped, clients are sent
+//! `resync_required`: what is missing can't be sent any more. What follows is complete again. Alerts have no numbers: where
+//! the hub has fallen behind the stream, or the stream itself says that something may be missing, clients are told of no
+//! interval, which means everything that they have subscribed to, alerts too.
 //!
 //! **Numbers that begin anew.** What the cache has lost, a publisher that is started again counts from one. So a number
 //! below the last one is a gap like any other; only while the last one was taken from the cache itself may it also be
 //! of an update that was under way meanwhile and is of no use any more. Then the candle decides: one that is newer than
 //! all that clients have been given is taken, and the numbers are followed from there.
 //!
-//! **Clients that come back.** The closed candles of the last while are kept, over all symbols together at most
-//! [`MAX_RECENT`]. A client that names the last number that it has seen is sent those that came after it, if none of them
-//! can be missing.
+//! **Clients that come back.** The closed candles of the last while are kept, so many over all symbols together. A client
+//! that names the last number that it has seen is sent those that came after it, if none of them can be missing and they are
+//! no more than may wait for a client. It shares their JSON with the hub; the frames around them are written as it takes
+//! them in.
+//!
+//! **Before the first update.** What the stores had of a series when a client asked is kept, so that the next client need
+//! not ask: see `lookups`.
 
 use super::binance::Rooms;
 use super::frame::{self, Frame, Stamp};
+use super::lookups::Lookups;
 use super::mailbox::Mailbox;
 use super::series::{Series, Shown};
+use super::state::{Member, State};
 use super::subscription::{Key, Subscription};
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,15 +39,13 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 /// How long to wait before subscribing again after the stream has ended.
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many closed candles are kept for clients that come back: some 20 MB, the last five days of eight symbols or the
-/// last five minutes of 10,000.
-const MAX_RECENT: usize = 65_536;
-
 /// The hub of one server.
 pub(crate) struct Hub {
     pipeline: Arc<dyn Pipeline>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// What the stores are asked for clients that come.
+    pub(super) lookups: Lookups,
     conflated: AtomicU64,
     evicted: AtomicU64,
 }
@@ -57,33 +61,18 @@ pub(crate) struct ClientFigures {
     pub(crate) evicted: u64,
 }
 
-#[derive(Default)]
-struct State {
-    series: BTreeMap<Key, Series>,
-    /// The clients of each symbol, and under none those of all.
-    rooms: HashMap<Option<Symbol>, Vec<Arc<Member>>>,
-    /// The clients of Binance's streams.
-    streams: Rooms,
-    /// Whose closed candles are kept, oldest first.
-    recent: VecDeque<Key>,
-    /// As a JSON string.
-    source: String,
-}
-
-/// What a client wants, and where it is put.
-struct Member {
-    subscription: Subscription,
-    mailbox: Arc<Mailbox>,
-}
-
 /// A client's place at the hub, given up when dropped.
 pub(crate) struct Membership {
     hub: Arc<Hub>,
     member: Arc<Member>,
-    /// The candles that the hub had when the client came: everything after them goes to the mailbox.
+    /// When the client came.
+    pub(super) stamp: Stamp,
+    /// The candles that the hub had then: everything after them goes to the mailbox.
     pub(super) snapshot: Vec<Shown>,
     /// The JSON of the closed candles after the number that the client resumes from; none where that can't be told.
     pub(super) missed: Option<Vec<Arc<str>>>,
+    /// Whether updates may be missing of which the hub has told those who were there.
+    pub(super) has_gap: bool,
 }
 
 impl Drop for Membership {
@@ -105,30 +94,54 @@ impl Hub {
         Hub {
             pipeline,
             clock,
-            state: Mutex::default(),
+            state: Mutex::new(State::new()),
+            lookups: Lookups::default(),
             conflated: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
         }
     }
 
-    /// Takes in a client. From now on its mailbox gets what it wants.
-    pub(crate) fn join(self: &Arc<Hub>, subscription: &Subscription, mailbox: Arc<Mailbox>) -> Membership {
-        let source = json_string(&self.pipeline.source());
+    /// Takes in a client. From now on its mailbox gets what it wants. So many closed candles that it has missed it may be
+    /// sent.
+    pub(crate) fn join(
+        self: &Arc<Hub>,
+        subscription: &Subscription,
+        mailbox: Arc<Mailbox>,
+        most_missed: usize,
+    ) -> Membership {
+        let source = json_string(&self.pipeline.source()).into();
         let mut state = self.state();
         state.source = source;
-        let shown = state.series.iter().filter(|(key, _)| subscription.wants(**key));
-        let snapshot = shown
-            .filter_map(|(_, series)| match subscription.closed_only {
-                true => series.newest_closed.clone(),
-                false => series.newest.clone(),
-            })
-            .collect();
-        let missed = subscription.resumes().and_then(|(key, resume_from)| {
-            Some(state.series.get(&key)?.missed(resume_from)?.cloned().collect())
-        });
+        let stamp = self.stamp(&state);
+        let mut snapshot = Vec::new();
+        for (_, series) in state.wanted(subscription) {
+            let Some(shown) = series.shown(subscription.closed_only) else { continue };
+            // It is from the stores, and the updates up to it are still to come.
+            if shown.candle.seq > series.seq {
+                mailbox.told(&shown.candle);
+            }
+            snapshot.push(shown.clone());
+        }
+        let resumed = subscription.only().and_then(|key| state.series.get(&key));
+        let missed = resumed
+            .zip(subscription.resume_from)
+            .and_then(|(series, resume_from)| series.missed(resume_from, most_missed));
+        let has_gap = resumed.is_some_and(|series| series.announced);
         let member = Arc::new(Member { subscription: subscription.clone(), mailbox });
         state.rooms.entry(subscription.symbol).or_default().push(member.clone());
-        Membership { hub: self.clone(), member, snapshot, missed }
+        Membership { hub: self.clone(), member, stamp, snapshot, missed, has_gap }
+    }
+
+    /// Whether the hub has a candle of this symbol.
+    pub(super) fn knows(&self, symbol: Symbol) -> bool {
+        let state = self.state();
+        Interval::ALL.iter().any(|interval| state.series.contains_key(&(symbol, *interval)))
+    }
+
+    /// Keeps a candle that the stores had, for clients that come later.
+    pub(super) fn found(&self, shown: Shown) {
+        let key = (shown.candle.symbol, shown.candle.interval);
+        self.state().series.entry(key).or_default().found(shown);
     }
 
     /// Calls `change` with the clients of streams, while nothing is delivered.
@@ -154,12 +167,6 @@ impl Hub {
     /// A client is closed because it took in too little, or is dead.
     pub(crate) fn evict(&self) {
         self.evicted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Calls `write` with the stamp of this moment.
-    pub(crate) fn stamped<T>(&self, write: impl FnOnce(&Stamp<'_>) -> T) -> T {
-        let state = self.state();
-        write(&self.stamp(&state))
     }
 
     /// Takes over what the cache has, so that a gap right after the start is seen as one. To be called after
@@ -208,6 +215,10 @@ impl Hub {
                     member.mailbox.keep(frame.clone());
                 }
             }
+            Update::Gap => {
+                drop(state);
+                self.announce_gap();
+            }
         }
     }
 
@@ -238,28 +249,15 @@ impl Hub {
         self.conflated.fetch_add(conflated, Ordering::Relaxed);
     }
 
-    /// Tells every client from where on updates may be missing: of each series of its own; of all at once where it
-    /// has subscribed to all, or to nothing that has been seen.
+    /// Tells every client that updates of whatever it has subscribed to may be missing, alerts too; and from where on,
+    /// where that is one series.
     fn announce_gap(&self) {
         let now = self.now();
         let mut state = self.state();
-        for (&symbol, room) in &state.rooms {
-            for Member { subscription, mailbox } in room.iter().map(|member| &**member) {
-                let name = subscription.name();
-                let mut told = false;
-                if let Some(symbol) = symbol {
-                    for &interval in &subscription.intervals {
-                        if let Some(series) = state.series.get(&(symbol, interval)) {
-                            let from_seq = series.seq + 1;
-                            mailbox.keep(frame::resync_required(now, &name, Some(interval), from_seq));
-                            told = true;
-                        }
-                    }
-                }
-                if !told {
-                    mailbox.keep(frame::resync_required(now, &name, None, 0));
-                }
-            }
+        for Member { subscription, mailbox } in state.rooms.values().flatten().map(|member| &**member) {
+            let series = subscription.only().and_then(|key| state.series.get(&key));
+            let from_seq = series.map_or(0, |series| series.seq + 1);
+            mailbox.keep(frame::resync_required(now, &subscription.name(), None, from_seq));
         }
         state.streams.lose_all();
         state.series.values_mut().for_each(|series| series.announced = true);
@@ -310,8 +308,8 @@ impl Hub {
         }
     }
 
-    fn stamp<'a>(&self, state: &'a State) -> Stamp<'a> {
-        Stamp { time: self.now(), source: &state.source }
+    fn stamp(&self, state: &State) -> Stamp {
+        Stamp { time: self.now(), source: state.source.clone() }
     }
 
     fn now(&self) -> EventTime {
@@ -320,44 +318,6 @@ impl Hub {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The clients that may want something of this symbol.
-    fn room(&self, symbol: Symbol) -> impl Iterator<Item = &Arc<Member>> {
-        [Some(symbol), None].into_iter().filter_map(|room| self.rooms.get(&room)).flatten()
-    }
-
-    /// Takes a candle from the cache as the newest of its series: updates up to it are of no use any more. Gives its
-    /// JSON.
-    fn restore(&mut self, candle: Arc<LatestCandle>) -> Option<Arc<str>> {
-        let json: Arc<str> = match serde_json::to_string(&*candle) {
-            Ok(json) => json.into(),
-            Err(error) => {
-                tracing::error!(%error, symbol = %candle.symbol, "candle not written as JSON");
-                return None;
-            }
-        };
-        let series = self.series.entry((candle.symbol, candle.interval)).or_default();
-        let (key, told) = ((candle.symbol, candle.interval), candle.seq);
-        let is_kept = series.seen(Shown { candle, json: json.clone() });
-        series.told = told;
-        if is_kept {
-            self.keep(key);
-        }
-        Some(json)
-    }
-
-    /// A closed candle of this series is kept for clients that come back, at the cost of the oldest.
-    fn keep(&mut self, key: Key) {
-        self.recent.push_back(key);
-        if self.recent.len() > MAX_RECENT
-            && let Some(oldest) = self.recent.pop_front()
-            && let Some(series) = self.series.get_mut(&oldest)
-        {
-            series.forget_oldest();
-        }
     }
 }
 

@@ -12,8 +12,10 @@ mod connection;
 mod frame;
 mod heartbeat;
 mod hub;
+mod lookups;
 mod mailbox;
 mod series;
+mod state;
 mod subscription;
 
 pub(crate) use binance::Opening;

@@ -34,10 +34,36 @@ impl Series {
         self.newest.as_ref().is_none_or(|newest| candle.is_newer_than(&newest.candle))
     }
 
-    /// The closed candles among the updates after this number; none if some may be missing.
-    pub(super) fn missed(&self, resume_from: u64) -> Option<impl Iterator<Item = &Arc<str>>> {
-        let missed = self.recent.iter().filter(move |(seq, _)| *seq > resume_from).map(|(_, json)| json);
-        (self.since..=self.seq).contains(&resume_from).then_some(missed)
+    /// The newest candle, or the newest of the closed ones.
+    pub(super) fn shown(&self, closed_only: bool) -> Option<&Shown> {
+        if closed_only { self.newest_closed.as_ref() } else { self.newest.as_ref() }
+    }
+
+    /// The closed candles among the updates after this number; none if some may be missing, or there are more than so
+    /// many.
+    pub(super) fn missed(&self, resume_from: u64, most: usize) -> Option<Vec<Arc<str>>> {
+        if self.seq == 0 || self.announced || !(self.since..=self.seq).contains(&resume_from) {
+            return None;
+        }
+        let first = self.recent.partition_point(|(seq, _)| *seq <= resume_from);
+        if self.recent.len() - first > most {
+            return None;
+        }
+        Some(self.recent.range(first..).map(|(_, json)| json.clone()).collect())
+    }
+
+    /// Keeps a candle from the stores where no newer one has been seen. It counts for no update: what the number was up
+    /// to which updates have been delivered it does not tell.
+    pub(super) fn found(&mut self, shown: Shown) {
+        let is_newer = |old: &Option<Shown>| {
+            old.as_ref().is_none_or(|old| old.candle.window_start < shown.candle.window_start)
+        };
+        if shown.candle.is_closed && is_newer(&self.newest_closed) {
+            self.newest_closed = Some(shown.clone());
+        }
+        if is_newer(&self.newest) {
+            self.newest = Some(shown);
+        }
     }
 
     /// Forgets the oldest of the closed candles for clients that come back.
@@ -50,7 +76,7 @@ impl Series {
     /// Takes the next update. Says whether it is kept for clients that come back.
     pub(super) fn seen(&mut self, shown: Shown) -> bool {
         let (seq, is_closed) = (shown.candle.seq, shown.candle.is_closed);
-        if seq != self.seq + 1 {
+        if seq != self.seq + 1 || self.announced {
             self.recent.clear();
             self.since = seq.saturating_sub(1);
         }
@@ -100,7 +126,7 @@ mod tests {
     }
 
     fn missed(series: &Series, resume_from: u64) -> Option<Vec<String>> {
-        series.missed(resume_from).map(|missed| missed.map(ToString::to_string).collect())
+        series.missed(resume_from, 3).map(|missed| missed.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -114,6 +140,33 @@ mod tests {
         assert_eq!(missed(&series, 4), Some(vec!["5".to_owned(), "7".to_owned(), "9".to_owned()]));
         assert_eq!(missed(&series, 3), None, "before the first that was seen");
         assert_eq!(missed(&series, 10), None, "after the last");
+    }
+
+    #[test]
+    fn more_than_the_most_is_told_as_little_as_what_is_not_known() {
+        let mut series = Series::default();
+        for seq in 1..=9 {
+            series.seen(update(seq, true));
+        }
+        assert_eq!(missed(&series, 6).map(|missed| missed.len()), Some(3));
+        assert_eq!(missed(&series, 5), None);
+    }
+
+    #[test]
+    fn a_candle_from_the_stores_is_shown_until_a_newer_one_is_seen_and_numbers_nothing() {
+        let mut series = Series::default();
+        series.found(update(7, false));
+        series.found(update(5, true));
+        let starts = |series: &Series| {
+            [&series.newest, &series.newest_closed]
+                .map(|it| it.as_ref().map(|it| it.candle.window_start / 60))
+        };
+        assert_eq!(starts(&series), [Some(7), Some(5)]);
+        assert_eq!((series.seq, missed(&series, 0)), (0, None));
+        series.seen(update(8, true));
+        series.found(update(6, true));
+        assert_eq!(starts(&series), [Some(8), Some(8)]);
+        assert_eq!(missed(&series, 7), Some(vec!["8".to_owned()]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::router::ALL;
+use std::ops::Bound;
 use tallow_connectors::dataflow::{Interval, Symbol};
 use tallow_connectors::model::LatestCandle;
 
@@ -18,7 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) intervals: Vec<Interval>,
     /// Without open candles.
     pub(crate) closed_only: bool,
-    /// The last sequence number that the client has seen on an earlier connection.
+    /// The last sequence number that the client has seen on an earlier connection. It says something of one series
+    /// alone: a client of several must resync.
     pub(crate) resume_from: Option<u64>,
 }
 
@@ -42,10 +44,6 @@ impl Subscription {
         }
         let closed_only = query.flag("closed_only").unwrap_or(false);
         let resume_from = query.integer("resume_from", 0..=u64::MAX);
-        if resume_from.is_some() && (symbol.is_none() || intervals.len() > 1) {
-            let detail = "a sequence number counts the updates of one symbol and interval";
-            query.note("resume_from", detail, "with one symbol and one interval");
-        }
         query.finish()?;
         Ok(Subscription { symbol, intervals, closed_only, resume_from })
     }
@@ -60,9 +58,21 @@ impl Subscription {
         self.symbol.is_none_or(|wanted| wanted == symbol) && self.intervals.contains(&interval)
     }
 
-    /// The series that the client comes back to, and the last number that it has seen of it.
-    pub(crate) fn resumes(&self) -> Option<(Key, u64)> {
-        Some(((self.symbol?, *self.intervals.first()?), self.resume_from?))
+    /// Between which series those are that are wanted.
+    pub(crate) fn bounds(&self) -> (Bound<Key>, Bound<Key>) {
+        let [shortest, .., longest] = Interval::ALL;
+        match self.symbol {
+            Some(symbol) => (Bound::Included((symbol, shortest)), Bound::Included((symbol, longest))),
+            None => (Bound::Unbounded, Bound::Unbounded),
+        }
+    }
+
+    /// The one series that is wanted; none where there may be several.
+    pub(crate) fn only(&self) -> Option<Key> {
+        match self.intervals[..] {
+            [interval] => Some((self.symbol?, interval)),
+            _ => None,
+        }
     }
 
     /// The symbol's name in frames.

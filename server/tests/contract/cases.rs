@@ -475,6 +475,8 @@ fn sockets() -> Requests {
                         "/ws/prices/BTC?closed_only=false",
                         "/ws/prices/BTC?resume_from=0",
                         "/ws/prices/BTC?interval=5m&resume_from=18446744073709551615",
+                        "/ws/prices/ALL?resume_from=1",
+                        "/ws/prices/BTC?interval=1m,5m&resume_from=1",
                     ],
                 ),
                 each(
@@ -485,8 +487,6 @@ fn sockets() -> Requests {
                         "/ws/prices/BTC?closed_only=1",
                         "/ws/prices/BTC?resume_from=-1",
                         "/ws/prices/BTC?resume_from=18446744073709551616",
-                        "/ws/prices/ALL?resume_from=1",
-                        "/ws/prices/BTC?interval=1m,5m&resume_from=1",
                         "/ws/prices/B%20C",
                         "/ws/prices/BTC?limit=1",
                     ],

@@ -5,11 +5,13 @@ use super::market::{down, symbol};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tallow_connectors::Error;
 use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tallow_connectors::model::{AlertRow, CandleRow};
-use tallow_connectors::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History};
+use tallow_connectors::store::{
+    AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History, Recent,
+};
 use tokio::sync::{Notify, Semaphore};
 
 /// The symbol at which the history panics.
@@ -25,6 +27,8 @@ pub struct MemoryHistory {
     pub is_gated: AtomicBool,
     /// A query has come to the closed gate.
     pub waits: Notify,
+    /// How often it was asked.
+    pub questions: AtomicUsize,
 }
 
 impl Default for MemoryHistory {
@@ -36,6 +40,7 @@ impl Default for MemoryHistory {
             gate: Semaphore::new(0),
             is_gated: AtomicBool::new(false),
             waits: Notify::new(),
+            questions: AtomicUsize::new(0),
         }
     }
 }
@@ -58,6 +63,7 @@ impl MemoryHistory {
     }
 
     async fn check(&self) -> Result<(), Error> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
         if self.is_gated.load(Ordering::SeqCst) {
             self.waits.notify_one();
             self.gate.acquire().await.unwrap().forget();
@@ -142,6 +148,29 @@ impl History for MemoryHistory {
             volatility: None,
             volume_price_correlation: Some(f64::NAN),
         }))
+    }
+
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+        self.check().await?;
+        let mut rows = self.rows.lock().unwrap().clone();
+        rows.retain(|(_, row)| symbol.is_none_or(|symbol| row.symbol == symbol));
+        rows.sort_by_key(|(_, row)| row.window_start);
+        let symbols: BTreeSet<Symbol> = rows.iter().map(|(_, row)| row.symbol).collect();
+        let recent = symbols.into_iter().filter_map(|symbol| {
+            let of = |interval: Interval| {
+                rows.iter()
+                    .filter(move |(other, row)| *other == interval && row.symbol == symbol)
+                    .map(|(_, row)| row)
+            };
+            let quarters = of(Interval::FifteenMinutes).filter(|row| row.window_start >= from);
+            let rest = quarters.clone().last().map_or(from, |row| row.window_end);
+            let mut candles = quarters.chain(of(Interval::OneMinute).filter(|row| row.window_start >= rest));
+            let before = of(Interval::FifteenMinutes).find(|row| row.window_end == from);
+            let mut recent = Recent::of(candles.next()?, before.map(|row| row.close_price));
+            candles.for_each(|row| recent.add(row));
+            Some(recent)
+        });
+        Ok(recent.collect())
     }
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {

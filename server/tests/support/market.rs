@@ -56,6 +56,11 @@ impl MemoryCache {
         let _ = self.updates.send(Update::Alert { alert: Arc::new(alert), json });
     }
 
+    /// Updates may be missing here.
+    pub fn publish_gap(&self) {
+        let _ = self.updates.send(Update::Gap);
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.is_down.load(Ordering::SeqCst) { Err(down("cache")) } else { Ok(()) }
     }

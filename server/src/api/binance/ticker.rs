@@ -18,13 +18,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tallow_connectors::Error;
 use tallow_connectors::dataflow::Symbol;
 use tallow_connectors::model::LatestCandle;
-
-/// What the cache has of the symbols asked for.
-type Newest = BTreeMap<Symbol, Arc<LatestCandle>>;
+use tallow_connectors::store::Recent;
 
 /// How much to tell.
 #[derive(Clone, Copy)]
@@ -62,15 +59,20 @@ pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Answer, Failur
 async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Answer, Failure> {
     let document = match market::which(data, parameters).await? {
         Which::One(symbol) => {
-            let newest = day::newest_of(data, symbol).await.map(|candle| (symbol, candle));
-            let ticker = ticker(data, symbol, &newest.into_iter().collect(), kind).await?;
+            let newest = day::newest_of(data, symbol).await;
+            let settled = settled(data, Some(symbol), kind).await?;
+            let ticker = ticker(data, symbol, newest.as_deref(), settled.get(&symbol), kind).await?;
             ticker.ok_or(Mistake::Symbol)?
         }
         Which::Several(symbols) => {
             let newest = day::newest(data).await;
-            let newest = &newest;
+            let settled = settled(data, None, kind).await?;
+            let (newest, settled) = (&newest, &settled);
             let tickers: Vec<Option<Value>> = stream::iter(symbols)
-                .map(|symbol| ticker(data, symbol, newest, kind))
+                .map(|symbol| {
+                    let cached = newest.get(&symbol).map(|candle| &**candle);
+                    ticker(data, symbol, cached, settled.get(&symbol), kind)
+                })
                 .buffered(LOOKUPS)
                 .try_collect()
                 .await?;
@@ -80,12 +82,25 @@ async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Ans
     Ok(answer::json(StatusCode::OK, &document)?)
 }
 
+/// What has settled, where it is to be told.
+async fn settled(data: &Data, symbol: Option<Symbol>, kind: Kind) -> Result<BTreeMap<Symbol, Recent>, Error> {
+    match kind {
+        Kind::Price => Ok(BTreeMap::new()),
+        Kind::Mini | Kind::Full => day::settled(data, symbol).await,
+    }
+}
+
 /// One symbol's; none where no price of it is known.
-async fn ticker(data: &Data, symbol: Symbol, newest: &Newest, kind: Kind) -> Result<Option<Value>, Error> {
-    let cached = newest.get(&symbol).map(|candle| &**candle);
-    let day = match kind {
-        Kind::Price => None,
-        Kind::Mini | Kind::Full => day::day(data, symbol, cached).await?,
+async fn ticker(
+    data: &Data,
+    symbol: Symbol,
+    cached: Option<&LatestCandle>,
+    settled: Option<&Recent>,
+    kind: Kind,
+) -> Result<Option<Value>, Error> {
+    let day = match settled {
+        Some(settled) => day::day(data, settled, cached).await?,
+        None => None,
     };
     let day = match day {
         Some(day) => day,

@@ -9,11 +9,9 @@ use super::rooms::Seat;
 use super::{MAX_STREAMS, Opening, stream};
 use crate::app::Data;
 use crate::server::Shared;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use tallow_connectors::error::chain;
 use tokio::time::timeout;
@@ -21,9 +19,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// The most bytes of a message: room for all streams that a connection may have, at some 30 a name.
 const MAX_MESSAGE_BYTES: usize = 32 * 1024;
-
-/// How many messages a second a client may send, pings included, and how many at once.
-const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
 /// Serves a client from the handshake to the end.
 pub(crate) async fn run(shared: Arc<Shared>, data: Arc<Data>, upgraded: OnUpgrade, opening: Opening) {
@@ -33,7 +28,7 @@ pub(crate) async fn run(shared: Arc<Shared>, data: Arc<Data>, upgraded: OnUpgrad
     let farewell = tokio::select! {
         biased;
         farewell = connection.over() => farewell,
-        farewell = connection.write(&mut sink, Vec::new(), None) => farewell,
+        farewell = connection.write(&mut sink, None) => farewell,
         farewell = converse(&connection, &data, seat, &opening, &mut stream) => farewell,
     };
     connection::end(farewell, sink, stream).await;
@@ -54,15 +49,11 @@ async fn converse(
         }
         Err(_) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
     }
-    let messages: DefaultDirectRateLimiter = RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND));
     loop {
         let heard = match connection.hear(stream).await {
             Ok(heard) => heard,
             Err(farewell) => return farewell,
         };
-        if messages.check().is_err() {
-            return Farewell::Close(CloseCode::Policy, "too many messages, 5 a second are the most");
-        }
         if let Heard::Text(text) = heard {
             let (id, request) = request::parse(&text);
             let outcome = match request {
