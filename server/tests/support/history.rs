@@ -163,7 +163,7 @@ impl History for MemoryHistory {
                     .map(|(_, row)| row)
             };
             let quarters = of(Interval::FifteenMinutes).filter(|row| row.window_start >= from);
-            let rest = quarters.clone().last().map_or(from, |row| row.window_end);
+            let rest = quarters.clone().next_back().map_or(from, |row| row.window_end);
             let mut candles = quarters.chain(of(Interval::OneMinute).filter(|row| row.window_start >= rest));
             let before = of(Interval::FifteenMinutes).find(|row| row.window_end == from);
             let mut recent = Recent::of(candles.next()?, before.map(|row| row.close_price));
