@@ -22,7 +22,7 @@ let last = "";
 let expected = "";
 
 beforeAll(async () => {
-  const settings = { TALLOW__UP__BACKFILL_HOURS: String(HOURS), TALLOW__UP__TRADES_PER_SECOND: "0.2" };
+  const settings = { TALLOW__UP__BACKFILL_HOURS: String(HOURS), TALLOW__UP__TRADES_PER_SECOND: "0.1" };
   program = await Program.start(["--seed", "7", "--symbols", "BTC"], settings);
   browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
   const all = await program.candles("BTC", "1m");
