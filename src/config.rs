@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tallow_connectors::checkpoint::CheckpointConfig;
@@ -24,7 +25,7 @@ pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 /// The commented defaults.
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
-/// The most worker threads: far beyond any machine this runs on, and below what makes a system refuse threads.
+/// The most threads, of workers or of the server: far beyond any machine this runs on, and below what makes a system refuse threads.
 const MAX_WORKERS: u64 = 256;
 
 /// The longest of the graph's durations, in milliseconds: a week.
@@ -105,6 +106,7 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) tls_certificate: PathBuf,
     pub(crate) tls_key: PathBuf,
+    pub(crate) threads: usize,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) api_keys: Vec<ApiKey>,
     pub(crate) dashboard: bool,
@@ -119,6 +121,10 @@ pub(crate) struct ServerConfig {
     pub(crate) rate_per_second: u32,
     pub(crate) rate_burst: u32,
     pub(crate) stale_after_ms: u64,
+    pub(crate) request_timeout_ms: u64,
+    pub(crate) send_timeout_ms: u64,
+    pub(crate) shutdown_timeout_ms: u64,
+    pub(crate) client_queue: usize,
     pub(crate) idle_timeout_ms: u64,
     pub(crate) keepalive_ms: u64,
     pub(crate) ping_interval_ms: u64,
@@ -166,6 +172,17 @@ pub(crate) struct LoggingConfig {
 pub(crate) struct TracesConfig {
     pub(crate) otlp_endpoint: String,
     pub(crate) sample_ratio: f64,
+}
+
+impl ServerConfig {
+    /// How many threads serve.
+    pub(crate) fn threads(&self) -> usize {
+        match self.threads {
+            // What can't be found out is taken for a small machine.
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2),
+            threads => threads,
+        }
+    }
 }
 
 impl TracesConfig {
@@ -231,7 +248,11 @@ impl Config {
         at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
+        at_most("server.threads", self.server.threads as u64, MAX_WORKERS)?;
         at_least("server.max_connections", self.server.max_connections as u64, 1)?;
+        at_least("server.client_queue", self.server.client_queue as u64, 1)?;
+        at_least("server.request_timeout_ms", self.server.request_timeout_ms, 1)?;
+        at_least("server.send_timeout_ms", self.server.send_timeout_ms, 1)?;
         at_least("server.idle_timeout_ms", self.server.idle_timeout_ms, 1)?;
         at_least("server.keepalive_ms", self.server.keepalive_ms, 1)?;
         at_least("server.ping_interval_ms", self.server.ping_interval_ms, 1)?;
@@ -253,6 +274,9 @@ impl Config {
             ("launch.healthy_ms", self.launch.healthy_ms),
             ("checkpoint.interval_ms", self.checkpoint.interval_ms),
             ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
+            ("server.request_timeout_ms", self.server.request_timeout_ms),
+            ("server.send_timeout_ms", self.server.send_timeout_ms),
+            ("server.shutdown_timeout_ms", self.server.shutdown_timeout_ms),
             ("server.idle_timeout_ms", self.server.idle_timeout_ms),
             ("server.keepalive_ms", self.server.keepalive_ms),
             ("server.ping_interval_ms", self.server.ping_interval_ms),
@@ -319,6 +343,10 @@ impl Config {
             rate_per_second: self.server.rate_per_second,
             rate_burst: self.server.rate_burst,
             stale_after: Duration::from_millis(self.server.stale_after_ms),
+            request_timeout: Duration::from_millis(self.server.request_timeout_ms),
+            send_timeout: Duration::from_millis(self.server.send_timeout_ms),
+            shutdown_timeout: Duration::from_millis(self.server.shutdown_timeout_ms),
+            client_queue: self.server.client_queue,
             header_read_timeout: Duration::from_millis(self.server.idle_timeout_ms),
             keepalive: Duration::from_millis(self.server.keepalive_ms),
             ping_interval: Duration::from_millis(self.server.ping_interval_ms),
@@ -387,6 +415,15 @@ mod tests {
         assert_eq!(config.kafka, KafkaConfig::default());
         assert_eq!(config.postgres, PostgresConfig::default());
         assert_eq!(config.serving(), ServerSettings::default());
+    }
+
+    #[test]
+    fn the_server_has_the_threads_of_the_machine_or_those_that_it_is_given() {
+        let mut server = defaults().server;
+        let cores = std::thread::available_parallelism().expect("a number").get();
+        assert_eq!(server.threads(), cores.max(2));
+        server.threads = 1;
+        assert_eq!(server.threads(), 1);
     }
 
     #[test]

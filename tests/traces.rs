@@ -8,6 +8,10 @@ use support::process::{LIMIT, Tallow, until};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+/// Opens the API, and what is known of it: its name and the SHA-256 of `abc`.
+const KEY: &str = "X-API-Key: abc\r\n";
+const KNOWN_KEY: &str = "key-of-the-test:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
 /// `tallow up` that sends its traces there, and is ready.
 fn up(data: &Path, endpoint: &str) -> Tallow {
     let settings = [
@@ -16,6 +20,7 @@ fn up(data: &Path, endpoint: &str) -> Tallow {
         ("TALLOW__SERVER__LISTEN", "127.0.0.1:0"),
         ("TALLOW__CHECKPOINT__INTERVAL_MS", "1000"),
         ("TALLOW__TRACES__OTLP_ENDPOINT", endpoint),
+        ("TALLOW__SERVER__API_KEYS", KNOWN_KEY),
     ];
     let mut tallow = Tallow::start(&["up"], &settings);
     until("ready", LIMIT, || {
@@ -41,9 +46,10 @@ fn a_collector_is_sent_requests_batches_and_checkpoints() {
     });
     let folder = tempfile::tempdir().unwrap();
     let tallow = up(folder.path(), &format!("{}/v1/traces", collector.uri()));
-    assert_eq!(tallow.get("/api/v1/historical/NONE?limit=1").0, 404);
+    assert_eq!(tallow.get_with("/api/v1/historical/NONE?limit=1", KEY).0, 404);
     until("a checkpoint", LIMIT, || {
-        let stats = tallow.json("/api/v1/stats");
+        let (_, stats) = tallow.get_with("/api/v1/stats", KEY);
+        let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
         (stats["checkpoint"]["stored"].as_u64() >= Some(1)).then_some(())
     });
     // What waits is sent at the stop.
@@ -55,9 +61,14 @@ fn a_collector_is_sent_requests_batches_and_checkpoints() {
         .flat_map(|request| request.body)
         .collect();
     // Protobuf writes text as it is.
-    for text in
-        ["service.name", "tallow", "GET /api/v1/historical/{symbol}", "store checkpoint", "write batch"]
-    {
+    for text in [
+        "service.name",
+        "tallow",
+        "GET /api/v1/historical/{symbol}",
+        "key-of-the-test",
+        "store checkpoint",
+        "write batch",
+    ] {
         assert!(sent.windows(text.len()).any(|window| window == text.as_bytes()), "{text} was not sent");
     }
 }
@@ -66,7 +77,7 @@ fn a_collector_is_sent_requests_batches_and_checkpoints() {
 fn a_collector_that_is_not_there_is_named_in_the_log_and_harms_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let tallow = up(folder.path(), "http://127.0.0.1:1/v1/traces");
-    assert_eq!(tallow.get("/api/v1/symbols").0, 200);
+    assert_eq!(tallow.get_with("/api/v1/symbols", KEY).0, 200);
     let said = tallow.stop();
     assert!(said.contains("OTLP export") && said.contains("data will be lost"), "{said}");
 }

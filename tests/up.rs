@@ -3,6 +3,8 @@
 
 #[path = "up/failures.rs"]
 mod failures;
+#[path = "up/files.rs"]
+mod files;
 #[path = "up/process.rs"]
 mod process;
 #[path = "up/reference.rs"]

@@ -61,8 +61,9 @@ pub(crate) async fn answer(
         http.route = template,
         http.response.status_code = tracing::field::Empty,
         request_id = id,
+        api_key = tracing::field::Empty,
     );
-    let work = AssertUnwindSafe(respond(&shared, &caller, found, allowance, request)).catch_unwind();
+    let work = AssertUnwindSafe(respond(&shared, &caller, found, allowance, &id, request)).catch_unwind();
     let outcome = match tokio::time::timeout(limit, work).instrument(span.clone()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::internal()),
@@ -102,6 +103,7 @@ async fn respond(
     caller: &Caller,
     found: Option<Found>,
     allowance: Option<Allowance>,
+    id: &str,
     mut request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     if let Some(allowance) = &allowance {
@@ -127,7 +129,11 @@ async fn respond(
     let key = if request.headers().contains_key(UPGRADE) { take_key(&mut request)? } else { None };
     // A browser asks with OPTIONS, and without the key, whether it may ask with the key.
     if request.method() != Method::OPTIONS && !found.is_some_and(Found::is_open) {
-        keys::check(&shared.app.settings.api_keys, request.headers(), key.as_deref())?;
+        let known = keys::check(&shared.app.settings.api_keys, request.headers(), key.as_deref())?;
+        if let Some(key) = known {
+            tracing::Span::current().record("api_key", key.name());
+            tracing::debug!(request_id = id, key = key.name(), "request let in");
+        }
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads && !request.body().is_end_stream() {

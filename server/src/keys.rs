@@ -64,6 +64,13 @@ impl From<ApiKey> for String {
     }
 }
 
+impl ApiKey {
+    /// Its name, which is no secret.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl fmt::Debug for ApiKey {
     /// The name alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,13 +78,18 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Whether a request may be answered: one of the keys is in its headers, or is the one given, or there are none.
+/// With which of the keys a request may be answered: the one that is in its headers, or the one given; with none where there
+/// are none.
 ///
 /// # Errors
 /// When there are keys and the request has none or another.
-pub(crate) fn check(keys: &[ApiKey], headers: &HeaderMap, given: Option<&str>) -> Result<(), Problem> {
+pub(crate) fn check<'k>(
+    keys: &'k [ApiKey],
+    headers: &HeaderMap,
+    given: Option<&str>,
+) -> Result<Option<&'k ApiKey>, Problem> {
     if keys.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let refused = |detail: &str, challenge: &str| {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
@@ -88,9 +100,9 @@ pub(crate) fn check(keys: &[ApiKey], headers: &HeaderMap, given: Option<&str>) -
     };
     let hash = Sha256::digest(key);
     // All are compared to the end, so that the time taken tells nothing of which was nearly right.
-    let known = keys.iter().fold(subtle::Choice::from(0), |known, key| known | key.hash.ct_eq(&hash[..]));
-    if bool::from(known) {
-        return Ok(());
+    let known = keys.iter().filter(|key| bool::from(key.hash.ct_eq(&hash[..]))).last();
+    if known.is_some() {
+        return Ok(known);
     }
     refused("this API key is not one of those that may ask", "Bearer error=\"invalid_token\"")
 }
@@ -137,7 +149,14 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().expect("a header"));
         }
-        check(&keys(), &map, given).is_ok()
+        let keys = keys();
+        match check(&keys, &map, given) {
+            Ok(key) => {
+                assert_eq!(key.map(ApiKey::name), Some("abc"));
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ mod source;
 use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::pipeline::{
-    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, lay, listen, take,
-    told,
+    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, files, lay,
+    listen, take, told,
 };
 use anyhow::{Context, bail};
 use sinks::Sinks;
@@ -37,6 +37,8 @@ use tallow_server::App;
 
 /// How often the threads are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// Threads that say how the process is: few ask.
+const REPORTING_THREADS: usize = 2;
 /// How long a stop waits for the checkpoint that is under way.
 const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
 
@@ -97,8 +99,8 @@ impl Process {
             checkpoints: checkpoints.sink(),
             restoring_since: checkpoints.restoring_since(),
         }));
-        let app = App::of_pipeline(board.clone(), config.reporting());
-        let web = Web::start(listener, || Ok(app))?;
+        let app = App::of_pipeline(board.clone(), files::provide(config.reporting()));
+        let web = Web::start(listener, REPORTING_THREADS, || Ok(app))?;
         let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
         let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;
         Ok(Process { board, sinks, checkpoints, graph: Some(graph), web: Some(web) })

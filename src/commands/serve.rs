@@ -4,7 +4,7 @@
 //! started again has lost nothing but its connections.
 
 use crate::config::Config;
-use crate::pipeline::{Web, listen, told};
+use crate::pipeline::{Web, files, listen, told};
 use anyhow::Context;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,10 +29,11 @@ pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
     let listener = listen(config.server.listen)?;
     let url = config.url(listener.local_addr().context("read the address of the listener")?);
     let history = PostgresHistory::open(&config.postgres).map_err(told)?;
-    let mut web = Web::start(listener, || {
+    let settings = files::provide(config.serving());
+    let mut web = Web::start(listener, config.server.threads(), || {
         let cache = RedisCache::start(&config.redis, CACHED_UPDATES).map_err(told)?;
         let pipeline = RemotePipeline::start(&config.server.pipelines).map_err(told)?;
-        let app = App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), config.serving());
+        let app = App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), settings);
         Ok(app.with_tls(tls))
     })?;
     tracing::info!(url, "listening");

@@ -19,7 +19,7 @@ mod written;
 use crate::cli::UpFlags;
 use crate::config::Config;
 use crate::pipeline::{
-    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store, Web, listen, told,
+    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store, Web, files, listen, told,
 };
 use anyhow::{Context, anyhow, bail};
 use feed::Feed;
@@ -155,8 +155,9 @@ impl Up {
         let journal = Journal::new(log, used.clone(), written.clone(), halt.clone()).map_err(told)?;
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
-        let app = App::new(cache.clone(), Arc::new(history), board.clone(), config.serving()).with_tls(tls);
-        let web = Web::start(listener, || Ok(app))?;
+        let settings = files::provide(config.serving());
+        let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings).with_tls(tls);
+        let web = Web::start(listener, config.server.threads(), || Ok(app))?;
         let feed = std::thread::Builder::new()
             .name("feed".to_owned())
             .spawn(move || feed.run())

@@ -4,6 +4,7 @@
 
 mod board;
 mod checkpoints;
+pub(crate) mod files;
 mod graph;
 mod outlet;
 mod web;

@@ -8,8 +8,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Threads that serve.
-const THREADS: usize = 2;
 /// How long queries that nobody waits for any more may still run.
 const LAST_QUERIES: Duration = Duration::from_millis(500);
 
@@ -31,16 +29,17 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the app, which is made on the server's threads so that it can have tasks of its own there.
+    /// Serves the app on so many threads. It is made on the server's threads so that it can have tasks of its own there.
     ///
     /// # Errors
     /// When the app can't be made, or the system has no threads to give.
     pub(crate) fn start(
         listener: TcpListener,
+        threads: usize,
         app: impl FnOnce() -> anyhow::Result<App>,
     ) -> anyhow::Result<Web> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
+            .worker_threads(threads)
             .thread_name("server")
             .enable_all()
             .build()

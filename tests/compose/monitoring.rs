@@ -35,16 +35,22 @@ fn metrics() -> BTreeMap<String, Option<String>> {
     let data = tempfile::tempdir().unwrap();
     let data = data.path().join("data");
     let settings = [("TALLOW__SERVER__LISTEN", "127.0.0.1:0"), ("TALLOW__UP__DATA", data.to_str().unwrap())];
-    let mut tallow = Tallow::start(&["up", "--no-backfill"], &settings);
-    // The last to come are the watermark, once something has been read, and then those of the first checkpoint.
+    let run = |last: &[&str]| {
+        let mut tallow = Tallow::start(&["up", "--no-backfill"], &settings);
+        let text = until("all metrics", LIMIT, || {
+            tallow.still_runs();
+            tallow.address()?;
+            let (status, text) = tallow.get("/metrics");
+            (status == 200 && last.iter().all(|name| text.contains(name))).then_some(text)
+        });
+        tallow.stop();
+        text
+    };
+    // The last to come are the watermark, once something has been read, and then those of the first checkpoint; the next
+    // start takes that one up.
     let last = ["tallow_watermark_timestamp_seconds", "tallow_checkpoint_bytes"];
-    let text = until("a watermark and a checkpoint", LIMIT, || {
-        tallow.still_runs();
-        tallow.address()?;
-        let (status, text) = tallow.get("/metrics");
-        (status == 200 && last.iter().all(|name| text.contains(name))).then_some(text)
-    });
-    tallow.stop();
+    run(&last);
+    let text = run(&[&last[..], &["tallow_restore_duration_seconds"]].concat());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let named = types.map(|(name, kind)| match kind {
         "counter" => format!("{name}_total"),

@@ -39,7 +39,22 @@ impl Tallow {
 
     /// Starts it with something on its standard input.
     pub(crate) fn start_with(arguments: &[&str], settings: &[(&str, &str)], input: Stdio) -> Tallow {
-        let mut child = super::tallow()
+        Tallow::spawn(super::tallow(), arguments, settings, input)
+    }
+
+    /// Starts it under limits, set by these words of a shell.
+    pub(crate) fn start_limited(limits: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Tallow {
+        let tallow = super::tallow();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{limits} && exec \"$0\" \"$@\"")).arg(tallow.get_program());
+        for (name, _) in tallow.get_envs().filter(|(_, value)| value.is_none()) {
+            shell.env_remove(name);
+        }
+        Tallow::spawn(shell, arguments, settings, Stdio::null())
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str], settings: &[(&str, &str)], input: Stdio) -> Tallow {
+        let mut child = command
             .args(arguments)
             .env("NO_COLOR", "1")
             .envs(settings.iter().copied())
@@ -98,14 +113,19 @@ impl Tallow {
 
     /// The status and body of `GET path`.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let (head, body) = self.exchange(path);
+        self.get_with(path, "")
+    }
+
+    /// The same with further lines in the request's head, each with its end.
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
+        let (head, body) = self.exchange(path, headers);
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
         (status, body)
     }
 
     /// The value of a header of `GET path`, which must succeed.
     pub(crate) fn header(&self, path: &str, name: &str) -> Option<String> {
-        let (head, _) = self.exchange(path);
+        let (head, _) = self.exchange(path, "");
         assert_eq!(head.split(' ').nth(1), Some("200"), "{path}: {head}");
         let value = |line: &str| {
             let (key, value) = line.split_once(':')?;
@@ -115,11 +135,12 @@ impl Tallow {
     }
 
     /// The head and the body of what `GET path` is answered.
-    fn exchange(&self, path: &str) -> (String, String) {
+    fn exchange(&self, path: &str, headers: &str) -> (String, String) {
         let address = self.address().expect("an address");
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");

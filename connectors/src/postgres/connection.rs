@@ -36,8 +36,9 @@ impl Purpose {
             Purpose::Write => {
                 "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
             }
+            // What is read takes milliseconds, and its compilation would take hundreds.
             Purpose::Read => {
-                "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
+                "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c jit=off"
             }
         }
     }
