@@ -3,27 +3,14 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { load, Program, type Row, until, Way } from "./program";
+import { BINARY, load, Program, until, Way } from "./program";
+import { DESKTOP, equalsApi as equals, inspect, launch, live, painted, points as pointsOf } from "./view";
 
 const SCREENSHOTS = fileURLToPath(new URL("../../../target/screenshots/", import.meta.url));
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const DESKTOP = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
-
-/** What the chart was given: a candle, or the time of a gap. */
-interface Point {
-  time: number;
-  open?: number;
-  high: number;
-  low: number;
-  close: number;
-}
-
-interface Inspection {
-  tallow: { points: () => Point[]; shown: () => { time: number; isClosed: boolean }[] };
-}
 
 let program: Program;
 let browser: Browser;
@@ -56,34 +43,13 @@ async function open(path: string, options: BrowserContextOptions = {}): Promise<
   return opened;
 }
 
-function painted(of: Page): Promise<unknown> {
-  return of.waitForFunction(() => performance.getEntriesByName("chart-painted").length > 0);
+/** Of the first page, where no other is named. */
+function points(of = page): ReturnType<typeof pointsOf> {
+  return pointsOf(of);
 }
 
-function points(of = page): Promise<Point[]> {
-  return of.evaluate(() => (globalThis as unknown as Inspection).tallow.points());
-}
-
-function asText(row: Row): string {
-  const time = Date.parse(row.window_start) / 1000;
-  return [time, row.open_price, row.high_price, row.low_price, row.close_price].join(" ");
-}
-
-/** Waits until each closed candle of the API since the chart's first is on the chart just so, and how many there are. */
 function equalsApi(symbol: string, interval: string, of = page): Promise<number> {
-  return until(`the chart to have the API's ${interval} candles of ${symbol}`, async () => {
-    const drawn = (await points(of)).filter(({ open: value }) => value !== undefined);
-    const known = new Set(drawn.map(({ time, open: first, high, low, close }) => [time, first, high, low, close].join(" ")));
-    const [first] = drawn;
-    if (first === undefined) return undefined;
-    const rows = await program.candles(symbol, interval, first.time);
-    const missing = rows.map(asText).filter((row) => !known.has(row));
-    // The newest may be on its way; there may be open candles after the closed ones.
-    if (missing.length > 0) throw new Error(`missing or different: ${missing.slice(0, 3).join(", ")} …`);
-    const open = drawn.length - rows.length;
-    if (open > 2) throw new Error(`${String(open)} candles too many`);
-    return rows.length;
-  });
+  return equals(program, of, symbol, interval);
 }
 
 function chosen(): Promise<string | null> {
@@ -94,10 +60,7 @@ beforeAll(async () => {
   await mkdir(SCREENSHOTS, { recursive: true });
   const settings = { TALLOW__UP__BACKFILL_HOURS: "30", TALLOW__UP__TRADES_PER_SECOND: "0.35" };
   program = await Program.start(["--seed", "7"], settings);
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await launch();
   page = await open("/?symbol=BTC&interval=1m");
   way = new Way(program.port);
   await way.open();
@@ -106,7 +69,7 @@ beforeAll(async () => {
   for (const [each, url] of [[frozen, program.url], [cutOff, way.url]] as const) {
     await each.goto(`${url}/?symbol=BTC&interval=1m`);
     await painted(each);
-    await until("the page to be live", async () => (await each.locator("#connection").textContent()) === "live");
+    await live(each);
     await equalsApi("BTC", "1m", each);
   }
   const rows = await program.candles("BTC", "1m");
@@ -120,17 +83,19 @@ afterAll(async () => {
   await program.end();
 });
 
-it("paints the first chart, and says how soon", async () => {
+it("paints the first chart within a second", async () => {
   const times: number[] = [];
-  for (let turn = 0; turn < 8; turn += 1) {
+  for (let turn = 0; turn < 9; turn += 1) {
     const fresh = await open("/");
     times.push(await fresh.evaluate(() => performance.getEntriesByName("chart-painted")[0]?.startTime ?? Infinity));
     await fresh.close();
   }
   times.sort((one, other) => one - other);
-  console.log(`first chart painted after ${times.map((time) => time.toFixed(0)).join(", ")} ms`);
-  // How soon is a figure to be read on a quiet machine; a test only says that it comes.
-  expect(times.at(-1)).toBeLessThan(Infinity);
+  const median = times[4] ?? Infinity;
+  // A build without optimisation answers more slowly, and is tested beside other work.
+  const most = /[/\\]release[/\\]/.test(BINARY) ? 1000 : 5000;
+  console.log(`first chart painted after ${times.map((time) => time.toFixed(0)).join(", ")} ms; at most ${String(most)} in the middle`);
+  expect(median).toBeLessThan(most);
 });
 
 it("moves the cards and says that the market is simulated", async () => {
@@ -177,8 +142,7 @@ it("reads history as the chart is scrolled", async () => {
   });
   expect(await equalsApi("BTC", "5m")).toBeGreaterThanOrEqual(all.length);
   await until("the address to hold the range", () => Promise.resolve(/&from=.*&to=/.test(page.url())));
-  const shown = (of: Page): Promise<{ time: number }[]> =>
-    of.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  const shown = (of: Page): Promise<{ time: number }[]> => inspect(of, "shown");
   await until("the address to be that of what is shown", async () => {
     const [oldest] = await shown(page);
     return Date.parse(new URL(page.url()).searchParams.get("from") ?? "") / 1000 === oldest?.time;
@@ -217,7 +181,7 @@ it("marks alerts, explains them, and goes to their candle", async () => {
   });
   await page.locator("#alert-symbol").selectOption("BTC");
   await until("the filter", async () => (await page.locator(".alert").count()) === (await read()).length);
-  const shown = (): Promise<{ time: number }[]> => page.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  const shown = (): Promise<{ time: number }[]> => inspect(page, "shown");
   await until("the explanation at the candle", async () => {
     const [newest] = await read();
     if (newest === undefined) return false;
@@ -247,7 +211,7 @@ it("saves the server's CSV of what is shown and of a chosen range", async () => 
   const start = lines[1]?.split(",")[1] ?? "";
   const end = lines.at(-1)?.split(",")[2] ?? "";
   expect(text).toBe(await program.text(`/api/v1/historical/BTC?${query}&start_time=${start}&end_time=${end}`));
-  const shown = await page.evaluate(() => (globalThis as unknown as Inspection).tallow.shown());
+  const shown = await inspect(page, "shown");
   expect(lines.length - 1).toBe(shown.filter(({ isClosed }) => isClosed).length);
 
   const all = await program.candles("BTC", "1m");
@@ -357,7 +321,7 @@ it("has no hole after the program was killed and has started again", async () =>
   await until("the page to say so", async () => (await page.locator("#connection").textContent()) === "disconnected");
   await until("the cards to say so", async () => (await page.locator('.fresh[data-state="disconnected"]').count()) === 8);
   await program.run();
-  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
+  await live(page);
   isDown = false;
   const last = (await points()).at(-1);
   await until("the chart to go on", async () => JSON.stringify((await points()).at(-1)) !== JSON.stringify(last));
@@ -392,6 +356,21 @@ for (const [name, options] of [
   });
 }
 
+it("scrolls the page where the chart of a phone is swiped up", async () => {
+  const view = await open("/?symbol=BTC", { viewport: PHONE, isMobile: true, hasTouch: true });
+  const box = await view.locator("#chart").boundingBox();
+  if (box === null) throw new Error("no chart");
+  const session = await view.context().newCDPSession(view);
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
+  for (let moved = 8; moved <= 120; moved += 8) {
+    await session.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: [{ x, y: y - moved }] });
+  }
+  await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await until("the page to have moved", () => view.evaluate(() => scrollY > 30), 20);
+  await view.close();
+});
+
 it("has no hole after it was frozen or cut off while minutes closed", async () => {
   await until("minutes to have closed without the pages", async () => {
     const newest = (await program.candles("BTC", "1m", missedFrom / 1000)).at(-1);
@@ -401,7 +380,7 @@ it("has no hole after it was frozen or cut off while minutes closed", async () =
   await way.open();
   await (await frozen.context().newCDPSession(frozen)).send("Page.setWebLifecycleState", { state: "active" });
   for (const each of [frozen, cutOff]) {
-    await until("the page to be live", async () => (await each.locator("#connection").textContent()) === "live");
+    await live(each);
     await equalsApi("BTC", "1m", each);
     const last = (await points(each)).at(-1);
     await until("the chart to go on", async () => JSON.stringify((await points(each)).at(-1)) !== JSON.stringify(last));

@@ -1,9 +1,10 @@
 /** A server that asks for a key: the page asks its user, and goes on with what it is given. */
 
 import { createHash } from "node:crypto";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Program, until } from "./program";
+import { launch } from "./view";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 
@@ -14,7 +15,7 @@ beforeAll(async () => {
   const hash = createHash("sha256").update(KEY).digest("hex");
   const settings = { TALLOW__SERVER__API_KEYS: `desk:${hash}`, TALLOW__UP__BACKFILL_HOURS: "1" };
   program = await Program.start(["--seed", "7"], settings);
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await launch();
 });
 
 afterAll(async () => {

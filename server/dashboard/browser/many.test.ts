@@ -1,8 +1,9 @@
 /** Fifty symbols, each as fast as the server sends: what the page costs. */
 
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { load, Program, until } from "./program";
+import { launch } from "./view";
 
 const SYMBOLS = Array.from({ length: 50 }, (_, index) => `S${String(index).padStart(2, "0")}`);
 const SECONDS = 8;
@@ -14,7 +15,7 @@ beforeAll(async () => {
   // With so many trades nearly every quarter of a second has one of each symbol.
   const settings = { TALLOW__UP__TRADES_PER_SECOND: "12" };
   program = await Program.start(["--seed", "7", "--no-backfill", "--symbols", SYMBOLS.join(",")], settings);
-  browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await launch();
 });
 
 afterAll(async () => {

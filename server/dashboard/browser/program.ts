@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 
-const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../target/debug/tallow", import.meta.url));
+export const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../target/debug/tallow", import.meta.url));
 
 /** Waits until something holds, and fails with what was awaited where it does not within the time. */
 export async function until<T>(what: string, look: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
@@ -33,6 +33,7 @@ export interface Row {
   high_price: number;
   low_price: number;
   close_price: number;
+  volume_sum: number;
 }
 
 export class Program {
