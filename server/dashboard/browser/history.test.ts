@@ -1,4 +1,4 @@
-/** A long history with gaps: gaps drawn as gaps, the axis in other zones, ranges and alerts far back, and a server that fails. */
+/** A long history: its gaps, its axis in other zones, ranges and alerts far back, and a server that fails meanwhile. */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -13,8 +13,7 @@ let browser: Browser;
 const errors: string[] = [];
 
 beforeAll(async () => {
-  // So few trades that many a minute has none.
-  const settings = { TALLOW__UP__BACKFILL_HOURS: String(HOURS), TALLOW__UP__TRADES_PER_SECOND: "0.03" };
+  const settings = { TALLOW__UP__BACKFILL_HOURS: String(HOURS), TALLOW__UP__TRADES_PER_SECOND: "0.1" };
   program = await Program.start(["--seed", "7", "--symbols", "BTC,ETH"], settings);
   browser = await launch();
 });
@@ -37,17 +36,33 @@ function state(page: Page): Promise<string | null> {
 }
 
 it("draws a gap as a gap", async () => {
-  const page = await open("/?symbol=BTC&interval=1m");
-  await painted(page);
-  await equalsApi(program, page, "BTC", "1m");
-  const drawn = await points(page);
-  const rows = new Set((await program.candles("BTC", "1m", drawn[0]?.time)).map(({ window_start }) => Date.parse(window_start) / 1000));
-  const settled = drawn.slice(0, -3);
-  expect(settled.filter(({ open: value }) => value === undefined).length).toBeGreaterThan(20);
-  settled.forEach(({ time, open: value }, index) => {
-    expect(time - (settled[index - 1]?.time ?? time - 60)).toBe(60);
-    expect([time, value !== undefined]).toEqual([time, rows.has(time)]);
+  const page = await browser.newPage({ viewport: DESKTOP });
+  // The simulated market trades in every minute; here one in seven has no trade.
+  const isQuiet = (time: number): boolean => (time / 60) % 7 === 0;
+  await page.route(/\/historical\/BTC\?interval=1m/, async (route) => {
+    const answer = await route.fetch();
+    const rows = (await answer.json()) as { window_start: string }[];
+    await route.fulfill({ response: answer, json: rows.filter(({ window_start }) => !isQuiet(Date.parse(window_start) / 1000)) });
   });
+  await page.routeWebSocket(/\/ws\//, () => undefined);
+  await page.goto(`${program.url}/?symbol=BTC&interval=1m`);
+  await painted(page);
+  const drawn = await points(page);
+  expect(drawn.length).toBeGreaterThan(200);
+  drawn.forEach(({ time, open: value }, index) => {
+    expect(time - (drawn[index - 1]?.time ?? time - 60)).toBe(60);
+    expect([time, value === undefined]).toEqual([time, isQuiet(time)]);
+  });
+  await page.close();
+});
+
+it("reads as much history as an average is taken over", async () => {
+  const page = await open("/?symbol=BTC&interval=5m");
+  await painted(page);
+  const begins = async (): Promise<number> => (await inspect(page, "line", 1))[0]?.time ?? Infinity;
+  await page.getByLabel("Candles of SMA 2").fill("250");
+  await page.keyboard.press("Enter");
+  await until("the average to begin before the window", async () => (await begins()) <= ((await inspect(page, "shown"))[0]?.time ?? 0), 20);
   await page.close();
 });
 
@@ -146,7 +161,7 @@ it("goes to the candle of an alert that is far back", async () => {
   const time = Date.parse(window_start) / 1000;
   await until("the candle", async () => (await inspect(page, "shown")).some((candle) => candle.time === time));
   expect((await inspect(page, "reading"))?.candle.time).toBe(time);
-  expect(await page.locator("#chart").getAttribute("data-markers")).toBe("1");
+  expect(Number(await page.locator("#chart").getAttribute("data-markers"))).toBeGreaterThan(0);
   await page.close();
 });
 

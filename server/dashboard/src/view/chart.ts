@@ -9,7 +9,7 @@ import type { Series } from "../data/series";
 import { Signal } from "../data/signal";
 import type { Zone } from "../data/words";
 import { inNextFrame } from "./frame";
-import { type Average, Plot, type Point, stamp } from "./plot";
+import { type Average, Plot, stamp } from "./plot";
 import { onThemeChange } from "./theme";
 
 /** How many candles from either end of what is there the next page of history is asked for. */
@@ -182,8 +182,8 @@ export class PriceChart {
   }
 
   /** What has been drawn, for whoever looks from outside: the candles with their gaps, the volumes, an average. */
-  get points(): readonly Point[] {
-    return this.plot.candles.data() as readonly Point[];
+  get points(): Plot["points"] {
+    return this.plot.points;
   }
 
   get volumes(): Plot["volumes"] {

@@ -119,6 +119,14 @@ export class Plot {
     return this.indicators.map((indicator) => indicator.values[place]);
   }
 
+  /** What the library has of the candles, and the places on its axis that have none. */
+  get points(): readonly Point[] {
+    const known = new Map(this.candles.data().map((point): [number, Point] => [Number(point.time), point as Point]));
+    const scale = this.chart.timeScale();
+    const there = this.times.filter((time) => scale.timeToIndex(stamp(time)) !== null);
+    return there.map((time) => known.get(time) ?? { time: stamp(time) });
+  }
+
   /** What the volume was given. */
   get volumes(): readonly { readonly time: number; readonly value?: number }[] {
     return this.volume.data() as readonly { time: UTCTimestamp; value?: number }[];
