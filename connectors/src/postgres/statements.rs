@@ -107,37 +107,33 @@ pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
 }
 
 /// What has settled from `$1` on of the symbol `$2`, or without it of each: the quarters of an hour, and the minutes since
-/// the last of them.
+/// the last of them. Floats are added up in the order of time, as the embedded store does it, so that both say the same.
 pub(super) fn recent() -> String {
-    let of = |base: Interval, from: &str| {
+    let candles = |base: Interval, from: &str| {
         format!(
-            "(SELECT MIN(window_start) AS first, MAX(window_end) AS ends, MAX(high_price) AS high,
-                MIN(low_price) AS low, SUM(volume_sum) FILTER (WHERE vwap IS NOT NULL) AS volume,
-                SUM(quote_volume) AS quote, SUM(trade_count) AS ticks
-              FROM price_aggregates_{base} WHERE crypto_id = c.id AND window_start >= {from})"
-        )
-    };
-    let price_at = |column: &str, base: Interval, start: &str| {
-        format!(
-            "(SELECT {column} FROM price_aggregates_{base} WHERE crypto_id = c.id AND window_start = {start})"
+            "SELECT window_start, open_price, high_price, low_price, vwap, volume_sum, quote_volume, trade_count
+             FROM price_aggregates_{base} WHERE crypto_id = c.id AND window_start >= {from}"
         )
     };
     format!(
-        "SELECT c.symbol, COALESCE(q.first, m.first), {previous}::FLOAT8, COALESCE({opens_quarter}, {opens_minute})::FLOAT8,
-            GREATEST(q.high, m.high)::FLOAT8, LEAST(q.low, m.low)::FLOAT8,
-            (COALESCE(q.volume, 0) + COALESCE(m.volume, 0))::FLOAT8,
-            (COALESCE(q.quote, 0) + COALESCE(m.quote, 0))::FLOAT8,
-            (COALESCE(q.ticks, 0) + COALESCE(m.ticks, 0))::INT8
+        "SELECT c.symbol, d.first,
+            (SELECT close_price::FLOAT8 FROM price_aggregates_15m
+             WHERE crypto_id = c.id AND window_start = $1 - INTERVAL '15 minutes'),
+            d.open::FLOAT8, d.high::FLOAT8, d.low::FLOAT8, COALESCE(d.volume, 0), d.quote, d.ticks::INT8
          FROM cryptocurrencies AS c
-            CROSS JOIN LATERAL {quarters} AS q
-            CROSS JOIN LATERAL {minutes} AS m
-         WHERE ($2::TEXT IS NULL OR c.symbol = $2) AND (q.first IS NOT NULL OR m.first IS NOT NULL)
+            CROSS JOIN LATERAL (
+                SELECT MAX(window_end) AS ends FROM price_aggregates_15m
+                WHERE crypto_id = c.id AND window_start >= $1) AS q
+            CROSS JOIN LATERAL (
+                SELECT MIN(window_start) AS first, (ARRAY_AGG(open_price ORDER BY window_start))[1] AS open,
+                    MAX(high_price) AS high, MIN(low_price) AS low,
+                    SUM(volume_sum::FLOAT8 ORDER BY window_start) FILTER (WHERE vwap IS NOT NULL) AS volume,
+                    SUM(quote_volume::FLOAT8 ORDER BY window_start) AS quote, SUM(trade_count) AS ticks
+                FROM ({quarters} UNION ALL {minutes}) AS candles) AS d
+         WHERE ($2::TEXT IS NULL OR c.symbol = $2) AND d.first IS NOT NULL
          ORDER BY c.symbol",
-        previous = price_at("close_price", Interval::FifteenMinutes, "$1 - INTERVAL '15 minutes'"),
-        opens_quarter = price_at("open_price", Interval::FifteenMinutes, "q.first"),
-        opens_minute = price_at("open_price", Interval::OneMinute, "m.first"),
-        quarters = of(Interval::FifteenMinutes, "$1"),
-        minutes = of(Interval::OneMinute, "GREATEST($1, q.ends)"),
+        quarters = candles(Interval::FifteenMinutes, "$1"),
+        minutes = candles(Interval::OneMinute, "GREATEST($1, q.ends)"),
     )
 }
 
