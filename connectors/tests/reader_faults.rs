@@ -6,7 +6,6 @@
 #[path = "kafka/bed.rs"]
 mod bed;
 mod services;
-#[allow(dead_code, reason = "made for more than this")]
 mod topic;
 
 use bed::{Records, Writer, config, read_all};
