@@ -100,7 +100,10 @@ pub(crate) fn check<'k>(
     };
     let hash = Sha256::digest(key);
     // All are compared to the end, so that the time taken tells nothing of which was nearly right.
-    let known = keys.iter().filter(|key| bool::from(key.hash.ct_eq(&hash[..]))).last();
+    let known = keys.iter().fold(None, |known, key| match bool::from(key.hash.ct_eq(&hash[..])) {
+        true => Some(key),
+        false => known,
+    });
     if known.is_some() {
         return Ok(known);
     }
