@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { percent, price, signed } from "../src/data/words";
 import { Program, type Row, until } from "./program";
-import { DESKTOP, equalsApi, inspect, launch, live, painted, points } from "./view";
+import { DESKTOP, equalsApi, inspect, launch, leave, live, painted, points } from "./view";
 
 let program: Program;
 let browser: Browser;
@@ -219,7 +219,7 @@ it("has no average by volume and no sum of volumes for a feed of quotes", async 
   expect(legend).toContain("24h vol 78.70 B");
   expect(legend).toContain("VWAP –");
   expect((await inspect(view, "volumes")).every(({ value }) => value === undefined)).toBe(true);
-  await view.close();
+  await leave(view);
 });
 
 it("says that it can't notify where a browser does not let pages do it", async () => {

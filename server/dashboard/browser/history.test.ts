@@ -3,7 +3,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Program, until } from "./program";
-import { DESKTOP, equalsApi, inspect, launch, live, painted, points } from "./view";
+import { DESKTOP, equalsApi, inspect, launch, leave, live, painted, points } from "./view";
 
 const HOURS = 100;
 
@@ -53,7 +53,7 @@ it("draws a gap as a gap", async () => {
     expect(time - (drawn[index - 1]?.time ?? time - 60)).toBe(60);
     expect([time, value === undefined]).toEqual([time, isQuiet(time)]);
   });
-  await page.close();
+  await leave(page);
 });
 
 it("reads as much history as an average is taken over", async () => {
@@ -162,7 +162,7 @@ it("goes to the candle of an alert that is far back", async () => {
   await until("the candle", async () => (await inspect(page, "shown")).some((candle) => candle.time === time));
   expect((await inspect(page, "reading"))?.candle.time).toBe(time);
   expect(Number(await page.locator("#chart").getAttribute("data-markers"))).toBeGreaterThan(0);
-  await page.close();
+  await leave(page);
 });
 
 it("goes from a range far back to the newest candle", async () => {
@@ -217,7 +217,7 @@ it("gives up a request that hangs, says so, and goes on when it is answered", as
   hangs = false;
   await equalsApi(program, page, "ETH", "5m");
   await until("nothing to be wrong", async () => !(await page.locator("#problem").isVisible()) && !(await page.locator("#chart-state").isVisible()));
-  await page.close();
+  await leave(page);
 });
 
 it("shows nothing of one symbol under the name of another while the server is gone", async () => {
