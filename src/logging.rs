@@ -1,7 +1,8 @@
 //! Log lines: to standard error, as text or JSON. And traces: over OTLP to a collector, if one is named.
 //!
 //! Spans have a target of their own, [`SPANS`], which log lines leave out and traces are made of. Where no collector is
-//! named nobody asks for them, so they cost what a look at a flag costs.
+//! named nobody asks for them, so they cost what a look at a flag costs. That takes a subscriber without a layer for them:
+//! to one with a layer that may be there or not every span is of interest.
 
 use crate::config::{LogFormat, LoggingConfig, TracesConfig};
 use anyhow::{Context, anyhow};
@@ -10,7 +11,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use std::io::{IsTerminal, stderr};
-use tracing::Subscriber;
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -37,6 +38,14 @@ impl Drop for Traces {
 
 /// Starts logging and tracing. Called once, after the settings have been checked.
 pub(crate) fn start(logging: &LoggingConfig, traces: &TracesConfig) -> anyhow::Result<Traces> {
+    let provider = (!traces.otlp_endpoint.is_empty()).then(|| provider(traces)).transpose()?;
+    let subscriber = subscriber(logging, provider.as_ref())?;
+    subscriber.try_init().map_err(|error| anyhow!("start logging: {error}"))?;
+    Ok(Traces(provider))
+}
+
+/// Takes log lines, and spans where there is somebody to send them to.
+fn subscriber(logging: &LoggingConfig, provider: Option<&SdkTracerProvider>) -> anyhow::Result<Dispatch> {
     let filter = EnvFilter::try_new(format!("{QUIET},{},{SPANS}=off", logging.level))
         .with_context(|| format!("read logging.level {:?}", logging.level))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
@@ -44,13 +53,11 @@ pub(crate) fn start(logging: &LoggingConfig, traces: &TracesConfig) -> anyhow::R
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    let provider = (!traces.otlp_endpoint.is_empty()).then(|| provider(traces)).transpose()?;
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
-        .with(provider.as_ref().map(exported))
-        .try_init()
-        .map_err(|error| anyhow!("start logging: {error}"))?;
-    Ok(Traces(provider))
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+    Ok(match provider {
+        Some(provider) => subscriber.with(exported(provider)).into(),
+        None => subscriber.into(),
+    })
 }
 
 /// The layer that makes traces of spans.
@@ -76,4 +83,23 @@ fn provider(traces: &TracesConfig) -> anyhow::Result<SdkTracerProvider> {
         .with_sampler(sampler)
         .with_resource(Resource::builder().with_service_name(SERVICE).build())
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn makes_spans(provider: Option<&SdkTracerProvider>) -> bool {
+        let logging = LoggingConfig { level: "info".to_owned(), format: LogFormat::Text };
+        let subscriber = subscriber(&logging, provider).expect("a subscriber");
+        tracing::dispatcher::with_default(&subscriber, || {
+            !tracing::info_span!(target: SPANS, "request").is_disabled()
+        })
+    }
+
+    #[test]
+    fn spans_are_made_only_where_they_are_sent() {
+        assert!(!makes_spans(None));
+        assert!(makes_spans(Some(&SdkTracerProvider::builder().build())));
+    }
 }
