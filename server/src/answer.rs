@@ -2,9 +2,13 @@
 
 use crate::stream::Chunks;
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use std::fmt::Display;
+
+/// As many headers as an answer has, so that adding them moves none.
+const HEADERS: usize = 16;
 
 /// An answer.
 pub(crate) type Answer = Response<Content>;
@@ -29,6 +33,7 @@ impl Default for Content {
 pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Content::Whole(body.into()));
     *answer.status_mut() = status;
+    *answer.headers_mut() = HeaderMap::with_capacity(HEADERS);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let storage = if status == StatusCode::OK { "no-cache" } else { "no-store" };
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(storage));
@@ -60,11 +65,14 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Answer,
 }
 
 /// Adds a header whose value is made of characters that headers may have.
-pub(crate) fn set_header(answer: &mut Answer, name: &'static str, value: impl ToString) {
-    match HeaderValue::try_from(value.to_string()) {
+pub(crate) fn set_header<V>(answer: &mut Answer, name: HeaderName, value: V)
+where
+    V: TryInto<HeaderValue, Error: Display>,
+{
+    match value.try_into() {
         Ok(value) => {
             answer.headers_mut().insert(name, value);
         }
-        Err(error) => tracing::error!(header = name, %error, "header left out"),
+        Err(error) => tracing::error!(header = %name, %error, "header left out"),
     }
 }

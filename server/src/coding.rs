@@ -254,7 +254,7 @@ mod tests {
         }
         assert!(!is_compressible(&answer(StatusCode::NOT_FOUND, "application/problem+json")));
         let mut compressed = answer(StatusCode::OK, "application/json");
-        crate::answer::set_header(&mut compressed, "content-encoding", "gzip");
+        crate::answer::set_header(&mut compressed, CONTENT_ENCODING, "gzip");
         assert!(!is_compressible(&compressed));
     }
 }

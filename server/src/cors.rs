@@ -2,16 +2,21 @@
 
 use crate::answer::{self, Answer, set_header};
 use crate::places::Address;
-use hyper::header::{HOST, HeaderMap, ORIGIN, VARY};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HOST, HeaderMap, HeaderValue, ORIGIN, VARY,
+};
 use hyper::{Response, StatusCode};
 
 /// The methods of every route, for `Allow` and preflights.
 pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Headers that a page of another origin may read.
-const EXPOSED: &str = "Content-Disposition, ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+static EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Content-Disposition, ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
     Server-Timing, X-Cache-Hit, X-Data-Age-Seconds, X-Data-Source, X-Has-More, X-Next-Cursor, X-Process-Time-Ms, \
-    X-Request-ID, X-Returned-Count, X-Total-Count";
+    X-Request-ID, X-Returned-Count, X-Total-Count",
+);
 
 /// Who makes a request, and what it says of the page that makes it.
 pub(crate) struct Caller {
@@ -41,30 +46,30 @@ impl Caller {
     pub(crate) fn admit(&self, allowed: &[String], answer: &mut Answer) {
         let everyone = allowed.iter().any(|entry| entry == "*");
         if everyone {
-            set_header(answer, "access-control-allow-origin", "*");
+            set_header(answer, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         } else {
-            answer.headers_mut().append(VARY, hyper::header::HeaderValue::from_static("Origin"));
+            answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
             match &self.origin {
                 Some(origin) if self.is_allowed(allowed) => {
-                    set_header(answer, "access-control-allow-origin", origin);
+                    set_header(answer, ACCESS_CONTROL_ALLOW_ORIGIN, origin);
                 }
                 _ => return,
             }
         }
-        set_header(answer, "access-control-expose-headers", EXPOSED);
+        set_header(answer, ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
     }
 }
 
 /// The answer to `OPTIONS`: also the preflight of a request with headers of its own.
 pub(crate) fn options() -> Answer {
     let mut answer: Response<_> = answer::empty(StatusCode::NO_CONTENT);
-    set_header(&mut answer, "allow", METHODS);
-    set_header(&mut answer, "access-control-allow-methods", METHODS);
+    set_header(&mut answer, ALLOW, METHODS);
+    set_header(&mut answer, ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     set_header(
         &mut answer,
-        "access-control-allow-headers",
+        ACCESS_CONTROL_ALLOW_HEADERS,
         "Authorization, Content-Type, If-None-Match, X-API-Key, X-Request-ID",
     );
-    set_header(&mut answer, "access-control-max-age", 86_400);
+    set_header(&mut answer, ACCESS_CONTROL_MAX_AGE, 86_400);
     answer
 }

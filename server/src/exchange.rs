@@ -5,6 +5,7 @@ use crate::answer::{Answer, Content, set_header};
 use crate::coding::{self, Accepted, Coding, NoneAccepted};
 use crate::conditional;
 use crate::cors::Caller;
+use crate::headers;
 use crate::keys;
 use crate::problem::Problem;
 use crate::proxies;
@@ -18,7 +19,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{HeaderMap, UPGRADE};
+use hyper::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderValue, IF_NONE_MATCH, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -26,6 +30,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
+use uuid::Uuid;
 
 /// The most characters of a request id that is kept.
 const MAX_REQUEST_ID: usize = 128;
@@ -76,15 +81,15 @@ pub(crate) async fn answer(
     }
     if has_body {
         // Nobody reads the body, so nobody finds the next request behind it.
-        set_header(&mut answer, "connection", "close");
+        set_header(&mut answer, CONNECTION, "close");
     }
     span.record("http.response.status_code", answer.status().as_u16());
     let took = started.elapsed();
     let elapsed = millis(took);
-    set_header(&mut answer, "server-timing", format!("app;dur={elapsed}"));
-    set_header(&mut answer, "x-process-time-ms", &elapsed);
-    set_header(&mut answer, "x-request-id", &id);
-    set_header(&mut answer, "x-content-type-options", "nosniff");
+    set_header(&mut answer, headers::SERVER_TIMING, format!("app;dur={elapsed}"));
+    set_header(&mut answer, headers::PROCESS_TIME, elapsed);
+    set_header(&mut answer, headers::REQUEST_ID, &id);
+    set_header(&mut answer, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     caller.admit(&shared.app.settings.allowed_origins, &mut answer);
 
     let status = answer.status();
@@ -148,7 +153,7 @@ async fn respond(
             Problem::unavailable(format!("{most} requests are being answered, the most there may be"))
         })?)
     };
-    let (asked, version) = (request.headers().clone(), request.version());
+    let (asked, version) = (asked(request.headers()), request.version());
     // Boxed, as it is as large as that of the largest handler, and is moved several times on its way up.
     let answer = Box::pin(router::route(shared, caller, found, request)).await?;
     if version < Version::HTTP_11 && matches!(answer.body(), Content::Streamed(_)) {
@@ -178,6 +183,17 @@ fn take_key(request: &mut Request<Incoming>) -> Result<Option<String>, Problem> 
         })?;
     }
     Ok(key)
+}
+
+/// The headers of a request that decide how its answer is sent.
+fn asked(request: &HeaderMap) -> HeaderMap {
+    let mut asked = HeaderMap::new();
+    for name in [ACCEPT_ENCODING, IF_NONE_MATCH] {
+        for value in request.get_all(&name) {
+            asked.append(&name, value.clone());
+        }
+    }
+    asked
 }
 
 /// Tags an answer that may be stored, leaves out the body of one that the client has, and compresses the others. The
@@ -214,17 +230,21 @@ async fn finished(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Probl
             tracing::error!(%error, coding = coding.name(), "answer not compressed");
             Problem::internal()
         })?;
-        set_header(&mut answer, "content-encoding", coding.name());
+        set_header(&mut answer, CONTENT_ENCODING, coding.name());
     }
     Ok(answer)
 }
 
 /// The incoming request id if it is a sane one, else a new one that sorts by time.
-fn request_id(headers: &HeaderMap) -> String {
-    let incoming = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+fn request_id(request: &HeaderMap) -> String {
+    let incoming = request.get(headers::REQUEST_ID).and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {
         (1..=MAX_REQUEST_ID).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
     };
-    incoming.filter(sane).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+    let made = || {
+        let mut text = Uuid::encode_buffer();
+        Uuid::now_v7().hyphenated().encode_lower(&mut text).to_owned()
+    };
+    incoming.filter(sane).map_or_else(made, str::to_owned)
 }

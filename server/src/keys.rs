@@ -6,7 +6,7 @@
 
 use crate::problem::Problem;
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -93,7 +93,7 @@ pub(crate) fn check<'k>(
     }
     let refused = |detail: &str, challenge: &str| {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-        Err(problem.with("WWW-Authenticate", challenge))
+        Err(problem.with(WWW_AUTHENTICATE, challenge))
     };
     let Some(key) = in_headers(headers).or(given.map(str::as_bytes)) else {
         return refused("an API key is needed, as Authorization: Bearer or X-API-Key", "Bearer");

@@ -15,6 +15,7 @@ mod coding;
 mod conditional;
 mod cors;
 mod exchange;
+mod headers;
 mod keys;
 mod openapi;
 mod page;

@@ -7,6 +7,7 @@
 use crate::answer::{self, Answer, set_header};
 use crate::problem::Problem;
 use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use rust_embed::RustEmbed;
 
 /// What the page may load: its own script and style, and data from this server. Pictures are drawn, or part of the style.
@@ -31,8 +32,8 @@ pub(crate) fn document(is_on: bool) -> Result<Answer, Problem> {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_dashboard", detail));
     }
     let mut answer = file("index.html").ok_or_else(Problem::internal)?;
-    set_header(&mut answer, "content-security-policy", POLICY);
-    set_header(&mut answer, "referrer-policy", "no-referrer");
+    set_header(&mut answer, CONTENT_SECURITY_POLICY, POLICY);
+    set_header(&mut answer, REFERRER_POLICY, "no-referrer");
     Ok(answer)
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn asset(is_on: bool, name: &str) -> Result<Answer, Problem> {
         let detail = format!("the dashboard has no file {name:?}");
         Problem::new(StatusCode::NOT_FOUND, "unknown_route", detail)
     })?;
-    set_header(&mut answer, "cache-control", FOR_EVER);
+    set_header(&mut answer, CACHE_CONTROL, FOR_EVER);
     Ok(answer)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Answer, set_header};
 use hyper::StatusCode;
+use hyper::header::{HeaderName, RETRY_AFTER};
 use serde::Serialize;
 use tallow_connectors::error::chain;
 
@@ -25,7 +26,7 @@ pub(crate) struct Problem {
     detail: String,
     errors: Vec<ParameterError>,
     /// Headers that the status calls for.
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, String)>,
 }
 
 /// The document, in the order of its fields.
@@ -48,7 +49,7 @@ impl Problem {
     }
 
     /// The same problem with a header.
-    pub(crate) fn with(mut self, header: &'static str, value: impl ToString) -> Problem {
+    pub(crate) fn with(mut self, header: HeaderName, value: impl ToString) -> Problem {
         self.headers.push((header, value.to_string()));
         self
     }
@@ -76,7 +77,7 @@ impl Problem {
 
     /// A store can't answer now.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).with("Retry-After", 1)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).with(RETRY_AFTER, 1)
     }
 
     /// The answer that carries the document.
@@ -94,7 +95,7 @@ impl Problem {
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut answer = answer::with_body(self.status, "application/problem+json", body);
         for (name, value) in &self.headers {
-            set_header(&mut answer, name, value);
+            set_header(&mut answer, name.clone(), value);
         }
         answer
     }

@@ -4,6 +4,7 @@
 //! have asked within the time that it takes to fill a bucket, and no more than [`CLEANUP`] besides.
 
 use crate::answer::{Answer, set_header};
+use crate::headers;
 use crate::places::Address;
 use crate::problem::Problem;
 use crate::settings::ServerSettings;
@@ -13,6 +14,7 @@ use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use hyper::StatusCode;
+use hyper::header::RETRY_AFTER;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -105,15 +107,15 @@ impl Allowance {
         let Some(seconds) = self.retry_after else { return Ok(()) };
         let detail = format!("more requests from this address than it may make; ask again in {seconds} s");
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
-        Err(problem.with("Retry-After", seconds))
+        Err(problem.with(RETRY_AFTER, seconds))
     }
 
     /// Adds what is left to an answer. These are the three headers that clients know; the one header that the IETF's
     /// newer drafts make of them is not yet settled.
     pub(crate) fn show(&self, answer: &mut Answer) {
-        set_header(answer, "ratelimit-limit", self.limit);
-        set_header(answer, "ratelimit-remaining", self.remaining);
-        set_header(answer, "ratelimit-reset", self.reset);
+        set_header(answer, headers::RATE_LIMIT, self.limit);
+        set_header(answer, headers::RATE_REMAINING, self.remaining);
+        set_header(answer, headers::RATE_RESET, self.reset);
     }
 }
 

@@ -73,5 +73,10 @@ impl Record {
 
 /// Milliseconds as headers and log lines have them.
 pub(crate) fn millis(took: Duration) -> String {
-    format!("{:.3}", took.as_secs_f64() * 1000.0)
+    thousandths(took.as_micros())
+}
+
+/// So many thousandths, as a decimal number.
+pub(crate) fn thousandths(count: u128) -> String {
+    format!("{}.{:03}", count / 1000, count % 1000)
 }

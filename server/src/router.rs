@@ -10,6 +10,7 @@ use crate::server::Shared;
 use crate::websocket::{Dialect, Opening, Subscription};
 use crate::{openapi, page, websocket};
 use hyper::body::Incoming;
+use hyper::header::ALLOW;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
@@ -99,6 +100,31 @@ pub(crate) const ROUTES: [(&str, Route); 36] = {
     ]
 };
 
+/// What every path of a route begins with.
+const BEGINNINGS: [&str; ROUTES.len()] = {
+    let mut beginnings = [""; ROUTES.len()];
+    let mut place = 0;
+    while place < ROUTES.len() {
+        beginnings[place] = beginning(ROUTES[place].0);
+        place += 1;
+    }
+    beginnings
+};
+
+/// The part of a template that is written in one way only.
+const fn beginning(template: &str) -> &str {
+    let mut end = 0;
+    while end < template.len() && template.as_bytes()[end] != b'{' {
+        end += 1;
+    }
+    let literal = template.split_at(end).0;
+    match literal.as_bytes() {
+        // In any case.
+        [.., b'/', b'a', b'l', b'l'] => literal.split_at(end - "all".len()).0,
+        _ => literal,
+    }
+}
+
 /// A route that was found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
@@ -122,17 +148,16 @@ impl Found {
 
 /// What is at this path.
 pub(crate) fn find(path: &str) -> Option<Found> {
-    let fits = |(template, _): &&(&'static str, Route)| named(template, path).is_some();
-    ROUTES.iter().find(fits).map(|&(template, route)| Found { template, route })
+    let fits = |&(&(template, _), beginning): &(&(&str, Route), &&str)| {
+        // Most do not fit, and that shows here already.
+        path.starts_with(*beginning) && named(template, path).is_some()
+    };
+    let found = ROUTES.iter().zip(&BEGINNINGS).find(fits);
+    found.map(|(&(template, route), _)| Found { template, route })
 }
 
 /// The segment of the path that `{…}` of the template stands for; none where the path does not fit.
 fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
-    // Most do not fit, and that shows here already. `all` alone is written in more than one way.
-    let literal = template.find('{').map_or(template, |end| &template[..end]);
-    if !path.starts_with(literal) && !template.ends_with("/all") {
-        return None;
-    }
     let mut name = "";
     let mut segments = path.split('/');
     for expected in template.split('/') {
@@ -169,7 +194,7 @@ pub(crate) async fn route(
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let detail = format!("{path} is read with GET or HEAD");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-        return Err(problem.with("Allow", cors::METHODS));
+        return Err(problem.with(ALLOW, cors::METHODS));
     }
     let route = match route {
         Route::Health => return health::health(app, query).await.map(momentary),

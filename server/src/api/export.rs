@@ -18,6 +18,7 @@ use crate::server::Shared;
 use crate::stream::{Broken, Chunks};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
+use hyper::header::{CONTENT_DISPOSITION, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::Duration;
 use tallow_connectors::Error;
@@ -87,7 +88,7 @@ pub(crate) async fn answer(
     }
     let limit = shared.app.settings.request_timeout;
     let mut answer = answer::streamed(format.content_type(), chunks(pages, first, format, limit));
-    set_header(&mut answer, "content-disposition", format!("attachment; filename=\"{name}\""));
+    set_header(&mut answer, CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
     Ok(answer)
 }
 
@@ -96,7 +97,7 @@ fn places(shared: &Shared, address: Address) -> Result<(OwnedSemaphorePermit, Pl
     let settings = &shared.app.settings;
     let busy = |most: usize, of_whom: &str| {
         let detail = format!("{most} exports{of_whom} are under way, the most there may be");
-        Problem::unavailable(detail).with("Retry-After", RETRY_SECONDS)
+        Problem::unavailable(detail).with(RETRY_AFTER, RETRY_SECONDS)
     };
     let permit = shared.exports.clone().try_acquire_owned();
     let permit = permit.map_err(|_| busy(settings.max_exports, ""))?;

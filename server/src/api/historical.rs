@@ -3,10 +3,12 @@
 use crate::answer::{self, Answer, set_header};
 use crate::api::series;
 use crate::app::Data;
+use crate::headers;
 use crate::openapi::{Literal, Parameter, names};
 use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
+use hyper::header::LINK;
 use serde::Serialize;
 use tallow_connectors::dataflow::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
 use tallow_connectors::model::rfc3339;
@@ -161,17 +163,17 @@ pub(crate) async fn list(
         Format::Json => answer::json(StatusCode::OK, &page.rows)?,
         Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
     };
-    set_header(&mut answer, "x-total-count", total);
-    set_header(&mut answer, "x-returned-count", page.rows.len());
-    set_header(&mut answer, "x-has-more", has_more);
+    set_header(&mut answer, headers::TOTAL_COUNT, total);
+    set_header(&mut answer, headers::RETURNED_COUNT, page.rows.len());
+    set_header(&mut answer, headers::HAS_MORE, if has_more { "true" } else { "false" });
     if let (true, Some(last)) = (has_more, page.rows.last()) {
         let cursor = last.window_start.millis();
-        set_header(&mut answer, "x-next-cursor", cursor);
+        set_header(&mut answer, headers::NEXT_CURSOR, cursor);
         let next = match offset {
             Some(offset) => ("offset", offset + limit),
             None => ("cursor", cursor),
         };
-        set_header(&mut answer, "link", format!("<{}>; rel=\"next\"", with(path, raw, next)));
+        set_header(&mut answer, LINK, format!("<{}>; rel=\"next\"", with(path, raw, next)));
     }
     Ok(answer)
 }

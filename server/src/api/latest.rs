@@ -4,10 +4,13 @@
 
 use crate::answer::{self, Answer, set_header};
 use crate::app::Data;
+use crate::headers;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::record::thousandths;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tallow_connectors::Error;
@@ -178,9 +181,10 @@ pub(crate) async fn newest_closed(
 
 /// Says where the data comes from and how old the newest of it is.
 fn describe(data: &Data, answer: &mut Answer, hit: bool, event_time: Option<EventTime>) {
-    set_header(answer, "x-data-source", if hit { data.cache.name() } else { data.history.name() });
-    set_header(answer, "x-cache-hit", hit);
+    let (source, hit) = if hit { (data.cache.name(), "true") } else { (data.history.name(), "false") };
+    set_header(answer, headers::DATA_SOURCE, HeaderValue::from_static(source));
+    set_header(answer, headers::CACHE_HIT, HeaderValue::from_static(hit));
     if let Some(event_time) = event_time {
-        set_header(answer, "x-data-age-seconds", format!("{:.3}", data.age_ms(event_time) as f64 / 1000.0));
+        set_header(answer, headers::DATA_AGE, thousandths(data.age_ms(event_time).into()));
     }
 }

@@ -3,6 +3,7 @@
 use crate::answer::{self, Answer, set_header};
 use crate::problem::Problem;
 use hyper::StatusCode;
+use hyper::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::Config;
 
@@ -26,8 +27,8 @@ static NO_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Con
 /// `/docs`.
 pub(crate) fn page() -> Answer {
     let mut answer = answer::with_body(StatusCode::OK, "text/html; charset=utf-8", include_str!("docs.html"));
-    set_header(&mut answer, "content-security-policy", POLICY);
-    set_header(&mut answer, "referrer-policy", "no-referrer");
+    set_header(&mut answer, CONTENT_SECURITY_POLICY, POLICY);
+    set_header(&mut answer, REFERRER_POLICY, "no-referrer");
     answer
 }
 

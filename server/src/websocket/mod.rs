@@ -28,6 +28,7 @@ use crate::cors::Caller;
 use crate::problem::Problem;
 use crate::server::Shared;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -58,9 +59,9 @@ pub(crate) fn upgrade(
     let answer = create_response_with_body(&request, Default::default).map_err(|error| {
         let detail = format!("this is a WebSocket: {error}");
         Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
-            .with("Upgrade", "websocket")
-            .with("Connection", "Upgrade")
-            .with("Sec-WebSocket-Version", 13)
+            .with(UPGRADE, "websocket")
+            .with(CONNECTION, "Upgrade")
+            .with(SEC_WEBSOCKET_VERSION, 13)
     })?;
     let permit = shared.websockets.clone().try_acquire_owned().map_err(|_| {
         let most = shared.app.settings.max_websockets;
