@@ -8,6 +8,7 @@
 //! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
 
 use super::counts::Counts;
+use super::numeric::Nearest;
 use super::pool::Question;
 use super::statements;
 use super::time::Time;
@@ -213,18 +214,19 @@ fn aligned(time: EventTime, span: Span) -> u64 {
 }
 
 fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
+    let number = |column: usize| row.try_get(column).map(|Nearest(number)| number);
     Ok(CandleRow {
         symbol,
         window_start: row.try_get::<_, Time>(0)?.into(),
         window_end: row.try_get::<_, Time>(1)?.into(),
-        open_price: row.try_get(2)?,
-        high_price: row.try_get(3)?,
-        low_price: row.try_get(4)?,
-        close_price: row.try_get(5)?,
-        avg_price: row.try_get(6)?,
-        vwap: row.try_get(7)?,
-        volume_sum: row.try_get(8)?,
-        quote_volume: row.try_get(9)?,
+        open_price: number(2)?,
+        high_price: number(3)?,
+        low_price: number(4)?,
+        close_price: number(5)?,
+        avg_price: number(6)?,
+        vwap: row.try_get::<_, Option<Nearest>>(7)?.map(|Nearest(number)| number),
+        volume_sum: number(8)?,
+        quote_volume: number(9)?,
         trade_count: row.try_get::<_, i64>(10)?.unsigned_abs(),
         revision: u32::try_from(row.try_get::<_, i64>(11)?).unwrap_or(u32::MAX),
     })

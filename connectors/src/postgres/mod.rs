@@ -19,6 +19,7 @@ mod counts;
 mod failures;
 mod history;
 mod names;
+mod numeric;
 mod pool;
 mod progress;
 mod rejects;

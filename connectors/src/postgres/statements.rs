@@ -1,5 +1,5 @@
 //! The statements that read candles. Each goes along the primary key of its table, which a test asks PostgreSQL to
-//! confirm. A number leaves as the float nearest to it: that which it was, to the digit.
+//! confirm.
 
 use super::progress::STORED_THROUGH;
 use crate::store::Direction;
@@ -34,9 +34,8 @@ const fn order(direction: Direction) -> &'static str {
 /// Candles as they settled, `$4` of them after `$5` others.
 pub(super) fn settled(base: Interval, direction: Direction) -> String {
     format!(
-        "SELECT window_start, window_end, open_price::FLOAT8, high_price::FLOAT8, low_price::FLOAT8,
-            close_price::FLOAT8, avg_price::FLOAT8, vwap::FLOAT8, volume_sum::FLOAT8, quote_volume::FLOAT8,
-            trade_count, revision::INT8
+        "SELECT window_start, window_end, open_price, high_price, low_price, close_price, avg_price, vwap, volume_sum,
+            quote_volume, trade_count, revision::INT8
          FROM price_aggregates_{base} WHERE {RANGE}
          ORDER BY window_start {} LIMIT $4 OFFSET $5",
         order(direction)
@@ -80,14 +79,13 @@ pub(super) fn starts(base: Interval, direction: Direction) -> String {
 pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
     let price_at = |column: &str, window: &str| {
         format!(
-            "(SELECT {column}::FLOAT8 FROM price_aggregates_{base}
+            "(SELECT {column} FROM price_aggregates_{base}
               WHERE crypto_id = rolled.crypto_id AND window_start = rolled.{window})"
         )
     };
     format!(
-        "SELECT opens, opens + $4::FLOAT8 * INTERVAL '1 millisecond', {open}, high::FLOAT8, low::FLOAT8, {close},
-            average::FLOAT8, vwap::FLOAT8, COALESCE(traded::FLOAT8, {rolling}), quote::FLOAT8, ticks::INT8,
-            revisions::INT8
+        "SELECT opens, opens + $4::FLOAT8 * INTERVAL '1 millisecond', {open}, high, low, {close}, average, vwap,
+            COALESCE(traded, {rolling}), quote, ticks::INT8, revisions::INT8
          FROM (
             SELECT crypto_id, {WINDOW} AS opens, MIN(window_start) AS first, MAX(window_start) AS last,
                 MAX(high_price) AS high, MIN(low_price) AS low,
