@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
+#[path = "redis/held.rs"]
+mod held;
 #[path = "redis/order.rs"]
 mod order;
 #[path = "redis/outages.rs"]

@@ -1,6 +1,7 @@
 //! The cache of a server: the newest candles by their keys, and one subscription for all its clients.
 
 use super::RedisConfig;
+use super::held::Held;
 use super::newest;
 use super::reads::{Questions, Reads};
 use super::subscription::Subscription;
@@ -43,10 +44,11 @@ impl RedisCache {
     pub fn start(config: &RedisConfig, capacity: usize) -> Result<RedisCache, Error> {
         let questions = Questions::new(config)?;
         let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
-        let subscription =
-            Subscription::new(questions.server.clone(), questions.keys.clone(), updates.clone());
+        let held = Arc::new(Held::new(questions.keys.clone()));
+        let (server, keys) = (questions.server.clone(), questions.keys.clone());
+        let subscription = Subscription::new(server, keys, updates.clone(), held.clone());
         let subscription = tokio::spawn(subscription.run()).abort_handle();
-        let reads = Reads::start(questions.clone());
+        let reads = Reads::start(questions.clone(), held);
         Ok(RedisCache { questions, reads, updates, subscription })
     }
 }

@@ -42,6 +42,19 @@ impl Keys {
         }
     }
 
+    /// Reads the name of a key back; none where it is not one of those.
+    pub(super) fn parse_latest(&self, name: &[u8]) -> Option<(Symbol, Interval)> {
+        let name = str::from_utf8(name).ok()?;
+        let series = name.strip_prefix(&*self.prefix)?.strip_prefix(':')?.strip_suffix(":latest")?;
+        match series.split_once(':') {
+            None => Some((series.parse().ok()?, Interval::OneMinute)),
+            Some((symbol, interval)) => {
+                let interval = Interval::parse(interval).filter(|it| *it != Interval::OneMinute)?;
+                Some((symbol.parse().ok()?, interval))
+            }
+        }
+    }
+
     /// How long the newest candle of an interval is kept, in seconds. One that is longer than a minute outlives two
     /// windows, or it would be gone between two closed candles of a quiet market.
     pub(super) fn ttl_seconds(&self, interval: Interval) -> u64 {
@@ -69,7 +82,7 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn names_are_the_contracts_and_fields_read_back() {
+    fn names_are_the_contracts_and_read_back() {
         let config = RedisConfig {
             url: Secret::from("redis://localhost".to_owned()),
             prefix: "crypto".to_owned(),
@@ -93,6 +106,20 @@ mod tests {
         }
         for foreign in ["", "BTC", "BTC:2m", "b/t:1m"] {
             assert_eq!(Keys::parse_field(foreign), None);
+        }
+        for interval in Interval::ALL {
+            let name = keys.latest(symbol, interval);
+            assert_eq!(keys.parse_latest(name.as_bytes()), Some((symbol, interval)));
+        }
+        for foreign in [
+            "",
+            "crypto:seq",
+            "other:BTC:latest",
+            "crypto:BTC:1m:latest",
+            "crypto:BTC:2m:latest",
+            "crypto:b/t:latest",
+        ] {
+            assert_eq!(keys.parse_latest(foreign.as_bytes()), None, "{foreign}");
         }
     }
 }

@@ -29,12 +29,13 @@
 //! where the publisher had to drop what waited for Redis: that had no numbers yet.
 //!
 //! **Cost.** One round trip per wake-up of the publisher, whatever waits; one subscription per server, whatever the number
-//! of its clients; one question at a time for the candles that its clients ask for, whatever their number. No part of the
-//! path polls.
+//! of its clients; one question at a time for the candles that its clients ask for, whatever their number, and none for a
+//! candle that was read before and is still the newest. No part of the path polls.
 
 mod cache;
 mod config;
 mod failures;
+mod held;
 mod keys;
 mod message;
 mod newest;

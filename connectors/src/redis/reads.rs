@@ -1,10 +1,11 @@
 //! Reads of the newest candles, shared by all who ask at the same time.
 //!
 //! One question is under way at a time. Whoever asks meanwhile waits for the next one, which asks for all of them at once
-//! and for each series once. So an answer is never older than its question, and a symbol that everybody wants costs Redis
-//! and the parser no more than one that few want.
+//! and for each series once. What Redis remembers to have been read is then held, see [`Held`]: so a symbol that everybody
+//! wants costs Redis and the parser no more than one that few want.
 
 use super::RedisConfig;
+use super::held::Held;
 use super::keys::Keys;
 use super::newest;
 use super::server::{PATIENCE, Server, timed_out};
@@ -14,6 +15,7 @@ use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tallow_dataflow::{Interval, Symbol};
 use tokio::sync::{mpsc, oneshot};
 
@@ -74,8 +76,26 @@ impl Questions {
         if series.is_empty() {
             return Ok(Vec::new());
         }
+        let stored = self.ask(READ, &newest::candles(&self.keys, series)).await?;
+        Ok(self.read(series, stored))
+    }
+
+    /// The same, to be held as long as nothing is written to it.
+    async fn remembered(&self, series: &[Series], held: &Held) -> Result<Vec<Result<Newest, Error>>, Error> {
+        let Some(mut connection) = held.ask(series) else { return self.candles(series).await };
+        let asked = Instant::now();
         let question = newest::candles(&self.keys, series);
-        let stored: Vec<Option<Vec<u8>>> = self.ask(READ, &question).await?;
+        let Ok(stored) = question.query_async(&mut connection).await else {
+            // The connection may have been lost a moment ago.
+            return self.candles(series).await;
+        };
+        let candles = self.read(series, stored);
+        held.hold(asked, candles.iter().flatten().flatten().cloned());
+        Ok(candles)
+    }
+
+    /// What is stored under the keys of these series.
+    fn read(&self, series: &[Series], stored: Vec<Option<Vec<u8>>>) -> Vec<Result<Newest, Error>> {
         let read = |((symbol, interval), json): (&Series, Option<Vec<u8>>)| {
             let Some(json) = json else { return Ok(None) };
             let (candle, _) = newest::read_candle(&json).map_err(|detail| {
@@ -84,27 +104,31 @@ impl Questions {
             })?;
             Ok(Some(Arc::new(candle)))
         };
-        Ok(series.iter().zip(stored).map(read).collect())
+        series.iter().zip(stored).map(read).collect()
     }
 }
 
 /// Where readers wait. The task that asks for them ends with the last of these.
 pub(super) struct Reads {
     server: Server,
+    held: Arc<Held>,
     readers: mpsc::Sender<Reader>,
 }
 
 impl Reads {
     /// Starts the task that asks. To be called within a tokio runtime.
-    pub(super) fn start(questions: Questions) -> Reads {
+    pub(super) fn start(questions: Questions, held: Arc<Held>) -> Reads {
         let server = questions.server.clone();
         let (readers, waiting) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(run(questions, waiting));
-        Reads { server, readers }
+        tokio::spawn(run(questions, held.clone(), waiting));
+        Reads { server, held, readers }
     }
 
     /// The newest candle of a series.
     pub(super) async fn newest(&self, series: Series) -> Result<Newest, Error> {
+        if let Some(candle) = self.held.get(series) {
+            return Ok(Some(candle));
+        }
         let asked = async {
             let (answer, asked) = oneshot::channel();
             self.readers.send(Reader { series, answer }).await.ok()?;
@@ -119,7 +143,7 @@ impl Reads {
     }
 }
 
-async fn run(questions: Questions, mut waiting: mpsc::Receiver<Reader>) {
+async fn run(questions: Questions, held: Arc<Held>, mut waiting: mpsc::Receiver<Reader>) {
     let mut readers = Vec::new();
     while waiting.recv_many(&mut readers, MOST_WAITING).await > 0 {
         let mut wanted: BTreeMap<Series, Vec<_>> = BTreeMap::new();
@@ -127,7 +151,7 @@ async fn run(questions: Questions, mut waiting: mpsc::Receiver<Reader>) {
             wanted.entry(series).or_default().push(answer);
         }
         let series: Vec<Series> = wanted.keys().copied().collect();
-        let candles: Vec<_> = match questions.candles(&series).await {
+        let candles: Vec<_> = match questions.remembered(&series, &held).await {
             Ok(candles) => candles.into_iter().map(|newest| newest.map_err(Arc::new)).collect(),
             Err(error) => vec![Err(Arc::new(error)); series.len()],
         };

@@ -1,6 +1,7 @@
 //! The one subscription of a process: follows the channels, makes up for what is missing, and forwards to the subscribers
 //! within the process.
 
+use super::held::Held;
 use super::keys::Keys;
 use super::newest;
 use super::order::{Order, Verdict};
@@ -28,6 +29,8 @@ pub(super) struct Subscription {
     server: Server,
     keys: Keys,
     updates: broadcast::Sender<Update>,
+    /// What was read and is remembered over this connection.
+    held: Arc<Held>,
     order: Order,
     malformed: Malformed,
     /// Whether messages may have been missed since the last that was forwarded.
@@ -37,6 +40,8 @@ pub(super) struct Subscription {
 /// A connection that is subscribed.
 struct Link {
     connection: MultiplexedConnection,
+    /// Its number for [`Held`].
+    number: u64,
     /// Ends when the connection is lost.
     messages: mpsc::Receiver<PushInfo>,
     /// Read from their keys after subscribing, and not yet forwarded: the newest candle of each series.
@@ -57,9 +62,14 @@ struct Malformed {
 }
 
 impl Subscription {
-    pub(super) fn new(server: Server, keys: Keys, updates: broadcast::Sender<Update>) -> Subscription {
+    pub(super) fn new(
+        server: Server,
+        keys: Keys,
+        updates: broadcast::Sender<Update>,
+        held: Arc<Held>,
+    ) -> Subscription {
         let (order, malformed) = (Order::default(), Malformed::default());
-        Subscription { server, keys, updates, order, malformed, missed: false }
+        Subscription { server, keys, updates, held, order, malformed, missed: false }
     }
 
     /// Follows the channels until the task is aborted.
@@ -73,6 +83,7 @@ impl Subscription {
                     lost = false;
                     let since = Instant::now();
                     let error = self.follow(&mut link).await;
+                    self.held.lose(link.number);
                     if since.elapsed() > BACKOFF.longest {
                         backoff = Backoff::new(BACKOFF);
                     }
@@ -93,9 +104,18 @@ impl Subscription {
     /// Subscribes, then reads the newest candles: whatever is published after that comes as a message.
     async fn connect(&mut self) -> Result<Link, Error> {
         let (sender, messages) = mpsc::channel(MAX_RECEIVED);
+        let (held, number) = (self.held.clone(), self.held.connect());
         // Given up as soon as a message has no place or the connection is lost: that ends the messages.
         let sender = Mutex::new(Some(sender));
         let push = move |push: PushInfo| {
+            match push.kind {
+                PushKind::Invalidate => {
+                    held.forget(&push.data);
+                    return Ok(());
+                }
+                PushKind::Disconnection => held.lose(number),
+                _ => {}
+            }
             let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
             let alive = push.kind != PushKind::Disconnection;
             match &*sender {
@@ -109,6 +129,7 @@ impl Subscription {
         let mut connection = self.server.connect_with_pushes(push).await?;
         let channels = [&self.keys.updates, &self.keys.alerts, &self.keys.gaps];
         connection.subscribe(&channels[..]).await.map_err(self.server.error("subscribe to updates at"))?;
+        self.remember(number, &mut connection).await;
         let fields: Vec<String> = newest::series(&self.keys)
             .query_async(&mut connection)
             .await
@@ -116,7 +137,18 @@ impl Subscription {
         let series = newest::read_series(&fields);
         let newest = self.stored(&mut connection, &series).await?;
         let newest = newest.into_iter().map(|it| ((it.candle.symbol, it.candle.interval), it)).collect();
-        Ok(Link { connection, messages, newest })
+        Ok(Link { connection, number, messages, newest })
+    }
+
+    /// Has Redis remember what is read over this connection. Where it can't, or its rules forbid it, nothing is held.
+    async fn remember(&self, number: u64, connection: &mut MultiplexedConnection) {
+        match redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(connection).await {
+            Ok(()) => self.held.remember(number, connection.clone()),
+            Err(error) => {
+                let server = self.server.name();
+                tracing::info!(server, %error, "each candle that is asked for is read from Redis anew");
+            }
+        }
     }
 
     /// Forwards until the connection is lost; gives why.
