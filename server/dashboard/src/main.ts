@@ -18,6 +18,8 @@ import { showLegend } from "./view/legend";
 import type { Average } from "./view/plot";
 
 const MAX_PERIOD = 500;
+/** What is shown first where there is such a market and the address names no other. */
+const USUAL_SYMBOL = "BTC";
 
 const averages: Average[] = [
   { kind: "SMA", period: 20, isShown: true },
@@ -41,10 +43,9 @@ const live = new Live(() => {
   return new WebSocket(`${scheme}://${location.host}/ws/prices/ALL?${query}`);
 });
 const market = new Market(server, live);
-// Asked for before anything is built, as the answers take longer; they come when all of it is there. What goes wrong is
-// said by whoever shows it.
+// Asked for before anything is built, as the answers take longer; they come when all of it is there.
 void market.refresh();
-if (view.symbol !== undefined && view.range === undefined) market.open(view.symbol, view.interval).catch(() => undefined);
+if (view.range === undefined) market.expect(view.symbol ?? USUAL_SYMBOL, view.interval);
 const cards = new Cards(market);
 const alerts = new Alerts(market, () => zone);
 const chart = new PriceChart(byId("chart", HTMLDivElement), market, averages);
@@ -219,7 +220,7 @@ function listenToMarket(): void {
     if (problem?.status === 401) askForKey();
   });
   market.onSymbols.on(() => {
-    const first = market.tickers.has("BTC") ? "BTC" : [...market.tickers.keys()].sort()[0];
+    const first = market.tickers.has(USUAL_SYMBOL) ? USUAL_SYMBOL : [...market.tickers.keys()].sort()[0];
     if (view.symbol === undefined && first !== undefined) void choose(first);
     setText(byId("symbol-long", HTMLElement), nameOf(view.symbol));
     if (view.symbol !== undefined) cards.choose(view.symbol);

@@ -104,6 +104,30 @@ describe("a market", () => {
     expect(market.seriesOf("BTC", "1m")?.last).toMatchObject({ close: 103, isClosed: true });
   });
 
+  it("opens a series with the page that was asked for early, and reads what came after it", async () => {
+    const { store, market, wire, times } = setUp();
+    store.put("1m", candle(0));
+    market.expect("BTC", "1m");
+    store.put("1m", candle(1), candle(2));
+    const asked = store.asked;
+    await market.open("BTC", "1m");
+    expect(store.asked).toBe(asked);
+    expect(times("1m")).toEqual([0]);
+    wire().sendCandle(candle(30));
+    await market.refresh();
+    expect(times("1m")).toEqual([0, 1, 2, 30]);
+  });
+
+  it("asks again for a series whose page was refused early", async () => {
+    const { store, market, times } = setUp();
+    store.failing.set("BTC 1m", new ApiError(404, "none yet", "unknown_symbol"));
+    market.expect("BTC", "1m");
+    store.failing.clear();
+    store.put("1m", candle(0));
+    await market.open("BTC", "1m");
+    expect(times("1m")).toEqual([0]);
+  });
+
   it("puts in what was missed while it was disconnected", async () => {
     const { store, market, wire, times } = setUp();
     store.put("1m", candle(0), candle(1));

@@ -14,7 +14,7 @@
 
 import { type RawAlert, readAlert } from "./alert";
 import { AlertBook } from "./alertbook";
-import { type Api, ApiError, PAGE } from "./api";
+import { type Api, ApiError, PAGE, type Page } from "./api";
 import { Backoff } from "./backoff";
 import { type Candle, type Interval, rollUp, SECONDS } from "./candle";
 import type { Frame, Live, RawCandle } from "./live";
@@ -78,6 +78,8 @@ export class Market {
   /** The keys of the series that were opened, the last one last. */
   private readonly opened = new Set<string>();
   private readonly loading = new Map<string, Promise<boolean>>();
+  /** A first page that was asked for before its series was opened. */
+  private expected: { readonly key: string; readonly page: Promise<Page> } | undefined;
   private refreshing: Promise<void> | undefined;
   private isStale = false;
   private readonly backoff = new Backoff(FIRST_RETRY_MS, MAX_RETRY_MS);
@@ -110,6 +112,14 @@ export class Market {
     this.series.set(`${symbol} ${interval}`, series);
     this.noteOpened(symbol, interval);
     return series;
+  }
+
+  /** Asks for the newest page of a series that will probably be opened, before it is known whether there is one. */
+  expect(symbol: string, interval: Interval): void {
+    const page = this.api.candles(symbol, interval, {}, "newest", FIRST_PAGE);
+    // Whoever opens the series asks again, and hears of it.
+    page.catch(() => undefined);
+    this.expected = { key: `${symbol} ${interval}`, page };
   }
 
   /** Reads the newest page of a series, unless it has been. */
@@ -153,13 +163,24 @@ export class Market {
     if (series === undefined || series.isComplete || series.candles.length + limit > MAX_CANDLES) return false;
     const first = series.candles.find((candle) => candle.isClosed);
     const range = first === undefined ? {} : { to: first.time - series.seconds };
-    const page = await this.api.candles(symbol, interval, range, "newest", limit);
+    const expected = first === undefined ? await this.takeExpected(`${symbol} ${interval}`) : undefined;
+    const page = expected ?? (await this.api.candles(symbol, interval, range, "newest", limit));
     series.isComplete = !page.hasMore;
     series.hasHistory = true;
     this.merge(symbol, interval, page.candles);
+    // Nobody has listened since that page was read.
+    if (expected !== undefined) series.missedFrom ??= expected.candles.at(-1)?.time;
     // Some figures are shown only where nothing is missing before them.
     if (page.candles.length === 0) this.onSeries.emit({ symbol, interval, from: 0, moved: true });
     return page.candles.length > 0;
+  }
+
+  /** The page that was asked for early, if it was of this series and has come. */
+  private async takeExpected(key: string): Promise<Page | undefined> {
+    const { expected } = this;
+    if (expected?.key !== key) return undefined;
+    this.expected = undefined;
+    return expected.page.catch(() => undefined);
   }
 
   /** From here on something may be missing; what comes after it does not say so. */

@@ -51,7 +51,8 @@ export class PriceChart {
   /** Why there are no candles. */
   failure: ApiError | undefined;
 
-  private readonly plot: Plot;
+  /** Made when there is something to draw: an empty one takes as long to paint, and the first candles would wait for it. */
+  private made: Plot | undefined;
   private series: Series | undefined;
   /** The stretch of history that is shown; none where it is the series that ends at present. */
   private past: Past | undefined;
@@ -67,6 +68,8 @@ export class PriceChart {
   /** Whether that was set, and not pointed at. */
   private pinned = false;
   private turn = 0;
+  /** Whether the first candles are being painted, and whether they are on the screen. */
+  private isPainting = false;
   private isPainted = false;
   private isReadingAhead = false;
 
@@ -75,9 +78,8 @@ export class PriceChart {
     private readonly market: Market,
     readonly averages: readonly Average[],
   ) {
-    this.plot = new Plot(container, averages);
     onThemeChange(() => {
-      this.plot.dress();
+      this.made?.dress();
       this.redraw();
     });
     market.onSeries.on((change) => {
@@ -92,17 +94,28 @@ export class PriceChart {
     market.onProblem.on((problem) => {
       if (problem === undefined) void this.resume();
     });
-    this.plot.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+  }
+
+  private get plot(): Plot {
+    this.made ??= this.make();
+    return this.made;
+  }
+
+  private make(): Plot {
+    const plot = new Plot(this.container, this.averages);
+    plot.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
       // What is not of the pointer has been set here, and stays until the pointer is moved.
       if (sourceEvent === undefined && this.pinned) return;
       this.pinned = false;
       this.hovered = typeof time === "number" ? time : undefined;
       this.tellReading();
     });
-    this.plot.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+    plot.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+      if (!this.isPainted) return;
       this.readAheadSoon();
       inNextFrame(this.tellWindow);
     });
+    return plot;
   }
 
   /** Shows a series, at this stretch of time or at its newest candle. What can't be read is said by `failure`. */
@@ -118,7 +131,7 @@ export class PriceChart {
     this.hovered = undefined;
     this.pinned = false;
     // Nothing of the series before may be taken for one of this.
-    this.plot.clear();
+    this.made?.clear();
     this.container.dataset["markers"] = "0";
     this.tellReading();
     await this.load();
@@ -160,7 +173,7 @@ export class PriceChart {
 
   /** Whether the newest candle is in the window. */
   get isAtNewest(): boolean {
-    return this.past === undefined && this.plot.isAtEnd;
+    return this.past === undefined && (this.made?.isAtEnd ?? true);
   }
 
   /** Whether a stretch of time was asked for, and not the newest candle. */
@@ -169,12 +182,13 @@ export class PriceChart {
   }
 
   get isEmpty(): boolean {
-    return this.plot.times.length === 0;
+    return this.made === undefined || this.made.times.length === 0;
   }
 
   /** The candles in the window, oldest first. */
   get shown(): readonly Candle[] {
-    const { window, times } = this.plot;
+    if (this.made === undefined) return [];
+    const { window, times } = this.made;
     if (window === null || this.series === undefined) return [];
     const from = times[Math.max(0, Math.ceil(window.from))];
     const to = times[Math.min(times.length - 1, Math.floor(window.to))];
@@ -260,7 +274,12 @@ export class PriceChart {
     this.isStale = true;
     this.draw();
     this.onState.emit(undefined);
-    if (!this.isRead) return;
+    // The rest comes after the first candles.
+    if (this.isRead && (this.isPainted || this.isEmpty)) await this.goOn();
+  }
+
+  /** Reads what there is more to show than what was asked for. */
+  private async goOn(): Promise<void> {
     this.readAheadSoon();
     await this.quietly(this.complete());
   }
@@ -272,8 +291,7 @@ export class PriceChart {
       await this.load();
       return;
     }
-    this.readAheadSoon();
-    await this.quietly(this.complete());
+    await this.goOn();
   }
 
   /** Reads what averages and markers need of what is not in the window. */
@@ -364,12 +382,24 @@ export class PriceChart {
     if (wasEmpty) this.onState.emit(undefined);
     if (!this.isPlaced) this.place();
     this.tellReading();
-    inNextFrame(this.tellWindow);
-    if (this.isPainted) return;
-    this.isPainted = true;
-    // The library paints in the next frame; the one after it is on the screen.
-    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("chart-painted")));
+    if (this.isPainted) inNextFrame(this.tellWindow);
+    else this.awaitPaint();
   };
+
+  /** Goes on once the first candles are on the screen, so that nothing keeps them from it. */
+  private awaitPaint(): void {
+    if (this.isPainting) return;
+    this.isPainting = true;
+    // The library paints in the next frame; the one after it is on the screen.
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        performance.mark("chart-painted");
+        this.isPainted = true;
+        this.tellWindow();
+        void this.goOn();
+      }),
+    );
+  }
 
   private place(): void {
     this.isPlaced = true;
@@ -386,9 +416,10 @@ export class PriceChart {
 
   /** The price of the cards, so that the two say the same. */
   private readonly showPrice = (): void => {
+    if (this.made === undefined) return;
     const last = this.series?.last;
     const value = this.isEmpty ? undefined : this.market.tickers.get(this.symbol ?? "")?.price;
-    this.plot.showPrice(value, (last?.close ?? 0) >= (last?.open ?? 0));
+    this.made.showPrice(value, (last?.close ?? 0) >= (last?.open ?? 0));
   };
 
   /**
@@ -445,6 +476,6 @@ export class PriceChart {
   }
 
   private readonly tellWindow = (): void => {
-    this.onWindow.emit(undefined);
+    if (this.isPainted || this.isEmpty) this.onWindow.emit(undefined);
   };
 }
