@@ -13,6 +13,7 @@ mod support;
 mod topic;
 
 use place::{OPENS, Place};
+use ports::free_port;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::Command;
@@ -121,9 +122,9 @@ fn once_each(place: &Place, expected: &std::path::Path) {
 
 #[test]
 fn processes_that_end_again_and_again_are_given_up_with_what_the_last_one_said() {
-    // The second process finds its address taken, at once and each time.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
+    // The second process finds its address taken, at once and each time; the one before it is free.
+    let port = std::iter::from_fn(|| Some(free_port())).find(|port| free_port() == port + 1).unwrap() + 1;
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let first = format!("127.0.0.1:{}", port - 1);
     let settings = [&NOWHERE[..], &[("TALLOW__LAUNCH__MAX_FAILURES", "3")]].concat();
     let launch = Tallow::start(&["launch", "-n", "2", "--listen", &first], &settings);
