@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::Instant;
 use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
-use tallow_connectors::store::{CandleQuery, Direction, History, Sink, Span};
+use tallow_connectors::store::{CandleQuery, History, Sink, Span};
 use tallow_dataflow::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
 
 const SYMBOLS: u64 = 100;
@@ -72,18 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("1d", hours(24)),
     ] {
         for limit in [100, 1_000] {
-            let direction = Direction::Descending;
-            let query = CandleQuery {
-                symbol: symbols[0],
-                span,
-                from: None,
-                until: None,
-                direction,
-                after: None,
-                limit,
-                offset: 0,
-                counted: true,
-            };
+            let query = CandleQuery { limit, counted: true, ..CandleQuery::newest(symbols[0], span) };
             let start = Instant::now();
             let page = runtime.block_on(history.candles(&query))?;
             let (rows, total, elapsed) = (page.rows.len(), page.total.unwrap_or(0), start.elapsed());

@@ -115,6 +115,26 @@ pub struct CandleQuery {
 }
 
 impl CandleQuery {
+    /// Every candle, oldest first, without their number.
+    pub fn all(symbol: Symbol, span: impl Into<Span>) -> CandleQuery {
+        CandleQuery {
+            symbol,
+            span: span.into(),
+            from: None,
+            until: None,
+            direction: Direction::Ascending,
+            after: None,
+            limit: usize::MAX,
+            offset: 0,
+            counted: false,
+        }
+    }
+
+    /// The newest candle alone.
+    pub fn newest(symbol: Symbol, span: impl Into<Span>) -> CandleQuery {
+        CandleQuery { direction: Direction::Descending, limit: 1, ..CandleQuery::all(symbol, span) }
+    }
+
     /// What `after` leaves of windows that start in this range.
     pub fn rest(&self, starts: Range<EventTime>) -> Range<EventTime> {
         match (self.after, self.direction) {

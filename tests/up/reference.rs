@@ -8,7 +8,7 @@ use tallow_connectors::clock::SystemClock;
 use tallow_connectors::filelog::{FileLog, FileLogReader};
 use tallow_connectors::model::{AlertRow, CandleRow};
 use tallow_connectors::sqlite::SqliteHistory;
-use tallow_connectors::store::{AlertQuery, CandleQuery, Direction, History};
+use tallow_connectors::store::{AlertQuery, CandleQuery, History};
 use tallow_dataflow::{
     AnomalySettings, Interval, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus, Record,
     Reject, Settings, Step, Symbol, Tick, WorkerIo, decode, run,
@@ -40,17 +40,7 @@ impl Books {
             let mut books = Books::default();
             for symbol in history.symbols().await.expect("symbols") {
                 for interval in Interval::ALL {
-                    let query = CandleQuery {
-                        symbol,
-                        span: interval.into(),
-                        from: None,
-                        until: None,
-                        direction: Direction::Ascending,
-                        after: None,
-                        limit: usize::MAX,
-                        offset: 0,
-                        counted: false,
-                    };
+                    let query = CandleQuery::all(symbol, interval);
                     for row in history.candles(&query).await.expect("candles").rows {
                         let twice = books.candles.insert((interval, symbol, row.window_start.millis()), row);
                         assert_eq!(twice, None);

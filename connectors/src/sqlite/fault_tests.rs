@@ -5,7 +5,7 @@ use super::{SqliteHistory, SqliteSink};
 use crate::error::{Action, Error, chain};
 use crate::retry::BackoffSettings;
 use crate::sinks::{SinkQueue, SinkRunner, SinkSettings};
-use crate::store::{CandleQuery, Direction, History, Sink};
+use crate::store::{CandleQuery, History, Sink};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,17 +97,7 @@ async fn assert_everything_is_stored(path: &PathBuf) {
     let history = SqliteHistory::open(path).unwrap();
     assert_eq!(history.symbols().await.unwrap(), (0..SYMBOLS).map(name).collect::<Vec<_>>());
     for number in 0..SYMBOLS {
-        let query = CandleQuery {
-            symbol: name(number),
-            span: Interval::OneMinute.into(),
-            from: None,
-            until: None,
-            direction: Direction::Ascending,
-            after: None,
-            limit: usize::MAX,
-            offset: 0,
-            counted: false,
-        };
+        let query = CandleQuery::all(name(number), Interval::OneMinute);
         let page = history.candles(&query).await.unwrap();
         let closes: Vec<f64> = page.rows.iter().map(|row| row.close_price).collect();
         assert_eq!(closes, (1..=MINUTES).map(|close| close as f64).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 
 use super::candles;
 use crate::figures::Figures;
-use crate::store::{CandleQuery, CandleStats, Direction, Recent};
+use crate::store::{CandleQuery, CandleStats, Recent};
 use rusqlite::Connection;
 use tallow_dataflow::{EventTime, Interval, Symbol};
 
@@ -31,17 +31,7 @@ fn recent_of(connection: &Connection, symbol: Symbol, from: EventTime) -> rusqli
     let quarter_before = EventTime(from.millis().saturating_sub(Interval::FifteenMinutes.millis()));
     let (mut recent, mut previous_close, mut rest): (Option<Recent>, _, _) = (None, None, from);
     for (interval, since) in [(Interval::FifteenMinutes, Some(quarter_before)), (Interval::OneMinute, None)] {
-        let query = CandleQuery {
-            symbol,
-            span: interval.into(),
-            from: since.or(Some(rest)),
-            until: None,
-            direction: Direction::Ascending,
-            after: None,
-            limit: usize::MAX,
-            offset: 0,
-            counted: false,
-        };
+        let query = CandleQuery { from: since.or(Some(rest)), ..CandleQuery::all(symbol, interval) };
         candles::each(connection, &query, |row| {
             if row.window_start < from {
                 previous_close = Some(row.close_price);

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use tallow_connectors::dataflow::{
     Alert, AlertStatus, Candle, EventTime, Interval, Price, SettledAlert, SettledCandle, Step, Symbol,
 };
-use tallow_connectors::store::{CandleQuery, Direction, Span};
+use tallow_connectors::store::{CandleQuery, Span};
 
 /// A Sunday's midnight, so that every window length of a day or less is aligned to it.
 pub(crate) const MIDNIGHT: u64 = 1_763_251_200_000;
@@ -100,19 +100,9 @@ pub(crate) fn settled_alert(alert: Alert, status: AlertStatus, delay_ms: u64) ->
     SettledAlert { alert, status, settled_at: EventTime(alert.window_end().millis() + delay_ms) }
 }
 
-/// Every candle of a symbol and span, oldest first.
+/// Every candle of a symbol and span, oldest first, and their number.
 pub(crate) fn all(name: &str, span: impl Into<Span>) -> CandleQuery {
-    CandleQuery {
-        symbol: symbol(name),
-        span: span.into(),
-        from: None,
-        until: None,
-        direction: Direction::Ascending,
-        after: None,
-        limit: usize::MAX,
-        offset: 0,
-        counted: true,
-    }
+    CandleQuery { counted: true, ..CandleQuery::all(symbol(name), span) }
 }
 
 /// Windows of `base` rolled up to `window_ms`.

@@ -9,7 +9,7 @@ use tallow_connectors::error::{Action, chain};
 use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
 use tallow_connectors::retry::BackoffSettings;
 use tallow_connectors::sinks::{SinkQueue, SinkRunner, SinkSettings};
-use tallow_connectors::store::{CandleQuery, Direction, History, Sink};
+use tallow_connectors::store::{CandleQuery, History, Sink};
 use tallow_dataflow::Interval;
 use tokio::runtime::Runtime;
 
@@ -74,17 +74,7 @@ fn await_problem(queue: &SinkQueue, words: &str) {
 }
 
 async fn closes(history: &PostgresHistory, name: &str) -> Vec<f64> {
-    let query = CandleQuery {
-        symbol: symbol(name),
-        span: Interval::OneMinute.into(),
-        from: None,
-        until: None,
-        direction: Direction::Ascending,
-        after: None,
-        limit: usize::MAX,
-        offset: 0,
-        counted: false,
-    };
+    let query = CandleQuery::all(symbol(name), Interval::OneMinute);
     history.candles(&query).await.unwrap().rows.iter().map(|row| row.close_price).collect()
 }
 

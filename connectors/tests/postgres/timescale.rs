@@ -134,16 +134,14 @@ fn answers(config: &PostgresConfig) -> Vec<String> {
             (60 * MINUTE_MS, Direction::Descending, 1_000, 3),
             (DAY_MINUTES * MINUTE_MS, Direction::Ascending, 1_000, 0),
         ] {
+            let span = Span { base: Interval::OneMinute, window_ms };
             let query = CandleQuery {
-                symbol: symbol("BTC"),
-                span: Span { base: Interval::OneMinute, window_ms },
                 from: Some(EventTime((MONDAY + DAY_MINUTES / 2) * MINUTE_MS)),
-                until: None,
                 direction,
-                after: None,
                 limit,
                 offset,
                 counted: true,
+                ..CandleQuery::all(symbol("BTC"), span)
             };
             let page = history.candles(&query).await.unwrap();
             assert!(page.rows.len() > 10, "{query:?}");

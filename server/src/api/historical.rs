@@ -243,17 +243,7 @@ fn newest(
         Some(closed) => Some(end.map_or(closed, |end| end.min(closed))),
         None => end,
     };
-    CandleQuery {
-        symbol,
-        span,
-        from: start.map(aligned),
-        until,
-        direction: Direction::Descending,
-        after: None,
-        limit: 1,
-        offset: 0,
-        counted: false,
-    }
+    CandleQuery { from: start.map(aligned), until, ..CandleQuery::newest(symbol, span) }
 }
 
 /// The start of the first window that may still be open; none where every window that the store has is closed, which

@@ -17,7 +17,7 @@ use tallow_connectors::Error;
 use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
 use tallow_connectors::error::chain;
 use tallow_connectors::model::{CandleRow, LatestCandle, rfc3339};
-use tallow_connectors::store::{CandleQuery, Direction};
+use tallow_connectors::store::CandleQuery;
 
 /// How many symbols that the cache does not have are looked up at a time.
 pub(crate) const LOOKUPS: usize = 8;
@@ -165,17 +165,7 @@ pub(crate) async fn newest_closed(
     symbol: Symbol,
     interval: Interval,
 ) -> Result<Option<CandleRow>, Error> {
-    let query = CandleQuery {
-        symbol,
-        span: interval.into(),
-        from: None,
-        until: None,
-        direction: Direction::Descending,
-        after: None,
-        limit: 1,
-        offset: 0,
-        counted: false,
-    };
+    let query = CandleQuery::newest(symbol, interval);
     Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }
 

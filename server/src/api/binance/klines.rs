@@ -74,15 +74,11 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Failu
         return Err(Mistake::Invalid("timeZone").into());
     }
     let query = CandleQuery {
-        symbol: market::one(data, &parameters).await?,
-        span,
         from: start,
         until: end.map(|end| EventTime(end.millis() + 1)),
         direction: if start.is_some() { Direction::Ascending } else { Direction::Descending },
-        after: None,
         limit: limit as usize,
-        offset: 0,
-        counted: false,
+        ..CandleQuery::all(market::one(data, &parameters).await?, span)
     };
     let bars = bars::bars(data, &query).await?;
     let klines: Vec<Value> = bars.iter().map(|bar| kline(bar, span)).collect();

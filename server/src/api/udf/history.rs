@@ -12,7 +12,7 @@ use crate::app::Data;
 use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::store::{CandleQuery, Direction};
+use tallow_connectors::store::CandleQuery;
 
 /// The most bars of an answer: a week of minutes. Of more, the newest.
 const MAX_BARS: u64 = 7 * 24 * 60;
@@ -45,15 +45,10 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Answer, Refus
         return Err(Refusal::Parameter("from has to be before to".to_owned()));
     }
     let query = CandleQuery {
-        symbol: parameters.symbol(data).await?,
-        span,
         from,
         until: Some(to),
-        direction: Direction::Descending,
-        after: None,
         limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
-        offset: 0,
-        counted: false,
+        ..CandleQuery::newest(parameters.symbol(data).await?, span)
     };
     let bars = bars::bars(data, &query).await?;
     let document = match from {
