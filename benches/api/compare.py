@@ -1,17 +1,21 @@
 """Loads each server in turn with wrk and prints requests a second and latencies, and the ratios of one turn.
 
-Arguments: TALLOW HELLO SECONDS TURNS. Environment: the settings of Tallow for a database filled by fill.sql and a Redis
-that has the newest candles. Each server has its own process; one is loaded at a time.
+Arguments: TALLOW HELLO SECONDS TURNS. Environment: the settings of Tallow for a database filled by fill.sql and for a Redis,
+in which the newest candles are kept moving. Each server has its own process; one is loaded at a time.
 """
 
+import json
 import os
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+
+import redis
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = 32
@@ -25,6 +29,42 @@ PATHS = {
 }
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 PATIENCE_S = 60
+SYMBOLS = ["ADA", "AVAX", "BTC", "DOGE", "ETH", "POL", "SOL", "XRP"]
+# How often an open candle moves, unless the settings say otherwise.
+LIVE_INTERVAL_S = 0.25
+
+
+def move(stop):
+    """Moves the newest candles until told to stop."""
+    cache = redis.from_url(os.environ["TALLOW__REDIS__URL"])
+    prefix = os.environ["TALLOW__REDIS__PREFIX"]
+    count = 0
+    while True:
+        count += 1
+        now_ms = int(time.time() * 1000)
+        start = now_ms // 60_000 * 60
+        pipeline = cache.pipeline(transaction=False)
+        for symbol in SYMBOLS:
+            candle = {
+                "symbol": symbol,
+                "interval": "1m",
+                "windowStart": start,
+                "windowEnd": start + 60,
+                "open": 95750.0,
+                "high": 95800.0,
+                "low": 95700.0,
+                "close": 95780.0,
+                "volumeSum": 12.5,
+                "eventCount": count,
+                "isClosed": False,
+                "revision": 0,
+                "seq": count,
+                "eventTime": now_ms,
+            }
+            pipeline.set(f"{prefix}:{symbol}:latest", json.dumps(candle), ex=300)
+        pipeline.execute()
+        if stop.wait(LIVE_INTERVAL_S):
+            return
 
 
 def until(what, ask):
@@ -89,6 +129,9 @@ def main():
     listen = r"listening url=\"?(http://[\d.:]+)"
     with tempfile.TemporaryDirectory() as data:
         running = []
+        stop = threading.Event()
+        mover = threading.Thread(target=move, args=(stop,))
+        mover.start()
         try:
             bare, bare_url = start([hello], r"(http://\S+)", "the bare server")
             running.append(bare)
@@ -124,6 +167,8 @@ def main():
                 for name, url in targets:
                     measured[name].append(load(name, url, seconds))
         finally:
+            stop.set()
+            mover.join()
             for process in running:
                 process.terminate()
             for process in running:
