@@ -59,10 +59,7 @@ impl Query {
 
     /// Refuses a request that has any parameter.
     pub(crate) fn none(raw: Option<&str>) -> Result<(), Problem> {
-        match raw {
-            None => Ok(()),
-            Some(_) => Query::parse(raw, &[] as &[Parameter]).finish(),
-        }
+        Query::parse(raw, &[] as &[Parameter]).finish()
     }
 
     /// The text of a parameter. In tests it panics at one that is not declared: it could never be given.

@@ -22,7 +22,8 @@ async def main(address):
     AsyncClient.API_URL = address + "/api"
     BinanceSocketManager.STREAM_URL = stream_address
     client = await AsyncClient.create()
-    # As many of the newest bars as have changed are shown otherwise, and a bar changes once more after the next has begun: when it closes.
+    # As many of the newest bars as have changed are shown otherwise, and a bar changes once more after the next has begun:
+    # when it closes.
     settings = {"newUpdates": False, "options": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}}
     exchange = ccxt.pro.binance(settings)
     exchange.urls["api"]["public"] = address + "/api/v3"

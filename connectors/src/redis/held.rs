@@ -20,7 +20,7 @@ use tallow_dataflow::{Interval, Symbol};
 const HOLD: Duration = Duration::from_secs(1);
 
 /// The candles of one key.
-type Series = (Symbol, Interval);
+pub(super) type Series = (Symbol, Interval);
 
 /// The candles, for those who read them, for the connection over which they are read, and for what Redis says there.
 #[derive(Debug)]

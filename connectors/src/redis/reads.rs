@@ -5,7 +5,7 @@
 //! wants costs Redis and the parser no more than one that few want.
 
 use super::RedisConfig;
-use super::held::Held;
+use super::held::{Held, Series};
 use super::keys::Keys;
 use super::newest;
 use super::server::{PATIENCE, Server, timed_out};
@@ -16,7 +16,6 @@ use redis::{Cmd, FromRedisValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tallow_dataflow::{Interval, Symbol};
 use tokio::sync::{mpsc, oneshot};
 
 /// What readers want, in the infinitive.
@@ -24,9 +23,6 @@ const READ: &str = "read newest candles from";
 
 /// How many may wait for the next question before others wait for a place among them.
 const MOST_WAITING: usize = 1024;
-
-/// The candles of one key.
-type Series = (Symbol, Interval);
 
 /// A candle, none where there is none.
 type Newest = Option<Arc<LatestCandle>>;

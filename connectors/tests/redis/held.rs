@@ -2,7 +2,7 @@
 
 use super::live;
 use super::server::{LIMIT, Server, until};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tallow_connectors::model::LatestCandle;
 use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish, Update};
@@ -29,7 +29,7 @@ async fn number(cache: &RedisCache) -> Option<u64> {
 }
 
 /// Reads until this is the number; none for no candle.
-async fn until_number(cache: &RedisCache, wanted: Option<u64>) {
+pub(crate) async fn until_number(cache: &RedisCache, wanted: Option<u64>) {
     let deadline = Instant::now() + LIMIT;
     loop {
         let found = number(cache).await;
@@ -136,9 +136,8 @@ async fn a_redis_that_hangs_is_believed_for_a_second() {
         assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
         tokio::task::yield_now().await;
     }
-    // The time that it is held, and that of the question after it.
-    let most = 2.0 + 1.0;
-    assert!(start.elapsed().as_secs_f64() < most, "{:?}", start.elapsed());
+    // A second that it is held, one that the question after it may take, and one for a machine that is busy.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     server.resume();
     until("it answers", || {
         tokio::task::block_in_place(|| Handle::current().block_on(cache.latest(symbol))).ok()

@@ -1,5 +1,6 @@
 //! Redis that dies, comes back empty, or hangs.
 
+use super::held::until_number;
 use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +8,6 @@ use std::time::{Duration, Instant};
 use tallow_connectors::error::{Action, chain};
 use tallow_connectors::redis::{RedisCache, RedisPublisher};
 use tallow_connectors::store::{Cache, Publish};
-use tokio::runtime::Handle;
 
 /// Stops a thread, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
@@ -226,9 +226,6 @@ async fn a_redis_that_is_full_still_carries_updates_and_is_reported() {
     publisher.publish_live(&[live("BTC", 0, 21)]);
     until("the publisher recovers", || publisher.status().problem.is_none().then_some(()));
     // Redis says so to the cache a moment after it has said so to the publisher.
-    until("the newest is read", || {
-        let latest = tokio::task::block_in_place(|| Handle::current().block_on(cache.latest(symbol)));
-        (latest.unwrap().unwrap().seq == 21).then_some(())
-    });
+    until_number(&cache, Some(21)).await;
     assert_eq!(publisher.status().retries, 0);
 }

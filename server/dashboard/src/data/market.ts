@@ -175,7 +175,7 @@ export class Market {
     return page.candles.length > 0;
   }
 
-  /** The page that was asked for early, if it was of this series and has come. */
+  /** The page that was asked for early, if it is of this series and can be read. */
   private async takeExpected(key: string): Promise<Page | undefined> {
     const { expected } = this;
     if (expected?.key !== key) return undefined;
