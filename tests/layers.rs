@@ -53,8 +53,8 @@ fn every_member_of_the_workspace_has_its_place_in_these_tests() {
     let manifest = table("Cargo.toml");
     let members: Vec<_> = manifest["workspace"]["members"].as_array().unwrap().iter().collect();
     let members: Vec<&str> = members.iter().map(|member| member.as_str().unwrap()).collect();
-    assert_eq!(members, ["dataflow", "connectors", "server", "benches", "fuzz"]);
-    for folder in [".", "dataflow", "connectors", "server", "benches", "fuzz"] {
+    assert_eq!(members, ["dataflow", "connectors", "server", "benches", "fuzz", "xtask"]);
+    for folder in [".", "dataflow", "connectors", "server", "benches", "fuzz", "xtask"] {
         let lints = &table(&format!("{folder}/Cargo.toml"))["lints"];
         assert_eq!(lints["workspace"].as_bool(), Some(true), "{folder} has lints of its own");
     }
