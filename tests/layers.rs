@@ -6,6 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// The crates of the workspace beside the root package.
+const MEMBERS: [&str; 8] =
+    ["model", "dataflow", "connectors", "runtime", "server", "benches", "fuzz", "xtask"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -57,8 +61,8 @@ fn every_member_of_the_workspace_has_its_place_in_these_tests() {
     let manifest = table("Cargo.toml");
     let members: Vec<_> = manifest["workspace"]["members"].as_array().unwrap().iter().collect();
     let members: Vec<&str> = members.iter().map(|member| member.as_str().unwrap()).collect();
-    assert_eq!(members, ["model", "dataflow", "connectors", "runtime", "server", "benches", "fuzz"]);
-    for folder in [".", "model", "dataflow", "connectors", "runtime", "server", "benches", "fuzz"] {
+    assert_eq!(members, MEMBERS);
+    for folder in MEMBERS.into_iter().chain(["."]) {
         let lints = &table(&format!("{folder}/Cargo.toml"))["lints"];
         assert_eq!(lints["workspace"].as_bool(), Some(true), "{folder} has lints of its own");
     }

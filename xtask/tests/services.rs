@@ -1,18 +1,18 @@
-//! `scripts/services` where Docker answers, with a program in Docker's place that notes what it is asked; and what the
-//! script leaves alone.
+//! `scripts/services`: with a program in Docker's place that notes its calls, and with processes that fail to start.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// What tests and scripts talk to the services with.
+/// The programs that talk to the services, and their packages.
 const CLIENTS: [(&str, &str); 3] =
     [("psql", "postgresql-client"), ("redis-cli", "redis-tools"), ("kcat", "kcat")];
 
-/// Docker, as far as the script asks it. A container runs from `up` to `stop`; the volume of the database keeps the password
-/// that it was first given, whatever becomes of the container.
+/// The part of Docker that the script uses. A container runs from `up` to `stop`. The volume of the database keeps its first
+/// password, whatever becomes of the container.
 const DOCKER: &str = r#"#!/usr/bin/env bash
 echo "$*" >> "$STAND_IN/calls"
 case "$1 ${2-}" in
@@ -43,7 +43,7 @@ case $command in
 esac
 "#;
 
-/// Debian's, which installs by making an empty program.
+/// Debian's apt-get, which installs a package by making an empty program.
 const APT_GET: &str = r#"#!/usr/bin/env bash
 echo "apt-get $*" >> "$STAND_IN/calls"
 for it in "$@"; do
@@ -58,7 +58,7 @@ for it in "$@"; do
 done
 "#;
 
-/// A machine with Docker, and without the clients.
+/// A machine with Docker and without the programs that talk to the services.
 struct Machine {
     folder: tempfile::TempDir,
 }
@@ -74,7 +74,7 @@ impl Machine {
             fs::write(programs.join(name), text).unwrap();
             fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
-        for directory in ["/bin", "/usr/bin"] {
+        for directory in ["/bin", "/usr/bin", "/usr/sbin"] {
             for program in fs::read_dir(directory).unwrap().map(Result::unwrap) {
                 let name = program.file_name();
                 if CLIENTS.iter().all(|(client, _)| *client != name) && !programs.join(&name).exists() {
@@ -105,7 +105,7 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What Docker and Debian have been asked since the last time.
+    /// Returns the calls of Docker and apt-get since the last time.
     fn calls(&self) -> String {
         let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
         fs::write(self.path("calls"), "").unwrap();
@@ -114,16 +114,17 @@ impl Machine {
 }
 
 fn script(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services"));
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/services"));
     command
         .args(arguments)
+        .env("XTASK_BIN", env!("CARGO_BIN_EXE_xtask"))
         .env("TALLOW_SERVICES", folder)
         .env_remove("TALLOW_NO_DOCKER")
         .stdin(Stdio::null());
     command
 }
 
-/// What the exports say, by name.
+/// The value of an export line.
 fn exported<'a>(exports: &'a str, name: &str) -> &'a str {
     let line =
         exports.lines().find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
@@ -131,7 +132,7 @@ fn exported<'a>(exports: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn containers_that_do_not_run_or_are_not_well_are_no_services() {
+fn a_container_that_is_unhealthy_counts_as_not_running() {
     let machine = Machine::new();
     let status = |health: &str| {
         let output = machine.run(&["status"]);
@@ -158,7 +159,7 @@ fn containers_that_do_not_run_or_are_not_well_are_no_services() {
 }
 
 #[test]
-fn up_brings_the_clients_and_waits_for_the_containers_that_are_asked_for() {
+fn up_installs_clients_and_waits_for_the_named_containers() {
     let machine = Machine::new();
     machine.succeed(&["up", "redis"]);
     let calls = machine.calls();
@@ -180,7 +181,7 @@ fn up_brings_the_clients_and_waits_for_the_containers_that_are_asked_for() {
 }
 
 #[test]
-fn the_settings_lead_to_the_containers_with_the_password_that_the_database_has() {
+fn the_settings_lead_to_the_containers() {
     let machine = Machine::new();
     assert!(!machine.run(&["env"]).status.success(), "nothing runs");
     machine.succeed(&["up"]);
@@ -202,7 +203,7 @@ fn the_settings_lead_to_the_containers_with_the_password_that_the_database_has()
 }
 
 #[test]
-fn without_docker_it_is_not_asked() {
+fn docker_is_not_called_if_it_is_switched_off() {
     let machine = Machine::new();
     let output = machine.command(&["status"]).env("TALLOW_NO_DOCKER", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -210,7 +211,7 @@ fn without_docker_it_is_not_asked() {
 }
 
 #[test]
-fn a_process_that_has_the_number_of_a_service_of_before_is_left_alone() {
+fn a_foreign_process_with_the_number_of_a_service_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     for name in ["postgres", "redis", "kafka"] {
@@ -226,4 +227,86 @@ fn a_process_that_has_the_number_of_a_service_of_before_is_left_alone() {
     assert!(stranger.try_wait().unwrap().is_none(), "it was ended");
     stranger.kill().unwrap();
     stranger.wait().unwrap();
+}
+
+/// Whether a server program is installed. A test that is skipped says so, and fails where every test is required.
+fn is_installed(service: &str) -> bool {
+    let found = match service {
+        "postgres" => Path::new("/usr/lib/postgresql").exists(),
+        program => Command::new(program).arg("--version").output().is_ok(),
+    };
+    if !found {
+        assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{service} is not installed");
+        eprintln!("skipped: {service} is not installed; scripts/services up installs it");
+    }
+    found
+}
+
+/// Starts services that can't all start, and returns what the script says about it.
+fn fail_to_start(script: &mut Command) -> String {
+    let output = script.env("TALLOW_NO_DOCKER", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Asserts that no process of the services is left.
+fn assert_none_runs(folder: &Path) {
+    let status = script(&["status"], folder).env("TALLOW_NO_DOCKER", "1").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&status.stdout).matches("not running").count(), 3);
+    let is_of_folder = |process: &fs::DirEntry| {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(folder.to_str().unwrap())
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().map(Result::unwrap);
+    assert_eq!(processes.filter(is_of_folder).count(), 0, "a process is left");
+    for name in ["postgres", "redis"] {
+        assert!(!folder.join(name).with_extension("pid").exists(), "{name} has not been stopped");
+    }
+}
+
+#[test]
+fn a_service_that_fails_is_explained_and_stops_the_others() {
+    if !is_installed("postgres") {
+        return;
+    }
+    let machine = Machine::new();
+    let folder = machine.path("services");
+    // Users other than root enter it.
+    fs::set_permissions(machine.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let redis = machine.path("bin/redis-server");
+    let _ = fs::remove_file(&redis);
+    fs::write(&redis, "#!/bin/sh\necho no memory is left\nsleep 1\nexit 1\n").unwrap();
+    fs::set_permissions(&redis, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = fail_to_start(&mut machine.command(&["up", "postgres", "redis"]));
+    assert!(said.contains("redis: it has ended") && said.contains("no memory is left"), "{said}");
+    assert!(said.contains("stopping what was started: postgres"), "{said}");
+    assert_none_runs(&folder);
+}
+
+#[test]
+fn a_folder_that_the_database_may_not_enter_is_named() {
+    if !is_installed("postgres") || !is_installed("redis-server") {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root runs PostgreSQL as another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let services = folder.path().join("services");
+    let command = &mut script(&["up", "postgres", "redis"], &services);
+    let said = fail_to_start(command.env("TMPDIR", folder.path()));
+    let reason = format!("the user postgres, who may not enter {}", folder.path().display());
+    assert!(said.contains(&reason), "{said}");
+    assert_none_runs(&services);
+    // The data are put into a folder for temporary files that every user may enter.
+    let temporary = tempfile::tempdir().unwrap();
+    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for command in ["up", "down"] {
+        let mut script = script(&[command, "postgres"], &services);
+        let ended = script.env("TALLOW_NO_DOCKER", "1").env("TMPDIR", temporary.path()).output().unwrap();
+        assert!(ended.status.success(), "{command}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    assert_none_runs(&services);
 }
