@@ -1,0 +1,28 @@
+//! How to reach Redis, and how its keys are named.
+
+use super::server::Server;
+use serde::{Deserialize, Serialize};
+use tallow_model::error::Error;
+use tallow_model::secret::Secret;
+
+/// `[redis]` of the settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// Where the server is, as a URL.
+    pub url: Secret,
+    /// What keys and channels begin with: `crypto` for `crypto:BTC:latest` and `crypto:updates`.
+    pub prefix: String,
+    /// How long the newest candle is kept without a newer one, in seconds.
+    pub ttl_seconds: u64,
+}
+
+impl RedisConfig {
+    /// Whether the address is one; connects to nothing.
+    ///
+    /// # Errors
+    /// When it is none. The text does not repeat it.
+    pub fn check(&self) -> Result<(), Error> {
+        Server::new(self).map(drop)
+    }
+}
