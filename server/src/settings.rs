@@ -1,6 +1,6 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 
-use crate::http::auth::ApiKey;
+use crate::http::api_key::ApiKey;
 use crate::http::proxies::Proxies;
 use std::time::Duration;
 

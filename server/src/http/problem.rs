@@ -17,8 +17,9 @@ pub(crate) struct ParameterError {
     pub(crate) allowed: String,
 }
 
-/// Why a request is not answered as asked.
-#[derive(Debug)]
+/// The reason why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {detail}")]
 pub(crate) struct Problem {
     status: StatusCode,
     /// The name that programs tell problems apart by.

@@ -3,15 +3,14 @@
 use crate::app::App;
 use crate::http::per_address::AddressLimit;
 use crate::http::shutdown::Tasks;
-use crate::http::{proxies, stack};
+use crate::http::proxies;
+use crate::http::stack::stack;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES, MAX_READ_HEADERS};
 use crate::shared::Shared;
 use crate::websocket::Clients;
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -186,10 +185,7 @@ async fn serve_requests(
     peer: IpAddr,
 ) {
     let stopping = shared.clients.stopping.clone();
-    let service = {
-        let shared = shared.clone();
-        service_fn(move |request: Request<Incoming>| stack::respond(shared.clone(), peer, request))
-    };
+    let service = TowerToHyperService::new(stack(shared.clone(), peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.app.settings.header_read_timeout)

@@ -3,7 +3,7 @@
 use super::errors;
 use super::operation::{Errors, Operation, Tag};
 use super::operations::OPERATIONS;
-use crate::http::auth;
+use crate::http::api_key;
 use serde_json::{Map, Value, json};
 
 /// What is in the document besides the operations.
@@ -63,7 +63,7 @@ pub(super) fn document() -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's keys, if it has any."},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
-                "socketKey": {"type": "apiKey", "in": "query", "name": auth::PARAMETER,
+                "socketKey": {"type": "apiKey", "in": "query", "name": api_key::PARAMETER,
                     "description": "The same, for WebSockets: browsers give them no headers to set."},
             },
         },

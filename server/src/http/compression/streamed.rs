@@ -2,7 +2,7 @@
 //! and can be read as soon as it has arrived; the coding looks back over the chunks before it.
 
 use super::{BROTLI_BUFFER, BROTLI_LEVEL, BROTLI_WINDOW, Coding, GZIP_LEVEL, ZSTD_LEVEL};
-use crate::http::streamed::{Broken, Chunks};
+use crate::http::response::{Broken, Chunks};
 use brotli::CompressorWriter;
 use bytes::Bytes;
 use flate2::Compression;
