@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tallow_connectors::caches::redis::RedisConfig;
 use tallow_connectors::feeds::coingecko::CoinGeckoConfig;
 use tallow_connectors::logs::kafka::KafkaConfig;
@@ -18,7 +17,7 @@ use tallow_dataflow::{AnomalySettings, Settings};
 use tallow_model::Symbol;
 use tallow_runtime::checkpoint::CheckpointConfig;
 use tallow_runtime::remote::ProcessUrl;
-use tallow_server::{ApiKey, Proxies, ServerSettings, Tls};
+use tallow_server::{ServerSettings, Tls};
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
@@ -101,35 +100,15 @@ pub(crate) struct StoreConfig {
 
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) tls_certificate: PathBuf,
     pub(crate) tls_key: PathBuf,
     pub(crate) threads: usize,
-    pub(crate) allowed_origins: Vec<String>,
-    pub(crate) api_keys: Vec<ApiKey>,
-    pub(crate) dashboard: bool,
-    pub(crate) max_connections: usize,
-    pub(crate) max_connections_per_address: usize,
-    pub(crate) trusted_proxies: Vec<Proxies>,
-    pub(crate) max_websockets: usize,
-    pub(crate) max_websockets_per_address: usize,
-    pub(crate) max_requests: usize,
-    pub(crate) max_exports: usize,
-    pub(crate) max_exports_per_address: usize,
-    pub(crate) rate_per_second: u32,
-    pub(crate) rate_burst: u32,
-    pub(crate) stale_after_ms: u64,
-    pub(crate) request_timeout_ms: u64,
-    pub(crate) send_timeout_ms: u64,
-    pub(crate) shutdown_timeout_ms: u64,
-    pub(crate) client_queue: usize,
-    pub(crate) idle_timeout_ms: u64,
-    pub(crate) keepalive_ms: u64,
-    pub(crate) ping_interval_ms: u64,
-    pub(crate) pong_timeout_ms: u64,
     pub(crate) pipelines: Vec<ProcessUrl>,
+    /// The settings of the server itself.
+    #[serde(flatten)]
+    pub(crate) serving: ServerSettings,
 }
 
 /// `[run]`
@@ -249,14 +228,6 @@ impl Config {
         at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
         at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
         at_most("server.threads", self.server.threads as u64, MAX_WORKERS)?;
-        at_least("server.max_connections", self.server.max_connections as u64, 1)?;
-        at_least("server.client_queue", self.server.client_queue as u64, 1)?;
-        at_least("server.request_timeout_ms", self.server.request_timeout_ms, 1)?;
-        at_least("server.send_timeout_ms", self.server.send_timeout_ms, 1)?;
-        at_least("server.idle_timeout_ms", self.server.idle_timeout_ms, 1)?;
-        at_least("server.keepalive_ms", self.server.keepalive_ms, 1)?;
-        at_least("server.ping_interval_ms", self.server.ping_interval_ms, 1)?;
-        at_least("server.pong_timeout_ms", self.server.pong_timeout_ms, 1)?;
         at_least("launch.max_failures", u64::from(self.launch.max_failures), 1)?;
         at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
         at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
@@ -274,13 +245,6 @@ impl Config {
             ("launch.healthy_ms", self.launch.healthy_ms),
             ("checkpoint.interval_ms", self.checkpoint.interval_ms),
             ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
-            ("server.request_timeout_ms", self.server.request_timeout_ms),
-            ("server.send_timeout_ms", self.server.send_timeout_ms),
-            ("server.shutdown_timeout_ms", self.server.shutdown_timeout_ms),
-            ("server.idle_timeout_ms", self.server.idle_timeout_ms),
-            ("server.keepalive_ms", self.server.keepalive_ms),
-            ("server.ping_interval_ms", self.server.ping_interval_ms),
-            ("server.pong_timeout_ms", self.server.pong_timeout_ms),
         ] {
             at_most(name, value, MAX_DURATION_MS)?;
         }
@@ -327,34 +291,6 @@ impl Config {
         self.logging.check()
     }
 
-    /// The server's settings.
-    pub(crate) fn serving(&self) -> ServerSettings {
-        ServerSettings {
-            api_keys: self.server.api_keys.clone(),
-            dashboard: self.server.dashboard,
-            max_connections: self.server.max_connections,
-            max_connections_per_address: self.server.max_connections_per_address,
-            trusted_proxies: self.server.trusted_proxies.clone(),
-            max_websockets: self.server.max_websockets,
-            max_websockets_per_address: self.server.max_websockets_per_address,
-            max_requests: self.server.max_requests,
-            max_exports: self.server.max_exports,
-            max_exports_per_address: self.server.max_exports_per_address,
-            rate_per_second: self.server.rate_per_second,
-            rate_burst: self.server.rate_burst,
-            stale_after: Duration::from_millis(self.server.stale_after_ms),
-            request_timeout: Duration::from_millis(self.server.request_timeout_ms),
-            send_timeout: Duration::from_millis(self.server.send_timeout_ms),
-            shutdown_timeout: Duration::from_millis(self.server.shutdown_timeout_ms),
-            client_queue: self.server.client_queue,
-            header_read_timeout: Duration::from_millis(self.server.idle_timeout_ms),
-            keepalive: Duration::from_millis(self.server.keepalive_ms),
-            ping_interval: Duration::from_millis(self.server.ping_interval_ms),
-            pong_timeout: Duration::from_millis(self.server.pong_timeout_ms),
-            ..self.reporting()
-        }
-    }
-
     /// What the server speaks TLS with, if it does.
     ///
     /// # Errors
@@ -375,7 +311,10 @@ impl Config {
 
     /// The settings where a process that runs the graph says how it is: no keys and no rate, as the server itself asks there.
     pub(crate) fn reporting(&self) -> ServerSettings {
-        ServerSettings { allowed_origins: self.server.allowed_origins.clone(), ..ServerSettings::default() }
+        ServerSettings {
+            allowed_origins: self.server.serving.allowed_origins.clone(),
+            ..ServerSettings::default()
+        }
     }
 
     /// The graph's settings.
@@ -414,7 +353,7 @@ mod tests {
         assert_eq!(config.checkpoint, CheckpointConfig::default());
         assert_eq!(config.kafka, KafkaConfig::default());
         assert_eq!(config.postgres, PostgresConfig::default());
-        assert_eq!(config.serving(), ServerSettings::default());
+        assert_eq!(config.server.serving, ServerSettings::default());
     }
 
     #[test]
@@ -434,7 +373,7 @@ mod tests {
             change(&mut config);
             config.check().expect_err("refused").to_string()
         };
-        let cases: [(Change, &str); 22] = [
+        let cases: [(Change, &str); 19] = [
             (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
             (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
             (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
@@ -445,12 +384,6 @@ mod tests {
             (
                 |c| c.anomalies.lookback_ms = 59_999,
                 "anomalies.lookback_ms is 59999, not within one minute and one day",
-            ),
-            (|c| c.server.max_connections = 0, "server.max_connections is 0, the least is 1"),
-            (|c| c.server.ping_interval_ms = 0, "server.ping_interval_ms is 0, the least is 1"),
-            (
-                |c| c.server.pong_timeout_ms = 604_800_001,
-                "server.pong_timeout_ms is 604800001, the most is 604800000",
             ),
             (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
             (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),

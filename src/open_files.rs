@@ -2,6 +2,7 @@
 //! leaves none to the log and the stores, which fail for good then.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
 
 /// How many files are for everything but the server's clients: the log, the stores, connections to services. Half of all
@@ -14,7 +15,7 @@ pub(crate) fn provide(settings: ServerSettings) -> ServerSettings {
     let Some(files) = raise() else { return settings };
     let fitted = fit(&settings, files);
     if fitted != settings {
-        let (max_connections, max_websockets) = (fitted.max_connections, fitted.max_websockets);
+        let (max_connections, max_websockets) = (fitted.max_connections.get(), fitted.max_websockets);
         tracing::warn!(
             files,
             max_connections,
@@ -43,14 +44,14 @@ fn raise() -> Option<u64> {
 /// The settings with no more connections and WebSocket clients than so many files have room for, both lowered alike.
 fn fit(settings: &ServerSettings, files: u64) -> ServerSettings {
     let room = u128::from(files - RESERVE.min(files / 2));
-    let wanted = settings.max_connections as u128 + settings.max_websockets as u128;
+    let wanted = u128::from(settings.max_connections.get()) + settings.max_websockets as u128;
     if wanted <= room {
         return settings.clone();
     }
     // A share is no more than the whole, which is a `usize`.
     let share = |limit: usize| (limit as u128 * room / wanted) as usize;
     ServerSettings {
-        max_connections: share(settings.max_connections).max(1),
+        max_connections: Bounded::clamped(share(settings.max_connections.count()) as u64),
         max_websockets: share(settings.max_websockets),
         ..settings.clone()
     }
@@ -61,9 +62,10 @@ mod tests {
     use super::*;
 
     fn fitted(max_connections: usize, max_websockets: usize, files: u64) -> (usize, usize) {
+        let max_connections = Bounded::clamped(max_connections as u64);
         let settings = ServerSettings { max_connections, max_websockets, ..Default::default() };
         let fitted = fit(&settings, files);
-        (fitted.max_connections, fitted.max_websockets)
+        (fitted.max_connections.count(), fitted.max_websockets)
     }
 
     #[test]

@@ -102,6 +102,13 @@ impl<const MIN: u64, const MAX: u64> Millis<MIN, MAX> {
     }
 }
 
+impl<const MIN: u64, const MAX: u64> From<Duration> for Millis<MIN, MAX> {
+    /// The setting that is nearest to the duration.
+    fn from(duration: Duration) -> Millis<MIN, MAX> {
+        Millis::clamped(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bounded<MIN, MAX>, D::Error> {
         Bounded::try_new(u64::deserialize(deserializer)?).map_err(de::Error::custom)
@@ -132,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_value_out_of_bounds_is_refused_with_the_bound() {
-        let read = |text: &str| serde_json::from_str::<Millis<1, 10>>(text).map_err(|error| error.to_string());
+        let read =
+            |text: &str| serde_json::from_str::<Millis<1, 10>>(text).map_err(|error| error.to_string());
         assert_eq!(read("1"), Ok(Millis::clamped(1)));
         assert_eq!(read("10").map(Millis::duration), Ok(Duration::from_millis(10)));
         assert!(read("0").is_err_and(|error| error.starts_with("0 is below 1, the least")));

@@ -126,7 +126,8 @@ async fn a_file_that_a_store_does_not_finish_has_no_proper_end() {
 
 #[tokio::test]
 async fn a_file_that_a_store_does_not_go_on_with_in_time_has_no_proper_end() {
-    let settings = ServerSettings { request_timeout: Duration::from_millis(200), ..Default::default() };
+    let settings =
+        ServerSettings { request_timeout_ms: Duration::from_millis(200).into(), ..Default::default() };
     let server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
     assert!(export.rest().await.is_err());
@@ -136,7 +137,8 @@ async fn a_file_that_a_store_does_not_go_on_with_in_time_has_no_proper_end() {
 
 #[tokio::test]
 async fn a_file_that_a_stop_cuts_off_has_no_proper_end() {
-    let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
+    let settings =
+        ServerSettings { shutdown_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
     let mut server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
     server.tell_to_stop();
@@ -180,7 +182,7 @@ async fn a_client_that_leaves_ends_the_work_for_it() {
 
 #[tokio::test]
 async fn nothing_is_read_ahead_for_a_client_that_reads_nothing_and_it_is_given_up() {
-    let settings = ServerSettings { send_timeout: Duration::from_millis(50), ..Default::default() };
+    let settings = ServerSettings { send_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
     let server = with_minutes(settings, 20 * PART).await;
     answer_only(&server, 100);
     let socket = TcpSocket::new_v4().unwrap();

@@ -304,7 +304,7 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
 
 #[tokio::test]
 async fn a_connection_that_is_idle_between_requests_is_closed() {
-    let settings = ServerSettings { header_read_timeout: Duration::from_secs(1), ..Default::default() };
+    let settings = ServerSettings { idle_timeout_ms: Duration::from_secs(1).into(), ..Default::default() };
     let server = with_history(settings, 1).await;
     let mut client = RawClient::connect(&server).await;
     for _ in 0..2 {
@@ -346,7 +346,8 @@ async fn an_address_that_asks_too_much_is_told_when_to_come_again() {
 
 #[tokio::test]
 async fn a_limited_server_stops_as_quickly() {
-    let settings = ServerSettings { rate_per_second: 1, shutdown_timeout: DEADLINE, ..Default::default() };
+    let settings =
+        ServerSettings { rate_per_second: 1, shutdown_timeout_ms: DEADLINE.into(), ..Default::default() };
     let mut server = with_history(settings, 1).await;
     server.tell_to_stop();
     server.stopped().await;

@@ -12,6 +12,7 @@ use support::market::{alert, candle};
 use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
+use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -180,7 +181,7 @@ async fn frames_that_are_no_messages_end_the_connection_with_the_reason() {
 
 #[tokio::test]
 async fn silence_is_broken_by_keepalives() {
-    let settings = ServerSettings { keepalive: Duration::from_millis(20), ..Default::default() };
+    let settings = ServerSettings { keepalive_ms: Duration::from_millis(20).into(), ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     let mut socket = server.greeted("/ws/prices/ALL", 0).await;
     assert_eq!(
@@ -236,7 +237,7 @@ async fn a_slow_client_misses_open_candles_but_no_closed_one_and_no_alert() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
-    let settings = ServerSettings { client_queue: 64, ..Default::default() };
+    let settings = ServerSettings { client_queue: Bounded::clamped(64), ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut slow = server.greeted("/ws/prices/ALL", 1).await;
@@ -252,8 +253,15 @@ async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
 #[tokio::test]
 async fn a_client_that_accepts_nothing_for_too_long_is_closed() {
     let (send_timeout, keepalive) = (Duration::from_millis(100), Duration::from_millis(20));
-    let server =
-        Server::start_with(ServerSettings { send_timeout, keepalive, ..Default::default() }, 64).await;
+    let server = Server::start_with(
+        ServerSettings {
+            send_timeout_ms: send_timeout.into(),
+            keepalive_ms: keepalive.into(),
+            ..Default::default()
+        },
+        64,
+    )
+    .await;
     server.cache.publish(candle("ETH", 0, 1.0, true));
     let mut slow = server.greeted("/ws/prices/ALL", 1).await;
     let mut watcher = server.greeted("/ws/prices/ETH", 1).await;
@@ -397,8 +405,11 @@ async fn a_stop_closes_clients_with_1001() {
 
 #[tokio::test]
 async fn clients_over_the_limit_are_refused_and_a_place_is_given_back() {
-    let settings =
-        ServerSettings { max_websockets: 1, keepalive: Duration::from_millis(20), ..Default::default() };
+    let settings = ServerSettings {
+        max_websockets: 1,
+        keepalive_ms: Duration::from_millis(20).into(),
+        ..Default::default()
+    };
     let server = Server::start_with(settings, 64).await;
     let first = server.greeted("/ws/prices/ALL", 0).await;
     let handshake = [

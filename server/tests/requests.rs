@@ -257,7 +257,8 @@ async fn a_handler_that_panics_costs_only_its_own_answer() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_all_the_same() {
-    let settings = ServerSettings { request_timeout: Duration::from_millis(50), ..Default::default() };
+    let settings =
+        ServerSettings { request_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
     let server = with_btc(settings).await;
     server.history.is_gated.store(true, std::sync::atomic::Ordering::SeqCst);
     let reply = server.get("/api/v1/historical/BTC").await;

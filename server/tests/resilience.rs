@@ -9,6 +9,7 @@ use std::time::Duration;
 use support::history::row;
 use support::{Server, within};
 use tallow_model::Interval;
+use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -34,7 +35,8 @@ async fn a_request_that_runs_is_answered_before_the_server_stops() {
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_cut_off() {
-    let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
+    let settings =
+        ServerSettings { shutdown_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
     let mut server = Server::start_with(settings, 64).await;
     server.history.is_gated.store(true, Ordering::SeqCst);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -82,8 +84,8 @@ async fn random_bytes_leave_the_server_serving() {
 #[tokio::test]
 async fn connections_that_say_nothing_give_up_their_places() {
     let settings = ServerSettings {
-        max_connections: 4,
-        header_read_timeout: Duration::from_millis(100),
+        max_connections: Bounded::clamped(4),
+        idle_timeout_ms: Duration::from_millis(100).into(),
         ..Default::default()
     };
     let server = Server::start_with(settings, 64).await;
@@ -101,7 +103,11 @@ async fn connections_that_say_nothing_give_up_their_places() {
 #[tokio::test]
 async fn a_connection_that_does_not_read_its_answer_gives_up_its_place() {
     let send_timeout = Duration::from_millis(50);
-    let settings = ServerSettings { max_connections: 1, send_timeout, ..Default::default() };
+    let settings = ServerSettings {
+        max_connections: Bounded::clamped(1),
+        send_timeout_ms: send_timeout.into(),
+        ..Default::default()
+    };
     let server = Server::start_with(settings, 64).await;
     for minute in 0..1000 {
         server.history.put(Interval::OneMinute, row("BTC", minute, 101.0));

@@ -11,6 +11,7 @@ use support::market::candle;
 use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
+use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
 
 #[tokio::test]
@@ -71,7 +72,9 @@ async fn a_client_is_told_where_what_it_has_missed_is_not_known() {
 
 #[tokio::test]
 async fn more_than_may_wait_for_a_client_is_not_sent_to_one_that_comes_back() {
-    let server = Server::start_with(ServerSettings { client_queue: 4, ..Default::default() }, 64).await;
+    let server =
+        Server::start_with(ServerSettings { client_queue: Bounded::clamped(4), ..Default::default() }, 64)
+            .await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
     for minute in 1..=9 {
@@ -113,7 +116,9 @@ async fn a_number_of_several_series_resumes_none_of_them() {
 async fn a_slow_client_has_the_time_to_send_for_each_part_of_what_it_has_missed() {
     const MISSED: u64 = 1000;
     let send_timeout = Duration::from_secs(1);
-    let server = Server::start_with(ServerSettings { send_timeout, ..Default::default() }, 64).await;
+    let server =
+        Server::start_with(ServerSettings { send_timeout_ms: send_timeout.into(), ..Default::default() }, 64)
+            .await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
     for minute in 1..=MISSED {

@@ -13,6 +13,7 @@ use support::socket::Socket;
 use support::{START_MS, Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::{CandleRow, LatestCandle};
+use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -279,7 +280,7 @@ async fn a_slow_client_misses_open_klines_but_no_closed_one() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
-    let server = market(ServerSettings { client_queue: 64, ..Default::default() }).await;
+    let server = market(ServerSettings { client_queue: Bounded::clamped(64), ..Default::default() }).await;
     let mut slow = listener(&server, "/ws/btcusd@kline_1m").await;
     let mut quick = listener(&server, "/ws/btcusd@kline_1m").await;
     for minute in 0..2000 {
@@ -404,7 +405,8 @@ async fn keys_and_the_limits_of_clients_count_here_too() {
 
 #[tokio::test]
 async fn pings_come_at_an_interval_however_much_else_comes() {
-    let settings = ServerSettings { ping_interval: Duration::from_millis(20), ..Default::default() };
+    let settings =
+        ServerSettings { ping_interval_ms: Duration::from_millis(20).into(), ..Default::default() };
     let server = market(settings).await;
     for path in ["/ws/prices/BTC", "/ws/btcusd@kline_1m"] {
         let mut socket = server.connect(path).await;
@@ -438,8 +440,8 @@ async fn place_is_free(server: &Server, path: &str) {
 fn strict() -> ServerSettings {
     ServerSettings {
         max_websockets: 1,
-        ping_interval: Duration::from_millis(20),
-        pong_timeout: Duration::from_millis(200),
+        ping_interval_ms: Duration::from_millis(20).into(),
+        pong_timeout_ms: Duration::from_millis(200).into(),
         ..Default::default()
     }
 }
@@ -471,7 +473,7 @@ async fn a_client_that_reads_but_answers_no_ping_is_closed_with_1013() {
 #[tokio::test]
 async fn a_client_that_answers_pings_stays() {
     let stays = async |path| {
-        let settings = ServerSettings { pong_timeout: Duration::from_secs(1), ..strict() };
+        let settings = ServerSettings { pong_timeout_ms: Duration::from_secs(1).into(), ..strict() };
         let server = market(settings).await;
         let mut socket = server.connect(path).await;
         let mut pings = 0;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::market::candle;
 use support::{Server, within};
+use tallow_model::setting::Bounded;
 use tallow_server::{ServerSettings, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -85,8 +86,8 @@ async fn http_and_websocket_clients_are_answered_over_tls() {
 async fn a_caller_that_does_not_speak_tls_is_cut_off_and_gives_its_place_back() {
     let files = files();
     let settings = ServerSettings {
-        max_connections: 1,
-        header_read_timeout: Duration::from_millis(200),
+        max_connections: Bounded::clamped(1),
+        idle_timeout_ms: Duration::from_millis(200).into(),
         ..ServerSettings::default()
     };
     let mut server = Server::start_over(Tls::read(&files.certificate, &files.key).unwrap(), settings).await;

@@ -30,7 +30,7 @@ pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
     let listener = listen(config.server.listen)?;
     let url = config.url(listener.local_addr().context("read the address of the listener")?);
     let history = PostgresHistory::open(&config.postgres)?;
-    let settings = open_files::provide(config.serving());
+    let settings = open_files::provide(config.server.serving.clone());
     let mut web = Web::start(listener, config.server.threads(), || {
         let cache = RedisCache::start(&config.redis, CACHED_UPDATES)?;
         let pipeline = RemotePipeline::start(&config.server.pipelines)?;

@@ -157,7 +157,7 @@ impl Up {
         let journal = Journal::new(log, used.clone(), written.clone(), halt.clone())?;
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
-        let settings = open_files::provide(config.serving());
+        let settings = open_files::provide(config.server.serving.clone());
         let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings)
             .with_tls(tls)
             .with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms);

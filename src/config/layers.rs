@@ -158,6 +158,12 @@ mod tests {
                 "dataflow.workers: invalid type: string \"many\", expected usize",
             ),
             ("[dataflow]\nworkers = -1", "dataflow.workers: invalid value: integer `-1`, expected usize"),
+            ("[server]\nmax_connections = 0", "server.max_connections: 0 is below 1, the least"),
+            ("[server]\nping_interval_ms = 0", "server.ping_interval_ms: 0 is below 1, the least"),
+            (
+                "[server]\npong_timeout_ms = 604800001",
+                "server.pong_timeout_ms: 604800001 is above 604800000, the most",
+            ),
             ("[server]\nlisten = \"here\"", "server.listen: invalid socket address syntax"),
             (
                 "[logging]\nformat = \"xml\"",

@@ -43,7 +43,7 @@ pub(super) fn stack(
 > + Clone
 + Send
 + 'static {
-    let timeout = shared.app.settings.request_timeout;
+    let timeout = shared.app.settings.request_timeout_ms.duration();
     ServiceBuilder::new()
         // First: the time of the request, its id, its route and its caller are what all other layers go by.
         .map_request(move |request| Context::attach(shared.clone(), peer, request))
@@ -51,7 +51,10 @@ pub(super) fn stack(
         .layer(layer_fn(access_log))
         // Around everything that may refuse a request: a page has to be able to read a problem too.
         .layer(layer_fn(cors))
-        .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(
+            X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
         // Around the problems, as they have a request id, timings and a rate too.
         .layer(layer_fn(common_headers))
         // Outside of all that may take long or log something, so that it belongs to the span of the request.
@@ -75,5 +78,7 @@ pub(super) fn stack(
         // Next to the handler, as the tag is that of the body which it makes.
         .layer(layer_fn(encoding))
         // Boxed once: the future is as large as that of the largest handler, and each layer moves it.
-        .service(service_fn(|request: Request| Box::pin(async { dispatch(request).await.map_err(BoxError::from) })))
+        .service(service_fn(|request: Request| {
+            Box::pin(async { dispatch(request).await.map_err(BoxError::from) })
+        }))
 }

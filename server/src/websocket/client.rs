@@ -51,7 +51,7 @@ async fn serve(
         }
     }
     // First the place at the hub, then the snapshot: nothing falls between the two.
-    let most_missed = shared.app.settings.client_queue;
+    let most_missed = shared.app.settings.client_queue.count();
     let mut membership = shared.hub.join(subscription, mailbox.clone(), most_missed);
     complete(&shared.hub, data, subscription, mailbox, &mut membership).await;
     if let Err(farewell) = connection.greet(sink, greeting(subscription, &mut membership)).await {

@@ -81,8 +81,8 @@ impl Connection {
     /// A connection with an empty mailbox.
     pub(super) fn new(shared: Arc<Clients>) -> Connection {
         let settings = &shared.app.settings;
-        let mailbox = Arc::new(Mailbox::new(settings.client_queue));
-        let heartbeat = Heartbeat::new(settings.pong_timeout);
+        let mailbox = Arc::new(Mailbox::new(settings.client_queue.count()));
+        let heartbeat = Heartbeat::new(settings.pong_timeout_ms.duration());
         let messages = RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND));
         Connection { shared, mailbox, heartbeat, messages }
     }
@@ -125,25 +125,27 @@ impl Connection {
         let settings = &self.shared.app.settings;
         let mut batch: Vec<Message> = Vec::new();
         let mut silent_from = Instant::now();
-        let mut next_ping = silent_from + settings.ping_interval;
+        let mut next_ping = silent_from + settings.ping_interval_ms.duration();
         // One timer for both, which is set when it rings: a frame moves the end of a silence, and touches no timer.
-        let mut due = pin!(sleep_until(silent_from + settings.keepalive.min(settings.ping_interval)));
+        let mut due = pin!(sleep_until(
+            silent_from + settings.keepalive_ms.duration().min(settings.ping_interval_ms.duration())
+        ));
         loop {
             tokio::select! {
                 biased;
                 () = due.as_mut() => {
                     let now = Instant::now();
                     if next_ping <= now {
-                        next_ping = now + settings.ping_interval;
+                        next_ping = now + settings.ping_interval_ms.duration();
                         batch.push(self.heartbeat.ping());
                     }
                     let mut next = next_ping;
                     if let Some(keepalive) = keepalive {
-                        if silent_from + settings.keepalive <= now {
+                        if silent_from + settings.keepalive_ms.duration() <= now {
                             silent_from = now;
                             batch.push(Message::Text(keepalive(&self.shared)));
                         }
-                        next = next.min(silent_from + settings.keepalive);
+                        next = next.min(silent_from + settings.keepalive_ms.duration());
                     }
                     due.as_mut().reset(next);
                 }
@@ -159,7 +161,7 @@ impl Connection {
 
     /// Writes these messages, which the client must accept in time.
     async fn send(&self, sink: &mut Sink, batch: &mut Vec<Message>) -> Result<(), Farewell> {
-        let deadline = Instant::now() + self.shared.app.settings.send_timeout;
+        let deadline = Instant::now() + self.shared.app.settings.send_timeout_ms.duration();
         let written = timeout_at(deadline, async {
             for message in batch.drain(..) {
                 sink.feed(message).await?;

@@ -4,6 +4,7 @@ use crate::market::{self, DAY, MINUTES, NOW, minute, open};
 use crate::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use crate::sides::{Both, Sockets};
 use serde_json::{Value, json};
+use tallow_model::setting::Bounded;
 use tallow_model::{AlertStatus, Interval, SettledCandle};
 use tallow_server::ServerSettings;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -139,7 +140,8 @@ async fn who_comes_back_is_sent_the_closed_candles_since_or_told_that_some_are_m
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_end_with_the_codes_of_the_contract() {
-    let mut both = Both::empty(ServerSettings { client_queue: 64, ..ServerSettings::default() }).await;
+    let mut both =
+        Both::empty(ServerSettings { client_queue: Bounded::clamped(64), ..ServerSettings::default() }).await;
     both.write(&market::settled());
     for path in
         ["/ws/prices/NONE", "/ws/noneusd@kline_1m", "/stream?streams=btcusd@kline_1m/noneusd@kline_1m"]

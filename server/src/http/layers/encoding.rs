@@ -71,7 +71,9 @@ async fn encode(conditions: &HeaderMap, mut response: Response) -> Result<Respon
     if let Some(coding) = coding {
         let encoded = match std::mem::take(response.body_mut()) {
             Content::Whole(body) => coding.encode(body).await.map(Content::Whole),
-            Content::Streamed(chunks) => compression::streamed::encoded(coding, chunks).map(Content::Streamed),
+            Content::Streamed(chunks) => {
+                compression::streamed::encoded(coding, chunks).map(Content::Streamed)
+            }
         };
         *response.body_mut() = encoded.map_err(|error| {
             tracing::error!(%error, coding = coding.name(), "response not compressed");

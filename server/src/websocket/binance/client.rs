@@ -98,7 +98,7 @@ async fn obey(
 /// Whether one of the stores has every symbol of these. The client's pongs wait meanwhile, so the stores have no more time
 /// than for a request.
 async fn check(shared: &Clients, data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
-    let limit = shared.app.settings.request_timeout;
+    let limit = shared.app.settings.request_timeout_ms.duration();
     timeout(limit, are_known(data, streams)).await.unwrap_or_else(|_| {
         tracing::warn!(limit_ms = limit.as_millis(), "symbols not looked up in time");
         Err(Mistake::Stores)
