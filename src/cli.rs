@@ -9,10 +9,10 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tallow_connectors::cluster::Cluster;
 use tallow_connectors::export::Format;
-use tallow_connectors::kafka::{Bound, check_range};
-use tallow_dataflow::{EventTime, Symbol};
+use tallow_connectors::logs::kafka::{Bound, check_range};
+use tallow_model::{EventTime, Symbol};
+use tallow_runtime::cluster::Cluster;
 
 /// The port of the first process where no file says otherwise, as timely has it.
 const FIRST_PORT: usize = 2101;

@@ -3,7 +3,6 @@
 mod layers;
 mod produce;
 
-use crate::pipeline::told;
 use anyhow::{Context, bail};
 use layers::Layers;
 use serde::{Deserialize, Serialize};
@@ -11,13 +10,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tallow_connectors::checkpoint::CheckpointConfig;
-use tallow_connectors::coingecko::CoinGeckoConfig;
-use tallow_connectors::kafka::KafkaConfig;
-use tallow_connectors::postgres::PostgresConfig;
-use tallow_connectors::redis::RedisConfig;
-use tallow_connectors::remote::ProcessUrl;
-use tallow_dataflow::{AnomalySettings, Settings, Symbol};
+use tallow_connectors::caches::redis::RedisConfig;
+use tallow_connectors::feeds::coingecko::CoinGeckoConfig;
+use tallow_connectors::logs::kafka::KafkaConfig;
+use tallow_connectors::stores::postgres::PostgresConfig;
+use tallow_dataflow::{AnomalySettings, Settings};
+use tallow_model::Symbol;
+use tallow_runtime::checkpoint::CheckpointConfig;
+use tallow_runtime::remote::ProcessUrl;
 use tallow_server::{ApiKey, Proxies, ServerSettings, Tls};
 
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
@@ -317,10 +317,10 @@ impl Config {
         if self.up.symbols.is_empty() {
             bail!("up.symbols names no symbol");
         }
-        self.kafka.check().map_err(told)?;
-        self.postgres.check().map_err(told)?;
-        self.redis.check().map_err(told)?;
-        self.checkpoint.check().map_err(told)?;
+        self.kafka.check()?;
+        self.postgres.check()?;
+        self.redis.check()?;
+        self.checkpoint.check()?;
         self.produce.check()?;
         self.coingecko.check()?;
         self.traces.check()?;

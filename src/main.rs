@@ -7,7 +7,8 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
-mod pipeline;
+mod open_files;
+mod web;
 
 use anyhow::Context;
 use cli::{Cli, Command};
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tallow_connectors::error::chain;
+use tallow_model::error::chain;
 
 /// In place of the system's, also for librdkafka: its threads allocate what a worker frees, which costs the system's
 /// allocator a lock. Settling a topic is a third faster with this one.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{backtest, buckets, ended, fail, file, names, succeed, summary, tallow, text, with_input};
-use tallow_connectors::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
+use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
 
 /// The files that a replay writes.
 const RESULTS: [&str; 4] = ["alerts.csv", "candles.csv", "rejects.jsonl", "summary.json"];

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{backtest, buckets, fail, file, succeed, summary, tallow, text};
-use tallow_connectors::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
+use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
 use topic::Topic;
 
 /// How long the broker may take.

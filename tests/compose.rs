@@ -104,11 +104,13 @@ fn there_is_no_secret_in_the_file() {
 
 #[test]
 fn the_services_that_tests_use_are_those_of_the_script() {
-    let (script, services) = (read("scripts/services"), services());
+    let (script, services) = (read("xtask/src/services/docker.rs"), services());
     for (name, service, port) in
-        [("kafka", "kafka", "29092"), ("postgres", "timescaledb", "5432"), ("redis", "redis", "6379")]
+        [("Kafka", "kafka", "29092"), ("Postgres", "timescaledb", "5432"), ("Redis", "redis", "6379")]
     {
-        assert!(script.contains(&format!("address {name} {port}")), "{name}");
+        for value in [service, port] {
+            assert!(script.contains(&format!("Service::{name} => \"{value}\"")), "{name}: {value}");
+        }
         let published = texts(&services[service]["ports"]);
         assert!(published.iter().any(|it| it.ends_with(&format!(":{port}"))), "{service}: {published:?}");
     }
@@ -117,8 +119,8 @@ fn the_services_that_tests_use_are_those_of_the_script() {
     assert_eq!(advertised, "INSIDE://kafka:9092,HOST://localhost:29092");
     // Every required variable is given by the script, or it could start nothing.
     for variable in files::required(&read("docker-compose.yml")) {
-        assert!(script.contains(&format!("{variable}=")), "{variable}");
-        assert!(read("scripts/test").contains(&format!("{variable}=")), "{variable}");
+        assert!(script.contains(&format!("\"{variable}\"")), "{variable}");
+        assert!(read("xtask/src/checks.rs").contains(&format!("\"{variable}\"")), "{variable}");
     }
 }
 

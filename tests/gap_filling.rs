@@ -8,14 +8,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use support::recording;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::file::FileReader;
-use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Pipeline, PipelineStatus, Sink};
-use tallow_dataflow::{
-    LiveCandle, Outlet, PartitionProgress, PartitionReader, Reject, Settings, Step, WorkerIo, run,
-};
+use tallow_connectors::caches::memory::MemoryCache;
+use tallow_connectors::logs::file::FileReader;
+use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
+use tallow_dataflow::{Outlet, Settings, WorkerIo, run};
+use tallow_model::clock::SystemClock;
+use tallow_model::store::{Pipeline, PipelineStatus, Sink};
+use tallow_model::{LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
 use tallow_server::{App, ServerSettings, serve};
 
 /// Passes on what settles.
@@ -88,7 +87,7 @@ fn the_gaps_are_filled_as_the_exchange_fills_them() {
     let mut filled = 0;
     for (bar, row) in bars.iter().zip(rows) {
         let start: i64 = bar[1].parse().expect("a time");
-        let shown: tallow_connectors::model::CandleRow = serde_json::from_value(row.clone()).expect("a row");
+        let shown: tallow_model::rows::CandleRow = serde_json::from_value(row.clone()).expect("a row");
         assert_eq!(i64::try_from(shown.window_start.millis()), Ok(start));
         let figures =
             [shown.open_price, shown.high_price, shown.low_price, shown.close_price, shown.volume_sum];

@@ -20,8 +20,8 @@ use process::Producing;
 use services::{kafka, unique};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tallow_connectors::simulator::{Simulator, SimulatorSettings};
-use tallow_dataflow::{Symbol, Tick, decode};
+use tallow_connectors::feeds::simulator::{Simulator, SimulatorSettings};
+use tallow_model::{Symbol, Tick, decode};
 use topic::{Read, Topic};
 
 /// An hour of the past: from here to one hour later.

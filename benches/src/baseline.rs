@@ -24,9 +24,8 @@ use hashbrown::HashMap;
 use market::Market;
 use std::io;
 use std::path::PathBuf;
-use tallow_dataflow::{
-    Bar, DecodeError, EventTime, Interval, MINUTE_MS, Settings, Symbol, Tick, decode, next_second,
-};
+use tallow_dataflow::{Bar, Settings};
+use tallow_model::{DecodeError, EventTime, Interval, MINUTE_MS, Symbol, Tick, decode, next_second};
 
 /// A late tick that waits to be applied: its market's place, the start of its minute, and its bar.
 type Late = (u32, u64, Bar);

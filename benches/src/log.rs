@@ -10,9 +10,9 @@ use rand_distr::StandardNormal;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tallow_connectors::feed::{decimal, write_decimal};
-use tallow_connectors::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
-use tallow_dataflow::{Decimal, MINUTE_MS, Symbol};
+use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
+use tallow_model::feed::{decimal, write_decimal};
+use tallow_model::{Decimal, MINUTE_MS, Symbol};
 
 /// How many partitions a log has.
 const PARTITIONS: usize = 4;

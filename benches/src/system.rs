@@ -9,9 +9,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use tallow_connectors::clock::SystemClock;
 use tallow_connectors::export::peak_rss_bytes;
-use tallow_dataflow::{Clock, Settings};
+use tallow_dataflow::Settings;
+use tallow_model::Clock;
+use tallow_model::clock::SystemClock;
 
 /// Something that settles a log. Each one is a sub-command of the program: `settle-bench run SYSTEM FILE…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

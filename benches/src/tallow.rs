@@ -5,11 +5,10 @@ use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::file::FileReader;
-use tallow_dataflow::{
-    Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, Reject, Settings, Step, WorkerIo, run,
-};
+use tallow_connectors::logs::file::FileReader;
+use tallow_dataflow::{Outlet, Settings, WorkerIo, run};
+use tallow_model::clock::SystemClock;
+use tallow_model::{Counts, LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
 
 /// What the workers have in common: the totals of those that have finished, and what has failed.
 #[derive(Default)]

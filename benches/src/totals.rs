@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tallow_dataflow::{AlertStatus, Counts, EventTime, SettledAlert, SettledCandle, Symbol};
+use tallow_model::{AlertStatus, Counts, EventTime, SettledAlert, SettledCandle, Symbol};
 
 /// Takes what is settled and keeps figures of it.
 #[derive(Clone, Debug, Default)]

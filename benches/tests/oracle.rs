@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use tallow_benches::baseline::settle;
 use tallow_benches::totals::{Settled, Totals};
-use tallow_connectors::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
-use tallow_dataflow::{
-    Alert, AlertStatus, Bar, Candle, EventTime, Interval, Price, Settings, SettledAlert, SettledCandle,
-    Symbol, Tick, decode, next_second,
+use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
+use tallow_dataflow::{Bar, Settings};
+use tallow_model::{
+    Alert, AlertStatus, Candle, EventTime, Interval, Price, SettledAlert, SettledCandle, Symbol, Tick,
+    decode, next_second,
 };
 
 const START_MS: u64 = 1_763_271_000_000;
@@ -34,7 +35,7 @@ fn log(seed: u64) -> Vec<Vec<u8>> {
     let mut feed = Disorder::try_new(disorder, market).expect("a feed");
     let mut arrivals = Vec::new();
     feed.arrivals_until(START_MS + 3 * 3_600_000, &mut arrivals);
-    let line = |arrival: tallow_connectors::simulator::Arrival| {
+    let line = |arrival: tallow_connectors::feeds::simulator::Arrival| {
         let mut line = Vec::new();
         arrival.tick.to_json_line(arrival.at_ms, &mut line);
         line
@@ -101,7 +102,7 @@ fn candles(ticks: &[&Placed], now: u64) -> BTreeMap<(Interval, u64), Candle> {
             }
         }
     }
-    bars.into_iter().map(|(key, bar)| (key, Candle::of(&bar, EventTime(key.1)))).collect()
+    bars.into_iter().map(|(key, bar)| (key, bar.candle(EventTime(key.1)))).collect()
 }
 
 /// Every alert of a symbol as of its minutes.

@@ -6,9 +6,9 @@
 
 use std::error::Error;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::{KafkaAlerts, KafkaConfig, ensure_topics};
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{Alert, AlertStatus, EventTime, Price, SettledAlert, Step};
+use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaConfig, ensure_topics};
+use tallow_model::store::Sink;
+use tallow_model::{Alert, AlertStatus, EventTime, Price, SettledAlert, Step};
 
 const MINUTE_MS: u64 = 60_000;
 /// How many single alerts are written.

@@ -6,9 +6,9 @@
 
 use std::error::Error;
 use std::time::Instant;
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
-use tallow_connectors::store::{CandleQuery, History, Sink, Span};
-use tallow_dataflow::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
+use tallow_connectors::stores::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
+use tallow_model::store::{CandleQuery, History, Sink, Span};
+use tallow_model::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
 
 const SYMBOLS: u64 = 100;
 const MINUTES: u64 = 10_000;

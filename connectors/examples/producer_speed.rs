@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
 
 const KEYS: [&str; 8] = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "AVAX", "POL"];
 const LIMIT: Duration = Duration::from_secs(60);

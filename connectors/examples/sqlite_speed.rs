@@ -6,9 +6,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
-use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{CandleQuery, History, Sink, Span};
-use tallow_dataflow::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
+use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
+use tallow_model::store::{CandleQuery, History, Sink, Span};
+use tallow_model::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
 
 const SYMBOLS: u64 = 100;
 const MINUTES: u64 = 10_000;

@@ -8,12 +8,12 @@
 use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tallow_connectors::coingecko::{
+use tallow_connectors::feeds::coingecko::{
     Client, CoinGeckoConfig, Counts, Failure, Feed, Found, Plan, Quote, Remedy, TimeOf, quotes,
 };
-use tallow_connectors::dataflow::{EventTime, decode};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::secret::Secret;
+use tallow_model::error::{Action, chain};
+use tallow_model::secret::Secret;
+use tallow_model::{EventTime, decode};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

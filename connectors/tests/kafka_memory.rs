@@ -11,8 +11,8 @@ mod topic;
 use bed::{All, START_MS, Writer, read, topic, until};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::KafkaLog;
-use tallow_dataflow::ReadStatus;
+use tallow_connectors::logs::kafka::KafkaLog;
+use tallow_model::ReadStatus;
 
 const PARTITIONS: i32 = 3;
 const RECORDS: u64 = 150_000;

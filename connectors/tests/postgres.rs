@@ -15,8 +15,8 @@ mod schema;
 mod timescale;
 
 use services::database::Database;
-use tallow_connectors::postgres::{PostgresConfig, migrate};
-use tallow_dataflow::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
+use tallow_connectors::stores::postgres::{PostgresConfig, migrate};
+use tallow_model::{Candle, EventTime, Interval, MINUTE_MS, Price, SettledCandle, Step, Symbol};
 
 fn config(url: &str) -> PostgresConfig {
     PostgresConfig { url: url.to_owned().into(), pool_size: 4, ..PostgresConfig::default() }

@@ -8,9 +8,9 @@ mod topic;
 use services::{kafka, unique};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
-use tallow_connectors::secret::Secret;
+use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
+use tallow_model::error::{Action, chain};
+use tallow_model::secret::Secret;
 use topic::Topic;
 
 const LIMIT: Duration = Duration::from_secs(30);

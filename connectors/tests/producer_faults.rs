@@ -8,8 +8,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Fault};
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
+use tallow_model::error::{Action, chain};
 use topic::Topic;
 
 const LIMIT: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Fault};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tallow_connectors::kafka::{Bound, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaRange};
+use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaRange};
 
 const RECORDS: i64 = 500;
 

@@ -22,11 +22,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::model::{AlertMessage, LatestCandle};
-use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
-use tallow_connectors::store::{Cache, Publish, Update};
-use tallow_dataflow::{AlertStatus, EventTime, Interval, LiveCandle, Step};
+use tallow_connectors::caches::redis::{RedisCache, RedisConfig, RedisPublisher};
+use tallow_model::error::{Action, chain};
+use tallow_model::rows::{AlertMessage, LatestCandle};
+use tallow_model::store::{Cache, Publish, Update};
+use tallow_model::{AlertStatus, EventTime, Interval, LiveCandle, Step};
 
 /// The open candle of the window of this number.
 fn live(name: &str, window: u64, count: u32) -> LiveCandle {

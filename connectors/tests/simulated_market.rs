@@ -1,9 +1,12 @@
 //! The simulated market: the same for the same seed, and like a market.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tallow_connectors::feed::FeedTick;
-use tallow_connectors::simulator::{Arrival, Disorder, DisorderSettings, Simulator, SimulatorSettings};
-use tallow_dataflow::{AnomalySettings, EventTime, Price, Symbol};
+use tallow_connectors::feeds::simulator::{
+    Arrival, Disorder, DisorderSettings, Simulator, SimulatorSettings,
+};
+use tallow_dataflow::AnomalySettings;
+use tallow_model::feed::FeedTick;
+use tallow_model::{EventTime, Price, Symbol};
 
 const START_MS: u64 = 1_763_271_012_345;
 const MINUTE_MS: u64 = 60_000;

@@ -6,10 +6,11 @@
 //!   minima, maxima and integer sums do. Two ticks never have the same order: a partition's offsets are unique.
 //! - **Unit.** One symbol and one window; the order's event time is relative to the window's start.
 
-use crate::number::{NOTIONAL_PLACES, NotionalSum, PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum};
-use crate::tick::Tick;
-use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
+use tallow_model::Candle;
+use tallow_model::EventTime;
+use tallow_model::Tick;
+use tallow_model::{NOTIONAL_PLACES, NotionalSum, PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum};
 
 /// A tick's place in its window: by event time, then partition, then offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +53,23 @@ pub struct Bar {
 }
 
 impl Bar {
+    /// Returns the candle of this bar in the window that starts at `window_start`.
+    pub fn candle(&self, window_start: EventTime) -> Candle {
+        Candle {
+            window_start,
+            open: self.open,
+            high: self.high,
+            low: self.low,
+            close: self.close,
+            count: self.count,
+            sized: self.sized,
+            price_sum: self.price_sum,
+            size_sum: self.size_sum,
+            notional_sum: self.notional_sum,
+            day_volume: self.day_volume.map(|(_, volume)| volume),
+        }
+    }
+
     /// The bar of a single tick in the window that starts at `window_start`.
     pub fn of(tick: &Tick, window_start: EventTime, partition: u32, offset: u64) -> Bar {
         let since_start = tick.time.millis().saturating_sub(window_start.millis());
@@ -112,8 +130,8 @@ impl Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tick::decode;
     use proptest::prelude::*;
+    use tallow_model::decode;
 
     fn bar(ms: u64, offset: u64, price: &str, size: &str) -> Bar {
         let line = format!(r#"{{"symbol":"BTC","price_usd":{price},"size":{size},"timestamp":{ms}}}"#);

@@ -5,16 +5,16 @@
 //! belong together and to no other, and any number of workers can take them up again.
 
 use crate::bar::Bar;
-use crate::number::Price;
 use crate::operators::minutes::Minute;
-use crate::record::Counts;
 use crate::settings::Settings;
 use crate::settle::{Versions, rollup_versions};
-use crate::symbol::Symbol;
-use crate::time::{EventTime, Interval};
 use crate::views::anomalies::Move;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tallow_model::Counts;
+use tallow_model::Price;
+use tallow_model::Symbol;
+use tallow_model::{EventTime, Interval};
 
 /// Which checkpoint. Ordered by frontier, then by run: a later run's identity is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

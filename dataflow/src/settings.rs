@@ -1,6 +1,6 @@
 //! The settings of the graph. All but the last group change the meaning of the results.
 
-use crate::time::MINUTE_MS;
+use tallow_model::MINUTE_MS;
 
 /// How ticks become candles and alerts.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,18 +13,19 @@
 //! - **State.** The differences that the frontier has not passed, and a counter per roll-up window until it can't be
 //!   corrected any more.
 
-use crate::alert::{Alert, AlertStatus, SettledAlert};
-use crate::candle::{Candle, SettledCandle};
 use crate::checkpoint::{CheckpointPart, RollupVersions};
 use crate::operators::minutes::{Cuts, Difference};
-use crate::outlet::{SharedOutlet, Step};
+use crate::outlet::SharedOutlet;
 use crate::settings::Settings;
-use crate::symbol::Symbol;
-use crate::time::{EventTime, Interval};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tallow_model::Step;
+use tallow_model::Symbol;
+use tallow_model::{Alert, AlertStatus, SettledAlert};
+use tallow_model::{Candle, SettledCandle};
+use tallow_model::{EventTime, Interval};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;

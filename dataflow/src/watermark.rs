@@ -17,7 +17,7 @@
 //! partition's prefix: not of the other partitions, not of batching, not of when the records were read.
 
 use crate::settings::Settings;
-use crate::time::{EventTime, Interval, next_second};
+use tallow_model::{EventTime, Interval, next_second};
 
 /// Where a tick belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,15 +21,15 @@
 )]
 
 use crate::bar::{Bar, Order};
-use crate::number::Price;
 use crate::operators::combine::PartialBar;
-use crate::symbol::Symbol;
-use crate::tick::Tick;
-use crate::time::{EventTime, MAX_EVENT_TIME, MINUTE_MS};
 use abomonation::Abomonation;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use tallow_model::Price;
+use tallow_model::Symbol;
+use tallow_model::Tick;
+use tallow_model::{EventTime, MAX_EVENT_TIME, MINUTE_MS};
 use timely::Accountable;
 use timely::bytes::arc::{Bytes, BytesMut};
 use timely::container::{CapacityContainerBuilder, DrainContainer, PushInto, SizableContainer};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use support::crashes::{Crashes, Vault};
 use support::oracle::{Plain, assert_same, expected, lines, random_log};
 use support::{Outcome, settle};
-use tallow_dataflow::{EventTime, Settings, State, next_second};
+use tallow_dataflow::{Settings, State};
+use tallow_model::{EventTime, next_second};
 
 /// Time goes on in small steps, on all workers alike.
 fn eager() -> Settings {

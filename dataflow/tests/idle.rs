@@ -8,7 +8,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
-use tallow_dataflow::{Interval, PartitionReader, Settings, SettledCandle, WorkerIo, run};
+use tallow_dataflow::{Settings, WorkerIo, run};
+use tallow_model::{Interval, PartitionReader, SettledCandle};
 
 const NOON: u64 = 1_700_006_400_000;
 

@@ -9,7 +9,8 @@ mod support;
 
 use std::path::PathBuf;
 use support::settle;
-use tallow_dataflow::{Interval, Settings};
+use tallow_dataflow::Settings;
+use tallow_model::Interval;
 
 fn recording(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
@@ -73,7 +74,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     let split = settle(&markets, 2, &Settings::default());
     assert_eq!(counts(&split), 69_808);
     let closes = |outcome: &support::Outcome| {
-        let figures = |c: &tallow_dataflow::SettledCandle| {
+        let figures = |c: &tallow_model::SettledCandle| {
             (c.symbol, c.interval, c.candle.window_start, c.candle.size_sum)
         };
         outcome.candles.iter().map(figures).collect::<Vec<_>>()

@@ -14,7 +14,7 @@ mod exact;
 mod reference;
 
 use reference::{Expected, Verdict};
-use tallow_dataflow::{DecodeError, NOTIONAL_PLACES, PRICE_PLACES, SIZE_PLACES, Tick, decode};
+use tallow_model::{DecodeError, NOTIONAL_PLACES, PRICE_PLACES, SIZE_PLACES, Tick, decode};
 
 /// Puts one input to the property, and says whether it is a tick.
 ///

@@ -4,7 +4,7 @@ use crate::exact;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use tallow_dataflow::{MAX_EVENT_TIME, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MAX_SYMBOL_LEN, MIN_PRICE};
+use tallow_model::{MAX_EVENT_TIME, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MAX_SYMBOL_LEN, MIN_PRICE};
 
 /// The most levels of objects and arrays that `serde_json` reads.
 const MAX_DEPTH: usize = 127;

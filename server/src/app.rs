@@ -7,11 +7,11 @@ use crate::tls::Tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::dataflow::{Clock, EventTime, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::store::{Cache, History, Pipeline};
+use tallow_model::Error;
+use tallow_model::clock::SystemClock;
+use tallow_model::error::chain;
+use tallow_model::store::{Cache, History, Pipeline};
+use tallow_model::{Clock, EventTime, Symbol};
 
 /// What the server answers from.
 pub struct App {

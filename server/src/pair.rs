@@ -1,6 +1,6 @@
 //! A symbol as other programs name it: ours against the dollar, `BTCUSD`.
 
-use tallow_connectors::dataflow::Symbol;
+use tallow_model::Symbol;
 
 /// What every price is in.
 pub(crate) const QUOTE: &str = "USD";

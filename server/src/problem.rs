@@ -4,7 +4,7 @@ use crate::answer::{self, Answer, set_header};
 use hyper::StatusCode;
 use hyper::header::{HeaderName, RETRY_AFTER};
 use serde::Serialize;
-use tallow_connectors::error::chain;
+use tallow_model::error::chain;
 
 /// What is wrong with one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,10 +101,10 @@ impl Problem {
     }
 }
 
-impl From<tallow_connectors::Error> for Problem {
+impl From<tallow_model::Error> for Problem {
     /// The cause goes to the log and not to the client: it may name files and hosts.
-    fn from(error: tallow_connectors::Error) -> Problem {
-        if let tallow_connectors::Error::Unusable(detail) = error {
+    fn from(error: tallow_model::Error) -> Problem {
+        if let tallow_model::Error::Invalid(detail) = error {
             return Problem::new(StatusCode::BAD_REQUEST, "unusable_request", detail);
         }
         tracing::warn!(error = chain(&error), "store did not answer");

@@ -4,7 +4,7 @@ use crate::openapi::Parameter;
 use crate::problem::{ParameterError, Problem};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
+use tallow_model::{EventTime, MAX_EVENT_TIME};
 
 /// The most mistakes that are named: nobody reads more, and each names all that is allowed.
 const MAX_ERRORS: usize = 16;

@@ -14,7 +14,7 @@ use hyper::header::ALLOW;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
-use tallow_connectors::dataflow::{MAX_SYMBOL_LEN, Symbol};
+use tallow_model::{MAX_SYMBOL_LEN, Symbol};
 
 /// The name that stands for every symbol, in any case. A symbol of this name can't be asked for by itself where both
 /// are possible.

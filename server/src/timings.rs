@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tallow_connectors::distribution::{Distribution, REQUEST_SECONDS};
+use tallow_model::distribution::{Distribution, REQUEST_SECONDS};
 
 /// A route, as the contract writes its path, and a status.
 pub(crate) type Outcome = (&'static str, u16);

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use support::history::{alert_row, row};
 use support::market::candle;
 use support::{START_MS, Server};
-use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity};
-use tallow_connectors::model::{AlertRow, CandleRow, LatestCandle};
+use tallow_model::rows::{AlertRow, CandleRow, LatestCandle};
+use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity};
 
 const MINUTE_MS: u64 = 60_000;
 const QUARTER_MS: u64 = 15 * MINUTE_MS;

@@ -11,7 +11,7 @@ use support::history::row;
 use support::http::Reply;
 use support::market::candle;
 use support::{DEADLINE, Server, within};
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -13,9 +13,9 @@ use support::history::{PANIC, alert_row, row};
 use support::http::Reply;
 use support::market::candle;
 use support::{START_MS, Server};
-use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CheckpointFigures, PartitionStatus, SinkStatus};
+use tallow_model::rows::CandleRow;
+use tallow_model::store::{CheckpointFigures, PartitionStatus, SinkStatus};
+use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
 
 const MINUTE_MS: u64 = 60_000;

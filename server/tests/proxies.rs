@@ -6,7 +6,7 @@ mod support;
 use hyper::StatusCode;
 use support::history::row;
 use support::{Server, within};
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 use tallow_server::{Proxies, ServerSettings};
 use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;

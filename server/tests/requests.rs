@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::time::Duration;
 use support::Server;
 use support::history::{PANIC, row};
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 use tallow_server::ServerSettings;
 
 async fn with_btc(settings: ServerSettings) -> Server {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::history::row;
 use support::{Server, within};
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use support::history::{alert_row, row};
 use support::market::candle;
 use support::{START_MS, Server};
-use tallow_connectors::dataflow::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
-use tallow_connectors::distribution::{CLOSE_SECONDS, Distribution, WRITE_SECONDS};
-use tallow_connectors::store::{PartitionStatus, SinkStatus};
+use tallow_model::distribution::{CLOSE_SECONDS, Distribution, WRITE_SECONDS};
+use tallow_model::store::{PartitionStatus, SinkStatus};
+use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
 
 /// Minutes 0, 1 and 4 of BTC: two are missing.
@@ -183,7 +183,7 @@ async fn a_rolled_up_window_is_shown_once_all_of_it_is_settled() {
         let quarter_ms = Interval::FifteenMinutes.millis();
         let window_start = EventTime(START_MS - 2 * quarter_ms + quarter * quarter_ms);
         let window_end = EventTime(window_start.millis() + quarter_ms);
-        let candle = tallow_connectors::model::CandleRow { window_start, window_end, ..row("BTC", 0, 100.0) };
+        let candle = tallow_model::rows::CandleRow { window_start, window_end, ..row("BTC", 0, 100.0) };
         server.history.put(Interval::FifteenMinutes, candle);
     }
     // 05:00 to 06:30 is stored; at 06:30 the frontier has passed the end of the first hour only.

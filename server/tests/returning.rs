@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::history::row;
 use support::market::candle;
 use support::{Server, within};
-use tallow_connectors::dataflow::Interval;
-use tallow_connectors::model::LatestCandle;
+use tallow_model::Interval;
+use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
 
 #[tokio::test]

@@ -18,11 +18,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tallow_connectors::clock::SystemClock;
 use tallow_connectors::export::{Export, Run};
-use tallow_connectors::file::FileReader;
-use tallow_connectors::kafka::{KafkaRange, Reader};
-use tallow_dataflow::{Clock, PartitionReader, RunError, Settings, WorkerIo};
+use tallow_connectors::logs::file::FileReader;
+use tallow_connectors::logs::kafka::{KafkaRange, Reader};
+use tallow_dataflow::{RunError, Settings, WorkerIo};
+use tallow_model::clock::SystemClock;
+use tallow_model::{Clock, PartitionReader};
 
 /// The partitions of each worker, until it takes them.
 type Partitions = Vec<Vec<Reader>>;

@@ -24,7 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::retry::{Backoff, BackoffSettings};
+use tallow_model::retry::{Backoff, BackoffSettings};
 
 /// The exit code of a process that has refused what it was told to do.
 const REFUSED: i32 = 2;

@@ -2,16 +2,15 @@
 //! it changes nothing; two at once are as good as one.
 
 use crate::config::Config;
-use crate::pipeline::told;
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::RecvTimeoutError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::coins::Coins;
-use tallow_connectors::kafka::{KafkaConfig, TopicState, ensure_topics};
-use tallow_connectors::postgres::{self, MigrationReport, PostgresConfig, Timescale};
+use tallow_connectors::logs::kafka::{KafkaConfig, TopicState, ensure_topics};
+use tallow_connectors::stores::postgres::{self, MigrationReport, PostgresConfig, Timescale};
+use tallow_model::Error;
+use tallow_model::coins::Coins;
 
 /// How often the signal is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -31,7 +30,7 @@ pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> 
         .context("start thread migrate")?;
     loop {
         match done.recv_timeout(LOOK) {
-            Ok(prepared) => return prepared.map_err(told),
+            Ok(prepared) => return prepared.map_err(anyhow::Error::from),
             Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
                 bail!("stopped by a signal: the step that was under way is undone")
             }

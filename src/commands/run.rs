@@ -17,10 +17,8 @@ mod source;
 
 use crate::cli::RunFlags;
 use crate::config::Config;
-use crate::pipeline::{
-    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Web, WorkerOutlet, files, lay,
-    listen, take, told,
-};
+use crate::open_files;
+use crate::web::{self, Web, listen};
 use anyhow::{Context, bail};
 use sinks::Sinks;
 use source::Source;
@@ -29,10 +27,14 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::cluster::Cluster;
-use tallow_connectors::kafka::KafkaLog;
-use tallow_dataflow::{PartitionReader, WorkerIo};
+use tallow_connectors::logs::kafka::KafkaLog;
+use tallow_dataflow::WorkerIo;
+use tallow_model::PartitionReader;
+use tallow_model::clock::SystemClock;
+use tallow_runtime::cluster::Cluster;
+use tallow_runtime::pipeline::{
+    Board, BoardSettings, Checkpoints, Destinations, Graph, Past, WorkerOutlet, WorkerSlots,
+};
 use tallow_server::App;
 
 /// How often the threads are looked at.
@@ -81,7 +83,7 @@ impl Process {
         listener: TcpListener,
     ) -> anyhow::Result<Process> {
         announce(config, &cluster);
-        let log = Arc::new(KafkaLog::open(&config.kafka).map_err(told)?);
+        let log = Arc::new(KafkaLog::open(&config.kafka)?);
         let source = format!("kafka:{}", config.kafka.topic);
         let is_first = cluster.process == 0;
         let past = Past::find(&config.checkpoint, &source, &config.graph(), flags.from_scratch, is_first)?;
@@ -99,7 +101,7 @@ impl Process {
             checkpoints: checkpoints.sink(),
             restoring_since: checkpoints.restoring_since(),
         }));
-        let app = App::of_pipeline(board.clone(), files::provide(config.reporting()));
+        let app = App::of_pipeline(board.clone(), open_files::provide(config.reporting()));
         let web = Web::start(listener, REPORTING_THREADS, || Ok(app))?;
         let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
         let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;
@@ -117,7 +119,7 @@ impl Process {
             if let Some(failure) = self.board.failure() {
                 bail!(failure);
             }
-            pipeline::still_runs(&mut self.graph, &mut self.web)?;
+            web::still_runs(&mut self.graph, &mut self.web)?;
             if !assigned && self.graph.as_ref().is_some_and(Graph::has_started) {
                 assigned = true;
                 tracing::info!(seconds = started.elapsed().as_secs_f64(), "ready");
@@ -139,7 +141,7 @@ impl Process {
         if let Some(web) = &mut self.web {
             web.stop();
         }
-        let settled = self.graph.map_or(Ok(()), Graph::stop);
+        let settled = self.graph.map_or(Ok(()), Graph::stop).map_err(anyhow::Error::from);
         let stored = self.sinks.close();
         let served = self.web.map_or(Ok(()), Web::join);
         self.checkpoints.close(CHECKPOINT_LIMIT);
@@ -160,17 +162,17 @@ fn read(
 ) -> anyhow::Result<Graph> {
     let (workers, peers) = (cluster.workers(), cluster.peers());
     let first = workers.start;
-    let open = |index| log.worker(index, peers, starts).map(lay).map_err(told);
-    let partitions = workers.map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let open = |index| log.worker(index, peers, starts);
+    let partitions = workers.map(open).collect::<Result<WorkerSlots<_>, _>>()?;
     let policy = checkpoints.policy();
-    let restore: Vec<_> = checkpoints.take_restore().into_iter().map(lay).collect();
+    let restore: WorkerSlots<_> = checkpoints.take_restore().into_iter().collect();
     let threads = cluster.threads;
-    Graph::start(
+    let graph = Graph::start(
         threads,
         others::connector(config, cluster, checkpoints.name()),
         config.graph(),
         move |index, _| {
-            let mine = partitions.get(index - first).and_then(take);
+            let mine = partitions.take(index - first);
             let (readers, arrivals) = mine.map(|it| (it.readers, it.arrivals)).unzip();
             let readers = readers.into_iter().flatten().map(|reader| reader as Box<dyn PartitionReader>);
             WorkerIo {
@@ -179,10 +181,11 @@ fn read(
                 outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
                 checkpoints: policy.clone(),
-                restore: restore.get(index - first).and_then(take),
+                restore: restore.take(index - first),
             }
         },
-    )
+    )?;
+    Ok(graph)
 }
 
 /// Says what is about to run.

@@ -4,14 +4,15 @@
 //! started again has lost nothing but its connections.
 
 use crate::config::Config;
-use crate::pipeline::{Web, files, listen, told};
+use crate::open_files;
+use crate::web::{Web, listen};
 use anyhow::Context;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tallow_connectors::postgres::PostgresHistory;
-use tallow_connectors::redis::RedisCache;
-use tallow_connectors::remote::RemotePipeline;
+use tallow_connectors::caches::redis::RedisCache;
+use tallow_connectors::stores::postgres::PostgresHistory;
+use tallow_runtime::remote::RemotePipeline;
 use tallow_server::App;
 
 /// How often the signal to stop is looked at.
@@ -28,11 +29,11 @@ pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
     let tls = config.tls()?;
     let listener = listen(config.server.listen)?;
     let url = config.url(listener.local_addr().context("read the address of the listener")?);
-    let history = PostgresHistory::open(&config.postgres).map_err(told)?;
-    let settings = files::provide(config.serving());
+    let history = PostgresHistory::open(&config.postgres)?;
+    let settings = open_files::provide(config.serving());
     let mut web = Web::start(listener, config.server.threads(), || {
-        let cache = RedisCache::start(&config.redis, CACHED_UPDATES).map_err(told)?;
-        let pipeline = RemotePipeline::start(&config.server.pipelines).map_err(told)?;
+        let cache = RedisCache::start(&config.redis, CACHED_UPDATES)?;
+        let pipeline = RemotePipeline::start(&config.server.pipelines)?;
         let app = App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), settings);
         Ok(app.with_tls(tls))
     })?;

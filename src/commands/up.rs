@@ -18,9 +18,8 @@ mod written;
 
 use crate::cli::UpFlags;
 use crate::config::Config;
-use crate::pipeline::{
-    self, Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store, Web, files, listen, told,
-};
+use crate::open_files;
+use crate::web::{self, Web, listen};
 use anyhow::{Context, anyhow, bail};
 use feed::Feed;
 use halt::{Halt, Halter};
@@ -31,16 +30,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tallow_connectors::Error;
-use tallow_connectors::checkpoint::CheckpointConfig;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::cluster::Cluster;
-use tallow_connectors::filelog::{FileLog, FileLogConfig, FileLogWriter};
-use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::simulator::PRODUCER;
-use tallow_connectors::sinks::{SinkRunner, SinkSettings};
-use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_dataflow::{Clock, EventTime};
+use tallow_connectors::caches::memory::MemoryCache;
+use tallow_connectors::feeds::simulator::PRODUCER;
+use tallow_connectors::logs::filelog::{FileLog, FileLogConfig, FileLogWriter};
+use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
+use tallow_model::Error;
+use tallow_model::clock::SystemClock;
+use tallow_model::error::chain;
+use tallow_model::{Clock, EventTime};
+use tallow_runtime::checkpoint::CheckpointConfig;
+use tallow_runtime::cluster::Cluster;
+use tallow_runtime::pipeline::{Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store};
+use tallow_runtime::sinks::{SinkRunner, SinkSettings};
 use tallow_server::{App, Tls};
 use written::Written;
 
@@ -91,7 +92,7 @@ fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
         segment_bytes: config.log.segment_bytes,
         fsync_interval_ms: config.log.fsync_interval_ms,
     };
-    FileLogWriter::open(&settings).map_err(told)
+    FileLogWriter::open(&settings).map_err(anyhow::Error::from)
 }
 
 /// The running pipeline.
@@ -128,17 +129,18 @@ impl Up {
         let workers = config.dataflow.workers;
         let past = find_checkpoint(config, flags)?;
         let reader = log.log();
-        let ends = (0..reader.partitions()).map(|partition| reader.end_offset(partition).map_err(told));
+        let ends = (0..reader.partitions())
+            .map(|partition| reader.end_offset(partition).map_err(anyhow::Error::from));
         let starts = past.starts(&ends.collect::<anyhow::Result<Vec<_>>>()?)?;
         let checkpoints = past.begin(&config.checkpoint, &alone(workers))?;
-        let sink = SqliteSink::open(&file, workers).map_err(told)?;
-        let history = SqliteHistory::open(&file).map_err(told)?;
-        let (market, from) = market::open(&config.up, &log, SystemClock.now_ms()).map_err(told)?;
+        let sink = SqliteSink::open(&file, workers)?;
+        let history = SqliteHistory::open(&file)?;
+        let (market, from) = market::open(&config.up, &log, SystemClock.now_ms())?;
         announce(config, from);
 
         let used: BTreeSet<u32> = config.up.symbols.iter().map(|it| log.partition_of(*it)).collect();
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
-        let store = SinkRunner::start(Box::new(sink), settings).map_err(told)?;
+        let store = SinkRunner::start(Box::new(sink), settings)?;
         let written = Arc::new(Written::default());
         let board = Arc::new(Board::new(BoardSettings {
             source: PRODUCER.source.to_owned(),
@@ -152,10 +154,10 @@ impl Up {
         }));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
         let (halter, halt) = Halt::new();
-        let journal = Journal::new(log, used.clone(), written.clone(), halt.clone()).map_err(told)?;
+        let journal = Journal::new(log, used.clone(), written.clone(), halt.clone())?;
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
-        let settings = files::provide(config.serving());
+        let settings = open_files::provide(config.serving());
         let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings).with_tls(tls);
         let web = Web::start(listener, config.server.threads(), || Ok(app))?;
         let feed = std::thread::Builder::new()
@@ -219,7 +221,7 @@ impl Up {
             join_feed(feed)?;
             bail!("the feed has ended");
         }
-        pipeline::still_runs(&mut self.graph, &mut self.web)
+        web::still_runs(&mut self.graph, &mut self.web)
     }
 
     /// Stops in the order in which data flows, so that nothing that has settled is left out.
@@ -232,15 +234,15 @@ impl Up {
         }
         drop(self.halter);
         let fed = self.feed.map_or(Ok(()), join_feed);
-        let settled = self.graph.map_or(Ok(()), Graph::stop);
+        let settled = self.graph.map_or(Ok(()), Graph::stop).map_err(anyhow::Error::from);
         let failed = self.store.queue().failure().is_some();
-        let stored = self.store.close(STORE_LIMIT).map_err(told);
-        let stored = match stored {
+        let stored = match self.store.close(STORE_LIMIT) {
             Err(error) if !failed => {
-                tracing::warn!(problem = %error, "not everything was stored, it comes again at the next start");
+                let problem = chain(&error);
+                tracing::warn!(problem, "not everything was stored, it comes again at the next start");
                 Ok(())
             }
-            stored => stored,
+            stored => stored.map_err(anyhow::Error::from),
         };
         let served = self.web.map_or(Ok(()), Web::join);
         self.checkpoints.close(CHECKPOINT_LIMIT);
@@ -254,7 +256,7 @@ fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
     let url =
         if config.checkpoint.url.is_empty() { String::new() } else { format!("file:{}", folder.display()) };
     let settings = CheckpointConfig { url, ..config.checkpoint.clone() };
-    Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)
+    Ok(Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)?)
 }
 
 /// A process of its own.
@@ -264,7 +266,7 @@ fn alone(threads: usize) -> Cluster {
 
 fn join_feed(feed: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
     let fed = feed.join().map_err(|_| anyhow!("the feed has panicked"))?;
-    fed.map_err(|error| told(error).context("append ticks to the log"))
+    fed.map_err(|error| anyhow::Error::from(error).context("append ticks to the log"))
 }
 
 /// Says what is about to run.

@@ -120,7 +120,7 @@ fn parsed(text: String, default: &Value) -> Value {
 mod tests {
     use super::*;
     use std::io::Write;
-    use tallow_connectors::error::chain;
+    use tallow_model::error::chain;
 
     fn with_file(content: &[u8]) -> Result<Config, String> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");

@@ -4,7 +4,7 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use tallow_dataflow::Symbol;
+use tallow_model::Symbol;
 
 /// `[produce]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::topic::Topic;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tallow_dataflow::decode;
+use tallow_model::decode;
 
 /// A broker, stopped when dropped.
 struct Broker {

@@ -6,7 +6,7 @@ use crate::topic::Topic;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use tallow_dataflow::decode;
+use tallow_model::decode;
 use tokio::runtime::Runtime;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};

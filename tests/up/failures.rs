@@ -6,7 +6,7 @@ use crate::support::process::{LIMIT, Tallow, until};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use tallow_dataflow::{Symbol, Tick};
+use tallow_model::{Symbol, Tick};
 
 /// Waits until it has ended with exit code 1; the last line it has said.
 fn reason(tallow: Tallow) -> String {

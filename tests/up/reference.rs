@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::filelog::{FileLog, FileLogReader};
-use tallow_connectors::model::{AlertRow, CandleRow};
-use tallow_connectors::sqlite::SqliteHistory;
-use tallow_connectors::store::{AlertQuery, CandleQuery, History};
-use tallow_dataflow::{
-    AnomalySettings, Interval, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus, Record,
-    Reject, Settings, Step, Symbol, Tick, WorkerIo, decode, run,
+use tallow_connectors::logs::filelog::{FileLog, FileLogReader};
+use tallow_connectors::stores::sqlite::SqliteHistory;
+use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_model::clock::SystemClock;
+use tallow_model::rows::{AlertRow, CandleRow};
+use tallow_model::store::{AlertQuery, CandleQuery, History};
+use tallow_model::{
+    Interval, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step, Symbol, Tick,
+    decode,
 };
 
 /// Settled candles and alerts, the last version of each.

@@ -7,10 +7,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::filelog::{FileLogConfig, FileLogWriter};
-use tallow_connectors::simulator::{Simulator, SimulatorSettings};
-use tallow_dataflow::{Clock, EventTime, Symbol, Tick};
+use tallow_connectors::feeds::simulator::{Simulator, SimulatorSettings};
+use tallow_connectors::logs::filelog::{FileLogConfig, FileLogWriter};
+use tallow_model::clock::SystemClock;
+use tallow_model::{Clock, EventTime, Symbol, Tick};
 
 const PARTITIONS: u32 = 3;
 const MINUTE_MS: u64 = 60_000;
@@ -63,7 +63,7 @@ fn newest_minute(tallow: &Tallow) -> EventTime {
 }
 
 fn rfc3339(time: &Value) -> EventTime {
-    tallow_connectors::model::rfc3339::deserialize(time).unwrap()
+    tallow_model::rows::rfc3339::deserialize(time).unwrap()
 }
 
 #[test]

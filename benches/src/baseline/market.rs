@@ -3,9 +3,9 @@
 use super::returns::Returns;
 use crate::totals::Totals;
 use std::collections::VecDeque;
-use tallow_dataflow::{
-    Alert, AlertStatus, Bar, Candle, EventTime, Interval, MINUTE_MS, Price, Settings, SettledAlert,
-    SettledCandle, Symbol,
+use tallow_dataflow::{Bar, Settings};
+use tallow_model::{
+    Alert, AlertStatus, Candle, EventTime, Interval, MINUTE_MS, Price, SettledAlert, SettledCandle, Symbol,
 };
 
 /// A settled minute that can still be corrected, or is part of a roll-up that can.
@@ -133,7 +133,7 @@ impl Market {
         totals.candle(&SettledCandle {
             symbol: self.symbol,
             interval: Interval::OneMinute,
-            candle: Candle::of(&minute.bar, EventTime(minute.start)),
+            candle: minute.bar.candle(EventTime(minute.start)),
             revision: minute.revision,
             settled_at: EventTime(at),
         });
@@ -144,7 +144,7 @@ impl Market {
         if interval == Interval::FiveMinutes {
             let first = self.minutes.partition_point(|minute| minute.start < start);
             let parts = self.minutes.range(first..).take_while(|minute| minute.start < end);
-            let parts = parts.map(|minute| Candle::of(&minute.bar, EventTime(minute.start)));
+            let parts = parts.map(|minute| minute.bar.candle(EventTime(minute.start)));
             if let Some(whole) = whole(start, parts) {
                 self.fives.settle(self.symbol, whole, at, totals);
             }

@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_benches::report::spread;
-use tallow_connectors::checkpoint::{
-    CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Origin, WriterSettings,
+use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Outlet, Settings, WorkerIo, run};
+use tallow_model::clock::SystemClock;
+use tallow_model::{
+    LiveCandle, MINUTE_MS, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step, next_second,
 };
-use tallow_connectors::clock::SystemClock;
-use tallow_dataflow::{
-    CheckpointPart, CheckpointPolicy, LiveCandle, MINUTE_MS, Outlet, PartitionProgress, PartitionReader,
-    ReadStatus, Record, Reject, Settings, Step, WorkerIo, next_second, run,
+use tallow_runtime::checkpoint::{
+    CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Origin, WriterSettings,
 };
 
 /// When the log starts, the start of an hour.

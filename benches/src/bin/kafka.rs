@@ -20,7 +20,9 @@ use tallow_benches::log::Log;
 use tallow_benches::report::spread;
 use tallow_benches::tallow::{of_files, settle};
 use tallow_benches::totals::Settled;
-use tallow_connectors::kafka::{Bound, KafkaConfig, KafkaProducer, KafkaRange, Outgoing, ensure_topics};
+use tallow_connectors::logs::kafka::{
+    Bound, KafkaConfig, KafkaProducer, KafkaRange, Outgoing, ensure_topics,
+};
 use tallow_dataflow::Settings;
 
 /// How long the brokers may take.

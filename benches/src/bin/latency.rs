@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::kafka::{KafkaConfig, KafkaProducer, Outgoing};
-use tallow_connectors::model::LatestCandle;
-use tallow_dataflow::{Clock, Interval};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_model::clock::SystemClock;
+use tallow_model::rows::LatestCandle;
+use tallow_model::{Clock, Interval};
 use tokio_tungstenite::tungstenite::Message;
 
 /// How long ticks that have been sent may still become visible.

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 // For its allocator, which is that of Tallow's own program.
 use tallow_benches as _;
-use tallow_dataflow::{Tick, WireBytes, WireEncoding, WireSample, decode};
+use tallow_dataflow::{WireBytes, WireEncoding, WireSample};
+use tallow_model::{Tick, decode};
 
 /// Encodes and decodes partial bars, by turns in one encoding and in the other, and says what each takes.
 #[derive(Parser)]

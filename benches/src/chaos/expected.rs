@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tallow_connectors::clock::SystemClock;
 use tallow_connectors::export::{Export, Format, Run};
-use tallow_connectors::kafka::{Bound, KafkaConfig, KafkaRange};
-use tallow_dataflow::{
-    Clock, Counts, EventTime, PartitionReader, ReadStatus, Settings, SettledAlert, Step, decode, next_second,
+use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaRange};
+use tallow_dataflow::Settings;
+use tallow_model::clock::SystemClock;
+use tallow_model::{
+    Clock, Counts, EventTime, PartitionReader, ReadStatus, SettledAlert, Step, decode, next_second,
 };
 
 /// What the records of the topic make, up to where time has come in all of its partitions.

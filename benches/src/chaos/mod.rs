@@ -23,7 +23,7 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::KafkaConfig;
+use tallow_connectors::logs::kafka::KafkaConfig;
 use tallow_dataflow::{AnomalySettings, Settings};
 use watch::Watch;
 
@@ -165,8 +165,8 @@ fn apply(
 
 /// Says what happens, with the time.
 fn say(what: &str) -> Result<()> {
-    use tallow_connectors::clock::SystemClock;
-    use tallow_dataflow::{Clock, EventTime};
+    use tallow_model::clock::SystemClock;
+    use tallow_model::{Clock, EventTime};
     let now = EventTime(SystemClock.now_ms() / 1_000 * 1_000).rfc3339();
     Ok(writeln!(std::io::stdout(), "{now} {what}")?)
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::{Bound, KafkaConfig, KafkaRange};
-use tallow_connectors::model::AlertMessage;
+use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaRange};
+use tallow_model::rows::AlertMessage;
 
 /// The comparison, and what was measured on the way.
 #[derive(Default)]

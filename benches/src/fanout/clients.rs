@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tallow_connectors::clock::SystemClock;
-use tallow_dataflow::Clock;
+use tallow_model::Clock;
+use tallow_model::clock::SystemClock;
 
 /// Latencies from this many milliseconds on are counted as one.
 const MOST_MS: usize = 60_000;

@@ -4,13 +4,13 @@ use anyhow::Result;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Pipeline, PipelineStatus, Publish};
-use tallow_dataflow::{
-    Bar, Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, Price, SettledCandle, Step, Symbol,
-    decode,
+use tallow_connectors::caches::memory::MemoryCache;
+use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
+use tallow_dataflow::Bar;
+use tallow_model::clock::SystemClock;
+use tallow_model::store::{Pipeline, PipelineStatus, Publish};
+use tallow_model::{
+    Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, Price, SettledCandle, Step, Symbol, decode,
 };
 use tallow_server::{App, ServerSettings};
 use tokio::net::TcpListener;
@@ -115,5 +115,5 @@ fn candle(window_start: EventTime, updates: u64) -> Result<Candle> {
         }
     }
     let whole = whole.ok_or_else(|| anyhow::anyhow!("a candle has an update"))?;
-    Ok(Candle::of(&whole, window_start))
+    Ok(whole.candle(window_start))
 }

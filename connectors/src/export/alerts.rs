@@ -3,7 +3,7 @@
 use super::table::{Cell, Format, Table};
 use std::cmp::{Ordering, Reverse};
 use std::io::{self, Write};
-use tallow_dataflow::{AlertStatus, Price, SettledAlert};
+use tallow_model::{AlertStatus, Price, SettledAlert};
 
 const COLUMNS: &[&str] = &[
     "alert_id",

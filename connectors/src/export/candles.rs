@@ -4,7 +4,7 @@ use super::summary::CandleCounts;
 use super::table::{Cell, Format, Table};
 use std::cmp::Ordering;
 use std::io::{self, Write};
-use tallow_dataflow::{Interval, SettledCandle};
+use tallow_model::{Interval, SettledCandle};
 
 const COLUMNS: &[&str] = &[
     "symbol",

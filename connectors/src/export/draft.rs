@@ -1,9 +1,9 @@
 //! A file that takes its name only once it is complete.
 
-use crate::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tallow_model::error::Error;
 
 /// The file while it is written, hidden and under another name. Dropped before it is published, it is removed.
 pub(super) struct Draft {
@@ -23,11 +23,7 @@ impl Draft {
         let path = folder.join(name);
         // The process in the name keeps two runs into one folder from writing into each other's drafts.
         let hidden = folder.join(format!(".{name}.{}.draft", std::process::id()));
-        let file = File::create(&hidden).map_err(|source| Error::File {
-            action: "create",
-            path: path.clone(),
-            source,
-        })?;
+        let file = File::create(&hidden).map_err(|source| Error::file("create", &path, source))?;
         Ok(Draft { folder: folder.to_owned(), path, hidden, file: BufWriter::with_capacity(1 << 16, file) })
     }
 
@@ -64,11 +60,11 @@ impl Draft {
     /// When it can't be moved there.
     pub(super) fn publish_as(self, name: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
-        std::fs::rename(&self.hidden, &path).map_err(|source| Error::File { action: "create", path, source })
+        std::fs::rename(&self.hidden, &path).map_err(|source| Error::file("create", &path, source))
     }
 
     fn failed(&self, source: io::Error) -> Error {
-        Error::File { action: "write", path: self.path.clone(), source }
+        Error::file("write", &self.path, source)
     }
 }
 

@@ -7,14 +7,14 @@
 //! as it was.
 
 use super::draft::Draft;
-use crate::error::Error;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use tallow_dataflow::Reject;
+use tallow_model::Reject;
+use tallow_model::error::Error;
 
 const NAME: &str = "rejects.jsonl";
 

@@ -6,11 +6,11 @@ use super::draft::Draft;
 use super::rejects::Rejects;
 use super::summary::{Summary, peak_rss_bytes};
 use super::table::Format;
-use crate::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tallow_dataflow::{Counts, Reject, Step};
+use tallow_model::error::Error;
+use tallow_model::{Counts, Reject, Step};
 
 /// What the caller knows of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,16 +39,12 @@ impl Export {
     /// When it is a file, or can't be created or written.
     pub fn create(folder: &Path, format: Format) -> Result<Export, Error> {
         if folder.exists() && !folder.is_dir() {
-            return Err(Error::Unusable(format!(
+            return Err(Error::Invalid(format!(
                 "write results into {}: it is a file, not a folder",
                 folder.display()
             )));
         }
-        std::fs::create_dir_all(folder).map_err(|source| Error::File {
-            action: "create folder",
-            path: folder.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(|source| Error::file("create folder", folder, source))?;
         Ok(Export {
             folder: folder.to_owned(),
             format,

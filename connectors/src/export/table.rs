@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use tallow_dataflow::Price;
+use tallow_model::Price;
 
 /// How candles and alerts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! What is written, byte for byte.
 
 use super::{CandleCounts, Export, Format, Run};
-use crate::error::{Action, Error, chain};
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
-use tallow_dataflow::{
-    Alert, AlertStatus, Bar, Candle, Counts, EventTime, Interval, Price, Reject, RejectReason, SettledAlert,
+use tallow_dataflow::Bar;
+use tallow_model::error::{Action, Error, chain};
+use tallow_model::{
+    Alert, AlertStatus, Counts, EventTime, Interval, Price, Reject, RejectReason, SettledAlert,
     SettledCandle, Step, Symbol, decode,
 };
 
@@ -29,7 +30,7 @@ fn candle(name: &str, interval: Interval, start: u64, revision: u32, ticks: &[&s
     SettledCandle {
         symbol: symbol(name),
         interval,
-        candle: Candle::of(&bar.expect("a tick"), start),
+        candle: bar.expect("a tick").candle(start),
         revision,
         settled_at: EventTime(start.millis() + interval.millis() + 1_000 * u64::from(revision)),
     }

@@ -2,10 +2,10 @@
 
 use super::{Bed, CacheBed, StoreBed};
 use std::sync::Arc;
-use tallow_connectors::dataflow::{LiveCandle, Step};
-use tallow_connectors::memory::MemoryCache;
-use tallow_connectors::sqlite::{SqliteHistory, SqliteSink};
-use tallow_connectors::store::{Cache, History, Publish, Sink};
+use tallow_connectors::caches::memory::MemoryCache;
+use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
+use tallow_model::store::{Cache, History, Publish, Sink};
+use tallow_model::{LiveCandle, Step};
 
 /// A database file in a folder that goes with the bed.
 pub(crate) struct SqliteBed(tempfile::TempDir);

@@ -6,8 +6,8 @@ pub(crate) mod postgres;
 pub(crate) mod redis;
 
 use std::sync::Arc;
-use tallow_connectors::dataflow::{LiveCandle, Step};
-use tallow_connectors::store::{Cache, History, Sink};
+use tallow_model::store::{Cache, History, Sink};
+use tallow_model::{LiveCandle, Step};
 
 /// What may need a server.
 pub(crate) trait Bed {

@@ -4,8 +4,8 @@ use super::{Bed, StoreBed};
 use crate::services;
 use crate::services::database::Database;
 use std::sync::Arc;
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
-use tallow_connectors::store::{History, Sink};
+use tallow_connectors::stores::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
+use tallow_model::store::{History, Sink};
 use tokio::task::block_in_place;
 
 pub(crate) struct PostgresBed(Database);

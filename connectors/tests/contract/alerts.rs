@@ -2,9 +2,9 @@
 
 use super::samples::{HOUR, MIDNIGHT, MINUTE, alert, settled_alert, step, symbol};
 use super::{StoreBed, write};
-use tallow_connectors::model::AlertRow;
-use tallow_connectors::store::{AlertQuery, History};
-use tallow_dataflow::{AlertStatus, EventTime, SettledAlert, Severity, Step};
+use tallow_model::rows::AlertRow;
+use tallow_model::store::{AlertQuery, History};
+use tallow_model::{AlertStatus, EventTime, SettledAlert, Severity, Step};
 
 const EVERY: AlertQuery = AlertQuery {
     symbol: None,

@@ -3,9 +3,9 @@
 use super::CacheBed;
 use super::samples::{MIDNIGHT, MINUTE, alert, candle, corrected, settled_alert, step, symbol};
 use std::time::Duration;
-use tallow_connectors::model::{AlertMessage, LatestCandle};
-use tallow_connectors::store::{Cache, Update};
-use tallow_dataflow::{AlertStatus, EventTime, Interval, LiveCandle, SettledCandle};
+use tallow_model::rows::{AlertMessage, LatestCandle};
+use tallow_model::store::{Cache, Update};
+use tallow_model::{AlertStatus, EventTime, Interval, LiveCandle, SettledCandle};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 

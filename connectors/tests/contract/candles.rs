@@ -2,9 +2,9 @@
 
 use super::samples::{MIDNIGHT, MINUTE, all, candle, corrected, frontier, step};
 use super::{StoreBed, write};
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CandlePage, History};
-use tallow_dataflow::{EventTime, Interval, Price, Reject, RejectReason, SettledCandle};
+use tallow_model::rows::CandleRow;
+use tallow_model::store::{CandlePage, History};
+use tallow_model::{EventTime, Interval, Price, Reject, RejectReason, SettledCandle};
 
 const BASE: Interval = Interval::OneMinute;
 

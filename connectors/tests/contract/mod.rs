@@ -10,8 +10,8 @@ pub(crate) mod stats;
 
 pub(crate) use crate::beds::{Bed, CacheBed, StoreBed};
 
-use tallow_connectors::store::Sink;
-use tallow_dataflow::Step;
+use tallow_model::Step;
+use tallow_model::store::Sink;
 
 /// Sinks block; this lets the rest of the test's runtime go on.
 pub(crate) fn write(sink: &mut dyn Sink, steps: &[Step]) {

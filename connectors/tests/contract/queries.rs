@@ -6,10 +6,10 @@ use super::samples::{
 use super::{StoreBed, write};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tallow_connectors::error::Action;
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CandlePage, CandleQuery, Direction, Span};
-use tallow_dataflow::{EventTime, Interval, SettledCandle};
+use tallow_model::error::Action;
+use tallow_model::rows::CandleRow;
+use tallow_model::store::{CandlePage, CandleQuery, Direction, Span};
+use tallow_model::{EventTime, Interval, SettledCandle};
 
 /// The windows of a span, all of them over, from rows of its base in order.
 pub(crate) fn plainly_rolled_up(rows: &[CandleRow], span: Span) -> Vec<CandleRow> {

@@ -2,10 +2,10 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use tallow_connectors::dataflow::{
+use tallow_model::store::{CandleQuery, Span};
+use tallow_model::{
     Alert, AlertStatus, Candle, EventTime, Interval, Price, SettledAlert, SettledCandle, Step, Symbol,
 };
-use tallow_connectors::store::{CandleQuery, Span};
 
 /// A Sunday's midnight, so that every window length of a day or less is aligned to it.
 pub(crate) const MIDNIGHT: u64 = 1_763_251_200_000;

@@ -7,9 +7,9 @@ use super::samples::{
 use super::{StoreBed, write};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CandleQuery, CandleStats, Direction, Recent};
-use tallow_dataflow::{EventTime, Interval};
+use tallow_model::rows::CandleRow;
+use tallow_model::store::{CandleQuery, CandleStats, Direction, Recent};
+use tallow_model::{EventTime, Interval};
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64

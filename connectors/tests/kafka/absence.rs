@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{KafkaAlerts, KafkaLog};
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{AlertStatus, ReadStatus};
+use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaLog};
+use tallow_model::error::Action;
+use tallow_model::store::Sink;
+use tallow_model::{AlertStatus, ReadStatus};
 
 /// Stopped when dropped.
 pub(crate) struct OwnBroker(tempfile::TempDir);

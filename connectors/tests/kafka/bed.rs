@@ -7,8 +7,8 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallow_connectors::kafka::{KafkaConfig, Reader};
-use tallow_dataflow::{EventTime, ReadStatus};
+use tallow_connectors::logs::kafka::{KafkaConfig, Reader};
+use tallow_model::{EventTime, ReadStatus};
 
 /// How long anything may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);

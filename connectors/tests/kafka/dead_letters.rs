@@ -7,9 +7,9 @@ use crate::topic::{Read, Topic};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use std::collections::BTreeMap;
-use tallow_connectors::kafka::{KafkaConfig, KafkaDeadLetters, KafkaLog, MAX_RAW_BYTES};
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{EventTime, Reject, RejectReason};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaDeadLetters, KafkaLog, MAX_RAW_BYTES};
+use tallow_model::store::Sink;
+use tallow_model::{EventTime, Reject, RejectReason};
 
 fn reject(partition: u32, offset: u64, raw: &[u8]) -> Reject {
     let detail = format!("price_usd of {offset} is missing");

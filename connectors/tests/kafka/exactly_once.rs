@@ -14,10 +14,10 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, Error, chain};
-use tallow_connectors::kafka::{KafkaAlerts, KafkaConfig};
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{AlertStatus, EventTime, Step};
+use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaConfig};
+use tallow_model::error::{Action, Error, chain};
+use tallow_model::store::Sink;
+use tallow_model::{AlertStatus, EventTime, Step};
 
 const SYMBOLS: [&str; 7] = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "AVAX"];
 
@@ -67,7 +67,7 @@ fn leave_open(config: &KafkaConfig, worker: usize, steps: &[Step]) -> BaseProduc
     let producer = predecessor(config, worker);
     producer.begin_transaction().unwrap();
     for settled in &steps[worker].alerts {
-        let json = serde_json::to_string(&tallow_connectors::model::AlertMessage::from(settled)).unwrap();
+        let json = serde_json::to_string(&tallow_model::rows::AlertMessage::from(settled)).unwrap();
         let symbol = settled.alert.symbol.text();
         let record = BaseRecord::to(&config.alerts_topic).payload(&json).key(symbol.as_bytes());
         producer.send(record).map_err(|(error, _)| error).unwrap();

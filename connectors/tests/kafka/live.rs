@@ -8,9 +8,9 @@ use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Instant;
-use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{KafkaConfig, KafkaLog, Reader};
-use tallow_dataflow::{EventTime, ReadStatus};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaLog, Reader};
+use tallow_model::error::Action;
+use tallow_model::{EventTime, ReadStatus};
 
 /// The readers of the one worker, each from its offset.
 fn readers(log: &KafkaLog, starts: &[(u32, u64)]) -> Vec<Reader> {

@@ -3,9 +3,9 @@
 use crate::bed::{LIMIT, START_MS, Writer, read_all, topic};
 use rdkafka::producer::Producer;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{Bound, KafkaConfig, KafkaRange};
-use tallow_dataflow::EventTime;
+use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaRange};
+use tallow_model::EventTime;
+use tallow_model::error::Action;
 
 fn resolve(config: &KafkaConfig, start: Bound, end: Bound) -> KafkaRange {
     KafkaRange::resolve(config, &config.topic, start, end).unwrap()

@@ -7,12 +7,12 @@ use crate::services;
 use crate::topic::Topic;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, Error, chain};
-use tallow_connectors::kafka::{
+use tallow_connectors::logs::kafka::{
     KafkaAlerts, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaProducer, Outgoing, ensure_topics,
 };
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{AlertStatus, Reject, RejectReason};
+use tallow_model::error::{Action, Error, chain};
+use tallow_model::store::Sink;
+use tallow_model::{AlertStatus, Reject, RejectReason};
 
 /// How long a producer asks at a time.
 const ATTEMPT: Duration = Duration::from_secs(2);

@@ -4,11 +4,11 @@ use crate::bed::{Writer, config};
 use crate::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
 use crate::services;
 use crate::topic::{Read, Topic};
-use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{KafkaAlerts, KafkaConfig, KafkaDeadLetters};
-use tallow_connectors::model::AlertMessage;
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{AlertStatus, EventTime, Step};
+use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaConfig, KafkaDeadLetters};
+use tallow_model::error::Action;
+use tallow_model::rows::AlertMessage;
+use tallow_model::store::Sink;
+use tallow_model::{AlertStatus, EventTime, Step};
 
 /// The topics of alerts and dead letters, and the settings that lead to them.
 pub(crate) fn topics(what: &str, partitions: i32) -> Option<([Topic; 2], KafkaConfig)> {

@@ -3,8 +3,8 @@
 use crate::bed::config;
 use crate::services;
 use crate::topic::Topic;
-use tallow_connectors::error::Action;
-use tallow_connectors::kafka::{KafkaConfig, TopicState, ensure_topics};
+use tallow_connectors::logs::kafka::{KafkaConfig, TopicState, ensure_topics};
+use tallow_model::error::Action;
 
 /// Deletes the topics of the settings when dropped.
 fn owned(config: &KafkaConfig) -> [Topic; 3] {
@@ -48,7 +48,7 @@ fn what_the_brokers_refuse_is_said() {
     config.replication_factor = 9;
     let refused = ensure_topics(&config).unwrap_err();
     assert_eq!(refused.action(), Action::Stop);
-    let text = tallow_connectors::error::chain(&refused);
+    let text = tallow_model::error::chain(&refused);
     assert!(text.starts_with(&format!("make topic {} at {brokers}: ", config.topic)), "{text}");
     assert!(text.contains("Invalid replication factor"), "{text}");
 }

@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
-use tallow_connectors::retry::BackoffSettings;
-use tallow_connectors::sinks::{SinkQueue, SinkRunner, SinkSettings};
-use tallow_connectors::store::{CandleQuery, History, Sink};
-use tallow_dataflow::Interval;
+use tallow_connectors::stores::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, migrate};
+use tallow_model::Interval;
+use tallow_model::error::{Action, chain};
+use tallow_model::retry::BackoffSettings;
+use tallow_model::store::{CandleQuery, History, Sink};
+use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 use tokio::runtime::Runtime;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,10 +1,10 @@
 //! Several processes of one pipeline: the store is complete as far as all of them are.
 
 use super::{Database, candle, migrated, step};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::postgres::{PostgresConfig, PostgresSink, Share};
-use tallow_connectors::store::Sink;
-use tallow_dataflow::{EventTime, MINUTE_MS};
+use tallow_connectors::stores::postgres::{PostgresConfig, PostgresSink, Share};
+use tallow_model::error::{Action, chain};
+use tallow_model::store::Sink;
+use tallow_model::{EventTime, MINUTE_MS};
 
 fn open(config: &PostgresConfig, process: usize, processes: usize) -> PostgresSink {
     // Two workers each.
@@ -88,7 +88,7 @@ fn progress_alone_is_recorded_once_a_minute_of_event_time() {
     let Some((database, config)) = migrated() else { return };
     let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
     let mut frontier = |seconds: u64| {
-        let step = tallow_dataflow::Step { frontier: Some(EventTime(seconds * 1_000)), ..Default::default() };
+        let step = tallow_model::Step { frontier: Some(EventTime(seconds * 1_000)), ..Default::default() };
         sink.write(&[step]).unwrap();
         recorded(&database)
     };

@@ -2,10 +2,10 @@
 
 use super::{candle, migrated, step, symbol};
 use postgres::Client;
-use tallow_connectors::coins::Coins;
-use tallow_connectors::postgres::{PostgresSink, Share, name_coins};
-use tallow_connectors::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES, Sink};
-use tallow_dataflow::{
+use tallow_connectors::stores::postgres::{PostgresSink, Share, name_coins};
+use tallow_model::coins::Coins;
+use tallow_model::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES, Sink};
+use tallow_model::{
     Alert, AlertStatus, EventTime, MINUTE_MS, Price, Reject, RejectReason, SettledAlert, Step,
 };
 

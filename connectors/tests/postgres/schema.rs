@@ -1,9 +1,9 @@
 //! Migrations: once, twice, two at once; and databases that are not as they must be.
 
 use super::{Database, config, migrated};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::postgres::{PostgresHistory, PostgresSink, Share, Timescale, migrate};
-use tallow_connectors::store::History;
+use tallow_connectors::stores::postgres::{PostgresHistory, PostgresSink, Share, Timescale, migrate};
+use tallow_model::error::{Action, chain};
+use tallow_model::store::History;
 
 const NAMES: [&str; 2] = ["V1__candles_and_alerts", "V2__rejects_of_logs_made_anew"];
 
@@ -42,7 +42,7 @@ fn without_the_extension_nothing_of_it_runs() {
         assert!(matches!(migrate(&config).unwrap().timescale, Timescale::Used { changes: 0, .. }));
         return;
     }
-    let everything = tallow_connectors::postgres::PostgresConfig {
+    let everything = tallow_connectors::stores::postgres::PostgresConfig {
         compress_after_days: 1,
         keep_1m_days: 2,
         keep_5m_days: 3,

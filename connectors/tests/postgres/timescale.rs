@@ -3,9 +3,11 @@
 
 use super::{Database, candle, config, symbol};
 use postgres::Client;
-use tallow_connectors::postgres::{PostgresConfig, PostgresHistory, PostgresSink, Share, Timescale, migrate};
-use tallow_connectors::store::{CandleQuery, Direction, History, Sink, Span};
-use tallow_dataflow::{EventTime, Interval, MINUTE_MS, SettledCandle, Step};
+use tallow_connectors::stores::postgres::{
+    PostgresConfig, PostgresHistory, PostgresSink, Share, Timescale, migrate,
+};
+use tallow_model::store::{CandleQuery, Direction, History, Sink, Span};
+use tallow_model::{EventTime, Interval, MINUTE_MS, SettledCandle, Step};
 use tokio::runtime::Runtime;
 
 const DAY_MINUTES: u64 = 24 * 60;

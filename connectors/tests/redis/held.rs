@@ -3,9 +3,9 @@
 use super::live;
 use super::server::{LIMIT, Server, until};
 use std::time::{Duration, Instant};
-use tallow_connectors::model::LatestCandle;
-use tallow_connectors::redis::{RedisCache, RedisConfig, RedisPublisher};
-use tallow_connectors::store::{Cache, Publish, Update};
+use tallow_connectors::caches::redis::{RedisCache, RedisConfig, RedisPublisher};
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::{Cache, Publish, Update};
 use tokio::runtime::Handle;
 
 /// How often candles have been read since the counts were reset.

@@ -3,9 +3,9 @@
 use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty, window};
 use futures_util::future::join_all;
-use tallow_connectors::model::LatestCandle;
-use tallow_connectors::redis::{RedisCache, RedisPublisher};
-use tallow_connectors::store::{Cache, Publish};
+use tallow_connectors::caches::redis::{RedisCache, RedisPublisher};
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::{Cache, Publish};
 
 /// What is under the key.
 fn latest(server: &Server) -> LatestCandle {

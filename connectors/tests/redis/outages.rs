@@ -5,9 +5,9 @@ use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::redis::{RedisCache, RedisPublisher};
-use tallow_connectors::store::{Cache, Publish};
+use tallow_connectors::caches::redis::{RedisCache, RedisPublisher};
+use tallow_model::error::{Action, chain};
+use tallow_model::store::{Cache, Publish};
 
 /// Stops a thread, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);

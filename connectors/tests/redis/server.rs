@@ -3,7 +3,7 @@
 use crate::ports::free_port;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tallow_connectors::redis::RedisConfig;
+use tallow_connectors::caches::redis::RedisConfig;
 
 /// How long a test waits for what must happen.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -6,11 +6,11 @@
 //! State: the partial bars of one batch; freed when the batch is drained. Cost per tick: one hash look-up.
 
 use crate::bar::Bar;
-use crate::symbol::Symbol;
-use crate::time::EventTime;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use tallow_model::EventTime;
+use tallow_model::Symbol;
 
 /// The bar of some of the ticks of one symbol and minute, all with the same logical time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,16 +11,16 @@
 
 use super::combine::PartialBar;
 use crate::bar::Bar;
-use crate::candle::{Candle, LiveCandle};
 use crate::outlet::SharedOutlet;
-use crate::record::Clock;
-use crate::symbol::Symbol;
-use crate::time::{EventTime, Interval};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tallow_model::Clock;
+use tallow_model::LiveCandle;
+use tallow_model::Symbol;
+use tallow_model::{EventTime, Interval};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -133,7 +133,7 @@ impl OpenCandles {
                 candles.push(LiveCandle {
                     symbol,
                     interval,
-                    candle: Candle::of(bar, *window_start),
+                    candle: bar.candle(*window_start),
                     event_time: EventTime(window_start.millis() + u64::from(bar.last.since_start_ms)),
                 });
             }

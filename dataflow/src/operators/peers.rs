@@ -69,7 +69,7 @@ const MAX_REPORT_AGE_MS: u64 = 2_000;
 
 impl Peers {
     /// Builds the dataflow of reports on this worker. Every worker must build it at the same point.
-    pub(crate) fn connect(worker: &mut Worker, clock: std::sync::Arc<dyn crate::record::Clock>) -> Peers {
+    pub(crate) fn connect(worker: &mut Worker, clock: std::sync::Arc<dyn tallow_model::Clock>) -> Peers {
         let heard = Rc::new(RefCell::new(vec![None; worker.peers()]));
         let write = Rc::clone(&heard);
         let mut input = InputHandle::new();

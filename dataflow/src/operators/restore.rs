@@ -6,7 +6,7 @@
 //! - **State.** The rows not yet handed out.
 
 use crate::checkpoint::{Row, State};
-use crate::time::EventTime;
+use tallow_model::EventTime;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::dataflow::{Scope, StreamVec};
 

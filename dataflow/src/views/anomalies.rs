@@ -14,16 +14,16 @@
 //!
 //! The logarithm is `libm`'s and not the platform's, which differs in the last bit from machine to machine.
 
-use crate::alert::Alert;
 use crate::checkpoint::RetainedMove;
-use crate::number::Price;
 use crate::settings::AnomalySettings;
-use crate::symbol::Symbol;
-use crate::time::EventTime;
 use differential_dataflow::VecCollection;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::{ValBatcher, ValBuilder, ValSpine};
 use serde::{Deserialize, Serialize};
+use tallow_model::Alert;
+use tallow_model::EventTime;
+use tallow_model::Price;
+use tallow_model::Symbol;
 use timely::dataflow::channels::pact::Pipeline;
 
 /// Units of a return: 10¹⁴ to one.

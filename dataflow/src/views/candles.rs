@@ -10,12 +10,12 @@
 //! - **State.** The retained parts and the current whole, freed as the parts expire. Cost: one reduction over at most
 //!   five parts per window, and per correction.
 
-use crate::candle::Candle;
-use crate::symbol::Symbol;
-use crate::time::Interval;
 use differential_dataflow::VecCollection;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::{ValBatcher, ValBuilder, ValSpine};
+use tallow_model::Candle;
+use tallow_model::Interval;
+use tallow_model::Symbol;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::vec::Map;
 

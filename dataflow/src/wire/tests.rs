@@ -110,7 +110,7 @@ proptest! {
 
 fn sample() -> PartialBar {
     let line = br#"{"symbol":"BTC","price_usd":10.5,"size":2,"volume_24h":7,"timestamp":120001}"#;
-    WireSample::of([&crate::tick::decode(line).expect("a tick")]).0[0]
+    WireSample::of([&tallow_model::decode(line).expect("a tick")]).0[0]
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tallow_dataflow::{
-    CheckpointId, CheckpointPart, CheckpointPolicy, Counts, LiveCandle, Outlet, PartitionProgress,
-    PartitionReader, ReadStatus, Record, Reject, Restore, ResumePoint, Settings, State, Step, WorkerIo, run,
+    CheckpointId, CheckpointPart, CheckpointPolicy, Outlet, Restore, ResumePoint, Settings, State, WorkerIo,
+    run,
+};
+use tallow_model::{
+    Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step,
 };
 
 /// A checkpoint that some workers have given their parts of.

@@ -10,9 +10,10 @@ pub(crate) mod oracle;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tallow_dataflow::{
-    AnomalySettings, Clock, Counts, LiveCandle, Outlet, PartitionProgress, PartitionReader, ReadStatus,
-    Record, Reject, Settings, SettledAlert, SettledCandle, Step, WorkerIo, run,
+use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_model::{
+    Clock, Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, SettledAlert,
+    SettledCandle, Step,
 };
 
 /// What a run of the graph put out, in an order that does not depend on scheduling.

@@ -5,7 +5,8 @@
 
 use super::{Outcome, Random, tick};
 use std::collections::{BTreeMap, BTreeSet};
-use tallow_dataflow::{AlertStatus, Settings};
+use tallow_dataflow::Settings;
+use tallow_model::AlertStatus;
 
 /// A tick in whole numbers.
 #[derive(Clone, Debug)]

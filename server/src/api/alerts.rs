@@ -8,9 +8,9 @@ use crate::query::Query;
 use crate::router::ALL;
 use hyper::StatusCode;
 use serde::Serialize;
-use tallow_connectors::dataflow::{EventTime, Interval, Severity, Symbol};
-use tallow_connectors::model::AlertRow;
-use tallow_connectors::store::AlertQuery;
+use tallow_model::rows::AlertRow;
+use tallow_model::store::AlertQuery;
+use tallow_model::{EventTime, Interval, Severity, Symbol};
 
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 

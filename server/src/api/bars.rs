@@ -9,11 +9,11 @@ use crate::api::historical::closed_until;
 use crate::api::latest::newest_closed;
 use crate::app::Data;
 use std::sync::Arc;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{EventTime, Interval, MINUTE_MS, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::{CandleRow, LatestCandle};
-use tallow_connectors::store::{CandleQuery, Direction, Span};
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::{CandleRow, LatestCandle};
+use tallow_model::store::{CandleQuery, Direction, Span};
+use tallow_model::{EventTime, Interval, MINUTE_MS, Symbol};
 
 /// One bar.
 #[derive(Clone, Debug, PartialEq)]

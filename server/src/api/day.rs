@@ -8,11 +8,11 @@ use crate::api::latest::newest_closed;
 use crate::app::Data;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::LatestCandle;
-use tallow_connectors::store::Recent;
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::Recent;
+use tallow_model::{EventTime, Interval, Symbol};
 
 const DAY_MS: u64 = 24 * 60 * Interval::OneMinute.millis();
 const QUARTER_MS: u64 = Interval::FifteenMinutes.millis();

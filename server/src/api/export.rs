@@ -21,11 +21,11 @@ use futures_util::stream::try_unfold;
 use hyper::header::{CONTENT_DISPOSITION, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{EventTime, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::CandleQuery;
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::CandleRow;
+use tallow_model::store::CandleQuery;
+use tallow_model::{EventTime, Symbol};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How many candles are read at a time: some 170 kB of CSV.

@@ -9,10 +9,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::error::chain;
-use tallow_connectors::model::rfc3339;
+use tallow_model::Error;
+use tallow_model::EventTime;
+use tallow_model::error::chain;
+use tallow_model::rows::rfc3339;
 
 /// How long a store may take to say that it is there.
 const PING_LIMIT: Duration = Duration::from_secs(2);

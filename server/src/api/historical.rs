@@ -10,9 +10,9 @@ use crate::query::Query;
 use hyper::StatusCode;
 use hyper::header::LINK;
 use serde::Serialize;
-use tallow_connectors::dataflow::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
-use tallow_connectors::model::rfc3339;
-use tallow_connectors::store::{CandleQuery, Direction, Span};
+use tallow_model::rows::rfc3339;
+use tallow_model::store::{CandleQuery, Direction, Span};
+use tallow_model::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
 
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 

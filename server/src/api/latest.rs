@@ -13,11 +13,11 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::{CandleRow, LatestCandle, rfc3339};
-use tallow_connectors::store::CandleQuery;
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::{CandleRow, LatestCandle, rfc3339};
+use tallow_model::store::CandleQuery;
+use tallow_model::{EventTime, Interval, Symbol};
 
 /// How many symbols that the cache does not have are looked up at a time.
 pub(crate) const LOOKUPS: usize = 8;

@@ -16,9 +16,9 @@ use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::time::Duration;
-use tallow_connectors::dataflow::{EventTime, Interval, Severity};
-use tallow_connectors::distribution::Distribution;
-use tallow_connectors::store::PipelineStatus;
+use tallow_model::distribution::Distribution;
+use tallow_model::store::PipelineStatus;
+use tallow_model::{EventTime, Interval, Severity};
 
 /// The type of the answer, as OpenMetrics has it.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

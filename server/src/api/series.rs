@@ -6,10 +6,10 @@
 //! series, flat ones included; so pages put together are the series, each window once. Nothing is filled before the
 //! oldest or after the newest settled candle of the range: there the server would be guessing.
 
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::model::CandleRow;
-use tallow_connectors::store::{CandlePage, CandleQuery, Direction, History};
+use tallow_model::Error;
+use tallow_model::EventTime;
+use tallow_model::rows::CandleRow;
+use tallow_model::store::{CandlePage, CandleQuery, Direction, History};
 
 /// The page of the series that the query asks for. Reads no more than the page's own candles and three more.
 pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result<CandlePage, Error> {

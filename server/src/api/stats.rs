@@ -6,8 +6,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
 use std::time::Duration;
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::remote::PipelineStats;
+use tallow_model::EventTime;
+use tallow_model::pipeline_stats::PipelineStats;
 
 /// The pipeline's figures.
 pub(crate) async fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -> Result<Answer, Problem> {

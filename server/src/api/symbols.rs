@@ -6,8 +6,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use hyper::StatusCode;
 use serde::Serialize;
-use tallow_connectors::coins::Coins;
-use tallow_connectors::dataflow::Symbol;
+use tallow_model::Symbol;
+use tallow_model::coins::Coins;
 
 #[derive(Serialize)]
 struct Listed {

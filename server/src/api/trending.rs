@@ -14,8 +14,8 @@ use crate::query::Query;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use serde::Serialize;
-use tallow_connectors::dataflow::{EventTime, Symbol};
-use tallow_connectors::model::rfc3339;
+use tallow_model::rows::rfc3339;
+use tallow_model::{EventTime, Symbol};
 
 const DIRECTIONS: [(&str, Direction); 3] =
     [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];

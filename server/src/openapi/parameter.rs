@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
-use tallow_connectors::dataflow::MAX_EVENT_TIME;
+use tallow_model::MAX_EVENT_TIME;
 
 /// A time as it may be given, but for its years: 1970 to 9999.
 const TIME_PATTERN: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";

@@ -10,8 +10,8 @@ use crate::server::Shared;
 use crate::settings::MAX_MESSAGE_BYTES;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::error::chain;
+use tallow_model::EventTime;
+use tallow_model::error::chain;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Serves a client from the handshake to the end.

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use std::sync::Arc;
-use tallow_connectors::dataflow::{EventTime, Interval, Symbol};
+use tallow_model::{EventTime, Interval, Symbol};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// A text frame. Its clones share the text.

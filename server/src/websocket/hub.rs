@@ -28,11 +28,11 @@ use super::subscription::{Key, Subscription};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{Clock, EventTime, Interval, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::LatestCandle;
-use tallow_connectors::store::{Cache, Pipeline, Update};
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::{Cache, Pipeline, Update};
+use tallow_model::{Clock, EventTime, Interval, Symbol};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 

@@ -18,10 +18,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{Interval, Symbol};
-use tallow_connectors::error::chain;
-use tallow_connectors::model::{CandleRow, LatestCandle};
+use tallow_model::Error;
+use tallow_model::error::chain;
+use tallow_model::rows::{CandleRow, LatestCandle};
+use tallow_model::{Interval, Symbol};
 use tokio::time::Instant;
 
 /// For how long an answer is given to others.

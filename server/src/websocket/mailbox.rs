@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
-use tallow_connectors::model::LatestCandle;
+use tallow_model::rows::LatestCandle;
 use tokio::sync::Notify;
 
 /// The mailbox of one client: filled by the hub and the client's reader, emptied by its writer.
@@ -206,7 +206,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use tallow_connectors::dataflow::{EventTime, Interval};
+    use tallow_model::{EventTime, Interval};
 
     fn candle(symbol: &str, window_start: u64, seq: u64, is_closed: bool) -> LatestCandle {
         LatestCandle {

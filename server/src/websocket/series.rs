@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tallow_connectors::model::LatestCandle;
+use tallow_model::rows::LatestCandle;
 
 /// What the hub has seen of one symbol and interval.
 #[derive(Default)]
@@ -102,7 +102,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use tallow_connectors::dataflow::{EventTime, Interval};
+    use tallow_model::{EventTime, Interval};
 
     fn update(seq: u64, is_closed: bool) -> Shown {
         let candle = LatestCandle {

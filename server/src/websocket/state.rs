@@ -6,8 +6,8 @@ use super::series::{Series, Shown};
 use super::subscription::{Key, Subscription};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use tallow_connectors::dataflow::Symbol;
-use tallow_connectors::model::LatestCandle;
+use tallow_model::Symbol;
+use tallow_model::rows::LatestCandle;
 
 /// How many closed candles are kept for clients that come back: some 20 MB, the last five days of eight symbols or the
 /// last five minutes of 10,000.

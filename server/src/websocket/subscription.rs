@@ -4,8 +4,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::router::ALL;
 use std::ops::Bound;
-use tallow_connectors::dataflow::{Interval, Symbol};
-use tallow_connectors::model::LatestCandle;
+use tallow_model::rows::LatestCandle;
+use tallow_model::{Interval, Symbol};
 
 /// A symbol and an interval: what a sequence number counts.
 pub(crate) type Key = (Symbol, Interval);

@@ -4,7 +4,7 @@ use crate::market::{DAY, MINUTES, NOW, QUIET, all_open};
 use crate::samples::{MIDNIGHT, MINUTE};
 use crate::sides::Both;
 use serde_json::{Value, json};
-use tallow_connectors::model::LatestCandle;
+use tallow_model::rows::LatestCandle;
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(|key| &**key).collect()

@@ -5,7 +5,7 @@ use crate::samples::{MINUTE, candle, corrected, step};
 use crate::sides::Both;
 use crate::support::Client;
 use std::collections::BTreeSet;
-use tallow_connectors::dataflow::{Interval, SettledCandle};
+use tallow_model::{Interval, SettledCandle};
 
 /// How many minutes of `LONG` there are: five parts of an export, and some more.
 const LENGTH: u64 = 5_250;

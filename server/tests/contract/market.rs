@@ -4,11 +4,11 @@
 use crate::samples::{
     HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
 };
-use tallow_connectors::dataflow::{
+use tallow_model::store::{CheckpointFigures, PartitionStatus, PipelineStatus};
+use tallow_model::{
     AlertStatus, Counts, EventTime, Interval, LiveCandle, PartitionProgress, SettledAlert, SettledCandle,
     Step,
 };
-use tallow_connectors::store::{CheckpointFigures, PartitionStatus, PipelineStatus};
 
 /// The midnight from which on there are minutes.
 pub(crate) const DAY: u64 = MIDNIGHT + 24 * HOUR;
@@ -110,7 +110,7 @@ pub(crate) fn all_open() -> Vec<LiveCandle> {
     let of_btc = Interval::ALL.map(|interval| open("BTC", interval, 4));
     let mut eth = open("ETH", Interval::OneMinute, 1);
     (eth.candle.sized, eth.candle.size_sum, eth.candle.notional_sum) = (0, 0, 0);
-    eth.candle.day_volume = Some(tallow_connectors::dataflow::Price(9.4e9));
+    eth.candle.day_volume = Some(tallow_model::Price(9.4e9));
     of_btc.into_iter().chain([eth, open("NEW.X", Interval::OneMinute, 2)]).collect()
 }
 

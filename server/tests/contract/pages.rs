@@ -6,7 +6,7 @@ use crate::samples::{HOUR, MIDNIGHT, MINUTE, candle, corrected, step};
 use crate::sides::Both;
 use crate::support::http::Reply;
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 
 fn rows(reply: &Reply) -> Vec<Value> {
     reply.json().as_array().unwrap().clone()

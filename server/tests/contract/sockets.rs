@@ -4,7 +4,7 @@ use crate::market::{self, DAY, MINUTES, NOW, minute, open};
 use crate::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use crate::sides::{Both, Sockets};
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::{AlertStatus, Interval, SettledCandle};
+use tallow_model::{AlertStatus, Interval, SettledCandle};
 use tallow_server::ServerSettings;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 

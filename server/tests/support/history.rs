@@ -6,12 +6,10 @@ use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
-use tallow_connectors::model::{AlertRow, CandleRow};
-use tallow_connectors::store::{
-    AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History, Recent,
-};
+use tallow_model::Error;
+use tallow_model::rows::{AlertRow, CandleRow};
+use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History, Recent};
+use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tokio::sync::{Notify, Semaphore};
 
 /// The symbol at which the history panics.

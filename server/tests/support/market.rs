@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
-use tallow_connectors::model::{AlertMessage, LatestCandle};
-use tallow_connectors::store::{Cache, Pipeline, PipelineStatus, Update};
+use tallow_model::Error;
+use tallow_model::rows::{AlertMessage, LatestCandle};
+use tallow_model::store::{Cache, Pipeline, PipelineStatus, Update};
+use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tokio::sync::broadcast;
 
 /// The error of a store that a test has taken down.

@@ -5,9 +5,9 @@ use super::report::{INTERVAL, Progress};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use tallow_connectors::Error;
 use tallow_connectors::export::Export;
-use tallow_dataflow::Counts;
+use tallow_model::Counts;
+use tallow_model::Error;
 
 /// Takes the workers' messages until the last of them has ended.
 pub(super) struct Collector {

@@ -4,7 +4,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tallow_dataflow::{Counts, LiveCandle, Outlet, PartitionProgress, Reject, Step};
+use tallow_dataflow::Outlet;
+use tallow_model::{Counts, LiveCandle, PartitionProgress, Reject, Step};
 
 /// The bytes under way from which on the workers stop reading. What they have read by then still comes on top.
 const MAX_UNDER_WAY: usize = 64 << 20;

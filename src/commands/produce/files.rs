@@ -8,15 +8,15 @@
 //! **Key.** The symbol of the tick. A line that is no tick is sent without a key, so that it lands in some partition and, by
 //! way of it, among the dead letters, where its reader says what is wrong with it: nothing is left out here.
 
-use super::outlet::{Outlet, told};
+use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::config::Speed;
 use anyhow::bail;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::file::FileReader;
-use tallow_dataflow::{Clock, PartitionReader, ReadStatus, Symbol, decode};
+use tallow_connectors::logs::file::FileReader;
+use tallow_model::clock::SystemClock;
+use tallow_model::{Clock, PartitionReader, ReadStatus, Symbol, decode};
 
 /// How many lines of a file are read at a time.
 const LINES: usize = 1_024;
@@ -50,7 +50,7 @@ impl Files {
     /// # Errors
     /// When one can't be opened.
     pub(super) fn open(paths: &[PathBuf], speed: Speed) -> anyhow::Result<Files> {
-        let open = |path: &PathBuf| FileReader::open(path, 0).map_err(told).map(Reading::new);
+        let open = |path: &PathBuf| FileReader::open(path, 0).map_err(anyhow::Error::from).map(Reading::new);
         Ok(Files { files: paths.iter().map(open).collect::<Result<_, _>>()?, speed })
     }
 

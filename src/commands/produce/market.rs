@@ -1,15 +1,17 @@
 //! The simulated market as a feed: at its pace, and never ahead of the clock, because a tick from the future would be
 //! rejected. What lies in the past comes as fast as the speed says; what follows, each trade at its time.
 
-use super::outlet::{Outlet, told};
+use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::cli::ProduceFlags;
 use crate::config::{ProduceConfig, Speed};
 use anyhow::bail;
 use std::time::Duration;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::simulator::{Arrival, Disorder, DisorderSettings, Simulator, SimulatorSettings};
-use tallow_dataflow::{Clock, EventTime};
+use tallow_connectors::feeds::simulator::{
+    Arrival, Disorder, DisorderSettings, Simulator, SimulatorSettings,
+};
+use tallow_model::clock::SystemClock;
+use tallow_model::{Clock, EventTime};
 
 /// How much of the market is taken at a time, in milliseconds of event time.
 const STEP_MS: u64 = 1_000;
@@ -53,10 +55,10 @@ impl Market {
             trades_per_second: config.trades_per_second,
             ..SimulatorSettings::default()
         };
-        let market = Simulator::open(&settings, from_ms).map_err(told)?;
+        let market = Simulator::open(&settings, from_ms)?;
         let trades = if flags.disorder {
             let settings = DisorderSettings { seed: config.seed, ..DisorderSettings::default() };
-            Trades::Disordered(Box::new(Disorder::try_new(settings, market).map_err(told)?))
+            Trades::Disordered(Box::new(Disorder::try_new(settings, market)?))
         } else {
             Trades::InOrder(market)
         };

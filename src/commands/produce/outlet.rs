@@ -1,14 +1,14 @@
 //! The way to the topic: waits where it must, says when the broker is away and when it is back, and counts.
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::Error;
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::kafka::{KafkaConfig, KafkaProducer, Outgoing};
-use tallow_dataflow::Symbol;
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_model::Error;
+use tallow_model::Symbol;
+use tallow_model::error::{Action, chain};
 
 /// How often the stop signal and the broker are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ impl Outlet {
     pub(super) fn open(config: &KafkaConfig, stop: Arc<AtomicBool>) -> anyhow::Result<Outlet> {
         let now = Instant::now();
         Ok(Outlet {
-            producer: KafkaProducer::open(config, "tallow-produce").map_err(told)?,
+            producer: KafkaProducer::open(config, "tallow-produce")?,
             topic: config.topic.clone(),
             stop,
             started: now,
@@ -61,8 +61,8 @@ impl Outlet {
                     return Ok(Go::Continue(()));
                 }
                 Err(error) if error.action() == Action::Retry => self.broker_is(Some(chain(&error))),
-                Err(error @ Error::Unusable(_)) => bail!("{}; 'tallow migrate' makes it", chain(&error)),
-                Err(error) => return Err(told(error)),
+                Err(error @ Error::Invalid(_)) => bail!("{}; 'tallow migrate' makes it", chain(&error)),
+                Err(error) => return Err(anyhow::Error::from(error)),
             }
             // A broker that answers that the topic has no leader yet does so at once.
             std::thread::sleep(LOOK);
@@ -100,7 +100,7 @@ impl Outlet {
                         self.left_out += 1;
                         break;
                     }
-                    Action::Stop => return Err(told(error)),
+                    Action::Stop => return Err(anyhow::Error::from(error)),
                 },
             }
             if self.is_stopped() {
@@ -171,7 +171,7 @@ impl Outlet {
                 Ok(()) => return outcome,
                 Err(error) if error.action() == Action::Retry => {}
                 Err(error) => {
-                    outcome = outcome.and(Err(told(error)));
+                    outcome = outcome.and(Err(anyhow::Error::from(error)));
                     if !self.producer.is_usable() {
                         return outcome;
                     }
@@ -204,9 +204,4 @@ fn say_broker(away: &mut bool, problem: Option<String>) {
         }
         _ => {}
     }
-}
-
-/// The error with its causes, each said once.
-pub(super) fn told(error: Error) -> anyhow::Error {
-    anyhow!(chain(&error))
 }

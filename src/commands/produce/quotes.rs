@@ -1,11 +1,11 @@
 //! CoinGecko as a feed: the quotes of each answer, as they come.
 
-use super::outlet::{Outlet, told};
+use super::outlet::Outlet;
 use crate::config::Config;
 use anyhow::Context;
 use std::pin::pin;
 use std::time::Duration;
-use tallow_connectors::coingecko::Feed;
+use tallow_connectors::feeds::coingecko::Feed;
 use tokio::runtime::Runtime;
 
 /// How often the stop signal is looked at while an answer is awaited.
@@ -32,7 +32,7 @@ impl Quotes {
             interval_ms = config.coingecko.poll_interval_ms,
             "quotes are CoinGecko's"
         );
-        Ok(Quotes { feed: Feed::try_new(config.coingecko.clone()).map_err(told)?, runtime })
+        Ok(Quotes { feed: Feed::try_new(config.coingecko.clone())?, runtime })
     }
 
     /// Sends quotes until it is stopped.
@@ -60,7 +60,7 @@ async fn feed_into(feed: &mut Feed, outlet: &mut Outlet) -> anyhow::Result<()> {
             let mut next = pin!(feed.next());
             loop {
                 tokio::select! {
-                    quotes = &mut next => break quotes.map_err(told)?,
+                    quotes = &mut next => break quotes?,
                     () = tokio::time::sleep(LOOK) => if outlet.look().is_break() { return Ok(()) },
                 }
             }

@@ -1,17 +1,18 @@
 //! The sinks of `tallow run`, each on a thread of its own.
 
 use crate::config::Config;
-use crate::pipeline::{Destinations, Store, told};
 use anyhow::anyhow;
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_connectors::cluster::Cluster;
-use tallow_connectors::coins::Coins;
-use tallow_connectors::kafka::{KafkaAlerts, KafkaDeadLetters};
-use tallow_connectors::postgres::{PostgresSink, Share};
-use tallow_connectors::redis::RedisPublisher;
-use tallow_connectors::sinks::{SinkQueue, SinkRunner, SinkSettings};
-use tallow_connectors::store::{Publish, Sink, SinkStatus};
+use tallow_connectors::caches::redis::RedisPublisher;
+use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaDeadLetters};
+use tallow_connectors::stores::postgres::{PostgresSink, Share};
+use tallow_model::coins::Coins;
+use tallow_model::error::chain;
+use tallow_model::store::{Publish, Sink, SinkStatus};
+use tallow_runtime::cluster::Cluster;
+use tallow_runtime::pipeline::{Destinations, Store};
+use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
 /// How long a stop waits for the sinks, all at the same time. What they have not stored by then comes again from the
 /// log at the next start.
@@ -38,17 +39,17 @@ impl Sinks {
         let workers = cluster.workers();
         let share =
             Share { process: cluster.process, processes: cluster.processes(), workers: workers.clone() };
-        let postgres = PostgresSink::open(&config.postgres, share).map_err(told)?;
+        let postgres = PostgresSink::open(&config.postgres, share)?;
         let postgres = postgres.with_coins(Coins::with(&config.coingecko.coins));
-        let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), former).map_err(told)?;
-        let dead_letters = KafkaDeadLetters::open(&config.kafka, workers).map_err(told)?;
+        let alerts = KafkaAlerts::open(&config.kafka, workers.clone(), former)?;
+        let dead_letters = KafkaDeadLetters::open(&config.kafka, workers)?;
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
-        let start = |sink: Box<dyn Sink>| SinkRunner::start(sink, settings).map_err(told);
+        let start = |sink: Box<dyn Sink>| SinkRunner::start(sink, settings).map_err(anyhow::Error::from);
         Ok(Sinks {
             postgres: start(Box::new(postgres))?,
             alerts: start(Box::new(alerts))?,
             dead_letters: start(Box::new(dead_letters))?,
-            redis: Arc::new(RedisPublisher::start(&config.redis).map_err(told)?),
+            redis: Arc::new(RedisPublisher::start(&config.redis)?),
         })
     }
 
@@ -92,19 +93,19 @@ impl Sinks {
             let failed = queue.failure().is_some();
             match runner.close(LIMIT) {
                 Err(error) if !failed => {
-                    let problem = told(error);
-                    tracing::warn!(%problem, "not everything was stored, it comes again at the next start");
+                    let problem = chain(&error);
+                    tracing::warn!(problem, "not everything was stored, it comes again at the next start");
                     Ok(())
                 }
-                closed => closed.map_err(told),
+                closed => closed.map_err(anyhow::Error::from),
             }
         };
         let Sinks { postgres, alerts, dead_letters, redis } = self;
         std::thread::scope(|scope| {
             let stores = [postgres, alerts, dead_letters].map(|runner| scope.spawn(|| close(runner)));
             if let Err(error) = redis.close(LIMIT) {
-                let problem = told(error);
-                tracing::warn!(%problem, "not everything was published");
+                let problem = chain(&error);
+                tracing::warn!(problem, "not everything was published");
             }
             let join = |store: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>| {
                 store.join().map_err(|_| anyhow!("a thread that closes a sink has panicked"))?

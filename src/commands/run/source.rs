@@ -1,10 +1,10 @@
 //! The topic of ticks, as the board asks of it.
 
-use crate::pipeline::{LogStatus, Partitions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tallow_connectors::kafka::KafkaLog;
-use tallow_connectors::store::SinkStatus;
+use tallow_connectors::logs::kafka::KafkaLog;
+use tallow_model::store::SinkStatus;
+use tallow_runtime::pipeline::{LogStatus, Partitions};
 
 /// The topic that this process reads its part of.
 pub(super) struct Source(pub(super) Arc<KafkaLog>);

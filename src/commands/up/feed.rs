@@ -9,10 +9,10 @@ use super::written::Written;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::simulator::Simulator;
-use tallow_dataflow::{Clock, EventTime};
+use tallow_connectors::feeds::simulator::Simulator;
+use tallow_model::Error;
+use tallow_model::clock::SystemClock;
+use tallow_model::{Clock, EventTime};
 
 /// How much of the market is taken at a time, in milliseconds of event time.
 const STEP_MS: u64 = 1_000;

@@ -1,13 +1,14 @@
 //! The graph over the log that `tallow up` keeps.
 
 use crate::config::Config;
-use crate::pipeline::{Board, Destinations, Graph, WorkerOutlet, lay, take, told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use tallow_connectors::clock::SystemClock;
-use tallow_connectors::filelog::{FileLog, FileLogReader};
-use tallow_dataflow::{CheckpointPolicy, PartitionReader, ReadStatus, Record, Restore, WorkerIo};
+use tallow_connectors::logs::filelog::{FileLog, FileLogReader};
+use tallow_dataflow::{CheckpointPolicy, Restore, WorkerIo};
+use tallow_model::clock::SystemClock;
+use tallow_model::{PartitionReader, ReadStatus, Record};
+use tallow_runtime::pipeline::{Board, Destinations, Graph, WorkerOutlet, WorkerSlots};
 
 /// A reader of a partition that comes later.
 type Reader = Box<dyn PartitionReader + Send>;
@@ -37,31 +38,32 @@ pub(super) fn start(
     let From { starts, restore, policy } = from;
     let open = |partition| {
         let start = starts.get(&partition).copied().unwrap_or(0);
-        let reader = log.reader(partition, start).map_err(told)?;
+        let reader = log.reader(partition, start)?;
         let grows = used.contains(&partition);
-        Ok(lay(LogPartition { reader, grows }))
+        Ok(LogPartition { reader, grows })
     };
-    let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    let restore: Vec<_> = restore.into_iter().map(lay).collect();
+    let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<WorkerSlots<_>>>()?;
+    let restore: WorkerSlots<_> = restore.into_iter().collect();
     let workers = config.dataflow.workers;
     // Partitions that nothing is traded in end, but a worker's input must not: one that has none but those still takes
     // part in checkpoints. Nothing is ever sent.
-    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) =
-        (0..workers).map(|_| channel()).map(|(sender, receiver)| (sender, lay(receiver))).unzip();
+    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
+    let arrivals: WorkerSlots<_> = arrivals.into_iter().collect();
     let alone = move |_: &_| Ok(Some(workers.into()));
-    Graph::start(workers, alone, config.graph(), move |index, peers| {
+    let graph = Graph::start(workers, alone, config.graph(), move |index, peers| {
         let _open = &senders;
-        let own = readers.iter().skip(index).step_by(peers);
-        let readers = own.filter_map(take);
+        let own = (index..readers.len()).step_by(peers);
+        let readers = own.filter_map(|partition| readers.take(partition));
         WorkerIo {
             readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
-            arrivals: arrivals.get(index).and_then(take),
+            arrivals: arrivals.take(index),
             outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
             checkpoints: policy.clone(),
-            restore: restore.get(index).and_then(take),
+            restore: restore.take(index),
         }
-    })
+    })?;
+    Ok(graph)
 }
 
 /// A partition of the log, which only this process writes.

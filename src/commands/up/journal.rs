@@ -5,12 +5,12 @@ use super::written::Written;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_connectors::Error;
-use tallow_connectors::error::{Action, chain};
-use tallow_connectors::feed::FeedTick;
-use tallow_connectors::filelog::FileLogWriter;
-use tallow_connectors::retry::{Backoff, BackoffSettings};
-use tallow_dataflow::EventTime;
+use tallow_connectors::logs::filelog::FileLogWriter;
+use tallow_model::Error;
+use tallow_model::EventTime;
+use tallow_model::error::{Action, chain};
+use tallow_model::feed::FeedTick;
+use tallow_model::retry::{Backoff, BackoffSettings};
 
 /// The waits after a flush that failed. Short: a market that waits for its log falls behind.
 const BACKOFF: BackoffSettings =

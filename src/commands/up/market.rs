@@ -3,10 +3,10 @@
 use crate::config::UpConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use tallow_connectors::Error;
-use tallow_connectors::filelog::FileLogWriter;
-use tallow_connectors::simulator::{Simulator, SimulatorSettings};
-use tallow_dataflow::{EventTime, MINUTE_MS, Price, Symbol, decode};
+use tallow_connectors::feeds::simulator::{Simulator, SimulatorSettings};
+use tallow_connectors::logs::filelog::FileLogWriter;
+use tallow_model::Error;
+use tallow_model::{EventTime, MINUTE_MS, Price, Symbol, decode};
 
 const HOUR_MS: f64 = 3_600_000.0;
 

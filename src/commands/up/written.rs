@@ -1,10 +1,10 @@
 //! How far the log has been written, as the feed says and the board asks.
 
-use crate::pipeline::{LogStatus, Partitions};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tallow_connectors::store::SinkStatus;
-use tallow_dataflow::EventTime;
+use tallow_model::EventTime;
+use tallow_model::store::SinkStatus;
+use tallow_runtime::pipeline::{LogStatus, Partitions};
 
 /// What the feed has said of the log.
 #[derive(Default)]

@@ -2,18 +2,18 @@
 
 use super::{Emit, Versioned};
 use crate::bar::Bar;
-use crate::candle::Candle;
 use crate::checkpoint::{RetainedMinute, Row, SharedState, State};
-use crate::number::Price;
 use crate::operators::combine::PartialBar;
 use crate::settings::Settings;
-use crate::symbol::Symbol;
-use crate::time::{EventTime, Interval};
 use crate::views::anomalies::Move;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tallow_model::Candle;
+use tallow_model::Price;
+use tallow_model::Symbol;
+use tallow_model::{EventTime, Interval};
 
 /// Where a minute is kept: the number of its fifteen-minute block since the epoch, and its place in the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) struct Minute {
 
 impl Minute {
     fn version(&self) -> Versioned {
-        (Candle::of(&self.bar, self.start), self.revision)
+        (self.bar.candle(self.start), self.revision)
     }
 
     /// As a checkpoint has it.

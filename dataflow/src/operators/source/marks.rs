@@ -16,9 +16,9 @@
 //! `max_skew` and `max_future` of them. Cost per record: one comparison.
 
 use crate::checkpoint::ResumePoint;
-use crate::record::Counts;
-use crate::time::EventTime;
 use std::collections::VecDeque;
+use tallow_model::Counts;
+use tallow_model::EventTime;
 
 /// The first record whose logical time is at or past `time`.
 #[derive(Clone, Copy, Debug)]

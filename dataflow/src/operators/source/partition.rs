@@ -4,13 +4,13 @@ use super::marks::{Marks, Position};
 use crate::bar::Bar;
 use crate::checkpoint::ResumePoint;
 use crate::operators::combine::Combiner;
-use crate::record::{Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason};
 use crate::settings::Settings;
-use crate::tick::{DecodeError, decode};
-use crate::time::{EventTime, Interval};
 use crate::watermark::{Placement, Watermark};
 use std::cell::RefCell;
 use std::rc::Rc;
+use tallow_model::{Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason};
+use tallow_model::{DecodeError, decode};
+use tallow_model::{EventTime, Interval};
 
 /// Whether a partition can still hold the frontier back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

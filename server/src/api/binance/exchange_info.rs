@@ -9,7 +9,7 @@ use crate::openapi::Parameter;
 use crate::pair;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::Symbol;
+use tallow_model::Symbol;
 
 /// Decimals of prices and quantities, as clients round them; the prices here are rounded to none.
 const PRECISION: u32 = 8;

@@ -14,8 +14,8 @@ use crate::app::Data;
 use crate::openapi::{Literal, Parameter, names};
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME};
-use tallow_connectors::store::{CandleQuery, Direction, Span};
+use tallow_model::store::{CandleQuery, Direction, Span};
+use tallow_model::{EventTime, MAX_EVENT_TIME};
 
 const DEFAULT_LIMIT: u64 = 500;
 const MAX_LIMIT: u64 = 1000;

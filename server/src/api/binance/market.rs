@@ -5,7 +5,7 @@ use super::parameters::Parameters;
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
 use crate::pair;
-use tallow_connectors::dataflow::Symbol;
+use tallow_model::Symbol;
 
 /// One symbol.
 pub(super) const SYMBOL: Parameter =

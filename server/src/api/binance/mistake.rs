@@ -89,8 +89,8 @@ impl From<Mistake> for Failure {
     }
 }
 
-impl From<tallow_connectors::Error> for Failure {
-    fn from(error: tallow_connectors::Error) -> Failure {
+impl From<tallow_model::Error> for Failure {
+    fn from(error: tallow_model::Error) -> Failure {
         Failure::Problem(error.into())
     }
 }

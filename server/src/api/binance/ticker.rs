@@ -18,10 +18,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tallow_connectors::Error;
-use tallow_connectors::dataflow::Symbol;
-use tallow_connectors::model::LatestCandle;
-use tallow_connectors::store::Recent;
+use tallow_model::Error;
+use tallow_model::Symbol;
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::Recent;
 
 /// How much to tell.
 #[derive(Clone, Copy)]

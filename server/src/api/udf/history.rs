@@ -12,7 +12,7 @@ use crate::app::Data;
 use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::store::CandleQuery;
+use tallow_model::store::CandleQuery;
 
 /// The most bars of an answer: a week of minutes. Of more, the newest.
 const MAX_BARS: u64 = 7 * 24 * 60;

@@ -7,9 +7,9 @@ use crate::app::Data;
 use crate::openapi::Parameter;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::{AlertType, EventTime, MINUTE_MS, Severity};
-use tallow_connectors::model::AlertRow;
-use tallow_connectors::store::{AlertQuery, Span};
+use tallow_model::rows::AlertRow;
+use tallow_model::store::{AlertQuery, Span};
+use tallow_model::{AlertType, EventTime, MINUTE_MS, Severity};
 
 /// The most marks of an answer. Of more, the newest.
 const MAX_MARKS: usize = 1000;

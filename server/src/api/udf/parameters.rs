@@ -6,8 +6,8 @@ use crate::api::bars;
 use crate::app::Data;
 use crate::openapi::{Literal, Parameter};
 use crate::pair;
-use tallow_connectors::dataflow::{EventTime, MAX_EVENT_TIME, Symbol};
-use tallow_connectors::store::Span;
+use tallow_model::store::Span;
+use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
 
 /// The parameters of one request; of one that is given more than once, the first.
 pub(super) struct Parameters {

@@ -28,8 +28,8 @@ impl Refusal {
     }
 }
 
-impl From<tallow_connectors::Error> for Refusal {
-    fn from(error: tallow_connectors::Error) -> Refusal {
+impl From<tallow_model::Error> for Refusal {
+    fn from(error: tallow_model::Error) -> Refusal {
         Refusal::Problem(error.into())
     }
 }

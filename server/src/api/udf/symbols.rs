@@ -10,7 +10,7 @@ use crate::openapi::{Literal, Parameter};
 use crate::pair;
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use tallow_connectors::dataflow::Symbol;
+use tallow_model::Symbol;
 
 const DEFAULT_LIMIT: u64 = 30;
 

@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tallow_connectors::error::chain;
+use tallow_model::error::chain;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -106,7 +106,7 @@ async fn check(shared: &Shared, data: &Data, streams: &BTreeSet<Key>) -> Result<
 }
 
 async fn are_known(data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
-    let stores = |error: tallow_connectors::Error| {
+    let stores = |error: tallow_model::Error| {
         tracing::warn!(error = chain(&error), "symbols not looked up");
         Mistake::Stores
     };

@@ -6,8 +6,8 @@
 use super::super::frame::Frame;
 use super::stream;
 use crate::pair::QUOTE;
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::model::LatestCandle;
+use tallow_model::EventTime;
+use tallow_model::rows::LatestCandle;
 
 /// The event of a candle at this time of the clock. The characters of a symbol need no escaping, and Rust prints no float
 /// with an exponent.

@@ -11,8 +11,8 @@ use super::kline;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tallow_connectors::dataflow::EventTime;
-use tallow_connectors::model::LatestCandle;
+use tallow_model::EventTime;
+use tallow_model::rows::LatestCandle;
 
 /// What a client is told that has not been sent everything.
 const LOST: &str = "updates were missed, read them with /api/v3/klines";
@@ -150,7 +150,7 @@ impl Drop for Seat {
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
-    use tallow_connectors::dataflow::Interval;
+    use tallow_model::Interval;
 
     fn listener(rooms: &mut Rooms, key: Key, combined: bool) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::new(8));

@@ -3,7 +3,7 @@
 
 use super::super::subscription::Key;
 use crate::pair;
-use tallow_connectors::dataflow::Interval;
+use tallow_model::Interval;
 
 /// What can be listened to.
 pub(super) const SERVED: &str = "SYMBOL@kline_INTERVAL, SYMBOL like btcusd, INTERVAL 1m, 5m or 15m";

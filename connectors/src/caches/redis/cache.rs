@@ -1,0 +1,92 @@
+//! The cache of a server: the newest candles by their keys, and one subscription for all its clients.
+
+use super::RedisConfig;
+use super::held::Held;
+use super::newest;
+use super::reads::{Questions, Reads};
+use super::subscription::Subscription;
+use async_trait::async_trait;
+use redis::cmd;
+use std::sync::Arc;
+use tallow_model::error::Error;
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::{Cache, Update};
+use tallow_model::{Interval, Symbol};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+/// The most updates that the channel may be asked to keep.
+const MAX_CAPACITY: usize = 1 << 22;
+
+/// What Redis has, and says.
+///
+/// Every answer comes within a second, or is an error: the history can be asked instead. While Redis is away the
+/// stream of updates pauses; when it is back it goes on with the newest candles.
+pub struct RedisCache {
+    questions: Questions,
+    reads: Reads,
+    updates: broadcast::Sender<Update>,
+    subscription: AbortHandle,
+}
+
+impl std::fmt::Debug for RedisCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisCache").field("server", &self.questions.server.name()).finish_non_exhaustive()
+    }
+}
+
+impl RedisCache {
+    /// Starts the subscription, whose channel keeps the newest `capacity` updates for subscribers that are behind. To
+    /// be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the URL is none. That the server can't be reached is none.
+    pub fn start(config: &RedisConfig, capacity: usize) -> Result<RedisCache, Error> {
+        let questions = Questions::new(config)?;
+        let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
+        let held = Arc::new(Held::new(questions.keys.clone()));
+        let (server, keys) = (questions.server.clone(), questions.keys.clone());
+        let subscription = Subscription::new(server, keys, updates.clone(), held.clone());
+        let subscription = tokio::spawn(subscription.run()).abort_handle();
+        let reads = Reads::start(questions.clone(), held);
+        Ok(RedisCache { questions, reads, updates, subscription })
+    }
+}
+
+impl Drop for RedisCache {
+    fn drop(&mut self) {
+        self.subscription.abort();
+    }
+}
+
+#[async_trait]
+impl Cache for RedisCache {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.questions.ask("ping", &cmd("PING")).await
+    }
+
+    async fn latest(&self, symbol: Symbol) -> Result<Option<Arc<LatestCandle>>, Error> {
+        self.newest(symbol, Interval::OneMinute).await
+    }
+
+    async fn latest_all(&self) -> Result<Vec<Arc<LatestCandle>>, Error> {
+        let fields: Vec<String> =
+            self.questions.ask("read symbols from", &newest::series(&self.questions.keys)).await?;
+        let mut minutes = newest::read_series(&fields);
+        minutes.retain(|(_, interval)| *interval == Interval::OneMinute);
+        let candles = self.questions.candles(&minutes).await?;
+        candles.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn newest(&self, symbol: Symbol, interval: Interval) -> Result<Option<Arc<LatestCandle>>, Error> {
+        self.reads.newest((symbol, interval)).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+}

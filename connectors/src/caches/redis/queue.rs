@@ -1,0 +1,215 @@
+//! What waits to be published: settled changes in order, up to a bound, and of each symbol and interval the newest
+//! open candle.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tallow_model::error::Error;
+use tallow_model::published::rank;
+use tallow_model::rows::LatestCandle;
+use tallow_model::store::SinkStatus;
+use tallow_model::{Interval, LiveCandle, SettledAlert, Step, Symbol};
+
+/// The sink's name.
+pub(super) const NAME: &str = "redis";
+
+/// How many settled changes may wait; of more the oldest are dropped. Some five megabytes: an hour of a hundred
+/// symbols, with a good deal to spare for a log that is being caught up with.
+const MAX_SETTLED: usize = 32_768;
+
+/// How many settled changes are published at a time.
+const BATCH_SETTLED: usize = 4_096;
+
+/// A settled change.
+#[derive(Debug)]
+pub(super) enum Change {
+    Candle(LatestCandle),
+    Alert(SettledAlert),
+}
+
+/// What is published at a time.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// In the order in which they came.
+    pub(super) settled: VecDeque<Change>,
+    /// At most one of each symbol and interval.
+    pub(super) open: BTreeMap<(Symbol, Interval), LatestCandle>,
+    /// How many settled changes before these have been dropped.
+    pub(super) dropped: u64,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.settled.len() + self.open.len()
+    }
+}
+
+/// What the publisher's thread is to do next.
+pub(super) enum Work {
+    Publish(Batch),
+    /// Nothing has come for a while.
+    Idle,
+    End,
+}
+
+/// Takes updates without ever blocking, whatever the server does.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// There is something to publish, or the thread must end.
+    work: Condvar,
+    /// Something was published, or the thread has ended.
+    published: Condvar,
+}
+
+/// Locked only for moments: never while the server is talked to.
+#[derive(Debug, Default)]
+struct State {
+    waiting: Batch,
+    /// How many updates the thread has taken and not yet published.
+    taken: usize,
+    retries: u64,
+    problem: Option<String>,
+    refusing: bool,
+    given_up: bool,
+    ended: bool,
+}
+
+impl Queue {
+    /// Queues open candles, each in place of an older one of its symbol and interval.
+    pub(super) fn push_live(&self, candles: &[LiveCandle]) {
+        if candles.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.refusing {
+            return;
+        }
+        for live in candles {
+            let candle = LatestCandle::from(live);
+            match state.waiting.open.entry((candle.symbol, candle.interval)) {
+                Entry::Vacant(place) => drop(place.insert(candle)),
+                Entry::Occupied(mut older) if rank(&candle) > rank(older.get()) => drop(older.insert(candle)),
+                Entry::Occupied(_) => {}
+            }
+        }
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Queues what has settled: every candle, then every alert.
+    pub(super) fn push_settled(&self, step: &Step) {
+        if step.candles.is_empty() && step.alerts.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.refusing {
+            return;
+        }
+        let candles = step.candles.iter().map(|settled| Change::Candle(LatestCandle::from(settled)));
+        state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(Change::Alert)));
+        let excess = state.waiting.settled.len().saturating_sub(MAX_SETTLED);
+        state.waiting.settled.drain(..excess);
+        let first = state.waiting.dropped == 0 && excess > 0;
+        state.waiting.dropped += excess as u64;
+        drop(state);
+        if first {
+            tracing::warn!(most = MAX_SETTLED, "too many updates wait for Redis, dropping the oldest");
+        }
+        self.work.notify_one();
+    }
+
+    /// Where the publisher stands.
+    pub(super) fn status(&self) -> SinkStatus {
+        let state = self.lock();
+        SinkStatus {
+            name: NAME.to_owned(),
+            queue: (state.waiting.len() + state.taken) as u64,
+            retries: state.retries,
+            stored_through: None,
+            problem: state.problem.clone(),
+            write_seconds: None,
+        }
+    }
+
+    /// Takes nothing more, and waits until what has been taken is published.
+    pub(super) fn drain(&self, within: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + within;
+        let mut state = self.lock();
+        state.refusing = true;
+        loop {
+            let left = state.waiting.len() + state.taken;
+            if left == 0 {
+                return Ok(());
+            }
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            if time_left.is_zero() || state.ended {
+                let problem = state.problem.as_deref().unwrap_or("it is still publishing");
+                let problem = format!("{left} updates not published within {within:?}: {problem}");
+                return Err(Error::Sink { sink: NAME, problem });
+            }
+            state = self.published.wait_timeout(state, time_left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes nothing more; the thread ends as soon as it is not in the middle of a command.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        state.refusing = true;
+        state.given_up = true;
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Waits for work, but no longer than `idle`.
+    pub(super) fn next_work(&self, idle: Duration) -> Work {
+        let state = self.lock();
+        let nothing = |state: &mut State| state.waiting.len() == 0 && !state.given_up;
+        let waited = self.work.wait_timeout_while(state, idle, nothing);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.given_up {
+            return Work::End;
+        }
+        if state.waiting.len() == 0 {
+            return Work::Idle;
+        }
+        let count = state.waiting.settled.len().min(BATCH_SETTLED);
+        let batch = Batch {
+            settled: state.waiting.settled.drain(..count).collect(),
+            open: std::mem::take(&mut state.waiting.open),
+            dropped: std::mem::take(&mut state.waiting.dropped),
+        };
+        state.taken += batch.len();
+        Work::Publish(batch)
+    }
+
+    /// What was taken has been published.
+    pub(super) fn acknowledge(&self) {
+        self.lock().taken = 0;
+        self.published.notify_all();
+    }
+
+    /// Nothing can be published for the moment, or it can again.
+    pub(super) fn set_problem(&self, problem: Option<String>) {
+        self.lock().problem = problem;
+    }
+
+    /// Waits before another attempt; false when the thread must end instead.
+    pub(super) fn wait_to_retry(&self, wait: Duration) -> bool {
+        let mut state = self.lock();
+        state.retries += 1;
+        let waited = self.work.wait_timeout_while(state, wait, |state| !state.given_up);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.given_up
+    }
+
+    /// The thread has ended.
+    pub(super) fn end(&self) {
+        self.lock().ended = true;
+        self.published.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,161 @@
+//! Reads of the newest candles, shared by all who ask at the same time.
+//!
+//! One question is under way at a time. Whoever asks meanwhile waits for the next one, which asks for all of them at once
+//! and for each series once. What Redis remembers to have been read is then held, see [`Held`]: so a symbol that everybody
+//! wants costs Redis and the parser no more than one that few want.
+
+use super::RedisConfig;
+use super::held::{Held, Series};
+use super::keys::Keys;
+use super::newest;
+use super::server::{PATIENCE, Server, timed_out};
+use redis::aio::ConnectionManager;
+use redis::{Cmd, FromRedisValue};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tallow_model::error::Error;
+use tallow_model::rows::LatestCandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// What readers want, in the infinitive.
+const READ: &str = "read newest candles from";
+
+/// How many may wait for the next question before others wait for a place among them.
+const MOST_WAITING: usize = 1024;
+
+/// A candle, none where there is none.
+type Newest = Option<Arc<LatestCandle>>;
+
+/// Somebody who waits.
+struct Reader {
+    series: Series,
+    answer: oneshot::Sender<Result<Newest, Arc<Error>>>,
+}
+
+/// Asks Redis.
+#[derive(Clone)]
+pub(super) struct Questions {
+    pub(super) server: Server,
+    pub(super) keys: Keys,
+    commands: ConnectionManager,
+}
+
+impl Questions {
+    /// Prepares a connection, which is made when first needed. To be called within a tokio runtime.
+    pub(super) fn new(config: &RedisConfig) -> Result<Questions, Error> {
+        let server = Server::new(config)?;
+        let commands = server.manager()?;
+        Ok(Questions { server, keys: Keys::new(config), commands })
+    }
+
+    /// The answer to a question, which is asked once more where the connection turns out to have been lost.
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        action: &'static str,
+        question: &Cmd,
+    ) -> Result<T, Error> {
+        let answer = async {
+            match question.query_async(&mut self.commands.clone()).await {
+                Err(error) if error.is_connection_dropped() => {
+                    question.query_async(&mut self.commands.clone()).await
+                }
+                answer => answer,
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(timed_out()));
+        answer.map_err(self.server.error(action))
+    }
+
+    /// The newest candle of each of these series.
+    pub(super) async fn candles(&self, series: &[Series]) -> Result<Vec<Result<Newest, Error>>, Error> {
+        if series.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = self.ask(READ, &newest::candles(&self.keys, series)).await?;
+        Ok(self.read(series, stored))
+    }
+
+    /// The same, to be held as long as nothing is written to it.
+    async fn remembered(&self, series: &[Series], held: &Held) -> Result<Vec<Result<Newest, Error>>, Error> {
+        let Some(mut connection) = held.ask(series) else { return self.candles(series).await };
+        let asked = Instant::now();
+        let question = newest::candles(&self.keys, series);
+        let Ok(stored) = question.query_async(&mut connection).await else {
+            // The connection may have been lost a moment ago.
+            return self.candles(series).await;
+        };
+        let candles = self.read(series, stored);
+        held.hold(asked, candles.iter().flatten().flatten().cloned());
+        Ok(candles)
+    }
+
+    /// What is stored under the keys of these series.
+    fn read(&self, series: &[Series], stored: Vec<Option<Vec<u8>>>) -> Vec<Result<Newest, Error>> {
+        let read = |((symbol, interval), json): (&Series, Option<Vec<u8>>)| {
+            let Some(json) = json else { return Ok(None) };
+            let (candle, _) = newest::read_candle(&json).map_err(|detail| {
+                let what = format!("{} at {}", self.keys.latest(*symbol, *interval), self.server.name());
+                Error::Damaged { what, detail }
+            })?;
+            Ok(Some(Arc::new(candle)))
+        };
+        series.iter().zip(stored).map(read).collect()
+    }
+}
+
+/// Where readers wait. The task that asks for them ends with the last of these.
+pub(super) struct Reads {
+    server: Server,
+    held: Arc<Held>,
+    readers: mpsc::Sender<Reader>,
+}
+
+impl Reads {
+    /// Starts the task that asks. To be called within a tokio runtime.
+    pub(super) fn start(questions: Questions, held: Arc<Held>) -> Reads {
+        let server = questions.server.clone();
+        let (readers, waiting) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(run(questions, held.clone(), waiting));
+        Reads { server, held, readers }
+    }
+
+    /// The newest candle of a series.
+    pub(super) async fn newest(&self, series: Series) -> Result<Newest, Error> {
+        if let Some(candle) = self.held.get(series) {
+            return Ok(Some(candle));
+        }
+        let asked = async {
+            let (answer, asked) = oneshot::channel();
+            self.readers.send(Reader { series, answer }).await.ok()?;
+            asked.await.ok()
+        };
+        let failure = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Some(newest)) => return newest.map_err(Error::Shared),
+            Ok(None) => std::io::Error::other("the task that asks has ended").into(),
+            Err(_) => timed_out(),
+        };
+        Err(self.server.error(READ)(failure))
+    }
+}
+
+async fn run(questions: Questions, held: Arc<Held>, mut waiting: mpsc::Receiver<Reader>) {
+    let mut readers = Vec::new();
+    while waiting.recv_many(&mut readers, MOST_WAITING).await > 0 {
+        let mut wanted: BTreeMap<Series, Vec<_>> = BTreeMap::new();
+        for Reader { series, answer } in readers.drain(..) {
+            wanted.entry(series).or_default().push(answer);
+        }
+        let series: Vec<Series> = wanted.keys().copied().collect();
+        let candles: Vec<_> = match questions.remembered(&series, &held).await {
+            Ok(candles) => candles.into_iter().map(|newest| newest.map_err(Arc::new)).collect(),
+            Err(error) => vec![Err(Arc::new(error)); series.len()],
+        };
+        for (answers, newest) in wanted.into_values().zip(candles) {
+            for answer in answers {
+                // Who has gone meanwhile is told nothing.
+                drop(answer.send(newest.clone()));
+            }
+        }
+    }
+}

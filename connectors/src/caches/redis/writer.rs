@@ -1,0 +1,322 @@
+//! The publisher's thread: numbers candles and sends them, many commands at a time, until each has been answered.
+
+use super::errors::action;
+use super::keys::{Keys, NUMBERS_TTL_SECONDS};
+use super::message::{Gap, Kind, Message};
+use super::queue::{Batch, Change, Queue, Work};
+use super::server::{BACKOFF, HEARTBEAT, Server};
+use hashbrown::HashMap;
+use redis::{Connection, Pipeline, RedisError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tallow_model::error::{Action, Error, chain};
+use tallow_model::published::Slot;
+use tallow_model::retry::Backoff;
+use tallow_model::rows::{AlertMessage, LatestCandle};
+use tallow_model::{Interval, Symbol};
+
+type Key = (Symbol, Interval);
+
+/// How often at most it is said that updates were dropped: whoever hears it reads again what may be missing. While a log is
+/// caught up with they may be dropped all the time.
+const GAP_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(super) struct Writer {
+    server: Server,
+    keys: Keys,
+    queue: Arc<Queue>,
+    connection: Option<Connection>,
+    /// What has been published, by this publisher and, as far as Redis has kept it, by those before.
+    series: HashMap<Key, Series>,
+    /// Taken from the queue and not yet numbered.
+    batch: Option<Batch>,
+    /// Numbered, and not known to have been published.
+    unsent: Vec<Message>,
+    /// While the server is lost.
+    outage: Option<Outage>,
+    /// Whether the server has refused what it was last sent.
+    refused: bool,
+    /// Updates that were dropped and of which nobody has been told.
+    dropped: u64,
+    /// When it was last told.
+    told: Option<Instant>,
+}
+
+/// One symbol and interval.
+struct Series {
+    slot: Slot,
+    /// When its newest candle was published: its time to live counts from there.
+    renewed: Instant,
+}
+
+/// A time without the server.
+struct Outage {
+    since: Instant,
+    backoff: Backoff,
+}
+
+/// Ends the queue with the thread, however that ends.
+struct Ending(Arc<Queue>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Writer {
+    pub(super) fn new(server: Server, keys: Keys, queue: Arc<Queue>) -> Writer {
+        Writer {
+            server,
+            keys,
+            queue,
+            connection: None,
+            series: HashMap::new(),
+            batch: None,
+            unsent: Vec::new(),
+            outage: None,
+            refused: false,
+            dropped: 0,
+            told: None,
+        }
+    }
+
+    /// Publishes until the queue ends.
+    pub(super) fn run(mut self) {
+        let _ending = Ending(Arc::clone(&self.queue));
+        loop {
+            while let Err(error) = self.publish() {
+                if !self.lost(&error) {
+                    return;
+                }
+            }
+            match self.queue.next_work(HEARTBEAT) {
+                Work::Publish(batch) => self.batch = Some(batch),
+                Work::Idle => {}
+                Work::End => return,
+            }
+        }
+    }
+
+    /// Sends what there is to send; with nothing to send, asks whether the server is still there. Whatever fails is
+    /// done again by the next call.
+    fn publish(&mut self) -> Result<(), Error> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let mut connection = self.server.connect()?;
+                self.restore(&mut connection)?;
+                connection
+            }
+        };
+        if let Some(batch) = &self.batch {
+            self.continue_series(&mut connection, &new_keys(&self.series, batch))?;
+        }
+        let batch = self.batch.take();
+        self.dropped += batch.as_ref().map_or(0, |batch| batch.dropped);
+        self.tell_of_gap();
+        if let Some(batch) = batch {
+            self.number(batch);
+        }
+        let sent = match self.unsent.is_empty() {
+            true => redis::cmd("PING").exec(&mut connection),
+            false => self.pipeline().exec(&mut connection),
+        };
+        match sent {
+            Ok(()) => self.refused &= self.unsent.is_empty(),
+            Err(failure) => self.heed(failure)?,
+        }
+        if !self.refused {
+            self.queue.set_problem(None);
+        }
+        self.unsent.clear();
+        self.connection = Some(connection);
+        self.found();
+        self.queue.acknowledge();
+        Ok(())
+    }
+
+    /// Takes over, from Redis, series that this publisher has not published to: its newest candle, and the number of
+    /// the last update.
+    fn continue_series(&mut self, connection: &mut Connection, new: &[Key]) -> Result<(), Error> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut reading = redis::pipe();
+        reading.cmd("MGET");
+        for (symbol, interval) in new {
+            reading.arg(self.keys.latest(*symbol, *interval));
+        }
+        reading.cmd("HMGET").arg(&self.keys.numbers);
+        for (symbol, interval) in new {
+            reading.arg(Keys::field(*symbol, *interval));
+        }
+        let (candles, numbers): (Vec<Option<Vec<u8>>>, Vec<Option<u64>>) =
+            reading.query(connection).map_err(self.server.error("read newest candles from"))?;
+        for ((key, candle), number) in new.iter().zip(candles).zip(numbers) {
+            let newest = candle.and_then(|json| match serde_json::from_slice::<LatestCandle>(&json) {
+                Ok(candle) => Some(candle),
+                Err(error) => {
+                    let (symbol, interval) = key;
+                    tracing::warn!(%symbol, %interval, %error, "newest candle in Redis is none and is replaced");
+                    None
+                }
+            });
+            let slot = Slot::continued(newest, number.unwrap_or(0));
+            self.series.insert(*key, Series { slot, renewed: Instant::now() });
+        }
+        Ok(())
+    }
+
+    /// Says that updates were dropped, before those that came after them; unless that was said just now.
+    fn tell_of_gap(&mut self) {
+        if self.dropped > 0 && self.told.is_none_or(|told| told.elapsed() >= GAP_INTERVAL) {
+            let gap = Gap { dropped: std::mem::take(&mut self.dropped) };
+            tracing::warn!(
+                dropped = gap.dropped,
+                "updates that were too many to wait for Redis have been dropped"
+            );
+            self.add(Kind::Gap, &gap);
+            self.told = Some(Instant::now());
+        }
+    }
+
+    /// Numbers the batch: what has settled first, so that an open candle that has closed meanwhile is left out.
+    fn number(&mut self, batch: Batch) {
+        for change in batch.settled {
+            match change {
+                Change::Candle(candle) => self.number_candle(candle),
+                Change::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
+            }
+        }
+        for candle in batch.open.into_values() {
+            self.number_candle(candle);
+        }
+    }
+
+    fn number_candle(&mut self, candle: LatestCandle) {
+        let key = (candle.symbol, candle.interval);
+        let fresh = || Series { slot: Slot::default(), renewed: Instant::now() };
+        let series = self.series.entry(key).or_insert_with(fresh);
+        let Some(candle) = series.slot.admit(candle) else { return };
+        let is_newest = series.slot.newest().is_some_and(|newest| Arc::ptr_eq(newest, &candle));
+        if is_newest {
+            series.renewed = Instant::now();
+        }
+        self.add(Kind::Candle { series: key, is_newest }, &*candle);
+    }
+
+    fn add(&mut self, kind: Kind, message: &impl serde::Serialize) {
+        match serde_json::to_string(message) {
+            Ok(json) => self.unsent.push(Message { kind, json }),
+            Err(error) => tracing::error!(%error, "an update can't be written as JSON and is not sent"),
+        }
+    }
+
+    /// The commands of what is to be sent. Numbers are kept before they are used, so that none is used twice if the
+    /// connection breaks in between.
+    fn pipeline(&self) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(2 * self.unsent.len() + 2);
+        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(Message::series).collect();
+        numbered.sort_unstable();
+        numbered.dedup();
+        self.keep_numbers(&mut pipeline, &numbered);
+        for message in &self.unsent {
+            message.send(&self.keys, &mut pipeline);
+        }
+        pipeline
+    }
+
+    fn keep_numbers(&self, pipeline: &mut Pipeline, numbered: &[Key]) {
+        let mut fields = numbered.iter().filter_map(|key| Some((key, self.series.get(key)?))).peekable();
+        if fields.peek().is_none() {
+            return;
+        }
+        pipeline.cmd("HSET").arg(&self.keys.numbers).ignore();
+        for ((symbol, interval), series) in fields {
+            pipeline.arg(Keys::field(*symbol, *interval)).arg(series.slot.seq());
+        }
+        pipeline.cmd("EXPIRE").arg(&self.keys.numbers).arg(NUMBERS_TTL_SECONDS).ignore();
+    }
+
+    /// Writes the newest candle of every series and all numbers again, for a server that has lost them. A candle
+    /// lives no longer than it would have.
+    fn restore(&mut self, connection: &mut Connection) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        self.keep_numbers(&mut pipeline, &self.series.keys().copied().collect::<Vec<_>>());
+        for ((symbol, interval), series) in &self.series {
+            let Some(newest) = series.slot.newest() else { continue };
+            let ttl = Duration::from_secs(self.keys.ttl_seconds(*interval));
+            let left = ttl.saturating_sub(series.renewed.elapsed());
+            let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            match serde_json::to_string(&**newest) {
+                Ok(json) if left_ms > 0 => {
+                    let name = self.keys.latest(*symbol, *interval);
+                    pipeline.cmd("SET").arg(name).arg(json).arg("PX").arg(left_ms).ignore();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "a candle can't be written as JSON and is not kept"),
+            }
+        }
+        if pipeline.is_empty() {
+            pipeline.cmd("PING").ignore();
+        }
+        pipeline.exec(connection).or_else(|failure| self.heed(failure))
+    }
+
+    /// What Redis has refused is left out: each command was carried out or refused for itself, and to send all of
+    /// them again would publish twice what has been published. Any other failure is given back.
+    fn heed(&mut self, failure: RedisError) -> Result<(), Error> {
+        let refused = action(&failure) == Action::Stop;
+        let error = self.server.error("publish to")(failure);
+        if !refused {
+            return Err(error);
+        }
+        let problem = chain(&error);
+        if !self.refused {
+            tracing::error!(problem, "Redis refuses updates, which are left out");
+        }
+        self.refused = true;
+        self.queue.set_problem(Some(problem));
+        Ok(())
+    }
+
+    /// Waits after a failure; false when the thread must end instead.
+    fn lost(&mut self, error: &Error) -> bool {
+        let problem = chain(error);
+        let (server, new) = (self.server.name(), self.outage.is_none());
+        match error.action() {
+            Action::Retry if new => tracing::warn!(server, problem, "Redis lost, trying again"),
+            Action::Stop | Action::Skip if new => {
+                tracing::error!(server, problem, "Redis refuses the connection, trying again");
+            }
+            _ => {}
+        }
+        self.queue.set_problem(Some(problem));
+        let outage = self
+            .outage
+            .get_or_insert_with(|| Outage { since: Instant::now(), backoff: Backoff::new(BACKOFF) });
+        self.queue.wait_to_retry(outage.backoff.next_wait())
+    }
+
+    /// Everything has been sent.
+    fn found(&mut self) {
+        if let Some(outage) = self.outage.take() {
+            let after_seconds = outage.since.elapsed().as_secs_f64();
+            tracing::info!(server = self.server.name(), after_seconds, "publishing to Redis again");
+        }
+    }
+}
+
+/// The keys of a batch that have no series yet.
+fn new_keys(series: &HashMap<Key, Series>, batch: &Batch) -> Vec<Key> {
+    let settled = batch.settled.iter().filter_map(|change| match change {
+        Change::Candle(candle) => Some((candle.symbol, candle.interval)),
+        Change::Alert(_) => None,
+    });
+    let keys = settled.chain(batch.open.keys().copied());
+    let mut new: Vec<Key> = keys.filter(|key| !series.contains_key(key)).collect();
+    new.sort_unstable();
+    new.dedup();
+    new
+}

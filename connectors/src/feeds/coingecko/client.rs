@@ -1,0 +1,121 @@
+//! One request for all coins: what came back, or why nothing useful did.
+//!
+//! An answer is bounded in time and in size, and is data only if it says so: CoinGecko and the proxies before it answer
+//! with pages, texts and JSON of other shapes too, some of them with status 200. Redirections are not followed, because
+//! the key would go with them.
+
+use super::config::CoinGeckoConfig;
+use super::errors::{self, Failure};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, Url};
+use std::time::Duration;
+use tallow_model::clock::SystemClock;
+use tallow_model::error::Error;
+use tallow_model::{Clock, EventTime};
+
+/// The most bytes of an answer: some hundred times what all coins need.
+const MAX_BODY: usize = 1 << 20;
+/// The most bytes that are read of an answer that is an error.
+const MAX_ERROR_BODY: usize = 16 << 10;
+
+/// Asks CoinGecko.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+}
+
+/// The body of an answer that is an object, and when it was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// JSON: an object with a field for each coin.
+    pub body: Vec<u8>,
+    /// When the last byte had come.
+    pub observed: EventTime,
+}
+
+impl Client {
+    /// A client that asks for all coins of the settings at once.
+    ///
+    /// # Errors
+    /// When a setting can't be, or the certificates of this machine can't be read.
+    pub fn try_new(config: &CoinGeckoConfig) -> Result<Client, Error> {
+        config.check()?;
+        let unusable = |problem: String| Error::Invalid(format!("ask CoinGecko: {problem}"));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(name) = config.plan.key_header() {
+            let mut key = HeaderValue::from_str(config.api_key.expose().trim())
+                .map_err(|_| unusable("the API key has a character that no key has".to_owned()))?;
+            key.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), key);
+        }
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("tallow/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeout)
+            .timeout(timeout)
+            .build()
+            .map_err(|error| unusable(tallow_model::error::chain(&error)))?;
+        let ids: Vec<&str> = config.coins.iter().map(|coin| coin.id.as_str()).collect();
+        let parameters = [
+            ("ids", ids.join(",")),
+            ("vs_currencies", "usd".to_owned()),
+            ("include_market_cap", "true".to_owned()),
+            ("include_24hr_vol", "true".to_owned()),
+            ("include_24hr_change", "true".to_owned()),
+            ("include_last_updated_at", "true".to_owned()),
+            ("precision", "full".to_owned()),
+        ];
+        let url = Url::parse_with_params(&format!("{}/simple/price", config.base_url()), parameters)
+            .map_err(|error| unusable(format!("coingecko.base_url: {error}")))?;
+        Ok(Client { http, url })
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or none that is data.
+    pub async fn ask(&self) -> Result<Answer, Failure> {
+        let response = self.http.get(self.url.clone()).send().await.map_err(Failure::unanswered)?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        if !status.is_success() {
+            let (body, _) = read(response, MAX_ERROR_BODY).await?;
+            return Err(Failure::refused(status, &headers, &body, now()));
+        }
+        let (body, whole) = read(response, MAX_BODY).await?;
+        let observed = now();
+        if !whole {
+            return Err(Failure::unexpected(format!("the answer is longer than {MAX_BODY} bytes")));
+        }
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().map(str::trim) != Some("application/json") {
+            let start = errors::shown(&String::from_utf8_lossy(&body));
+            return Err(Failure::unexpected(format!(
+                "the answer is {kind:?}, not JSON; it begins with {start:?}"
+            )));
+        }
+        Ok(Answer { body, observed })
+    }
+}
+
+/// The body as far as the limit, and whether that is all of it.
+async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Failure::unanswered)? {
+        let room = limit - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body, false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, true))
+}
+
+fn now() -> EventTime {
+    EventTime(SystemClock.now_ms())
+}

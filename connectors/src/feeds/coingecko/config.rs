@@ -1,0 +1,204 @@
+//! Where CoinGecko is asked for which coins, and how often.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tallow_model::coins::Coin;
+use tallow_model::error::Error;
+use tallow_model::secret::Secret;
+
+/// The most coins of one request: the ids must fit into its address.
+const MAX_COINS: usize = 250;
+/// The shortest interval: below it the unit has been mistaken.
+const SHORTEST_POLL_MS: u64 = 10;
+/// The longest of the durations: a day.
+const LONGEST_MS: u64 = 24 * 3_600 * 1_000;
+
+/// `[coingecko]` of the settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoinGeckoConfig {
+    /// What the paths are appended to; empty for the address of the plan.
+    pub base_url: String,
+    /// Whose key it is.
+    pub plan: Plan,
+    /// The key; empty without a plan.
+    pub api_key: Secret,
+    /// The coins to ask for.
+    pub coins: Vec<Coin>,
+    /// From one request to the next, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// How long a request may take in all, in milliseconds.
+    pub timeout_ms: u64,
+    /// Which time a tick has.
+    pub event_time: TimeOf,
+    /// The wait after a first failure, in milliseconds.
+    pub backoff_first_ms: u64,
+    /// The longest wait between failures, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// After how many failures in a row the breaker opens.
+    pub breaker_failures: u32,
+    /// For how long it then stays open, in milliseconds.
+    pub breaker_open_ms: u64,
+}
+
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    /// Nobody's: few requests a minute.
+    None,
+    /// That of the demo plan, which costs nothing.
+    Demo,
+    /// That of a paid plan, which has an address of its own.
+    Pro,
+}
+
+impl Plan {
+    /// Where the plan's requests go.
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Plan::None | Plan::Demo => "https://api.coingecko.com/api/v3",
+            Plan::Pro => "https://pro-api.coingecko.com/api/v3",
+        }
+    }
+
+    /// The header that takes the plan's key.
+    pub const fn key_header(self) -> Option<&'static str> {
+        match self {
+            Plan::None => None,
+            Plan::Demo => Some("x-cg-demo-api-key"),
+            Plan::Pro => Some("x-cg-pro-api-key"),
+        }
+    }
+}
+
+/// Which time a tick has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeOf {
+    /// When the answer came.
+    Observed,
+    /// When the source last changed the price, in whole seconds.
+    Source,
+}
+
+impl CoinGeckoConfig {
+    /// What the paths are appended to, without a slash at its end.
+    pub fn base_url(&self) -> &str {
+        let base = self.base_url.trim().trim_end_matches('/');
+        if base.is_empty() { self.plan.base_url() } else { base }
+    }
+
+    /// The machine that is asked, for messages: an address may have a password in it.
+    pub fn host(&self) -> String {
+        let url = reqwest::Url::parse(self.base_url());
+        url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Says which setting can't be.
+    ///
+    /// # Errors
+    /// When one can't.
+    pub fn check(&self) -> Result<(), Error> {
+        let refused = |problem: String| Err(Error::Invalid(format!("coingecko.{problem}")));
+        if self.coins.is_empty() || self.coins.len() > MAX_COINS {
+            return refused(format!("coins has {}, not within 1 and {MAX_COINS}", self.coins.len()));
+        }
+        let (mut ids, mut symbols) = (BTreeSet::new(), BTreeSet::new());
+        for coin in &self.coins {
+            if !ids.insert(&coin.id) {
+                return refused(format!("coins has {} twice", coin.id));
+            }
+            if !symbols.insert(coin.symbol) {
+                return refused(format!("coins has {} twice", coin.symbol));
+            }
+        }
+        if self.plan != Plan::None && self.api_key.expose().trim().is_empty() {
+            return refused("api_key is empty, which only plan = \"none\" allows".to_owned());
+        }
+        if self.plan == Plan::None && !self.api_key.expose().is_empty() {
+            return refused("api_key is set, and plan says of no plan".to_owned());
+        }
+        let url = reqwest::Url::parse(self.base_url());
+        if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            return refused("base_url is no http or https address".to_owned());
+        }
+        for (name, value, least) in [
+            ("poll_interval_ms", self.poll_interval_ms, SHORTEST_POLL_MS),
+            ("timeout_ms", self.timeout_ms, 1),
+            ("backoff_first_ms", self.backoff_first_ms, 1),
+            ("backoff_max_ms", self.backoff_max_ms, 1),
+            ("breaker_open_ms", self.breaker_open_ms, 1),
+        ] {
+            if !(least..=LONGEST_MS).contains(&value) {
+                return refused(format!("{name} is {value}, not within {least} and {LONGEST_MS}"));
+            }
+        }
+        if self.breaker_failures == 0 {
+            return refused("breaker_failures is 0, the least is 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coin_is_read_from_its_id_its_symbol_and_maybe_its_name() {
+        let coin: Coin = "avalanche-2:avax:Avalanche: the coin".parse().expect("a coin");
+        assert_eq!((coin.id.as_str(), coin.name.as_str()), ("avalanche-2", "Avalanche: the coin"));
+        assert_eq!(coin.symbol.to_string(), "AVAX");
+        assert_eq!("bitcoin:BTC".parse::<Coin>().expect("a coin").name, "BTC");
+        assert_eq!(String::from(coin.clone()).parse::<Coin>(), Ok(coin));
+        for (text, problem) in [
+            ("bitcoin", "coin \"bitcoin\" is not written as id:SYMBOL or id:SYMBOL:Name"),
+            ("a,b:BTC", "coin \"a,b:BTC\" has an id that is none"),
+            (":BTC", "coin \":BTC\" has an id that is none"),
+        ] {
+            assert_eq!(text.parse::<Coin>(), Err(problem.to_owned()));
+        }
+        assert!("bitcoin:".parse::<Coin>().is_err_and(|problem| problem.starts_with("coin \"bitcoin:\": ")));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_and_the_key_is_not() {
+        type Change = fn(&mut CoinGeckoConfig);
+        let cases: [(Change, &str); 9] = [
+            (|c| c.coins.clear(), "coingecko.coins has 0, not within 1 and 250"),
+            (|c| c.coins.push(c.coins[0].clone()), "coingecko.coins has bitcoin twice"),
+            (|c| c.coins.extend("x:BTC".parse()), "coingecko.coins has BTC twice"),
+            (|c| c.plan = Plan::Pro, "coingecko.api_key is empty, which only plan = \"none\" allows"),
+            (
+                |c| c.api_key = Secret::from("key".to_owned()),
+                "coingecko.api_key is set, and plan says of no plan",
+            ),
+            (|c| c.base_url = "ftp://key@host".to_owned(), "coingecko.base_url is no http or https address"),
+            (|c| c.poll_interval_ms = 0, "coingecko.poll_interval_ms is 0, not within 10 and 86400000"),
+            (
+                |c| c.timeout_ms = u64::MAX,
+                "coingecko.timeout_ms is 18446744073709551615, not within 1 and 86400000",
+            ),
+            (|c| c.breaker_failures = 0, "coingecko.breaker_failures is 0, the least is 1"),
+        ];
+        for (change, expected) in cases {
+            let mut config = CoinGeckoConfig {
+                base_url: String::new(),
+                plan: Plan::None,
+                api_key: Secret::default(),
+                coins: vec!["bitcoin:BTC".parse().expect("a coin")],
+                poll_interval_ms: 30_000,
+                timeout_ms: 10_000,
+                event_time: TimeOf::Observed,
+                backoff_first_ms: 1_000,
+                backoff_max_ms: 60_000,
+                breaker_failures: 5,
+                breaker_open_ms: 120_000,
+            };
+            config.check().expect("the settings can be");
+            change(&mut config);
+            assert_eq!(config.check().expect_err("refused").to_string(), expected);
+        }
+    }
+}

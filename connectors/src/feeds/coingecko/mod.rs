@@ -1,0 +1,20 @@
+//! CoinGecko: prices of coins, asked for at an interval, as ticks.
+//!
+//! ```text
+//! client ─► answer ─► quotes ─► feed
+//! (one request)  │      (by coin)   (when to ask next: interval, back-off, Retry-After, breaker)
+//!                └─► failure
+//! ```
+
+mod breaker;
+mod client;
+mod config;
+mod errors;
+mod feed;
+mod quote;
+
+pub use client::{Answer, Client};
+pub use config::{CoinGeckoConfig, Plan, TimeOf};
+pub use errors::{Failure, Remedy};
+pub use feed::{Counts, Feed};
+pub use quote::{Found, PRODUCER, Quote, quotes};

@@ -1,0 +1,127 @@
+//! Who writes a worker's alerts: the newest run that has claimed them.
+//!
+//! **Why it is needed.** A producer that is refused can't tell whether a newer run has fenced it or whether the brokers have
+//! only ended a transaction that was open for too long, as they do after an outage. In the first case it must stop; in the
+//! second it must go on, for nobody else will. Going on takes a new producer of the same id, and that would fence the
+//! newer run's.
+//!
+//! **What it is.** A second transactional id, whose producer never has a transaction while alerts are written. So no
+//! outage can end one, and whoever finds it fenced knows that another run has claimed it since.
+//!
+//! **Obligations.** A run claims before it takes the id that alerts are written with, and asks [`Claim::check`] after it has
+//! taken it, each time. Then of two runs the older one stops: where it takes the id after the newer run has, the newer
+//! one's claim came before that, and the check finds it. The newer run may be fenced by this for a moment; it finds its
+//! claim good, and takes the id back.
+//!
+//! **How it asks.** It adds an offset to a transaction, which the coordinator refuses to a producer that is fenced, and
+//! aborts. Nothing is ever committed, and no topic is written.
+
+use super::transactions::{Fault, Transactions};
+use crate::logs::kafka::KafkaConfig;
+use crate::logs::kafka::errors::kafka;
+use crate::logs::kafka::listener::Listener;
+use crate::logs::kafka::topic::{at, client, partition_list};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use std::time::{Duration, Instant};
+use tallow_model::error::Error;
+
+/// The name of the sink in logs, metrics and errors.
+pub(super) const NAME: &str = "kafka-alerts";
+
+/// How long a question may be under way. As long as any broker allows unless told otherwise: an outage that begins in
+/// these milliseconds and lasts longer is taken for a newer run.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// The claim to the alerts of one worker.
+#[derive(Debug)]
+pub(super) struct Claim {
+    transactions: Transactions,
+    question: Question,
+    /// Whether the transaction of a question is still open.
+    asking: bool,
+    /// What is claimed, for messages.
+    what: String,
+}
+
+/// The offset that is never committed, and the group that it would be of.
+struct Question {
+    group: ConsumerGroupMetadata,
+    offsets: TopicPartitionList,
+}
+
+impl Claim {
+    /// Claims what is written with this transactional id. From then on it is nobody else's.
+    ///
+    /// # Errors
+    /// When the brokers don't let it.
+    pub(super) fn make(config: &KafkaConfig, id: &str, within: Duration) -> Result<Claim, Error> {
+        let transactions = Transactions::open(config, format!("{id}-claim"), TIMEOUT)?;
+        transactions.init(within).map_err(Fault::into_error)?;
+        Ok(Claim { transactions, question: Question::new(config)?, asking: false, what: id.to_owned() })
+    }
+
+    /// Whether it is still good.
+    ///
+    /// # Errors
+    /// To be retried when that can't be found out; else another run has made the claim since, or the brokers don't let it.
+    pub(super) fn check(&mut self, within: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + within;
+        if self.asking {
+            self.end(deadline)?;
+        }
+        self.transactions.begin().map_err(|fault| self.error(fault))?;
+        self.asking = true;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let asked = self.transactions.send_offsets(&self.question.offsets, &self.question.group, left);
+        match asked {
+            Ok(()) => self.end(deadline),
+            Err(Fault::Abort(error)) => self.end(deadline).and(Err(error)),
+            Err(fault) => Err(self.error(fault)),
+        }
+    }
+
+    fn end(&mut self, deadline: Instant) -> Result<(), Error> {
+        let ended = self.transactions.abort(deadline.saturating_duration_since(Instant::now()));
+        ended.map_err(|fault| self.error(fault))?;
+        self.asking = false;
+        Ok(())
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        match fault {
+            Fault::Lost(error) => {
+                tracing::debug!(?error, "claim is lost");
+                let what = &self.what;
+                Error::Sink {
+                    sink: NAME,
+                    problem: format!("another run has taken over: it has claimed transactional id {what}"),
+                }
+            }
+            fault => fault.into_error(),
+        }
+    }
+}
+
+impl Question {
+    fn new(config: &KafkaConfig) -> Result<Question, Error> {
+        // A consumer only for the group's metadata: it has no topic, and joins no group.
+        let failed = kafka("make a consumer for", &config.bootstrap_servers);
+        let asker =
+            client(config, &config.group)?.create_with_context(Listener::default()).map_err(failed)?;
+        let group = BaseConsumer::group_metadata(&asker).ok_or_else(|| {
+            let failed = kafka("make the metadata of group", &config.group);
+            failed(KafkaError::ClientCreation(Code::UnknownGroup.to_string()))
+        })?;
+        let failed = kafka("add an offset of topic", &config.alerts_topic);
+        let offsets = partition_list(&config.alerts_topic, [(0, at(0))]).map_err(failed)?;
+        Ok(Question { group, offsets })
+    }
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").finish_non_exhaustive()
+    }
+}

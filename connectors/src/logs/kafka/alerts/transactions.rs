@@ -1,0 +1,299 @@
+//! A producer of one transactional id, and what its errors ask for.
+//!
+//! librdkafka tells three kinds of errors apart, and each asks for something else: *try again*, where the call goes on from
+//! where it was (so a commit of unknown outcome is asked after until it is known); *abort*, after which the next transaction
+//! may begin; and *fatal*. A fatal error has two causes that librdkafka can't tell apart: a newer producer of the same id
+//! has fenced this one, or the brokers have ended its transaction because it was open for too long.
+
+use crate::logs::kafka::KafkaConfig;
+use crate::logs::kafka::config::unusable;
+use crate::logs::kafka::errors::{action, is_final, is_refusal, kafka};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tallow_model::error::{Action, Error};
+
+/// How long a request may be without an answer before it is made again: well below any transaction's time.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pause between two attempts to reach a broker, in milliseconds.
+const RECONNECT_MAX_MS: &str = "1000";
+/// How long to wait for the end of an abort before reports are heard.
+const ABORT_SLICE: Duration = Duration::from_millis(50);
+/// How long to wait for reports before what is waited for is looked at again.
+const SERVE: Duration = Duration::from_millis(1);
+/// How long a commit may take at least, so that it is begun.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// Why a call has failed, by what must follow.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The same call again, which goes on where it was.
+    Again(Error),
+    /// [`Transactions::abort`], then a new transaction, unless the error says to stop.
+    Abort(Error),
+    /// Another producer: this one can do nothing more. Whether a newer one has fenced it is to be found out.
+    Lost(Error),
+    /// A human.
+    Refused(Error),
+}
+
+impl Fault {
+    /// The error of a caller that does nothing else about it.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Fault::Again(error) | Fault::Abort(error) | Fault::Lost(error) | Fault::Refused(error) => error,
+        }
+    }
+}
+
+/// The producer.
+pub(super) struct Transactions {
+    producer: BaseProducer<Reports>,
+    id: String,
+    brokers: String,
+}
+
+impl Transactions {
+    /// Makes the producer of this id, whose transactions the brokers abort when they have been open for `timeout`.
+    ///
+    /// # Errors
+    /// When a property can't be.
+    pub(super) fn open(config: &KafkaConfig, id: String, timeout: Duration) -> Result<Transactions, Error> {
+        let mut client = config.client()?;
+        let given = client.get("socket.timeout.ms").and_then(|it| it.parse().ok());
+        let request = given.map_or(REQUEST_TIMEOUT, |it| REQUEST_TIMEOUT.min(Duration::from_millis(it)));
+        client
+            .set("client.id", "tallow-alerts")
+            .set("transactional.id", &id)
+            .set("transaction.timeout.ms", timeout.as_millis().to_string())
+            .set("socket.timeout.ms", request.as_millis().to_string())
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random");
+        for (names, value) in [
+            (["compression.type", "compression.codec"], "lz4"),
+            (["reconnect.backoff.max.ms", "reconnect.backoff.max.ms"], RECONNECT_MAX_MS),
+        ] {
+            if names.iter().all(|name| client.get(name).is_none()) {
+                client.set(names[0], value);
+            }
+        }
+        let producer = client.create_with_context(Reports::default()).map_err(unusable)?;
+        Ok(Transactions { producer, id, brokers: config.bootstrap_servers.clone() })
+    }
+
+    /// Becomes the one producer of the id: what an older one has left open is aborted, and it can write nothing more.
+    pub(super) fn init(&self, within: Duration) -> Result<(), Fault> {
+        let ended = self.producer.init_transactions(within);
+        ended.map_err(|error| self.fault("take over transactional id", error))
+    }
+
+    /// Whether a broker answers: without one no transaction need be begun, which might be open for too long.
+    ///
+    /// # Errors
+    /// When none answers in time.
+    pub(super) fn reach(&self, topic: &str, within: Duration) -> Result<(), Error> {
+        let asked = self.producer.client().fetch_metadata(Some(topic), within);
+        let on = || format!("{topic} at {}{}", self.brokers, self.because());
+        asked.map(|_| ()).map_err(kafka("look up topic", on()))
+    }
+
+    pub(super) fn begin(&self) -> Result<(), Fault> {
+        self.serve();
+        self.producer.context().begin();
+        let begun = self.producer.begin_transaction();
+        begun.map_err(|error| self.fault("begin a transaction of", error))
+    }
+
+    /// Queues a record of the transaction.
+    pub(super) fn send(
+        &self,
+        topic: &str,
+        key: &[u8],
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<(), Fault> {
+        let mut record = BaseRecord::to(topic).key(key).payload(payload);
+        loop {
+            let Err((error, back)) = self.producer.send(record) else { return Ok(()) };
+            match error.rdkafka_error_code() {
+                Some(Code::QueueFull) if Instant::now() < deadline => {
+                    self.producer.poll(SERVE);
+                }
+                Some(Code::Fatal | Code::Fenced) => {
+                    return Err(self.fault("write in a transaction of", error));
+                }
+                // The transaction has failed meanwhile, or this record can't be written at all.
+                _ => return Err(Fault::Abort(self.failed("write in a transaction of", error))),
+            }
+            record = back;
+        }
+    }
+
+    /// Adds offsets of a consumer group to the transaction.
+    pub(super) fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+        within: Duration,
+    ) -> Result<(), Fault> {
+        let sent = self.producer.send_offsets_to_transaction(offsets, group, within);
+        sent.map_err(|error| self.fault("add offsets to a transaction of", error))
+    }
+
+    pub(super) fn commit(&self, within: Duration) -> Result<(), Fault> {
+        let deadline = Instant::now() + within;
+        // The commit would wait for the acknowledgements too, but a tenth of a second at a time.
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(SERVE);
+        }
+        let within = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+        match self.producer.commit_transaction(within) {
+            Ok(()) => Ok(()),
+            Err(error) => match (self.fault("commit a transaction of", error), self.refusal()) {
+                // Why its records were not taken says more than that they were not.
+                (Fault::Abort(_), Some(refusal)) => Err(Fault::Abort(refusal)),
+                (fault, _) => Err(fault),
+            },
+        }
+    }
+
+    pub(super) fn abort(&self, within: Duration) -> Result<(), Fault> {
+        let deadline = Instant::now() + within;
+        loop {
+            // It waits until all records are accounted for, and that takes somebody who hears of them meanwhile.
+            let Err(error) = self.producer.abort_transaction(ABORT_SLICE.min(within)) else { return Ok(()) };
+            let fault = self.fault("abort a transaction of", error);
+            if !matches!(fault, Fault::Again(_)) || Instant::now() >= deadline {
+                return Err(fault);
+            }
+            self.serve();
+        }
+    }
+
+    /// Hears what has been reported, without waiting for more.
+    fn serve(&self) {
+        // A poll handles one event, and can't tell that from none.
+        (0..64).for_each(|_| self.producer.poll(Duration::ZERO));
+    }
+
+    /// Why the first record of this transaction that was not taken was not.
+    fn refusal(&self) -> Option<Error> {
+        let code = self.producer.context().refusal()?;
+        Some(self.failed("write in a transaction of", KafkaError::MessageProduction(code)))
+    }
+
+    fn fault(&self, what: &'static str, error: KafkaError) -> Fault {
+        let KafkaError::Transaction(source) = &error else {
+            return match error.rdkafka_error_code() {
+                Some(Code::Fatal | Code::Fenced) => Fault::Lost(self.failed(what, error)),
+                _ if action(&error) == Action::Retry => Fault::Again(self.failed(what, error)),
+                _ => Fault::Abort(self.failed(what, error)),
+            };
+        };
+        let (again, abort) = (source.is_retriable(), source.txn_requires_abort());
+        let refused = is_refusal(source.code()) || source.code() == Code::InvalidTransactionTimeout;
+        let failed = self.failed(what, error);
+        match () {
+            () if again => Fault::Again(failed),
+            () if refused => Fault::Refused(failed),
+            () if abort => Fault::Abort(failed),
+            () => Fault::Lost(failed),
+        }
+    }
+
+    fn failed(&self, action: &'static str, source: KafkaError) -> Error {
+        kafka(action, format!("{} at {}{}", self.id, self.brokers, self.because()))(source)
+    }
+
+    /// What is wrong with the way to the brokers, if anything, for a message.
+    fn because(&self) -> String {
+        self.producer.context().trouble().map_or_else(String::new, |trouble| format!(" ({trouble})"))
+    }
+}
+
+impl std::fmt::Debug for Transactions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transactions").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Hears what librdkafka reports of one producer.
+#[derive(Default)]
+struct Reports(Mutex<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    /// Why the first record of the transaction was refused.
+    refusal: Option<Code>,
+    /// What was last wrong with a broker or the way to it, since the last record was acknowledged.
+    trouble: Option<String>,
+}
+
+impl Reports {
+    fn begin(&self) {
+        *self.lock() = Heard::default();
+    }
+
+    fn refusal(&self) -> Option<Code> {
+        self.lock().refusal
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
+    /// What matters of the library's own lines the calls say too.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut heard = self.lock();
+        // That all brokers are down says less than why.
+        if error.rdkafka_error_code() != Some(Code::AllBrokersDown) || heard.trouble.is_none() {
+            heard.trouble = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let mut heard = self.lock();
+        match result {
+            Ok(_) => heard.trouble = None,
+            Err((error, _)) => {
+                if let Some(code) = error.rdkafka_error_code().filter(|code| is_lasting(*code)) {
+                    heard.refusal.get_or_insert(code);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a record with this failure would have it in the next transaction too. What only says that the transaction, or
+/// the producer, has failed is not of the record.
+fn is_lasting(code: Code) -> bool {
+    let of_the_producer = matches!(
+        code,
+        Code::Fatal
+            | Code::Fenced
+            | Code::ProducerFenced
+            | Code::InvalidProducerEpoch
+            | Code::OutOfOrderSequenceNumber
+    );
+    is_final(code) && !of_the_producer
+}

@@ -1,0 +1,191 @@
+//! The alerts of one worker: a transaction for each lot of them, and what follows when one fails.
+
+use super::claim::Claim;
+use super::known::{Known, Version};
+use super::transactions::{Fault, Transactions};
+use crate::logs::kafka::KafkaConfig;
+use std::time::{Duration, Instant};
+use tallow_model::Symbol;
+use tallow_model::error::Error;
+
+/// After how long the brokers abort a transaction that is still open. Until then a `read_committed` reader sees nothing that
+/// was written after it, so this is how long a crash holds readers back that no restart follows; a restart aborts at once.
+/// A transaction takes milliseconds. It must last as long as a broker takes to restart, or that would cost a recovery.
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a broker may take to hand over a transactional id, which may need the end of what the last owner has left.
+const TAKE_OVER: Duration = Duration::from_secs(30);
+/// How long an answer about the claim may take.
+const CHECK: Duration = Duration::from_secs(10);
+
+/// An alert to be written.
+pub(super) struct Outgoing {
+    pub(super) version: Version,
+    pub(super) symbol: Symbol,
+    pub(super) json: Vec<u8>,
+}
+
+/// Writes them.
+#[derive(Debug)]
+pub(super) struct WorkerAlerts {
+    config: KafkaConfig,
+    id: String,
+    claim: Claim,
+    transactions: Transactions,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No transaction is open.
+    Ready,
+    /// The commit of these was begun, and its outcome is not known.
+    Committing(Vec<Version>),
+    /// A transaction is to be aborted.
+    Aborting,
+    /// The producer is of no use any more.
+    Lost,
+}
+
+impl WorkerAlerts {
+    /// Takes over the alerts of this worker: what a run before has left open is aborted, and it can write no more.
+    ///
+    /// # Errors
+    /// When the brokers don't let it, or a run that has started since has taken over in turn.
+    pub(super) fn take_over(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
+        let mut alerts = WorkerAlerts::claim(config, worker)?;
+        alerts.claim.check(TAKE_OVER)?;
+        Ok(alerts)
+    }
+
+    /// Ends what a run before has under the id of this worker, which the run that starts does not have. Its other processes
+    /// may do the same at the same time: that the claim does not last is no matter, as nothing will be written with it.
+    ///
+    /// # Errors
+    /// When the brokers don't let it.
+    pub(super) fn end(config: &KafkaConfig, worker: usize) -> Result<(), Error> {
+        WorkerAlerts::claim(config, worker).map(drop)
+    }
+
+    fn claim(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
+        let id = transactional_id(config, worker);
+        let claim = Claim::make(config, &id, TAKE_OVER)?;
+        let transactions = Transactions::open(config, id.clone(), TRANSACTION_TIMEOUT)?;
+        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
+        Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: State::Ready })
+    }
+
+    /// Finishes what an earlier attempt has left: after it no transaction is open. Says whether the producer is a new one:
+    /// then it is not known what of the last transaction is in the topic.
+    ///
+    /// # Errors
+    /// To be retried when it could not be finished in time; else another run has taken over, or the brokers don't let it.
+    pub(super) fn settle(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+        let fault = match &mut self.state {
+            State::Ready => return Ok(false),
+            State::Committing(_) => return self.commit(known, deadline),
+            State::Aborting => match self.transactions.abort(left(deadline)) {
+                Ok(()) => {
+                    self.state = State::Ready;
+                    return Ok(false);
+                }
+                Err(fault) => fault,
+            },
+            State::Lost => return self.recover(deadline),
+        };
+        self.fail(fault, deadline)
+    }
+
+    /// Writes alerts in one transaction and commits it; then they are known. Says whether the producer is a new one, as
+    /// [`WorkerAlerts::settle`]: then they are not written, or it is not known. None must be open.
+    ///
+    /// # Errors
+    /// As [`WorkerAlerts::settle`]. Until it was called again it may be that they are written.
+    pub(super) fn write(
+        &mut self,
+        alerts: Vec<Outgoing>,
+        known: &mut Known,
+        deadline: Instant,
+    ) -> Result<bool, Error> {
+        self.reach(deadline)?;
+        if let Err(fault) = self.transactions.begin() {
+            return self.fail(fault, deadline);
+        }
+        self.state = State::Aborting;
+        for alert in &alerts {
+            let topic = &self.config.alerts_topic;
+            let sent = self.transactions.send(topic, alert.symbol.text().as_bytes(), &alert.json, deadline);
+            if let Err(fault) = sent {
+                return self.fail(fault, deadline);
+            }
+        }
+        self.state = State::Committing(alerts.into_iter().map(|alert| alert.version).collect());
+        self.commit(known, deadline)
+    }
+
+    /// Whether a broker answers.
+    ///
+    /// # Errors
+    /// To be retried when none does.
+    pub(super) fn reach(&self, deadline: Instant) -> Result<(), Error> {
+        self.transactions.reach(&self.config.alerts_topic, left(deadline))
+    }
+
+    fn commit(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+        if let Err(fault) = self.transactions.commit(left(deadline)) {
+            return self.fail(fault, deadline);
+        }
+        if let State::Committing(written) = std::mem::replace(&mut self.state, State::Ready) {
+            written.into_iter().for_each(|version| known.note(version));
+        }
+        Ok(false)
+    }
+
+    /// Does what must follow a fault.
+    fn fail(&mut self, fault: Fault, deadline: Instant) -> Result<bool, Error> {
+        match fault {
+            Fault::Again(error) | Fault::Refused(error) => Err(error),
+            Fault::Abort(error) => {
+                self.state = State::Aborting;
+                // Where this fails it is tried again first thing the next time.
+                match self.transactions.abort(left(deadline)) {
+                    Ok(()) => self.state = State::Ready,
+                    Err(Fault::Lost(_)) => self.state = State::Lost,
+                    Err(_) => {}
+                }
+                Err(error)
+            }
+            Fault::Lost(error) => {
+                tracing::debug!(?error, id = self.id, "a producer can't go on");
+                self.state = State::Lost;
+                self.recover(deadline)
+            }
+        }
+    }
+
+    /// Goes on with a new producer, unless another run has taken over.
+    fn recover(&mut self, deadline: Instant) -> Result<bool, Error> {
+        self.reach(deadline)?;
+        // Asked first too, so that a run that is over does not disturb the one that has taken over.
+        self.claim.check(CHECK)?;
+        let transactions = Transactions::open(&self.config, self.id.clone(), TRANSACTION_TIMEOUT)?;
+        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
+        self.claim.check(CHECK)?;
+        tracing::warn!(
+            id = self.id,
+            "a transaction was open for too long and its outcome is not known: reading the alerts back"
+        );
+        self.transactions = transactions;
+        self.state = State::Ready;
+        Ok(true)
+    }
+}
+
+/// The transactional id of a worker's alerts: the group, the topic and the worker's number among all workers. Runs with
+/// other numbers of workers share those that they have in common.
+pub(super) fn transactional_id(config: &KafkaConfig, worker: usize) -> String {
+    format!("{}-{}-{worker}", config.group, config.alerts_topic)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

@@ -1,0 +1,38 @@
+//! Apache Kafka, by librdkafka.
+//!
+//! - [`KafkaLog`]: the topic of ticks, read live; [`KafkaRange`]: a part of it, for backtests.
+//! - [`KafkaProducer`]: writes records. [`KafkaAlerts`] and [`KafkaDeadLetters`] are the sinks that use it.
+//! - [`ensure_topics`]: makes the topics.
+//!
+//! Partitions are assigned by number and read from offsets that the caller knows. No consumer joins a group, so there is
+//! no rebalance, and nothing is resumed from committed offsets.
+
+mod admin;
+mod alerts;
+mod bound;
+mod check;
+mod config;
+mod dead_letters;
+mod errors;
+mod fetcher;
+mod listener;
+mod log;
+mod monitor;
+mod place;
+mod producer;
+mod queue;
+mod range;
+mod readback;
+mod reader;
+mod state;
+mod topic;
+
+pub use admin::{TopicState, ensure_topics};
+pub use alerts::KafkaAlerts;
+pub use bound::{Bound, check as check_range};
+pub use config::KafkaConfig;
+pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
+pub use log::{KafkaLog, KafkaStatus, PartitionLag, WorkerPartitions};
+pub use producer::{Deliveries, KafkaProducer, Outgoing};
+pub use range::KafkaRange;
+pub use state::Reader;

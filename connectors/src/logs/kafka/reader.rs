@@ -1,0 +1,154 @@
+//! The reader of one partition of the live log.
+
+use super::errors::{is_damage, is_lost, is_refusal};
+use super::listener::Trouble;
+use super::place::{Place, Places};
+use super::queue::Queue;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tallow_model::{PartitionReader, ReadStatus, Record};
+
+/// How long the reason of a lost offset is looked for.
+const EXPLAIN: Duration = Duration::from_secs(15);
+
+/// Reads a partition from a given offset on, and then whatever is written to it.
+///
+/// It is caught up when it has read everything below the end that the brokers have lately named; while they do not
+/// answer, or have named an end that has not been fetched yet, it is pending. So a broker that is away is never taken
+/// for silence.
+pub(super) struct KafkaReader {
+    queue: Queue,
+    places: Arc<Places>,
+    place: Arc<Place>,
+    trouble: Arc<Trouble>,
+    /// `TOPIC at BROKERS`.
+    topic: Arc<str>,
+    /// The offset of the next record, as far as known.
+    position: u64,
+    /// Since when that offset seems not to be there.
+    lost: Option<Instant>,
+    failed: bool,
+}
+
+impl KafkaReader {
+    /// The reader of the messages in `queue`, which start at `start`, or else where the partition does.
+    pub(super) fn new(
+        queue: Queue,
+        places: Arc<Places>,
+        place: Arc<Place>,
+        trouble: Arc<Trouble>,
+        topic: Arc<str>,
+        start: Option<u64>,
+    ) -> KafkaReader {
+        let position = start.or(place.low()).unwrap_or(0);
+        place.move_to(position);
+        let past_the_end = place.end().is_some_and(|end| position > end);
+        let lost = past_the_end.then(Instant::now);
+        KafkaReader { queue, places, place, trouble, topic, position, lost, failed: false }
+    }
+
+    /// Why it can't be read on, if so. What passes by itself is only noted.
+    fn judge(&mut self, code: Code) -> Option<String> {
+        let (partition, position) = (self.place.partition(), self.position);
+        if is_damage(code) {
+            return Some(format!("{}: what the broker has there is damaged: {code}", self.what()));
+        }
+        if is_refusal(code) || code == Code::Fatal || code == Code::MessageSizeTooLarge {
+            let refusal = self.trouble.refusal().map(|refusal| format!(": {refusal}"));
+            return Some(format!("{}: {code}{}", self.what(), refusal.unwrap_or_default()));
+        }
+        if is_lost(code) {
+            self.lost.get_or_insert_with(Instant::now);
+        }
+        tracing::debug!(partition, position, %code, "reading is interrupted");
+        None
+    }
+
+    /// What is being done.
+    fn what(&self) -> String {
+        format!(
+            "read partition {} of topic {} from offset {}",
+            self.place.partition(),
+            self.topic,
+            self.position
+        )
+    }
+
+    /// Why the offset is not there, by an answer that is newer than its loss, and what can be done. A topic that has
+    /// been deleted loses its offsets first: its end is told by the monitor.
+    fn lost(&self, since: Instant) -> Option<String> {
+        let (low, end) = self.places.asked_since(&self.place, since)?;
+        if low > self.position {
+            return Some(format!(
+                "the brokers have deleted the records before offset {low}, so {} or less are lost; a longer retention \
+                 of the topic prevents that, and starting over reads what is left",
+                low - self.position
+            ));
+        }
+        if end < self.position {
+            return Some(format!(
+                "the partition ends at {end}: it was cut off or made anew, and what was read does not belong to it; \
+                 start over"
+            ));
+        }
+        (since.elapsed() > EXPLAIN)
+            .then(|| "the brokers don't give it out; starting over reads what they have".to_owned())
+    }
+
+    /// What an empty queue means. `fetched` was read before it was found empty.
+    fn at_rest(&mut self, fetched: u64) -> ReadStatus {
+        // All messages below `fetched` were in the queue by then, so they have been read.
+        self.position = self.position.max(fetched);
+        let lost = self.lost.and_then(|since| self.lost(since));
+        let lost = lost.map(|problem| format!("{}: {problem}", self.what()));
+        if let Some(problem) = self.place.failure().map(str::to_owned).or(lost) {
+            self.failed = true;
+            return ReadStatus::Failed(problem);
+        }
+        let end = self.lost.is_none() && self.places.is_end(&self.place, self.position);
+        if end { ReadStatus::CaughtUp } else { ReadStatus::Pending }
+    }
+
+    fn read_queue(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
+        let fetched = self.place.fetched();
+        let mut left = limit;
+        while left > 0 {
+            let batch = self.queue.take(left);
+            if batch.is_empty() {
+                return self.at_rest(fetched);
+            }
+            left -= batch.len();
+            for record in batch.records() {
+                match record {
+                    Ok(record) => {
+                        self.position = record.offset + 1;
+                        visit(record);
+                    }
+                    Err(code) => {
+                        if let Some(problem) = self.judge(code) {
+                            self.failed = true;
+                            return ReadStatus::Failed(problem);
+                        }
+                    }
+                }
+            }
+        }
+        ReadStatus::More
+    }
+}
+
+impl PartitionReader for KafkaReader {
+    fn partition(&self) -> u32 {
+        self.place.partition()
+    }
+
+    fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
+        if self.failed {
+            return ReadStatus::Finished;
+        }
+        let status = self.read_queue(limit, visit);
+        self.place.move_to(self.position);
+        status
+    }
+}

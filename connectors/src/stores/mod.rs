@@ -1,0 +1,4 @@
+//! Stores: settled results, kept and queried.
+
+pub mod postgres;
+pub mod sqlite;

@@ -1,0 +1,73 @@
+//! The reader: queries over the database, while it is being written.
+
+use super::PostgresConfig;
+use super::alerts::Newest;
+use super::candles::{Page, Ping, Symbols};
+use super::counts::Counts;
+use super::pool::Readers;
+use super::stats::{Since, Stats};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tallow_model::error::Error;
+use tallow_model::rows::AlertRow;
+use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
+use tallow_model::{EventTime, Symbol};
+
+/// How long an answer may take. The server itself gives up a statement sooner.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// How long the answer to whether it is there may take.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Answers queries out of PostgreSQL.
+///
+/// Every query goes along a primary key or an index and reads the rows of its range, not the table.
+#[derive(Clone, Debug)]
+pub struct PostgresHistory {
+    readers: Readers,
+    counts: Arc<Counts>,
+}
+
+impl PostgresHistory {
+    /// A reader with up to `pool_size` connections. They are made when they are needed, so that a server can start
+    /// before its database; each is refused if the database has not been migrated. [`History::ping`] makes the first.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn open(config: &PostgresConfig) -> Result<PostgresHistory, Error> {
+        Ok(PostgresHistory { readers: Readers::new(config)?, counts: Arc::default() })
+    }
+}
+
+#[async_trait]
+impl History for PostgresHistory {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.readers.ask(&Ping, PING_LIMIT).await
+    }
+
+    async fn symbols(&self) -> Result<Vec<Symbol>, Error> {
+        self.readers.ask(&Symbols, ANSWER_LIMIT).await
+    }
+
+    async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
+        query.span.check()?;
+        self.readers.ask(&Page { query, counts: &self.counts }, ANSWER_LIMIT).await
+    }
+
+    async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
+        query.span.check()?;
+        self.readers.ask(&Stats(query), ANSWER_LIMIT).await
+    }
+
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+        self.readers.ask(&Since { symbol, from }, ANSWER_LIMIT).await
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {
+        self.readers.ask(&Newest(query), ANSWER_LIMIT).await
+    }
+}

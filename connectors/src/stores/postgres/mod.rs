@@ -1,0 +1,44 @@
+//! PostgreSQL, with TimescaleDB where the extension is there: settled candles, alerts and rejects, for many readers and
+//! for pipelines of several processes.
+//!
+//! - [`migrate`]: makes the tables and brings them up to date, and sets TimescaleDB up.
+//! - [`name_coins`]: gives the symbols that are there the names of their coins.
+//! - [`PostgresSink`]: writes, one transaction a call, from a thread that may wait.
+//! - [`PostgresHistory`]: reads, on a pool of connections, each query in one state of the database.
+//!
+//! Tables and columns are named as in CONTRACT; prices and volumes are `NUMERIC`, to the digit as they settled. Every
+//! time in the tables is one of the log, so the same log always makes the same rows.
+
+mod alerts;
+mod blocking;
+mod candles;
+mod coins;
+mod config;
+mod connection;
+mod counts;
+mod errors;
+mod history;
+mod names;
+mod numeric;
+mod open;
+mod pool;
+mod progress;
+mod rejects;
+mod schema;
+#[cfg(test)]
+#[path = "../../../tests/services/mod.rs"]
+mod services;
+mod sink;
+mod statements;
+mod stats;
+mod time;
+mod timescale;
+mod upserts;
+
+pub use coins::name_coins;
+pub use config::PostgresConfig;
+pub use history::PostgresHistory;
+pub use progress::Share;
+pub use schema::{MigrationReport, migrate};
+pub use sink::PostgresSink;
+pub use timescale::Timescale;

@@ -1,0 +1,156 @@
+//! The writer: settled steps and rejects into the database.
+
+use super::blocking::Blocking;
+use super::connection::{Connection, Purpose, Target};
+use super::errors::postgres;
+use super::progress::{self, Share};
+use super::time::Time;
+use super::upserts::{self, Statements};
+use super::{PostgresConfig, rejects, timescale};
+use std::time::Duration;
+use tallow_model::coins::Coins;
+use tallow_model::error::Error;
+use tallow_model::progress::Recorded;
+use tallow_model::store::Sink;
+use tallow_model::{EventTime, Reject, Step};
+
+/// How long a write may take in all, connecting included, before it is given up and tried again.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Writes what has settled into PostgreSQL. One of its own for each process of a pipeline.
+///
+/// Versions of a candle are ordered by how many ticks they are made of (a correction only adds), then by revision;
+/// those of an alert by the logical time of the change. An older or equal version leaves the row as it is, so the
+/// same steps can be written again, in whole or in part, any number of times: also after a connection was lost in the
+/// middle of a commit, of which nobody knows whether it has happened. The revision of a row never goes down.
+///
+/// After any failure the connection is thrown away, and the next write makes a new one.
+#[derive(Debug)]
+pub struct PostgresSink {
+    blocking: Blocking,
+    target: Target,
+    /// None after a failure.
+    session: Option<Session>,
+    /// The row of `sink_progress`.
+    process: i32,
+    coins: Coins,
+    recorded: Recorded,
+}
+
+/// A connection and its statements.
+#[derive(Debug)]
+struct Session {
+    connection: Connection,
+    statements: Statements,
+}
+
+impl Session {
+    async fn open(target: &Target) -> Result<Session, Error> {
+        let connection = target.open().await?;
+        let failed = postgres("prepare to write to", &target.on);
+        timescale::prepare_writer(&connection.client).await.map_err(&failed)?;
+        let statements = Statements::prepare(&connection.client).await.map_err(&failed)?;
+        Ok(Session { connection, statements })
+    }
+}
+
+impl PostgresSink {
+    /// Connects, to write the steps of a pipeline's share.
+    ///
+    /// # Errors
+    /// When the database can't be reached, has not been migrated, or has been by a newer program.
+    pub fn open(config: &PostgresConfig, share: Share) -> Result<PostgresSink, Error> {
+        let target = Target::of(config, Purpose::Write)?;
+        let process = i32::try_from(share.process).ok().filter(|_| share.process < share.processes);
+        let process = process.ok_or_else(|| {
+            Error::Invalid(format!("{} processes have no process {}", share.processes, share.process))
+        })?;
+        let blocking = Blocking::start()?;
+        let (session, recorded) = blocking.wait("open", &target.on, WRITE_LIMIT, async {
+            let mut session = Session::open(&target).await?;
+            let recorded = progress::begin(&mut session.connection.client, &share, &target.on).await?;
+            Ok((session, recorded))
+        })?;
+        Ok(PostgresSink {
+            blocking,
+            target,
+            session: Some(session),
+            process,
+            coins: Coins::default(),
+            recorded: Recorded::new(share.workers, recorded),
+        })
+    }
+
+    /// What symbols that are first seen are called, where it is not only the known coins.
+    pub fn with_coins(self, coins: Coins) -> PostgresSink {
+        PostgresSink { coins, ..self }
+    }
+
+    /// Writes the changes in one transaction.
+    fn store(&mut self, steps: &[Step], through: Option<EventTime>) -> Result<(), Error> {
+        const ACTION: &str = "store settled changes in";
+        let (target, process, coins) = (&self.target, self.process, &self.coins);
+        let failed = postgres(ACTION, &target.on);
+        let known = self.session.take();
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+            let mut session = match known {
+                Some(session) => session,
+                None => Session::open(target).await?,
+            };
+            let Session { connection, statements } = &mut session;
+            let transaction = connection.client.transaction().await.map_err(&failed)?;
+            upserts::write(&transaction, statements, coins, steps).await.map_err(&failed)?;
+            if let Some(through) = through.map(Time::from) {
+                let advanced =
+                    transaction.execute(&statements.advance, &[&process, &through]).await.map_err(&failed)?;
+                if advanced == 0 {
+                    return Err(Error::Invalid(format!(
+                        "database {} is written by a pipeline without process {process}",
+                        target.on
+                    )));
+                }
+            }
+            transaction.commit().await.map_err(&failed)?;
+            Ok(session)
+        })?);
+        Ok(())
+    }
+}
+
+impl Sink for PostgresSink {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
+        let (recorded, due) = self.recorded.after(steps);
+        if due {
+            self.store(steps, recorded.through())?;
+        }
+        self.recorded = recorded;
+        Ok(())
+    }
+
+    fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error> {
+        const ACTION: &str = "store rejects in";
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let target = &self.target;
+        let known = self.session.take();
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+            let mut session = match known {
+                Some(session) => session,
+                None => Session::open(target).await?,
+            };
+            let stored = rejects::store(&mut session.connection.client, rejects).await;
+            stored.map_err(postgres(ACTION, &target.on))?;
+            Ok(session)
+        })?);
+        Ok(())
+    }
+
+    fn stored_through(&self) -> Option<EventTime> {
+        self.recorded.through()
+    }
+}

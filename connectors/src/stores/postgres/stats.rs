@@ -1,0 +1,71 @@
+//! Figures over ranges of candles. Those of one range are made here, in one pass over its rows, and not by the database, whose
+//! sums have other last digits than those of the embedded store.
+
+use super::candles::Windows;
+use super::names::Name;
+use super::pool::Question;
+use super::statements;
+use super::time::Time;
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use tallow_model::candle_stats::Figures;
+use tallow_model::store::{CandleQuery, CandleStats, Recent};
+use tallow_model::{EventTime, Symbol};
+use tokio_postgres::{Error, Row};
+
+/// The figures of the candles of a query; none where there are no candles.
+pub(super) struct Stats<'a>(pub(super) &'a CandleQuery);
+
+#[async_trait]
+impl Question for Stats<'_> {
+    type Answer = Option<CandleStats>;
+    const ACTION: &'static str = "read candles from";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, Error> {
+        let mut figures = Figures::default();
+        let windows = Windows::of(database, self.0).await?;
+        windows.each(database, |row| figures.add(&row)).await?;
+        Ok(figures.stats())
+    }
+
+    fn is_heavy(&self) -> bool {
+        true
+    }
+}
+
+/// What has settled from a time on of each symbol, or of one.
+pub(super) struct Since {
+    pub(super) symbol: Option<Symbol>,
+    pub(super) from: EventTime,
+}
+
+#[async_trait]
+impl Question for Since {
+    type Answer = Vec<Recent>;
+    const ACTION: &'static str = "read candles from";
+
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Recent>, Error> {
+        let (from, symbol) = (Time::from(self.from), self.symbol.map(|symbol| symbol.to_string()));
+        let statement = database.prepare_cached(&statements::recent()).await?;
+        let rows = database.query(&statement, &[&from, &symbol]).await?;
+        rows.iter().map(recent).collect()
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.symbol.is_none()
+    }
+}
+
+fn recent(row: &Row) -> Result<Recent, Error> {
+    Ok(Recent {
+        symbol: row.try_get::<_, Name<_>>(0)?.0,
+        start: row.try_get::<_, Time>(1)?.into(),
+        previous_close: row.try_get(2)?,
+        open: row.try_get(3)?,
+        high: row.try_get(4)?,
+        low: row.try_get(5)?,
+        volume: row.try_get(6)?,
+        quote_volume: row.try_get(7)?,
+        trades: row.try_get::<_, i64>(8)?.unsigned_abs(),
+    })
+}

@@ -1,0 +1,27 @@
+//! The embedded store: settled candles, alerts and rejects in one SQLite file, for running without any service.
+//!
+//! - [`SqliteSink`]: writes, one transaction a call, and is the file's only writer.
+//! - [`SqliteHistory`]: reads, on connections of its own that never wait for the writer (write-ahead log).
+//!
+//! Tables and columns are named as in CONTRACT's PostgreSQL section; prices are `REAL`, times are milliseconds. Every
+//! time in the file is one of the log, so the same log always makes the same rows.
+//!
+//! A commit is on the disk before it is acknowledged (`synchronous = FULL`): whoever throws away the means of making
+//! the rows again, as a checkpoint does, may rely on it even across a power cut.
+
+mod alerts;
+mod candles;
+mod convert;
+mod errors;
+#[cfg(test)]
+mod fault_tests;
+mod history;
+mod pool;
+mod rejects;
+mod schema;
+mod sink;
+mod statements;
+mod stats;
+
+pub use history::SqliteHistory;
+pub use sink::SqliteSink;

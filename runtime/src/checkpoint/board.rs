@@ -1,0 +1,212 @@
+//! Where the checkpoints of a process stand: which of its parts are under way, and what was stored last.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tallow_dataflow::CheckpointId;
+use tallow_model::Clock;
+use tallow_model::clock::SystemClock;
+
+/// How long a worker may take to give its part before the next checkpoint is begun without it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many of the newest checkpoints are known after nothing is under way of them.
+const REMEMBERED: usize = 4;
+
+/// Where the checkpoints of this process stand. A checkpoint is stored here once all parts of this process are; whether
+/// those of other processes are too only the store can tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointStatus {
+    /// The newest that is stored.
+    pub last: Option<CheckpointId>,
+    /// When that was, by the clock, in milliseconds.
+    pub completed_at_ms: Option<u64>,
+    /// The bytes of this process's parts of it.
+    pub bytes: u64,
+    /// How long its parts took to encode, added up.
+    pub encoding: Duration,
+    /// How long it took from its first part until its last was stored, waits for the sinks included.
+    pub duration: Duration,
+    /// How many have been stored.
+    pub written: u64,
+    /// How many parts were not stored, because a newer one was there first or they could not be.
+    pub given_up: u64,
+    /// How many parts wait for the sinks to store what came before them.
+    pub waiting_for_sinks: usize,
+    /// Why a part can't be stored at the moment.
+    pub problem: Option<String>,
+}
+
+/// What all threads know of it. Locked only for moments.
+#[derive(Debug)]
+pub(super) struct Board {
+    workers: usize,
+    min_pause: Duration,
+    state: Mutex<State>,
+    /// A part was stored or given up, or old checkpoints were removed.
+    settled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    status: CheckpointStatus,
+    /// The checkpoints with parts under way, and some of the newest.
+    begun: BTreeMap<CheckpointId, Progress>,
+    /// The problem of each worker's part.
+    problems: BTreeMap<usize, String>,
+    /// How often old checkpoints are being removed.
+    collecting: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Progress {
+    since: Instant,
+    given: usize,
+    stored: usize,
+    given_up: usize,
+    bytes: u64,
+    encoding: Duration,
+}
+
+impl Progress {
+    fn under_way(&self) -> usize {
+        self.given.saturating_sub(self.stored + self.given_up)
+    }
+}
+
+impl Board {
+    /// That of a process with so many workers.
+    pub(super) fn new(workers: usize, min_pause: Duration) -> Board {
+        Board { workers, min_pause, state: Mutex::default(), settled: Condvar::new() }
+    }
+
+    /// Whether another checkpoint may be begun.
+    pub(super) fn may_begin(&self) -> bool {
+        let state = self.lock();
+        if state.closed || state.begun.values().any(|progress| progress.under_way() > 0) {
+            return false;
+        }
+        state.begun.values().next_back().is_none_or(|last| {
+            let pause = if last.given < self.workers { self.min_pause.max(PATIENCE) } else { self.min_pause };
+            last.since.elapsed() >= pause
+        })
+    }
+
+    /// A worker has given its part; false when none is taken any more.
+    pub(super) fn given(&self, id: CheckpointId) -> bool {
+        let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
+        let since = Instant::now();
+        let progress = state.begun.entry(id).or_insert(Progress {
+            since,
+            given: 0,
+            stored: 0,
+            given_up: 0,
+            bytes: 0,
+            encoding: Duration::ZERO,
+        });
+        progress.given += 1;
+        true
+    }
+
+    /// A part begins to wait for the sinks.
+    pub(super) fn waits(&self) {
+        self.lock().status.waiting_for_sinks += 1;
+    }
+
+    /// It has ended to.
+    pub(super) fn waited(&self) {
+        self.lock().status.waiting_for_sinks -= 1;
+    }
+
+    /// A part is stored; true when it was the last of this process: then old ones are to be removed, and
+    /// [`Board::collected`] to be told.
+    pub(super) fn stored(&self, id: CheckpointId, worker: usize, bytes: u64, encoding: Duration) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.problems.remove(&worker);
+        let mut whole = false;
+        if let Some(progress) = state.begun.get_mut(&id) {
+            progress.stored += 1;
+            progress.bytes += bytes;
+            progress.encoding += encoding;
+            whole = progress.stored == self.workers;
+            if whole {
+                state.status.written += 1;
+                state.collecting += 1;
+            }
+            if whole && state.status.last < Some(id) {
+                state.status.last = Some(id);
+                state.status.completed_at_ms = Some(SystemClock.now_ms());
+                state.status.bytes = progress.bytes;
+                state.status.encoding = progress.encoding;
+                state.status.duration = progress.since.elapsed();
+            }
+        }
+        self.forget(guard);
+        whole
+    }
+
+    /// Old ones have been removed.
+    pub(super) fn collected(&self) {
+        self.lock().collecting -= 1;
+        self.settled.notify_all();
+    }
+
+    /// A part won't be stored.
+    pub(super) fn given_up(&self, id: CheckpointId) {
+        let mut state = self.lock();
+        state.status.given_up += 1;
+        if let Some(progress) = state.begun.get_mut(&id) {
+            progress.given_up += 1;
+        }
+        self.forget(state);
+    }
+
+    /// A worker's part can't be stored at the moment; true when that is news.
+    pub(super) fn trouble(&self, worker: usize, problem: String) -> bool {
+        self.lock().problems.insert(worker, problem).is_none()
+    }
+
+    pub(super) fn status(&self) -> CheckpointStatus {
+        let state = self.lock();
+        let problem = state.problems.values().next().cloned();
+        CheckpointStatus { problem, ..state.status.clone() }
+    }
+
+    /// From now on no part is taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// Waits until no part is under way and nothing is being removed, at most until the deadline; then says how many
+    /// parts are.
+    pub(super) fn wait_settled(&self, deadline: Instant) -> usize {
+        let mut state = self.lock();
+        loop {
+            let under_way: usize = state.begun.values().map(Progress::under_way).sum();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if under_way + state.collecting == 0 || left.is_zero() {
+                return under_way;
+            }
+            state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Forgets what nothing will come of any more.
+    fn forget(&self, mut state: MutexGuard<'_, State>) {
+        // Some of the newest stay: a worker may be late with its part.
+        if let Some(oldest) = state.begun.keys().rev().nth(REMEMBERED - 1).copied() {
+            state.begun.retain(|id, progress| progress.under_way() > 0 || *id >= oldest);
+        }
+        drop(state);
+        self.settled.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

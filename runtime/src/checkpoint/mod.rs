@@ -1,0 +1,32 @@
+//! Checkpoints, kept in an object store: a folder, S3 or another that a URL names.
+//!
+//! - **Layout.** A checkpoint is a folder `FRONTIER-RUN` with an object for each worker, `part-00000-of-00002`. It exists
+//!   once all parts do. Names sort as the checkpoints do.
+//! - **Promise.** An object is written once, as a new one, and read back. A part is written after all durable sinks have
+//!   stored what they had been given before it, so a checkpoint that exists is one that may be resumed from.
+//! - **Without coordination.** No worker and no process waits for another one to write its part, and there is no index that
+//!   could disagree with what is there.
+
+mod board;
+mod config;
+mod format;
+mod found;
+mod header;
+mod latest;
+mod names;
+mod objects;
+mod origin;
+mod part;
+mod runs;
+mod section;
+mod store;
+mod writer;
+
+pub use board::CheckpointStatus;
+pub use config::CheckpointConfig;
+pub use format::{EncodedPart, StoredPart, encode};
+pub use found::Found;
+pub use origin::Origin;
+pub use part::{PartHead, PartSource};
+pub use store::CheckpointStore;
+pub use writer::{CheckpointWriter, WriterSettings};

@@ -1,0 +1,159 @@
+//! The kinds of rows in a part, and what each consists of.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tallow_dataflow::{RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
+
+/// A kind of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    /// [`RetainedMinute`]
+    Minutes,
+    /// [`RetainedMove`]
+    Moves,
+    /// [`RollupVersions`]
+    Rollups,
+}
+
+impl Section {
+    pub(super) const ALL: [Section; 3] = [Section::Minutes, Section::Moves, Section::Rollups];
+    pub(super) const COUNT: usize = Section::ALL.len();
+
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// How chunks name it.
+    pub(super) fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    pub(super) fn of_number(number: u8) -> Option<Section> {
+        Section::ALL.into_iter().find(|section| section.number() == number)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Section::Minutes => "minutes",
+            Section::Moves => "moves",
+            Section::Rollups => "rollups",
+        }
+    }
+
+    /// The fields of a row, those of what it is made of too. A row that gets other fields needs another format version.
+    pub(super) fn fields(self) -> &'static [&'static str] {
+        match self {
+            Section::Minutes => &[
+                "symbol",
+                "start",
+                "bar.first.since_start_ms",
+                "bar.first.partition",
+                "bar.first.offset",
+                "bar.last.since_start_ms",
+                "bar.last.partition",
+                "bar.last.offset",
+                "bar.open",
+                "bar.high",
+                "bar.low",
+                "bar.close",
+                "bar.count",
+                "bar.sized",
+                "bar.price_sum",
+                "bar.size_sum",
+                "bar.notional_sum",
+                "bar.day_volume?.0.since_start_ms",
+                "bar.day_volume?.0.partition",
+                "bar.day_volume?.0.offset",
+                "bar.day_volume?.1",
+                "revision",
+                "previous_close?",
+            ],
+            Section::Moves => &["symbol", "start", "open", "close", "previous_close?", "revision"],
+            Section::Rollups => &["symbol", "interval", "start", "versions"],
+        }
+    }
+}
+
+/// A row of a section.
+pub(super) trait Row: Serialize + DeserializeOwned {
+    const SECTION: Section;
+
+    /// Those of a state.
+    fn of(state: &State) -> &Vec<Self>;
+    fn of_mut(state: &mut State) -> &mut Vec<Self>;
+
+    fn symbol(&self) -> Symbol;
+    fn start(&self) -> EventTime;
+
+    /// Whether the graph could have made it. Bytes with the right checksum may still be anything.
+    fn check(&self) -> Result<(), &'static str> {
+        if Symbol::parse(self.symbol().text().as_bytes()) != Ok(self.symbol()) {
+            return Err("a row has no valid symbol");
+        }
+        if self.start() > MAX_EVENT_TIME {
+            return Err("a row is later than any time");
+        }
+        Ok(())
+    }
+}
+
+impl Row for RetainedMinute {
+    const SECTION: Section = Section::Minutes;
+
+    fn of(state: &State) -> &Vec<RetainedMinute> {
+        &state.minutes
+    }
+
+    fn of_mut(state: &mut State) -> &mut Vec<RetainedMinute> {
+        &mut state.minutes
+    }
+
+    fn symbol(&self) -> Symbol {
+        self.symbol
+    }
+
+    fn start(&self) -> EventTime {
+        self.start
+    }
+}
+
+impl Row for RetainedMove {
+    const SECTION: Section = Section::Moves;
+
+    fn of(state: &State) -> &Vec<RetainedMove> {
+        &state.moves
+    }
+
+    fn of_mut(state: &mut State) -> &mut Vec<RetainedMove> {
+        &mut state.moves
+    }
+
+    fn symbol(&self) -> Symbol {
+        self.symbol
+    }
+
+    fn start(&self) -> EventTime {
+        self.start
+    }
+}
+
+impl Row for RollupVersions {
+    const SECTION: Section = Section::Rollups;
+
+    fn of(state: &State) -> &Vec<RollupVersions> {
+        &state.rollups
+    }
+
+    fn of_mut(state: &mut State) -> &mut Vec<RollupVersions> {
+        &mut state.rollups
+    }
+
+    fn symbol(&self) -> Symbol {
+        self.symbol
+    }
+
+    fn start(&self) -> EventTime {
+        self.start
+    }
+}

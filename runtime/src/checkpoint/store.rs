@@ -1,0 +1,253 @@
+//! Where checkpoints are kept: which there are, which one a start takes up, and which can go.
+
+use super::config::CheckpointConfig;
+use super::format::{EncodedPart, StoredPart};
+use super::found::Found;
+use super::names::{self, Parts};
+use super::objects::{self, Objects};
+use super::origin::Origin;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tallow_dataflow::CheckpointId;
+use tallow_model::error::{Error, chain};
+
+/// How many parts are read at a time.
+const READS: usize = 4;
+/// The fewest checkpoints that are kept, whatever the settings say.
+const KEEP_AT_LEAST: usize = 3;
+
+/// The checkpoints of one pipeline, at one place. Clones are the same store.
+///
+/// Its methods block, and are not to be called on a thread that runs a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct CheckpointStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    objects: Objects,
+    origin: Origin,
+    /// What was found to be damaged: it never counts as one of those kept.
+    damaged: Mutex<BTreeSet<CheckpointId>>,
+}
+
+impl CheckpointStore {
+    /// Opens the place that the settings name: `file:PATH` (relative to the working directory, made where it is not
+    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…` with the usual environment
+    /// variables of each, or `memory:///`, which is gone with the store. A service is not asked for anything yet.
+    ///
+    /// # Errors
+    /// When the URL names nothing that can be used, or the folder can't be made.
+    pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
+        CheckpointStore::open_with(config, origin, &objects::variables())
+    }
+
+    /// As [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …) and not those of the environment.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::open`].
+    pub fn open_with(
+        config: &CheckpointConfig,
+        origin: Origin,
+        variables: &[(String, String)],
+    ) -> Result<CheckpointStore, Error> {
+        Ok(CheckpointStore::of(Objects::open(&config.url, variables)?, origin))
+    }
+
+    /// Keeps checkpoints in an object store that is there already; `place` is how messages call it.
+    ///
+    /// # Errors
+    /// When the system can't give what waiting for it takes.
+    pub fn on(store: Arc<dyn ObjectStore>, place: &str, origin: Origin) -> Result<CheckpointStore, Error> {
+        Ok(CheckpointStore::of(Objects::on(store, place.to_owned())?, origin))
+    }
+
+    fn of(objects: Objects, origin: Origin) -> CheckpointStore {
+        let damaged = Mutex::new(BTreeSet::new());
+        CheckpointStore { inner: Arc::new(Inner { objects, origin, damaged }) }
+    }
+
+    /// How messages call the place.
+    pub fn place(&self) -> &str {
+        self.inner.objects.place()
+    }
+
+    /// What its checkpoints belong to.
+    pub fn origin(&self) -> &Origin {
+        &self.inner.origin
+    }
+
+    pub(super) fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    /// The newest checkpoint that can be taken up. One of which a part is missing or damaged is passed over, and that is
+    /// logged. None where none was ever completed.
+    ///
+    /// # Errors
+    /// When there are complete checkpoints and none of them can be read; when the newest that can be read is of another
+    /// source or was taken under other settings; when the store does not answer.
+    pub fn newest(&self) -> Result<Option<Found>, Error> {
+        self.objects().wait(self.find_newest())
+    }
+
+    async fn find_newest(&self) -> Result<Option<Found>, Error> {
+        let listed = self.objects().list(None).await?;
+        let mut unreadable = Vec::new();
+        let mut incomplete = 0;
+        for (id, parts) in names::checkpoints(&listed).into_iter().rev() {
+            let checkpoint = names::folder(id);
+            let sizes = match parts.complete() {
+                Ok(sizes) => sizes,
+                Err(problem) => {
+                    incomplete += 1;
+                    tracing::warn!(
+                        checkpoint,
+                        problem,
+                        "checkpoint is not complete, looking for an older one"
+                    );
+                    continue;
+                }
+            };
+            match self.read(id, &sizes).await {
+                Ok(found) => {
+                    self.check_origin(&found)?;
+                    return Ok(Some(found));
+                }
+                Err(error) => {
+                    let problem = chain(&error);
+                    tracing::warn!(checkpoint, problem, "checkpoint can't be used, looking for an older one");
+                    self.lock_damaged().insert(id);
+                    unreadable.push(problem);
+                }
+            }
+        }
+        let place = self.place();
+        if !unreadable.is_empty() {
+            return Err(Error::Invalid(format!(
+                "no checkpoint in {place} can be used: {}; repair them, name another checkpoint.url, or start with \
+                 --from-scratch to read the log from its beginning",
+                unreadable.join("; ")
+            )));
+        }
+        if incomplete > 0 {
+            tracing::warn!(place, incomplete, "no checkpoint has been completed, starting without one");
+        }
+        Ok(None)
+    }
+
+    /// Reads all parts of a checkpoint.
+    async fn read(&self, id: CheckpointId, sizes: &[u64]) -> Result<Found, Error> {
+        let workers = sizes.len();
+        let reads = sizes.iter().enumerate().map(|(worker, size)| self.read_part(id, worker, workers, *size));
+        let parts = futures_util::stream::iter(reads).buffered(READS).try_collect().await?;
+        Found::new(id, parts)
+    }
+
+    async fn read_part(
+        &self,
+        id: CheckpointId,
+        worker: usize,
+        workers: usize,
+        size: u64,
+    ) -> Result<StoredPart, Error> {
+        let name = names::part(id, worker, workers);
+        let damaged = |detail: &str| Error::Damaged { what: name.clone(), detail: detail.to_owned() };
+        let bytes = self.objects().get(&name, size).await?.ok_or_else(|| damaged("it is gone"))?;
+        let part = StoredPart::read(&name, bytes)?;
+        let head = &part.head;
+        if (head.id, head.worker, head.workers) != (id, worker, workers) {
+            return Err(damaged("it is another part than its name says"));
+        }
+        Ok(part)
+    }
+
+    fn check_origin(&self, found: &Found) -> Result<(), Error> {
+        let differences = found.differences(self.origin());
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "checkpoint {} in {} can't be taken up, because it was taken under other settings: {}; set them back, name \
+             another checkpoint.url, or start with --from-scratch to read the log from its beginning",
+            names::folder(found.id),
+            self.place(),
+            differences.join(", ")
+        )))
+    }
+
+    /// Removes all checkpoints, also those that are not complete, and says how many there were.
+    ///
+    /// # Errors
+    /// When the store does not answer, or does not let them be removed; some may have gone.
+    pub fn discard_all(&self) -> Result<usize, Error> {
+        self.objects().wait(async {
+            let listed = self.objects().list(None).await?;
+            let mut found: BTreeSet<CheckpointId> = names::checkpoints(&listed).into_keys().collect();
+            found.extend(self.objects().folders()?.iter().filter_map(|folder| names::id_of(folder)));
+            self.remove(&found).await?;
+            Ok(found.len())
+        })
+    }
+
+    /// Writes a part and reads it back.
+    ///
+    /// # Errors
+    /// When it could not be written; [`Error::Damaged`] when it was, and what came back was something else: then it has
+    /// been removed again.
+    pub(super) async fn put(&self, part: &EncodedPart) -> Result<(), Error> {
+        let objects = self.objects();
+        let head = &part.head;
+        let name = names::part(head.id, head.worker, head.workers);
+        // One that is there already is of an attempt whose answer did not arrive, or was never finished.
+        objects.create(&name, part.content()).await?;
+        match objects.get(&name, part.size()).await? {
+            Some(bytes) if part.is_same(&bytes) => Ok(()),
+            Some(_) => {
+                objects.remove(vec![name.clone()]).await?;
+                Err(Error::Damaged {
+                    what: name,
+                    detail: "it did not read back as it was written".to_owned(),
+                })
+            }
+            None => Err(Error::Damaged { what: name, detail: "it was gone after it was written".to_owned() }),
+        }
+    }
+
+    /// Removes what is older than the newest `keep` complete checkpoints, and says how many that were.
+    ///
+    /// # Errors
+    /// When the store does not answer, or does not let them be removed; some may have gone.
+    pub(super) async fn collect(&self, keep: usize) -> Result<usize, Error> {
+        let listed = self.objects().list(None).await?;
+        let checkpoints = names::checkpoints(&listed);
+        let complete = |(id, parts): &(&CheckpointId, &Parts)| {
+            parts.complete().is_ok() && !self.lock_damaged().contains(*id)
+        };
+        let kept = checkpoints.iter().rev().filter(complete).nth(keep.max(KEEP_AT_LEAST) - 1);
+        let Some((&oldest_kept, _)) = kept else { return Ok(0) };
+        let mut old: BTreeSet<CheckpointId> = checkpoints.into_keys().collect();
+        old.extend(self.objects().folders()?.iter().filter_map(|folder| names::id_of(folder)));
+        old.retain(|id| *id < oldest_kept);
+        self.remove(&old).await?;
+        Ok(old.len())
+    }
+
+    /// Removes checkpoints, the oldest first.
+    async fn remove(&self, ids: &BTreeSet<CheckpointId>) -> Result<(), Error> {
+        for id in ids {
+            let folder = names::folder(*id);
+            let objects = self.objects().list(Some(&folder)).await?;
+            self.objects().remove(objects.into_iter().map(|object| object.name).collect()).await?;
+            self.objects().remove_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    fn lock_damaged(&self) -> std::sync::MutexGuard<'_, BTreeSet<CheckpointId>> {
+        self.inner.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

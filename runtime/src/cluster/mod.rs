@@ -1,0 +1,40 @@
+//! The processes that share the work: where they are, and how they find each other.
+//!
+//! Every process listens at its own address of the host file, connects to those with a lower number and is connected to
+//! by those with a higher one. Each new connection begins with a handshake in both directions (`handshake.rs`), in which both
+//! sides see whether they belong together: the same program, the same settings, the same cluster. Only after that do the
+//! workers' own bytes follow.
+//!
+//! There is no authentication and no encryption between the processes: their ports belong on a private network.
+
+mod handshake;
+mod members;
+mod rendezvous;
+mod socket;
+
+pub use handshake::Handshake;
+pub use members::Cluster;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tallow_dataflow::Workers;
+use tallow_model::Error;
+
+/// Meets the other processes, for which it waits so long at most; they may be started in any order. None if `stop` is set
+/// before all are there.
+///
+/// # Errors
+/// When this process can't listen at its address, a process with another program or other settings is met, or not all
+/// have come in time.
+pub fn connect(
+    cluster: &Cluster,
+    handshake: &Handshake,
+    stop: &AtomicBool,
+    limit: Duration,
+) -> Result<Option<Workers>, Error> {
+    let peers = match cluster.processes() {
+        1 => Some(Vec::new()),
+        _ => rendezvous::meet(cluster, handshake, stop, limit)?,
+    };
+    Ok(peers.map(|peers| Workers { threads: cluster.threads, process: cluster.process, peers }))
+}

@@ -1,0 +1,201 @@
+//! The checkpoints of a pipeline: which one it starts from, and those that it takes.
+
+use crate::checkpoint::{
+    CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Found, Origin, WriterSettings,
+};
+use crate::cluster::Cluster;
+use crate::sinks::Ticket;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Restore, Settings, State};
+use tallow_model::Error;
+use tallow_model::error::chain;
+
+/// What a start found of the runs before.
+pub struct Past {
+    store: Option<CheckpointStore>,
+    found: Option<Found>,
+    since: Instant,
+}
+
+impl Past {
+    /// Looks for the newest checkpoint of this source under these settings. With `from_scratch` there is none, and the
+    /// first of the processes removes what there was.
+    ///
+    /// # Errors
+    /// When the place can't be used, or has checkpoints and none that can be taken up.
+    pub fn find(
+        config: &CheckpointConfig,
+        source: &str,
+        settings: &Settings,
+        from_scratch: bool,
+        is_first: bool,
+    ) -> Result<Past, Error> {
+        let started = Instant::now();
+        if config.url.is_empty() {
+            tracing::warn!(
+                "checkpoint.url is empty: no checkpoints are taken, every start reads the whole log"
+            );
+            return Ok(Past { store: None, found: None, since: started });
+        }
+        let origin = Origin::of(source.to_owned(), settings);
+        let store = CheckpointStore::open(config, origin)?;
+        let place = store.place().to_owned();
+        let found = if from_scratch {
+            if is_first {
+                let removed = store.discard_all()?;
+                tracing::warn!(place, removed, "starting from scratch, checkpoints removed");
+            }
+            None
+        } else {
+            store.newest()?
+        };
+        match &found {
+            Some(found) => tracing::info!(
+                place,
+                frontier = found.id.frontier.rfc3339(),
+                parts = found.parts,
+                rows = found.rows,
+                bytes = found.bytes,
+                "starting from a checkpoint"
+            ),
+            None => tracing::info!(place, "no checkpoint, reading the log from its beginning"),
+        }
+        Ok(Past { store: Some(store), found, since: started })
+    }
+
+    /// The workers that earlier runs had beyond those of this one, whose producers may not know that they are over.
+    ///
+    /// # Errors
+    /// When the place does not answer.
+    pub fn former_workers(&self, cluster: &Cluster) -> Result<std::ops::Range<usize>, Error> {
+        let workers = cluster.peers();
+        let most = self.store.as_ref().map_or(Ok(0), CheckpointStore::most_workers)?;
+        Ok(workers..most.max(workers))
+    }
+
+    /// Where each partition is read on, if the log still has it.
+    ///
+    /// # Errors
+    /// When the log ends before that: it is another one of the same name.
+    pub fn starts(&self, ends: &[u64]) -> Result<BTreeMap<u32, u64>, Error> {
+        let points = self.found.iter().flat_map(|found| &found.partitions);
+        for point in points.clone() {
+            let end = ends.get(point.partition as usize).copied().unwrap_or(0);
+            if point.offset > end {
+                return Err(Error::Invalid(format!(
+                    "the checkpoint has read partition {} up to offset {}, but the log ends at {end}: it is not the \
+                     log that the checkpoint was taken of; name another checkpoint.url, or start with --from-scratch",
+                    point.partition, point.offset
+                )));
+            }
+        }
+        Ok(points.map(|point| (point.partition, point.offset)).collect())
+    }
+
+    /// Begins to take checkpoints; none where there is no place for them.
+    ///
+    /// # Errors
+    /// When the run can't be registered, the checkpoint not be read, or the system has no thread to give.
+    pub fn begin(self, config: &CheckpointConfig, cluster: &Cluster) -> Result<Checkpoints, Error> {
+        let restore = self.restore(cluster)?;
+        let name = self.found.as_ref().map(Found::name).unwrap_or_default();
+        let restoring_since = self.found.as_ref().map(|_| self.since);
+        let Some(store) = self.store else {
+            return Ok(Checkpoints { taking: None, name, restore, restoring_since });
+        };
+        let run = uuid::Uuid::now_v7().as_u128();
+        if cluster.process == 0 {
+            store.register_run(run, cluster.peers())?;
+        }
+        let settings = WriterSettings::of(config, cluster.workers());
+        let writer = Arc::new(CheckpointWriter::start(store, settings)?);
+        let taking = Some(Taking { writer, interval_ms: config.interval_ms, run });
+        Ok(Checkpoints { taking, name, restore, restoring_since })
+    }
+
+    fn restore(&self, cluster: &Cluster) -> Result<Vec<Restore>, Error> {
+        let Some(found) = &self.found else { return Ok(Vec::new()) };
+        let share = |worker| -> Result<Restore, Error> {
+            let state: State = found.share(worker, cluster.peers())?;
+            Ok(Restore { frontier: found.id.frontier, partitions: found.partitions.clone(), state })
+        };
+        cluster.workers().map(share).collect()
+    }
+}
+
+/// The checkpoints that a running pipeline takes, and the one that it takes up.
+pub struct Checkpoints {
+    taking: Option<Taking>,
+    name: String,
+    /// Of each worker of this process.
+    restore: Vec<Restore>,
+    restoring_since: Option<Instant>,
+}
+
+/// Who stores the parts, and how often there are any.
+#[derive(Clone)]
+struct Taking {
+    writer: Arc<CheckpointWriter>,
+    interval_ms: u64,
+    run: u128,
+}
+
+impl Checkpoints {
+    /// What tells the checkpoint that is taken up from every other; empty for none.
+    pub fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// When the workers take checkpoints.
+    pub fn policy(&self) -> Option<CheckpointPolicy> {
+        let Taking { writer, interval_ms, run } = self.taking.clone()?;
+        let may_begin = Arc::new(move || writer.may_begin());
+        Some(CheckpointPolicy { interval_ms, run, may_begin })
+    }
+
+    /// What each worker of this process takes up, the first time that it is asked for.
+    pub fn take_restore(&mut self) -> Vec<Restore> {
+        std::mem::take(&mut self.restore)
+    }
+
+    /// When the checkpoint that is taken up began to be read; none without one.
+    pub fn restoring_since(&self) -> Option<Instant> {
+        self.restoring_since
+    }
+
+    /// Where parts go.
+    pub fn sink(&self) -> Option<PartSink> {
+        self.taking.as_ref().map(|taking| PartSink(taking.writer.clone()))
+    }
+
+    /// Stores what is under way. The sinks must have been closed, and the graph have ended.
+    pub fn close(self, within: Duration) {
+        if let Some(Taking { writer, .. }) = self.taking
+            && let Err(error) = writer.close(within)
+        {
+            let problem = chain(&error);
+            tracing::warn!(%problem, "the last checkpoint is not stored, an older one is taken up at the next start");
+        }
+    }
+}
+
+/// Takes the parts of the workers.
+#[derive(Clone)]
+pub struct PartSink(Arc<CheckpointWriter>);
+
+impl PartSink {
+    /// Takes a part, to be stored once all tickets are.
+    pub fn submit(&self, part: CheckpointPart, tickets: Vec<Ticket>) {
+        if let Err(error) = self.0.submit(part, tickets) {
+            let problem = chain(&error);
+            tracing::warn!(%problem, "part of a checkpoint left out");
+        }
+    }
+
+    /// Where the checkpoints of this process stand.
+    pub fn status(&self) -> CheckpointStatus {
+        self.0.status()
+    }
+}
