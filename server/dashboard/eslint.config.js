@@ -8,7 +8,7 @@ export default tseslint.config(
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    // Index signatures are read with brackets, as the compiler demands.
+    // The compiler requires brackets for index signatures.
     rules: { "@typescript-eslint/dot-notation": "off" },
   },
   { files: ["**/*.js", "**/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly" } } },

@@ -391,7 +391,10 @@ it("keeps the legend of a phone off the candles", async () => {
   await view.close();
 });
 
-/** Swipes up from a point of the page. All events are sent at once, so that a pause does not make it a long tap. */
+/**
+ * Swipes up from a point of the page. All events are sent at once, so that a pause does not make it
+ * a long tap.
+ */
 async function swipeUp(session: CDPSession, x: number, y: number): Promise<void> {
   const moves = Array.from({ length: 15 }, (_, index) => ({ x, y: y - 8 * (index + 1) }));
   await Promise.all([
@@ -402,7 +405,8 @@ async function swipeUp(session: CDPSession, x: number, y: number): Promise<void>
 }
 
 it("scrolls the page when the chart of a phone is swiped up", async () => {
-  // A busy browser may still take the swipe for a long tap, which moves the crosshair: each attempt has a new page.
+  // A busy browser may still take the swipe for a long tap, which moves the crosshair: each attempt
+  // has a new page.
   await until("a swipe to scroll the page", async () => {
     const view = await open("/?symbol=BTC", { viewport: PHONE, isMobile: true, hasTouch: true });
     try {

@@ -1,4 +1,7 @@
-/** Exports of thousands of candles: as a download of the browser, and with a key into a picked file or a blob. */
+/**
+ * Exports of thousands of candles: as a download of the browser, and with a key into a picked file
+ * or a blob.
+ */
 
 import { readFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";

@@ -1,4 +1,6 @@
-/** The figures and drawings beside the candles: statistics, averages, the legend, changing alerts. */
+/**
+ * The figures and drawings beside the candles: statistics, averages, the legend, changing alerts.
+ */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -117,7 +119,8 @@ it("shows the figures of the pipeline", async () => {
     const found = await figures(page, "pipeline");
     const rate = Number(found["Records/s"]);
     expect(rate).toBeGreaterThan(0);
-    // Two symbols trade a few times a second. The backfill of eight hours before that is not part of the rate.
+    // Two symbols trade a few times a second. The backfill of eight hours before that is not part
+    // of the rate.
     expect(rate).toBeLessThan(100);
     expect(found["Watermark lag"]).toMatch(/^\d+(\.\d)? (s|min)$/);
     expect(found["Candles"]).toBe(settled >= 1000 ? `${(settled / 1000).toFixed(2)} K` : String(settled));

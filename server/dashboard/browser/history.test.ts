@@ -1,4 +1,7 @@
-/** A long history: gaps, the axis in other time zones, ranges and alerts far back, and a server that fails. */
+/**
+ * A long history: gaps, the axis in other time zones, ranges and alerts far back, and a server that
+ * fails.
+ */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,4 +1,7 @@
-/** A program for one test file: `tallow up` on a free port, with a data folder that is removed in the end. */
+/**
+ * A program for one test file: `tallow up` on a free port, with a data folder that is removed in
+ * the end.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,7 +17,10 @@ const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../targ
 export const DEADLINE_SECONDS = 180;
 const LOOK_INTERVAL_MS = 50;
 
-/** Waits until `look` returns something, and returns that; throws what was awaited after the deadline. */
+/**
+ * Waits until `look` returns something, and returns that; throws what was awaited after the
+ * deadline.
+ */
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
@@ -65,7 +71,9 @@ export class Program {
     return `http://127.0.0.1:${String(this.port)}`;
   }
 
-  /** Starts the program, on the port of its last run if there was one, and waits until it is ready. */
+  /**
+   * Starts the program, on the port of its last run if there was one, and waits until it is ready.
+   */
   async run(): Promise<void> {
     const flags = ["up", "--data", this.folder, "--port", String(this.port), ...this.flags];
     this.output = "";
@@ -124,8 +132,8 @@ export class Program {
 }
 
 /**
- * The share of a core that a page uses until `isOver`. The share is computed from processor time, which does not grow
- * when other programs keep the machine busy.
+ * The share of a core that a page uses until `isOver`. The share is computed from processor time,
+ * which does not grow when other programs keep the machine busy.
  */
 export async function cpuShare(page: Page, isOver: () => Promise<unknown>): Promise<{ scripts: number; all: number }> {
   const session = await page.context().newCDPSession(page);
@@ -144,7 +152,10 @@ export async function cpuShare(page: Page, isOver: () => Promise<unknown>): Prom
   return { scripts: shareOf("ScriptDuration"), all: shareOf("TaskDuration") };
 }
 
-/** A proxy of a program that can be cut off and opened again, as a machine that sleeps or a network that fails. */
+/**
+ * A proxy of a program that can be cut off and opened again, as a machine that sleeps or a network
+ * that fails.
+ */
 export class CuttableProxy {
   private readonly sockets = new Set<Socket>();
   private readonly server = createServer((near) => {

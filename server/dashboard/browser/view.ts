@@ -31,7 +31,9 @@ export async function newPage(browser: Browser, options: BrowserContextOptions =
   return prepare(await browser.newPage({ viewport: DESKTOP, ...options }));
 }
 
-/** Keeps the chart that the page announces, and gives the page the time that a busy machine needs. */
+/**
+ * Keeps the chart that the page announces, and gives the page the time that a busy machine needs.
+ */
 export async function prepare(page: Page): Promise<Page> {
   page.setDefaultTimeout(DEADLINE_SECONDS * 1000);
   await page.addInitScript(() => {
@@ -115,7 +117,10 @@ function asText(row: Row): string {
   return [time, row.open_price, row.high_price, row.low_price, row.close_price, row.volume_sum].join(" ");
 }
 
-/** Waits until the chart has every closed candle of the API since its first one, and returns their number. */
+/**
+ * Waits until the chart has every closed candle of the API since its first one, and returns their
+ * number.
+ */
 export function apiCandlesDrawn(program: Program, page: Page, symbol: string, interval: string): Promise<number> {
   return until(`the chart to have the API's ${interval} candles of ${symbol}`, async () => {
     const drawn = (await points(page)).filter(({ open }) => open !== undefined);

@@ -255,5 +255,6 @@ setInterval(() => {
 showConnection(live.connection);
 live.start();
 if (view.symbol !== undefined) void show();
-// Browser tests read the candles on the chart from this event, as a canvas has no elements to look at.
+// Browser tests read the candles on the chart from this event, as a canvas has no elements to look
+// at.
 document.dispatchEvent(new CustomEvent("tallow:chart", { detail: chart }));

@@ -1,7 +1,7 @@
 /** An API and a WebSocket in memory, and a market that uses them. */
 
 import type { Alert } from "../src/data/alert";
-import { type Api, ApiError, type LatestPrices, MAX_ALERTS_READ, PAGE } from "../src/data/api";
+import { type Api, ApiError, type LatestPrices, MAX_ALERTS_READ, PAGE, type ServerSettings } from "../src/data/api";
 import type { Candle, Interval } from "../src/data/candle";
 import { Live, type Socket } from "../src/data/live";
 import { Market } from "../src/data/market";
@@ -41,7 +41,7 @@ export class FakeApi implements Api {
   knownSymbols = ["BTC"];
   knownAlerts: Alert[] = [];
   prices: LatestPrices["prices"] = {};
-  settings = { keepalive_ms: 30_000, stale_after_ms: 120_000, allowed_lateness_ms: 900_000 };
+  settings: ServerSettings = { keepalive_ms: 30_000, stale_after_ms: 120_000, allowed_lateness_ms: 900_000 };
   isDown = false;
   /** The number of requests for candles, alerts and prices so far. */
   requests = 0;

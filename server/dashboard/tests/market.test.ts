@@ -35,6 +35,15 @@ describe("a market", () => {
     expect(api.starts.get("BTC 1m")?.at(-1)).toBe(START + 499 * 60 - lateness);
   });
 
+  it("reads every candle again if the lateness is unknown", async () => {
+    const { api, market } = setUp();
+    api.settings = { ...api.settings, allowed_lateness_ms: null };
+    api.put("1m", candle(0), candle(500));
+    await market.history.open("BTC", "1m");
+    await market.refresh();
+    expect(api.starts.get("BTC 1m")?.at(-1)).toBe(START);
+  });
+
   it("keeps a quiet connection as long as the keepalive of the server allows", async () => {
     const { api, market, sockets, socket } = setUp();
     vi.useFakeTimers();

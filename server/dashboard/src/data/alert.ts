@@ -45,7 +45,10 @@ type CommonFields = Pick<
 
 /** The fields of an alert of the API that are used. */
 export type StoredAlert = CommonFields & Pick<Described, "price_change_pct" | "new_price">;
-/** The fields of an alert in a WebSocket frame that are used; frames are not part of the OpenAPI document. */
+/**
+ * The fields of an alert in a WebSocket frame that are used; frames are not part of the OpenAPI
+ * document.
+ */
 export type SentAlert = CommonFields & { readonly price_change_percent: number; readonly close_price: number };
 
 export function readAlert(raw: StoredAlert | SentAlert): Alert {
@@ -68,7 +71,10 @@ export function readAlert(raw: StoredAlert | SentAlert): Alert {
   };
 }
 
-/** Whether `next` is a newer version of the alert `known`. A retraction is newer than the alert that it retracts. */
+/**
+ * Whether `next` is a newer version of the alert `known`. A retraction is newer than the alert that
+ * it retracts.
+ */
 export function supersedes(next: Alert, known: Alert): boolean {
   if (next.revision !== known.revision) return next.revision > known.revision;
   return next.isRetracted && !known.isRetracted;

@@ -11,7 +11,9 @@ export class AlertStore {
   /** A new version of an alert, and whether it was raised or retracted just now. */
   readonly onAlert = new Signal<{ readonly alert: Alert; readonly isNews: boolean }>();
   private readonly known = new Map<string, Alert>();
-  /** The filters, as written by `keyOf`, for which the server had more alerts than a response holds. */
+  /**
+   * The filters, as written by `keyOf`, for which the server had more alerts than a response holds.
+   */
   private readonly truncated = new Set<string>();
 
   constructor(private readonly api: Pick<Api, "alerts">) {}
@@ -33,8 +35,8 @@ export class AlertStore {
   }
 
   /**
-   * Reads the alerts of one symbol or of all, of this severity or a higher one. A narrower filter reaches further back,
-   * as the number of alerts in a response is limited.
+   * Reads the alerts of one symbol or of all, of this severity or a higher one. A narrower filter
+   * reaches further back, as the number of alerts in a response is limited.
    */
   async read(symbol?: string, minSeverity: Severity = "LOW"): Promise<void> {
     const reads = severitiesFrom(minSeverity).map(async (severity) => {

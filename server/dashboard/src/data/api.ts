@@ -21,16 +21,14 @@ type Body<P extends keyof paths> = paths[P]["get"]["responses"][200]["content"] 
   ? T
   : never;
 
-/** The server's settings that the page depends on. */
-export interface ServerSettings {
-  readonly keepalive_ms: number;
-  readonly stale_after_ms: number;
-  readonly allowed_lateness_ms: number;
-}
 /** The figures of `/api/v1/stats`. */
-export type PipelineStats = Schemas["Stats"] & { readonly settings: ServerSettings };
+export type PipelineStats = Schemas["Stats"];
+/** The server's settings that the page depends on. */
+export type ServerSettings = PipelineStats["settings"];
 
-/** A range of windows; the times are starts of windows, in seconds, and both ends are part of it. */
+/**
+ * A range of windows; the times are starts of windows, in seconds, and both ends are part of it.
+ */
 export interface Range {
   readonly from?: number | undefined;
   readonly to?: number | undefined;
@@ -46,7 +44,10 @@ export interface Page {
 
 /** A response without data; `status` 0 stands for no response at all. */
 export class ApiError extends Error {
-  /** `code` is the server's name of the problem, `retryAfter` the seconds to wait before the next request. */
+  /**
+   * `code` is the server's name of the problem, `retryAfter` the seconds to wait before the next
+   * request.
+   */
   constructor(
     readonly status: number,
     message: string,
@@ -108,7 +109,9 @@ function readCandle(row: Schemas["Candle"]): Candle {
   };
 }
 
-/** Sends a request, with the key if there is one; throws an `ApiError` for everything but success. */
+/**
+ * Sends a request, with the key if there is one; throws an `ApiError` for everything but success.
+ */
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
   const key = apiKey.get();
   let response: Response;
@@ -125,7 +128,10 @@ export async function request(path: string, options: RequestInit = {}): Promise<
   throw new ApiError(response.status, detail, problem.code, Number(response.headers.get("Retry-After")) || 0);
 }
 
-/** Reads a response; `path` is an address of the documented path `P`, whose type the server's tests hold it to. */
+/**
+ * Reads a response; `path` is an address of the documented path `P`, whose type the server's tests
+ * hold it to.
+ */
 async function read<P extends keyof paths>(path: string): Promise<{ body: Body<P>; headers: Headers }> {
   const response = await request(path, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
   try {
@@ -164,8 +170,5 @@ export const server: Api = {
     return (await read<"/api/v1/alerts">(`${path}?${limits}${filter}`)).body.alerts.map(readAlert);
   },
 
-  stats: async () => ({
-    settings: { keepalive_ms: 30_000, stale_after_ms: 120_000, allowed_lateness_ms: 900_000 },
-    ...(await read<"/api/v1/stats">("/api/v1/stats")).body,
-  }),
+  stats: async () => (await read<"/api/v1/stats">("/api/v1/stats")).body,
 };

@@ -19,8 +19,8 @@ export class Backoff {
   }
 
   /**
-   * The wait after one more failure, at least `minMs`. Half of the wait is random, so that the clients of a restarted
-   * server do not all return at once.
+   * The wait after one more failure, at least `minMs`. Half of the wait is random, so that the
+   * clients of a restarted server do not all return at once.
    */
   next(minMs = 0): number {
     const longest = Math.min(this.maxMs, this.firstMs * 2 ** this.failures);

@@ -31,8 +31,9 @@ export function isInterval(text: string | null): text is Interval {
 }
 
 /**
- * Whether `next` replaces `known`, a version of the same candle, in whatever order they arrived: a closed candle replaces
- * an open one; of two alike the one with more ticks is newer, then the one with the higher revision.
+ * Whether `next` replaces `known`, a version of the same candle, in whatever order they arrived: a
+ * closed candle replaces an open one; of two alike the one with more ticks is newer, then the one
+ * with the higher revision.
  */
 export function replaces(next: Candle, known: Candle): boolean {
   if (next.isClosed !== known.isClosed) return next.isClosed;
@@ -40,7 +41,9 @@ export function replaces(next: Candle, known: Candle): boolean {
   return next.revision > known.revision;
 }
 
-/** Computes the candle of a longer window from its parts, oldest first; `undefined` without parts. */
+/**
+ * Computes the candle of a longer window from its parts, oldest first; `undefined` without parts.
+ */
 export function rollUp(time: number, parts: readonly Candle[], isClosed: boolean): Candle | undefined {
   const [first] = parts;
   const last = parts.at(-1);

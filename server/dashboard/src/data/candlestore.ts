@@ -1,21 +1,30 @@
 /**
  * The candles that the page holds: one series for each symbol and interval.
  *
- * Memory is bounded, however long the page is open: the last `MAX_OPENED` series that were opened are kept with
- * `MAX_CANDLES` candles each, and besides them a day of 15-minute candles of each symbol.
+ * Memory is bounded, however long the page is open: the last `MAX_OPENED` series that were opened
+ * are kept with `MAX_CANDLES` candles each, and besides them a day of 15-minute candles of each
+ * symbol.
  */
 
 import { type Candle, type Interval, rollUp, SECONDS } from "./candle";
 import { type Change, Series } from "./series";
 import { Signal } from "./signal";
 
-/** The 15-minute candles of a day, and the one in which the day began: the data of the cards and of the matrix. */
+/**
+ * The 15-minute candles of a day, and the one in which the day began: the data of the cards and of
+ * the matrix.
+ */
 export const DAY_QUARTERS = 97;
-/** The number of opened series that are kept. The series that was opened least recently is dropped. */
+/**
+ * The number of opened series that are kept. The series that was opened least recently is dropped.
+ */
 export const MAX_OPENED = 16;
 /** The number of candles that an opened series keeps: two weeks of minutes. */
 export const MAX_CANDLES = 20_000;
-/** The number of candles above the limit at which a series is cut, as a cut moves everything that is drawn. */
+/**
+ * The number of candles above the limit at which a series is cut, as a cut moves everything that is
+ * drawn.
+ */
 const MAX_EXCESS = 100;
 
 export interface SeriesChange extends Change {

@@ -1,7 +1,7 @@
 /**
- * An excerpt of history far from the present, as a shared address or an old alert asks for: the candles around it, and
- * more in both directions. An excerpt is not part of the live series, because reading everything in between would take
- * too much time and memory.
+ * An excerpt of history far from the present, as a shared address or an old alert asks for: the
+ * candles around it, and more in both directions. An excerpt is not part of the live series,
+ * because reading everything in between would take too much time and memory.
  */
 
 import { type Page, PAGE, type Range } from "./api";
@@ -53,7 +53,10 @@ export class Excerpt {
     return page.candles.length > 0;
   }
 
-  /** Reads the page after the newest candle, and drops the oldest candles above the limit; `false` if there is none. */
+  /**
+   * Reads the page after the newest candle, and drops the oldest candles above the limit; `false`
+   * if there is none.
+   */
   async newer(): Promise<boolean> {
     const { series } = this;
     const { last } = series;

@@ -1,4 +1,6 @@
-/** Exports: the closed candles of a range as one file, which the server writes as the page reads it. */
+/**
+ * Exports: the closed candles of a range as one file, which the server writes as the page reads it.
+ */
 
 import { ApiError, request } from "./api";
 import { type Interval, SECONDS } from "./candle";
@@ -15,7 +17,9 @@ function compactTime(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace(/[-:]/g, "")}Z`;
 }
 
-/** Returns the file of the windows that start within these times, in seconds, both ends included. */
+/**
+ * Returns the file of the windows that start within these times, in seconds, both ends included.
+ */
 export function exportFile(symbol: string, interval: Interval, range: { from: number; to: number }): ExportFile {
   const length = SECONDS[interval];
   const from = Math.ceil(range.from / length) * length;
@@ -33,8 +37,9 @@ export async function checkExport({ path }: ExportFile, signal: AbortSignal): Pr
 }
 
 /**
- * Returns the bytes of the file as they arrive; `onProgress` receives their number so far. The stream ends with an error
- * if the server breaks off or the signal aborts, so a stream that ends well is the whole file.
+ * Returns the bytes of the file as they arrive; `onProgress` receives their number so far. The
+ * stream ends with an error if the server breaks off or the signal aborts, so a stream that ends
+ * well is the whole file.
  */
 export async function openExport(
   { path }: ExportFile,

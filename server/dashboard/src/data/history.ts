@@ -1,6 +1,6 @@
 /**
- * The reading of history: the newest page of a series, the pages before it, and the candles that were missed while the
- * WebSocket was disconnected.
+ * The reading of history: the newest page of a series, the pages before it, and the candles that
+ * were missed while the WebSocket was disconnected.
  */
 
 import { type Api, ApiError, PAGE, type Page } from "./api";
@@ -11,7 +11,10 @@ import type { Series } from "./series";
 
 /** The number of requests at a time: browsers have no more connections to a host. */
 const MAX_PARALLEL = 6;
-/** The number of candles of the first page: more than a window shows, and few enough to be there at once. */
+/**
+ * The number of candles of the first page: more than a window shows, and few enough to be there at
+ * once.
+ */
 const FIRST_PAGE = 300;
 
 /** Hands a request on, and has a failure that may pass tried again. */
@@ -28,7 +31,9 @@ export class History {
     private readonly watch: Watch,
   ) {}
 
-  /** Requests the newest page of a series that will probably be opened, before the market is known. */
+  /**
+   * Requests the newest page of a series that will probably be opened, before the market is known.
+   */
   prefetch(symbol: string, interval: Interval): void {
     const page = this.api.candles(symbol, interval, {}, "newest", FIRST_PAGE);
     // `open` repeats a failed request, and reports its failure.
@@ -66,9 +71,10 @@ export class History {
   }
 
   /**
-   * Reads the missed candles of every series, and returns a failure after which all is to be read again. A failure that
-   * the server will repeat for ever is not one. `lateness` is the time after its end during which a candle may still be
-   * corrected, in seconds.
+   * Reads the missed candles of every series, and returns a failure after which all is to be read
+   * again. A failure that the server will repeat for ever is not one. `lateness` is the time after
+   * its end during which a candle may still be corrected, in seconds; every known candle is read
+   * again if it is infinite.
    */
   async catchUp(lateness: number): Promise<ApiError | undefined> {
     let failure: ApiError | undefined;
@@ -115,7 +121,10 @@ export class History {
     return prefetched.page.catch(() => undefined);
   }
 
-  /** Reads the candles after the newest closed one, and those before it that may have been corrected. */
+  /**
+   * Reads the candles after the newest closed one, and those before it that may have been
+   * corrected.
+   */
   private async catchUpSeries(symbol: string, interval: Interval, lateness: number): Promise<void> {
     const series = this.store.get(symbol, interval);
     if (series === undefined) return;
@@ -125,7 +134,8 @@ export class History {
     }
     const newest = series.missedFrom ?? series.lastClosed;
     // Without a closed candle everything has been missed.
-    let from = newest === undefined ? undefined : newest - lateness - series.seconds;
+    const oldest = series.first?.time ?? -Infinity;
+    let from = newest === undefined ? undefined : Math.max(oldest, newest - lateness - series.seconds);
     for (;;) {
       const page = await this.api.candles(symbol, interval, { from }, "oldest");
       this.store.merge(symbol, interval, page.candles);

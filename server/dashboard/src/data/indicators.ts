@@ -1,6 +1,7 @@
 /**
- * Moving averages over the closes of a series. An average keeps one value for each candle, and computes only the values
- * from the first changed candle on: while the open candle moves that is one value.
+ * Moving averages over the closes of a series. An average keeps one value for each candle, and
+ * computes only the values from the first changed candle on: while the open candle moves that is
+ * one value.
  */
 
 import type { Candle } from "./candle";
@@ -34,7 +35,10 @@ export class SimpleAverage implements Indicator {
   }
 }
 
-/** The exponential average with weight `2 / (period + 1)`, which starts as the mean of the first `period` closes. */
+/**
+ * The exponential average with weight `2 / (period + 1)`, which starts as the mean of the first
+ * `period` closes.
+ */
 export class ExponentialAverage implements Indicator {
   readonly values: (number | undefined)[] = [];
 
@@ -56,9 +60,9 @@ export class ExponentialAverage implements Indicator {
 }
 
 /**
- * The average price since midnight UTC, weighted by volume. The price of a candle is the mean of its high, low and close.
- * There is no value before the first volume of a day, and none on a day that began before the candles. A rolling volume
- * has no weight.
+ * The average price since midnight UTC, weighted by volume. The price of a candle is the mean of
+ * its high, low and close. There is no value before the first volume of a day, and none on a day
+ * that began before the candles. A rolling volume has no weight.
  */
 export class VolumeWeightedAverage implements Indicator {
   readonly values: (number | undefined)[] = [];

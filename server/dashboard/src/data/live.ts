@@ -6,7 +6,10 @@ import { Signal } from "./signal";
 
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 15_000;
-/** A connection counts as healthy after this time: one that is dropped earlier is reopened with a longer wait. */
+/**
+ * A connection counts as healthy after this time: one that is dropped earlier is reopened with a
+ * longer wait.
+ */
 const HEALTHY_AFTER_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** The longest delay of a keepalive frame on its way from the server. */
@@ -15,8 +18,8 @@ const MAX_KEEPALIVE_DELAY_MS = 15_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * A candle in a frame; `windowStart` in seconds, `eventTime` in milliseconds. Frames are not part of the OpenAPI
- * document, so this type is written by hand.
+ * A candle in a frame; `windowStart` in seconds, `eventTime` in milliseconds. Frames are not part
+ * of the OpenAPI document, so this type is written by hand.
  */
 export interface SentCandle {
   readonly symbol: string;
@@ -78,8 +81,9 @@ export class Live {
   }
 
   /**
-   * Sets the silence after which the server sends a keepalive frame, in milliseconds. A live connection that is silent
-   * for longer is dead. Until the setting is known no silence is too long.
+   * Sets the silence after which the server sends a keepalive frame, in milliseconds. A live
+   * connection that is silent for longer is dead. Until the setting is known no silence is too
+   * long.
    */
   setKeepalive(keepaliveMs: number): void {
     if (keepaliveMs === this.keepaliveMs) return;
@@ -88,8 +92,8 @@ export class Live {
   }
 
   /**
-   * Checks the connection after a sleep of the machine or of the tab, during which no timer ran. A pending reconnect is
-   * made at once.
+   * Checks the connection after a sleep of the machine or of the tab, during which no timer ran. A
+   * pending reconnect is made at once.
    */
   check(): void {
     if (this.connection.state === "waiting") this.connect();
@@ -123,7 +127,10 @@ export class Live {
     };
   }
 
-  /** Starts the timer of silence. A frame leaves the timer running: its end checks the time of the last frame. */
+  /**
+   * Starts the timer of silence. A frame leaves the timer running: its end checks the time of the
+   * last frame.
+   */
   private watchSilence(): void {
     clearTimeout(this.timer);
     const left = this.heardAt + this.maxSilenceMs - Date.now();
@@ -138,8 +145,9 @@ export class Live {
   }
 
   /**
-   * Drops the socket and schedules the next one. A dead connection may take minutes to close, so its close event is not
-   * awaited. Only the first failure in a row is followed by an attempt at once.
+   * Drops the socket and schedules the next one. A dead connection may take minutes to close, so
+   * its close event is not awaited. Only the first failure in a row is followed by an attempt at
+   * once.
    */
   private reconnect(when: "at once" | "after a wait"): void {
     clearTimeout(this.timer);

@@ -1,9 +1,10 @@
 /**
- * Everything that the page knows of the market: prices, candles and alerts, from the API and the WebSocket alike.
+ * Everything that the page knows of the market: prices, candles and alerts, from the API and the
+ * WebSocket alike.
  *
- * The API fills in the candles that were missed, at each new connection. The WebSocket is opened first and the API
- * requested then, so every candle that is not sent has been stored. The two may overlap in any order, because each
- * version of a candle says whether it is newer.
+ * The API fills in the candles that were missed, at each new connection. The WebSocket is opened
+ * first and the API requested then, so every candle that is not sent has been stored. The two may
+ * overlap in any order, because each version of a candle says whether it is newer.
  */
 
 import { readAlert } from "./alert";
@@ -23,7 +24,10 @@ export interface Ticker {
   price: number | undefined;
   /** The time of the newest tick, in milliseconds. */
   eventTime: number;
-  /** The time at which the last update arrived, in milliseconds; the event time if only that is known. */
+  /**
+   * The time at which the last update arrived, in milliseconds; the event time if only that is
+   * known.
+   */
   heardAt: number;
   /** Whether the server called the price stale, and no update has arrived since. */
   isStale: boolean;
@@ -69,7 +73,9 @@ export class Market {
     return this.refresher.problem;
   }
 
-  /** Whether a price is stale at this time, in milliseconds, by the server's word or by its setting. */
+  /**
+   * Whether a price is stale at this time, in milliseconds, by the server's word or by its setting.
+   */
   isStale(ticker: Ticker, now: number): boolean {
     const maxSilence = this.settings?.stale_after_ms ?? Infinity;
     return ticker.isStale || now - ticker.heardAt > maxSilence;
@@ -95,7 +101,9 @@ export class Market {
       this.setPrice(symbol, close, eventTime, this.now() - ageAt(latest.timestamp, eventTime), stale);
     }
     for (const symbol of this.tickers.keys()) this.candles.keep(symbol, "15m");
-    const failure = await this.history.catchUp(stats.settings.allowed_lateness_ms / 1000);
+    // Without the setting any candle may have been corrected.
+    const lateness = (stats.settings.allowed_lateness_ms ?? Infinity) / 1000;
+    const failure = await this.history.catchUp(lateness);
     if (failure !== undefined) throw failure;
   }
 
@@ -151,7 +159,10 @@ export class Market {
     return ticker;
   }
 
-  /** Sets the price, unless the update is older than the newest one, as the correction of an older candle is. */
+  /**
+   * Sets the price, unless the update is older than the newest one, as the correction of an older
+   * candle is.
+   */
   private setPrice(symbol: string, price: number, eventTime: number, heardAt: number, isStale: boolean): void {
     const ticker = this.ticker(symbol);
     ticker.heardAt = Math.max(ticker.heardAt, heardAt);
@@ -169,7 +180,10 @@ export class Market {
   }
 }
 
-/** The age of an event by the server's clock, in milliseconds: the clock of this machine may be wrong. */
+/**
+ * The age of an event by the server's clock, in milliseconds: the clock of this machine may be
+ * wrong.
+ */
 function ageAt(timestamp: string | undefined, eventTime: number): number {
   const now = Date.parse(timestamp ?? "");
   return Number.isNaN(now) ? 0 : Math.max(0, now - eventTime);

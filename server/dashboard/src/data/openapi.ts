@@ -673,6 +673,11 @@ export interface components {
                 readonly [key: string]: components["schemas"]["Count"];
             };
             readonly records_in: components["schemas"]["Count"];
+            readonly settings: {
+                readonly allowed_lateness_ms: number | null;
+                readonly keepalive_ms: components["schemas"]["Count"];
+                readonly stale_after_ms: components["schemas"]["Count"];
+            };
             readonly sinks: readonly {
                 readonly name: string;
                 readonly problem: string | null;

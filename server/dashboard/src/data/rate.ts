@@ -9,13 +9,16 @@ interface Sample {
 }
 
 /**
- * Records per second out of samples of a counter and of the server's uptime. The first sample has no rate: an average
- * since the start of the server would show the speed of a backfill for hours.
+ * Records per second out of samples of a counter and of the server's uptime. The first sample has
+ * no rate: an average since the start of the server would show the speed of a backfill for hours.
  */
 export class Rate {
   private samples: Sample[] = [];
 
-  /** Takes a sample and returns the rate; `undefined` unless there is an earlier sample within the window. */
+  /**
+   * Takes a sample and returns the rate; `undefined` unless there is an earlier sample within the
+   * window.
+   */
   add(sample: Sample): number | undefined {
     const last = this.samples.at(-1);
     // A restarted server counts from zero again.

@@ -1,7 +1,9 @@
 /**
- * The reading of everything that may have been missed, one run at a time, and its repetition after a failure.
+ * The reading of everything that may have been missed, one run at a time, and its repetition after
+ * a failure.
  *
- * One timer repeats failed requests, whoever made them: with a back-off, and by reading everything again.
+ * One timer repeats failed requests, whoever made them: with a back-off, and by reading everything
+ * again.
  */
 
 import { ApiError } from "./api";
@@ -10,7 +12,10 @@ import { Signal } from "./signal";
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
-/** The time without a failure after which the back-off starts again. One success says nothing of the other requests. */
+/**
+ * The time without a failure after which the back-off starts again. One success says nothing of the
+ * other requests.
+ */
 const CALM_MS = 60_000;
 
 export class Refresher {

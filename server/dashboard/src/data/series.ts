@@ -2,7 +2,10 @@
 
 import { type Candle, replaces } from "./candle";
 
-/** A change of a series: the index of the first changed candle, and whether candles after it have moved. */
+/**
+ * A change of a series: the index of the first changed candle, and whether candles after it have
+ * moved.
+ */
 export interface Change {
   readonly from: number;
   readonly moved: boolean;
@@ -14,7 +17,10 @@ export class Series {
   hasHistory = false;
   /** Whether the server has no older candles. */
   isComplete = false;
-  /** The newest closed window before candles were missed, in seconds; `undefined` once they have been read. */
+  /**
+   * The newest closed window before candles were missed, in seconds; `undefined` once they have
+   * been read.
+   */
   missedFrom: number | undefined;
 
   constructor(readonly seconds: number) {}
@@ -66,7 +72,10 @@ export class Series {
     return from === Infinity ? undefined : { from, moved };
   }
 
-  /** Drops the oldest candles above this number, and returns whether there were any. They can be read again. */
+  /**
+   * Drops the oldest candles above this number, and returns whether there were any. They can be
+   * read again.
+   */
   keepNewest(count: number): boolean {
     const excess = this.all.length - count;
     if (excess <= 0) return false;
@@ -75,7 +84,10 @@ export class Series {
     return true;
   }
 
-  /** The index of the first candle that starts at this time or later. Most candles arrive at the end. */
+  /**
+   * The index of the first candle that starts at this time or later. Most candles arrive at the
+   * end.
+   */
   private indexOf(time: number): number {
     const last = this.all.at(-1);
     if (last === undefined || last.time < time) return this.all.length;
@@ -91,7 +103,10 @@ export class Series {
   }
 }
 
-/** The largest number of windows of a gap: a longer gap, such as a week of standstill, is drawn shorter. */
+/**
+ * The largest number of windows of a gap: a longer gap, such as a week of standstill, is drawn
+ * shorter.
+ */
 export const MAX_GAP = 500;
 
 /** The starts of the windows without a tick between two neighbouring candles, in seconds. */

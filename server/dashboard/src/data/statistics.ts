@@ -14,7 +14,10 @@ export interface Summary {
   readonly change: number;
   /** Sample standard deviation of the returns, in percent; `undefined` for fewer than two. */
   readonly volatility: number | undefined;
-  /** Correlation of the volume with the size of the return, from −1 to 1: whether large moves come with large volume. */
+  /**
+   * Correlation of the volume with the size of the return, from −1 to 1: whether large moves come
+   * with large volume.
+   */
   readonly volumeCorrelation: number | undefined;
 }
 
@@ -89,7 +92,10 @@ export function correlation(xs: readonly number[], ys: readonly number[]): numbe
   return scale > 0 ? Math.max(-1, Math.min(1, xy / scale)) : undefined;
 }
 
-/** The logarithmic return of each closed candle that follows the previous window directly, by its start. */
+/**
+ * The logarithmic return of each closed candle that follows the previous window directly, by its
+ * start.
+ */
 export function returns(candles: readonly Candle[], seconds: number): Map<number, number> {
   const found = new Map<number, number>();
   candles.forEach((candle, index) => {

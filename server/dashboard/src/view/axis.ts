@@ -6,9 +6,10 @@ import { clock, day, year, type Zone } from "../data/format";
 type Points = Parameters<IHorzScaleBehavior<Time>["fillWeightsForPoints"]>[0];
 
 /**
- * A time scale with its marks at the days and hours of a time zone. The library chooses marks by the days and hours of
- * UTC: in another zone no mark would be at midnight, and in a zone half an hour off none at a full hour. Here the library
- * receives each point at the time that a clock in the zone shows.
+ * A time scale with its marks at the days and hours of a time zone. The library chooses marks by
+ * the days and hours of UTC: in another zone no mark would be at midnight, and in a zone half an
+ * hour off none at a full hour. Here the library receives each point at the time that a clock in
+ * the zone shows.
  */
 export class ZonedScale extends defaultHorzScaleBehavior() {
   zone: Zone = "UTC";

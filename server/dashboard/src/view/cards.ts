@@ -14,7 +14,10 @@ const HOUR_MS = DAY_MS / 24;
 const QUARTER_SECONDS = 15 * 60;
 /** The time between two drawings of a sparkline, whose last point moves by less than a pixel. */
 const SPARK_INTERVAL_MS = 5000;
-/** The time between two checks of what passes with time alone: freshness, and alerts of the last hour. */
+/**
+ * The time between two checks of what passes with time alone: freshness, and alerts of the last
+ * hour.
+ */
 const CHECK_INTERVAL_MS = 5000;
 const FLASH_MS = 350;
 /** The size of a sparkline, in CSS pixels. */

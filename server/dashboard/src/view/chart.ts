@@ -1,4 +1,7 @@
-/** The chart: the series that it shows, how far its history has been read, and the candle under the crosshair. */
+/**
+ * The chart: the series that it shows, how far its history has been read, and the candle under the
+ * crosshair.
+ */
 
 import type { Alert } from "../data/alert";
 import { ApiError, PAGE } from "../data/api";
@@ -13,12 +16,17 @@ import { afterPaint, inNextFrame, oneAtATime } from "./frame";
 import { type Average, Plot, stamp } from "./plot";
 import { onThemeChange } from "./theme";
 
-/** The distance from either end of the candles, in candles, at which the next page of history is read. */
+/**
+ * The distance from either end of the candles, in candles, at which the next page of history is
+ * read.
+ */
 const READ_AHEAD = 80;
 const DAY = 24 * 60 * 60;
 /** The number of candles that a click on an alert shows. */
 const CANDLES_AROUND_ALERT = 100;
-/** The distance from the present, in candles, beyond which a range is read as an excerpt of its own. */
+/**
+ * The distance from the present, in candles, beyond which a range is read as an excerpt of its own.
+ */
 const MAX_READ_BACK = 5 * PAGE;
 /** The width of a candle at first, in pixels. */
 const CANDLE_WIDTH = 7;
@@ -40,8 +48,9 @@ export interface Reading {
 }
 
 /**
- * The progress of the chosen series: `idle` before a choice, then `loading`, and `failed` with the reason or `read`. The
- * series is `placed` once its first candles are drawn and the window has been moved to the requested range.
+ * The progress of the chosen series: `idle` before a choice, then `loading`, and `failed` with the
+ * reason or `read`. The series is `placed` once its first candles are drawn and the window has been
+ * moved to the requested range.
  */
 export type ChartState =
   | { readonly name: "idle" | "loading" | "read" | "placed" }
@@ -65,9 +74,14 @@ export class PriceChart {
   private excerpt: Excerpt | undefined;
   /** The range to show when it has been read; `undefined` for the newest candle. */
   private requested: TimeRange | undefined;
-  /** The index of the first candle that has changed since it was drawn; 0 has the whole series drawn again. */
+  /**
+   * The index of the first candle that has changed since it was drawn; 0 has the whole series drawn
+   * again.
+   */
   private dirtyFrom = Infinity;
-  /** The candle under the crosshair; a pinned crosshair was set by the page and not by the pointer. */
+  /**
+   * The candle under the crosshair; a pinned crosshair was set by the page and not by the pointer.
+   */
   private crosshair: { readonly time: number; readonly isPinned: boolean } | undefined;
   /** The number of the current choice: work for an earlier choice is dropped. */
   private turn = 0;
@@ -123,7 +137,9 @@ export class PriceChart {
     return plot;
   }
 
-  /** Shows a series, at this range of times or at its newest candle. A failure is found in `state`. */
+  /**
+   * Shows a series, at this range of times or at its newest candle. A failure is found in `state`.
+   */
   async show(symbol: string, interval: Interval, range?: TimeRange): Promise<void> {
     this.turn += 1;
     this.symbol = symbol;
@@ -404,8 +420,9 @@ export class PriceChart {
   };
 
   /**
-   * Reads the next page of history when the window comes near the end of the candles. The window moves in the frame after
-   * it was set; before that it would be the window of the previous series, or of the candles before a page.
+   * Reads the next page of history when the window comes near the end of the candles. The window
+   * moves in the frame after it was set; before that it would be the window of the previous series,
+   * or of the candles before a page.
    */
   private readonly readAheadSoon = oneAtATime(async () => {
     await afterPaint();
@@ -415,7 +432,8 @@ export class PriceChart {
         hasMore = await this.readAhead();
       })(),
     );
-    // The window may be at the end of its way already, so that no move of it would start the next read.
+    // The window may be at the end of its way already, so that no move of it would start the next
+    // read.
     return hasMore;
   });
 
@@ -437,7 +455,10 @@ export class PriceChart {
     return hasMore;
   }
 
-  /** Replaces an excerpt that reaches the present by the series that ends there, once the window is near enough. */
+  /**
+   * Replaces an excerpt that reaches the present by the series that ends there, once the window is
+   * near enough.
+   */
   private async returnToPresent(): Promise<void> {
     const [first] = this.shown;
     const last = this.shown.at(-1);

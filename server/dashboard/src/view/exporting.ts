@@ -1,9 +1,9 @@
 /**
  * The dialog that saves candles as CSV, as the server writes them.
  *
- * Without a key the browser itself downloads the file: it writes the file to the disk as it arrives, shows the progress
- * and can cancel. A link carries no key, so with a key the page reads the file: into the file that the user picks, or into
- * a blob in a browser without a file picker.
+ * Without a key the browser itself downloads the file: it writes the file to the disk as it
+ * arrives, shows the progress and can cancel. A link carries no key, so with a key the page reads
+ * the file: into the file that the user picks, or into a blob in a browser without a file picker.
  */
 
 import { apiKey, ApiError, type Range } from "../data/api";
@@ -91,7 +91,8 @@ export class Exporting {
     setText(this.state, "");
     try {
       if (apiKey.get() === null) {
-        // The page shows the reason of a failure: the browser would only show that there is no file.
+        // The page shows the reason of a failure: the browser would only show that there is no
+        // file.
         await checkExport(file, running.signal);
         running.signal.throwIfAborted();
         download(file.path, file.name);
@@ -118,7 +119,8 @@ export class Exporting {
       setText(this.state, `${(count / 1e6).toFixed(1)} MB …`);
     });
     if (target === undefined) {
-      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the tab.
+      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the
+      // tab.
       const blob = await new Response(bytes, { headers: { "Content-Type": "text/csv" } }).blob();
       signal.throwIfAborted();
       save(blob, file.name);

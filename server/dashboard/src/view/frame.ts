@@ -21,7 +21,10 @@ function run(): void {
   }
 }
 
-/** Resolves when what is drawn now is on the screen: the library paints in the next frame, and the one after shows it. */
+/**
+ * Resolves when what is drawn now is on the screen: the library paints in the next frame, and the
+ * one after shows it.
+ */
 export function afterPaint(): Promise<void> {
   return new Promise((resolve) => {
     requestAnimationFrame(() => {
@@ -33,8 +36,8 @@ export function afterPaint(): Promise<void> {
 }
 
 /**
- * Returns a function that starts a task, one run at a time. The task runs again after a run that returned `true`, and
- * after a run during which it was requested.
+ * Returns a function that starts a task, one run at a time. The task runs again after a run that
+ * returned `true`, and after a run during which it was requested.
  */
 export function oneAtATime(task: () => Promise<boolean>): () => void {
   let isRunning = false;

@@ -1,4 +1,6 @@
-/** The legend: the figures of the candle under the crosshair, or of the newest one, and its alerts. */
+/**
+ * The legend: the figures of the candle under the crosshair, or of the newest one, and its alerts.
+ */
 
 import { explanation, headline } from "../data/alert";
 import { compact, moment, percent, price, signed, decimals, type Zone } from "../data/format";

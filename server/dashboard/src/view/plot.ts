@@ -1,4 +1,6 @@
-/** The drawing of a series with the library: candles, volume, averages, alerts and the newest price. */
+/**
+ * The drawing of a series with the library: candles, volume, averages, alerts and the newest price.
+ */
 
 import {
   CandlestickSeries,
@@ -28,7 +30,9 @@ import { decimals, moment, price, type Zone } from "../data/format";
 import { ZonedScale } from "./axis";
 import { readTheme, type Theme } from "./theme";
 
-/** A moving average that can be shown; `period` in candles, `undefined` for the average of the day. */
+/**
+ * A moving average that can be shown; `period` in candles, `undefined` for the average of the day.
+ */
 export interface Average {
   readonly kind: "SMA" | "EMA" | "VWAP";
   period: number | undefined;
@@ -72,7 +76,8 @@ export class Plot {
     private readonly averages: readonly Average[],
   ) {
     this.theme = readTheme();
-    // The logo would add a style element, which the page's policy forbids; the footer has name and link.
+    // The logo would add a style element, which the page's policy forbids; the footer has name and
+    // link.
     this.chart = createChartEx<Time, ZonedScale>(container, this.scale, {
       autoSize: true,
       layout: { attributionLogo: false },
@@ -98,7 +103,8 @@ export class Plot {
         lastValueVisible: false,
         crosshairMarkerVisible: false,
         visible: average.isShown,
-        // The average of the day may be far from the candles in the window, and must not squeeze them.
+        // The average of the day may be far from the candles in the window, and must not squeeze
+        // them.
         ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed, autoscaleInfoProvider: () => null } : {}),
       }),
     );
@@ -136,7 +142,10 @@ export class Plot {
     this.newest.applyOptions({ lineVisible: false, axisLabelVisible: false });
   }
 
-  /** Sets the time zone, and clears the chart: the library chooses the marks of the axis when candles are added. */
+  /**
+   * Sets the time zone, and clears the chart: the library chooses the marks of the axis when
+   * candles are added.
+   */
   setZone(zone: Zone): void {
     this.scale.zone = zone;
     this.applyTheme();
@@ -151,8 +160,8 @@ export class Plot {
   }
 
   /**
-   * Draws the candles from this index on; from 0 draws the whole series. With `follows` a window that contains the newest
-   * candle moves along with new candles.
+   * Draws the candles from this index on; from 0 draws the whole series. With `follows` a window
+   * that contains the newest candle moves along with new candles.
    */
   draw(series: Series, from: number, follows: boolean): void {
     // A few corrections are drawn one by one; for more it is quicker to draw the whole series.
@@ -332,7 +341,10 @@ export class Plot {
     return { time: stamp(time), open, high, low, close };
   }
 
-  /** A rolling figure has no bar: it is not the volume of the candle, and a row of equal bars says nothing. */
+  /**
+   * A rolling figure has no bar: it is not the volume of the candle, and a row of equal bars says
+   * nothing.
+   */
   private bar({ time, open, close, volume, isTraded }: Candle): { time: UTCTimestamp; value?: number; color?: string } {
     if (!isTraded) return { time: stamp(time) };
     return { time: stamp(time), value: volume, color: close >= open ? this.theme.upVolume : this.theme.downVolume };

@@ -1,4 +1,6 @@
-/** The buttons above the chart: intervals, moving averages, scale, time zone, picture and export. */
+/**
+ * The buttons above the chart: intervals, moving averages, scale, time zone, picture and export.
+ */
 
 import { type Interval, INTERVALS } from "../data/candle";
 import type { Zone } from "../data/format";
