@@ -1,50 +1,52 @@
-//! The order of updates: which of those that arrive are new, and where some are missing.
+//! A filter of updates by their numbers: which of those that arrive are new, and where some are
+//! missing.
 //!
-//! Updates of a symbol and interval are numbered one by one, and a connection keeps their order. So the next number is
-//! the rule; what deviates from it has few causes:
+//! The updates of a symbol and interval are numbered one by one, and a connection keeps their
+//! order. So the next number is the rule. Deviations have few causes:
 //!
-//! - **A higher number.** Updates are missing: the connection to Redis was lost, or one was malformed.
-//! - **A number that was there before, of a candle that is not newer** than all forwarded. The publisher could not know
-//!   whether Redis had got what it sent before the connection broke, and has sent it again. It is not forwarded.
-//! - **A number that was there before, of a newer candle.** The numbers have begun anew: Redis lost them, and then the
-//!   publisher was restarted. It is forwarded, and numbers count from there. Until then what such a publisher replays
-//!   looks like the case above and is not forwarded: it is older than what subscribers have.
+//! - **A higher number.** Updates are missing: the connection to Redis was lost, or an update was
+//!   malformed.
+//! - **A number seen before, of a candle that is not newer** than all forwarded. The publisher
+//!   could not know whether Redis had received it before the connection broke, and has sent it
+//!   again. It is not forwarded.
+//! - **A number seen before, of a newer candle.** The numbers have begun anew: Redis lost them, and
+//!   then the publisher restarted. The update is forwarded, and numbers count from it. Until then
+//!   the replay of such a publisher looks like the case above and is not forwarded: it is older
+//!   than what subscribers have.
 //!
-//! State: a number and four fields per symbol and interval, for good. Cost: a look-up per update.
+//! State: a number and four fields per symbol and interval, for good. Cost: one look-up per update.
 
 use hashbrown::HashMap;
 use tallow_model::published::{Rank, rank};
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};
 
-/// What has been forwarded.
+/// The updates forwarded so far, by series.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     series: HashMap<(Symbol, Interval), Forwarded>,
 }
 
-/// Of one symbol and interval.
+/// The state of one symbol and interval.
 #[derive(Clone, Copy, Debug)]
 struct Forwarded {
-    /// The number of the last update.
     seq: u64,
-    /// The newest candle.
     newest: Rank,
 }
 
-/// What is to be done with an update.
+/// The verdict on an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is the next, or the first, or the numbers have begun anew: forward it.
+    /// The next update, the first, or the first after the numbers began anew: forward it.
     Next,
-    /// It is to be forwarded, after what is known of those missing before it.
+    /// An update after missing ones: forward it after what is known of those.
     Gap,
-    /// It has been forwarded.
+    /// An update that was forwarded before: drop it.
     Repeated,
 }
 
 impl Order {
-    /// What is to be done with a candle from the channel.
+    /// Judges a candle from the channel.
     pub(super) fn judge(&self, candle: &LatestCandle) -> Verdict {
         let Some(last) = self.last(candle) else { return Verdict::Next };
         if candle.seq > last.seq.saturating_add(1) {
@@ -56,12 +58,12 @@ impl Order {
         }
     }
 
-    /// Whether a candle read from Redis is newer than everything forwarded.
+    /// Returns whether a candle read from Redis is newer than everything forwarded.
     pub(super) fn is_news(&self, candle: &LatestCandle) -> bool {
         self.last(candle).is_none_or(|last| candle.seq > last.seq || rank(candle) > last.newest)
     }
 
-    /// The candle is forwarded now.
+    /// Records that the candle is forwarded.
     pub(super) fn forward(&mut self, candle: &LatestCandle) {
         let newest = rank(candle);
         let series = self.series.entry((candle.symbol, candle.interval));
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
     use tallow_model::EventTime;
 
-    /// A closed candle of the window of this number.
+    /// Returns a closed candle of the window of this number.
     fn candle(window: u64, seq: u64) -> LatestCandle {
         LatestCandle {
             symbol: "BTC".parse().expect("a symbol"),
@@ -113,7 +115,7 @@ mod tests {
         let order = through(&[candle(1, 7)]);
         assert_eq!(order.judge(&candle(2, 8)), Verdict::Next);
         assert_eq!(order.judge(&candle(2, 9)), Verdict::Gap);
-        // A correction of an old window is no less the next.
+        // A correction of an old window is the next update all the same.
         assert_eq!(order.judge(&candle(0, 8)), Verdict::Next);
     }
 
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn numbers_that_begin_anew_count_from_the_first_newer_candle() {
         let mut order = through(&[candle(5, 4_711)]);
-        // The publisher replays what was there before it was restarted.
+        // The publisher replays the candles from before its restart.
         for (window, seq) in [(3, 1), (4, 2), (5, 3)] {
             assert_eq!(order.judge(&candle(window, seq)), Verdict::Repeated);
         }
