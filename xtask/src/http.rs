@@ -1,4 +1,5 @@
-//! GET requests to a server on this machine, in HTTP/1.0: the server closes the connection at the end of the body.
+//! GET requests to a server on this machine, in HTTP/1.0: the server closes the connection at the
+//! end of the body.
 
 use anyhow::{Context, Result};
 use std::io::{Read, Write};
@@ -8,13 +9,13 @@ use std::time::Duration;
 /// The longest wait for a part of the response.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 /// Requests a path from a host and port.
-pub(super) fn get(address: &str, path: &str) -> Result<Response> {
+pub(crate) fn get(address: &str, path: &str) -> Result<Response> {
     let mut text = String::new();
     let mut exchange = || {
         let mut stream = TcpStream::connect(address)?;
@@ -30,7 +31,7 @@ pub(super) fn get(address: &str, path: &str) -> Result<Response> {
 }
 
 /// The host and port of the first URL in a log.
-pub(super) fn first_address(log: &str) -> Option<String> {
+pub(crate) fn first_address(log: &str) -> Option<String> {
     // A line that is still being written may lack the end of the port.
     let whole_lines = &log[..log.rfind('\n')?];
     let (_, rest) = whole_lines.split_once("http://")?;
