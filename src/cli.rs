@@ -354,7 +354,7 @@ impl Cli {
                 if let Some(port) = flags.port {
                     config.server.listen.set_port(port);
                 }
-                config.server.dashboard &= !flags.no_dashboard;
+                config.server.serving.dashboard &= !flags.no_dashboard;
             }
             Command::Backtest(flags) => {
                 check_range(flags.start, flags.end)?;
@@ -381,7 +381,7 @@ impl UpFlags {
         if self.no_backfill {
             config.up.backfill_hours = 0.0;
         }
-        config.server.dashboard &= !self.no_dashboard;
+        config.server.serving.dashboard &= !self.no_dashboard;
     }
 }
 

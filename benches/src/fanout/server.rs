@@ -42,7 +42,7 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     drop(SqliteSink::open(&path, 1)?);
     let cache = Arc::new(MemoryCache::new(CAPACITY));
     let settings = ServerSettings {
-        max_connections: Bounded::clamped(clients + 16),
+        max_connections: Bounded::clamped(clients as u64 + 16),
         max_connections_per_address: 0,
         max_websockets: clients,
         max_websockets_per_address: 0,
