@@ -91,7 +91,7 @@ pub(crate) async fn dispatch(request: Request) -> Result<Response, Problem> {
     }
 }
 
-/// The symbol in a path: percent-decoded, in any case.
+/// Reads the symbol in a path: percent-decoded, in any case.
 fn symbol(segment: &str) -> Result<Symbol, Problem> {
     let bytes: Vec<u8> = percent_decode_str(segment).collect();
     Symbol::parse(&bytes).map_err(|error| {
