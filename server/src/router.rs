@@ -7,7 +7,7 @@ use crate::api::{
 use crate::cors::{self, Caller};
 use crate::problem::{ParameterError, Problem};
 use crate::server::Shared;
-use crate::websocket::{Dialect, Opening, Subscription};
+use crate::websocket::{Dialect, StreamAddress, Subscription};
 use crate::{openapi, page, websocket};
 use hyper::body::Incoming;
 use hyper::header::ALLOW;
@@ -231,15 +231,15 @@ pub(crate) async fn route(
         DataRoute::Prices => {
             let symbol = if is_all(name) { None } else { Some(symbol(name)?) };
             let dialect = Dialect::Native(Subscription::parse(symbol, query)?);
-            websocket::upgrade(shared, data, caller, request, dialect)
+            websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::RawStreams => {
-            let dialect = Dialect::Binance(Opening::raw(path, query)?);
-            websocket::upgrade(shared, data, caller, request, dialect)
+            let dialect = Dialect::Binance(StreamAddress::raw(path, query)?);
+            websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::CombinedStreams => {
-            let dialect = Dialect::Binance(Opening::combined(query)?);
-            websocket::upgrade(shared, data, caller, request, dialect)
+            let dialect = Dialect::Binance(StreamAddress::combined(query)?);
+            websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
     }
 }

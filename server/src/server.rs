@@ -8,7 +8,7 @@ use crate::rate::Rate;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES, MAX_READ_HEADERS};
 use crate::shutdown::{Stopping, Tasks};
 use crate::timings::Timings;
-use crate::websocket::Hub;
+use crate::websocket::{Clients, Hub};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -52,15 +52,11 @@ pub enum ServeError {
 
 /// What all requests of a running server share.
 pub(crate) struct Shared {
-    pub(crate) app: App,
-    /// Takes every update to the WebSocket clients.
-    pub(crate) hub: Arc<Hub>,
-    /// Connections and WebSocket clients.
-    pub(crate) tasks: Tasks,
-    /// One permit for each WebSocket client that may still come.
-    pub(crate) websockets: Arc<Semaphore>,
-    /// The WebSocket clients of each address.
-    pub(crate) websocket_places: Arc<Places>,
+    pub(crate) app: Arc<App>,
+    /// The state of the WebSocket clients.
+    pub(crate) clients: Arc<Clients>,
+    /// The tasks of connections and WebSocket clients.
+    pub(crate) tasks: Arc<Tasks>,
     /// One permit for each request that may still come.
     pub(crate) requests: Semaphore,
     /// One permit for each export that may still come.
@@ -99,27 +95,23 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let address = listener.local_addr().map_err(ServeError::Address)?;
     let (stop_sender, stopping) = Stopping::new();
     let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
-    let websockets = Arc::new(Semaphore::new(app.settings.max_websockets.min(Semaphore::MAX_PERMITS)));
     let places = Places::new(app.settings.max_connections_per_address);
-    let websocket_places = Places::new(app.settings.max_websockets_per_address);
     let export_places = Places::new(app.settings.max_exports_per_address);
     let [requests, exports] = [app.settings.max_requests, app.settings.max_exports].map(|most| match most {
         0 => Semaphore::new(Semaphore::MAX_PERMITS),
         most => Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
     });
     let rate = Rate::new(&app.settings).map(Arc::new);
-    let hub = Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone()));
+    let (app, tasks) = (Arc::new(app), Arc::new(Tasks::new()));
+    let clients = Arc::new(Clients::new(app.clone(), tasks.clone(), stopping.clone()));
     let hub_task = match &app.data {
-        Some(data) => Some(run_hub(&hub, &data.cache).await),
+        Some(data) => Some(run_hub(&clients.hub, &data.cache).await),
         None => None,
     };
-    let tasks = Tasks::new();
     let shared = Arc::new(Shared {
         app,
-        hub,
+        clients,
         tasks,
-        websockets,
-        websocket_places,
         requests,
         exports: Arc::new(exports),
         export_places,

@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::server::Shared;
 use crate::timings::Outcome;
-use crate::websocket::ClientFigures;
+use crate::websocket::ClientStats;
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
@@ -29,7 +29,7 @@ struct Snapshot {
     status: PipelineStatus,
     now: EventTime,
     uptime: Duration,
-    clients: ClientFigures,
+    clients: ClientStats,
     requests: BTreeMap<Outcome, Distribution>,
 }
 
@@ -37,7 +37,7 @@ struct Snapshot {
 pub(crate) fn pipeline(shared: &Shared, query: Option<&str>) -> Result<Answer, Problem> {
     Query::none(query)?;
     let mut registry = Registry::default();
-    let (app, uptime, clients) = (&shared.app, shared.started.elapsed(), shared.hub.figures());
+    let (app, uptime, clients) = (&shared.app, shared.started.elapsed(), shared.clients.hub.stats());
     let (status, requests) = (app.pipeline.status(), shared.timings.so_far());
     let snapshot = Snapshot { status, now: app.now(), uptime, clients, requests };
     registry.register_collector(Box::new(snapshot));
@@ -161,7 +161,7 @@ impl Snapshot {
     }
 
     fn clients(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
-        let ClientFigures { clients, conflated, evicted } = self.clients;
+        let ClientStats { clients, conflated, evicted } = self.clients;
         metrics.single("tallow_ws_clients", "WebSocket clients that are connected", clients as f64)?;
         let help =
             "Open candles that were replaced by newer ones before a slow WebSocket client was sent them";
