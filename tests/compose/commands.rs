@@ -83,6 +83,8 @@ fn every_setting_that_is_named_is_a_key_of_the_schema() {
             files.push(format!("scripts/{}", script.file_name().to_str().unwrap()));
         }
     }
+    let programs = ["isolated.rs", "demo.rs", "services.rs"].map(|file| format!("xtask/src/{file}"));
+    files.extend(programs);
     for file in files {
         let mut found = 0;
         for part in read(&file).split("TALLOW__").skip(1) {

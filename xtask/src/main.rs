@@ -3,6 +3,10 @@
 //! A developer's machine needs nothing but cargo for them; what else a command needs, it installs or names.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the commands are read on a terminal")]
 
+mod checks;
+mod demo;
+mod interrupt;
+mod isolated;
 mod process;
 mod services;
 
@@ -24,12 +28,22 @@ struct Arguments {
 enum Command {
     /// Runs the PostgreSQL, Redis and Apache Kafka that tests, benchmarks and the demo use
     Services(services::Arguments),
+    /// Runs the whole pipeline on an hour of simulated market, and compares it with a backtest
+    Demo(demo::Arguments),
+    /// Runs a command with topics, a database and Redis keys of its own
+    Isolated(isolated::Arguments),
+    /// Checks everything that is checked before a change is accepted
+    Test(checks::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let root = &arguments.root;
     let (name, outcome) = match arguments.command {
-        Command::Services(services) => ("services", services::run(&arguments.root, services)),
+        Command::Services(services) => ("services", services::run(root, services)),
+        Command::Demo(demo) => ("demo", demo::run(root, &demo)),
+        Command::Isolated(isolated) => ("isolated", isolated::run(root, &isolated)),
+        Command::Test(test) => ("test", checks::run(root, &test)),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

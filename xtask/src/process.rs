@@ -33,7 +33,8 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn name(command: &Command) -> String {
+/// The name of a program, with its first argument if that is a subcommand.
+pub(crate) fn name(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let first = command.get_args().next().filter(|it| !it.as_encoded_bytes().starts_with(b"-"));
     let words = [Some(program), first].into_iter().flatten().map(|it| it.to_string_lossy());

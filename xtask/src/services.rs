@@ -60,14 +60,14 @@ impl Names {
 
 /// One of the services, in the order in which they are listed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Service {
+pub(crate) enum Service {
     Postgres,
     Redis,
     Kafka,
 }
 
 impl Service {
-    const ALL: [Service; 3] = [Service::Postgres, Service::Redis, Service::Kafka];
+    pub(crate) const ALL: [Service; 3] = [Service::Postgres, Service::Redis, Service::Kafka];
 
     /// The service's name on the command line, and the stem of its files.
     fn name(self) -> &'static str {
@@ -79,6 +79,12 @@ impl Service {
     }
 }
 
+/// PostgreSQL, Redis and Kafka of one folder.
+pub(crate) struct Services {
+    root: PathBuf,
+    instances: Instances,
+}
+
 /// The two ways to have the services.
 enum Instances {
     Containers(Containers),
@@ -87,36 +93,21 @@ enum Instances {
 
 /// Runs a command, and returns whether it found everything as it should be.
 pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<bool> {
-    let folder = Folder::open(&services_folder(root))?;
-    let is_docker = docker::is_wanted() && docker::answers();
-    let instances = if is_docker {
-        Instances::Containers(Containers::new(root, folder))
-    } else {
-        Instances::Processes(Processes::new(root, folder))
-    };
+    let services = Services::open(root)?;
     match arguments.command {
-        Command::Up(names) => {
-            let _lock = instances.lock()?;
-            instances.up(root, &names.services())?;
-        }
-        Command::Down(names) => {
-            let _lock = instances.lock()?;
-            instances.down(&names.services())?;
-        }
+        Command::Up(names) => services.up(&names.services())?,
+        Command::Down(names) => services.down(&names.services())?,
         Command::Restart(names) => {
-            let _lock = instances.lock()?;
-            instances.down(&names.services())?;
-            instances.up(root, &names.services())?;
+            services.down(&names.services())?;
+            services.up(&names.services())?;
         }
-        Command::Status(names) => return Ok(instances.print_status(&names.services())),
-        Command::Env(names) => instances.print_settings(&names.services())?,
-        Command::TopicsDelete { topics } => {
-            let pattern = topic_pattern(&topics);
-            match &instances {
-                Instances::Containers(containers) => containers.delete_topics(&pattern)?,
-                Instances::Processes(processes) => processes.delete_topics(&pattern)?,
+        Command::Status(names) => return Ok(services.print_status(&names.services())),
+        Command::Env(names) => {
+            for (name, value) in services.settings(&names.services())? {
+                println!("export {name}={value}");
             }
         }
+        Command::TopicsDelete { topics } => services.delete_topics(&topics)?,
     }
     Ok(true)
 }
@@ -129,83 +120,114 @@ fn services_folder(root: &Path) -> PathBuf {
     })
 }
 
-impl Instances {
+impl Services {
+    /// The services of the folder that the environment names. A Docker engine is asked for once.
+    pub(crate) fn open(root: &Path) -> Result<Services> {
+        let folder = Folder::open(&services_folder(root))?;
+        let instances = if docker::is_wanted() && docker::answers() {
+            Instances::Containers(Containers::new(root, folder))
+        } else {
+            Instances::Processes(Processes::new(root, folder))
+        };
+        Ok(Services { root: root.to_owned(), instances })
+    }
+
     fn folder(&self) -> &Folder {
-        match self {
+        match &self.instances {
             Instances::Containers(containers) => &containers.folder,
             Instances::Processes(processes) => &processes.folder,
         }
     }
 
-    /// Keeps other commands that start or stop instances of this folder waiting: two that start the same services at the
-    /// same time would take each other's ports.
-    fn lock(&self) -> Result<impl Drop + use<>> {
-        self.folder().lock()
-    }
-
-    fn up(&self, root: &Path, services: &[Service]) -> Result<()> {
-        let is_docker = matches!(self, Instances::Containers(_));
-        install::install_missing(root, services, is_docker)?;
-        match self {
+    /// Installs what is missing, starts the services, and waits until each answers.
+    pub(crate) fn up(&self, services: &[Service]) -> Result<()> {
+        // Two commands that start the same services at the same time would take each other's ports.
+        let _lock = self.folder().lock()?;
+        let is_docker = matches!(self.instances, Instances::Containers(_));
+        install::install_missing(&self.root, services, is_docker)?;
+        match &self.instances {
             Instances::Containers(containers) => containers.up(services),
             Instances::Processes(processes) => processes.up(services),
         }
     }
 
-    fn down(&self, services: &[Service]) -> Result<()> {
-        match self {
+    /// Stops the services.
+    pub(crate) fn down(&self, services: &[Service]) -> Result<()> {
+        let _lock = self.folder().lock()?;
+        match &self.instances {
             Instances::Containers(containers) => containers.down(services),
             Instances::Processes(processes) => processes.down(services),
         }
     }
 
+    /// The address and the process or container of a service that answers.
+    fn status(&self, service: Service) -> Option<String> {
+        match &self.instances {
+            Instances::Containers(containers) => containers.status(service),
+            Instances::Processes(processes) => processes.status(service),
+        }
+    }
+
+    /// Whether all services answer.
+    pub(crate) fn all_answer(&self) -> bool {
+        Service::ALL.iter().all(|service| self.status(*service).is_some())
+    }
+
     /// Prints a line for each service, and returns whether all answer.
-    fn print_status(&self, services: &[Service]) -> bool {
+    pub(crate) fn print_status(&self, services: &[Service]) -> bool {
         let mut all_answer = true;
         for service in services {
-            let found = match self {
-                Instances::Containers(containers) => containers.status(*service),
-                Instances::Processes(processes) => processes.status(*service),
-            };
-            match found {
-                Some(ref instance) => println!("{}: running on {instance}", service.name()),
-                None => println!("{}: not running", service.name()),
-            }
-            all_answer &= found.is_some();
+            let status = self.status(*service);
+            all_answer &= status.is_some();
+            let state = status.map_or_else(|| "not running".to_owned(), |it| format!("running on {it}"));
+            println!("{}: {state}", service.name());
         }
         all_answer
     }
 
-    fn print_settings(&self, services: &[Service]) -> Result<()> {
+    /// The settings that lead to the services, by the names of their variables.
+    pub(crate) fn settings(&self, services: &[Service]) -> Result<Vec<(&'static str, String)>> {
         let folder = self.folder();
+        let mut settings = Vec::new();
         for service in services {
-            let address = match self {
+            let address = match &self.instances {
                 Instances::Containers(containers) => containers.address(*service),
                 Instances::Processes(processes) => processes.address(*service),
-            }
-            .with_context(|| format!("{} has no address; try: scripts/services up", service.name()))?;
-            match service {
+            };
+            let address = address
+                .with_context(|| format!("{} has no address; try: scripts/services up", service.name()))?;
+            settings.push(match service {
                 Service::Postgres => {
-                    let user = match self {
+                    let user = match &self.instances {
                         Instances::Containers(_) => format!("tallow:{}", folder.password()?),
                         Instances::Processes(_) => "tallow".to_owned(),
                     };
-                    println!("export TALLOW__POSTGRES__URL=postgres://{user}@{address}/tallow");
+                    ("TALLOW__POSTGRES__URL", format!("postgres://{user}@{address}/tallow"))
                 }
-                Service::Redis => println!("export TALLOW__REDIS__URL=redis://{address}"),
-                Service::Kafka => println!("export TALLOW__KAFKA__BOOTSTRAP_SERVERS={address}"),
-            }
+                Service::Redis => ("TALLOW__REDIS__URL", format!("redis://{address}")),
+                Service::Kafka => ("TALLOW__KAFKA__BOOTSTRAP_SERVERS", address),
+            });
         }
         // Checkpoints are in a folder, which needs no service.
         if Service::ALL.iter().all(|service| services.contains(service)) {
-            println!("export TALLOW__CHECKPOINT__URL=file:{}", folder.path().join("checkpoints").display());
+            let checkpoints = folder.path().join("checkpoints");
+            settings.push(("TALLOW__CHECKPOINT__URL", format!("file:{}", checkpoints.display())));
         }
-        let server = match self {
+        let server = match &self.instances {
             Instances::Containers(_) => 8000,
             Instances::Processes(_) => folder.port("server").context("scripts/services up has never run")?,
         };
-        println!("export TALLOW__SERVER__LISTEN=127.0.0.1:{server}");
-        Ok(())
+        settings.push(("TALLOW__SERVER__LISTEN", format!("127.0.0.1:{server}")));
+        Ok(settings)
+    }
+
+    /// Deletes topics from Kafka.
+    pub(crate) fn delete_topics(&self, topics: &[String]) -> Result<()> {
+        let pattern = topic_pattern(topics);
+        match &self.instances {
+            Instances::Containers(containers) => containers.delete_topics(&pattern),
+            Instances::Processes(processes) => processes.delete_topics(&pattern),
+        }
     }
 }
 

@@ -15,6 +15,16 @@ const PORTS: std::ops::Range<u64> = 20_000..32_000;
 /// The longest wait for a connection to this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The lock of a folder, held until it is dropped.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock that can't be released is released with the file.
+        let _ = self.0.unlock();
+    }
+}
+
 pub(super) struct Folder {
     path: PathBuf,
     allotting: Mutex<()>,
@@ -56,13 +66,7 @@ impl Folder {
     }
 
     /// Waits for the lock of the folder, which is released with the value.
-    pub(super) fn lock(&self) -> Result<impl Drop + use<>> {
-        struct Lock(File);
-        impl Drop for Lock {
-            fn drop(&mut self) {
-                let _ = self.0.unlock();
-            }
-        }
+    pub(super) fn lock(&self) -> Result<Lock> {
         let path = self.path.join("lock");
         let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
         Ok(Lock(file.with_context(|| format!("lock {}", path.display()))?))

@@ -1,5 +1,6 @@
 //! The writer: settled steps and rejects into the database file.
 
+use super::convert::{integer, millis};
 use super::errors::sqlite;
 use super::rejects;
 use super::schema::open_for_writing;
@@ -256,14 +257,4 @@ fn write_alert(upsert: &mut CachedStatement<'_>, id: i64, settled: &SettledAlert
         millis(settled.settled_at),
     ])?;
     Ok(())
-}
-
-/// SQLite's integers are signed. What is past them is past the year 9999, or more ticks than there can be.
-pub(super) fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A time as the file keeps it.
-pub(super) fn millis(time: EventTime) -> i64 {
-    integer(time.millis())
 }

@@ -1,14 +1,15 @@
 //! Finds the other processes, and says who is missing while it does.
 //!
-//! A connection counts once both sides have seen each other's hello and the side that was connected to has agreed. Until
+//! A connection counts once both sides have seen each other's handshake and the side that was connected to has agreed. Until
 //! all are there each is looked after: a process that is gone again is waited for anew. A stranger, who says something
 //! else, too much or nothing, is dropped with a warning and holds up nobody.
 
-use super::hello::{
+use super::handshake::Handshake;
+use super::handshake::{
     Introduction, Verdict, receive_introduction, receive_verdict, send_introduction, send_verdict,
 };
+use super::members::Cluster;
 use super::socket::{Socket, prepare};
-use super::{Cluster, Hello};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -28,7 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, 
 
 /// How long one attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a hello may take, and an answer to it.
+/// How long a handshake may take, and an answer to it.
 const HELLO: Duration = Duration::from_secs(5);
 /// The waits between attempts to connect.
 const RETRY: BackoffSettings =
@@ -43,7 +44,7 @@ const MAX_GUESTS: usize = 256;
 /// A connection to every other process; none if `stop` is set first.
 pub(super) fn meet(
     cluster: &Cluster,
-    hello: &Hello,
+    handshake: &Handshake,
     stop: &AtomicBool,
     limit: Duration,
 ) -> Result<Option<Vec<Peer>>, Error> {
@@ -51,7 +52,7 @@ pub(super) fn meet(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
     let meeting = Meeting {
         cluster,
-        hello,
+        handshake,
         met: cluster.addresses.iter().map(|_| None).collect(),
         problems: RefCell::new(vec![String::new(); cluster.processes()]),
     };
@@ -93,7 +94,7 @@ type Attempts<'a> = FuturesUnordered<LocalBoxFuture<'a, Event>>;
 
 struct Meeting<'a> {
     cluster: &'a Cluster,
-    hello: &'a Hello,
+    handshake: &'a Handshake,
     /// By process.
     met: Vec<Option<Met>>,
     /// Why each could not be reached the last time.
@@ -102,9 +103,9 @@ struct Meeting<'a> {
 
 impl Meeting<'_> {
     async fn run(mut self, stop: &AtomicBool, limit: Duration) -> Result<Option<Vec<Peer>>, Error> {
-        let (cluster, hello) = (self.cluster, self.hello);
+        let (cluster, handshake) = (self.cluster, self.handshake);
         let problems = std::mem::take(&mut self.problems);
-        let dial = |process| dial(cluster, hello, process, &problems).boxed_local();
+        let dial = |process| dial(cluster, handshake, process, &problems).boxed_local();
         let listener = listen(cluster).await?;
         let start = Instant::now();
         let mut look = interval_at(start, LOOK);
@@ -121,7 +122,7 @@ impl Meeting<'_> {
                         Ok((_, from)) if guests.len() >= MAX_GUESTS => {
                             tracing::warn!(%from, "dropped a connection, too many have not said yet who they are");
                         }
-                        Ok((stream, address)) => guests.push(greet(cluster, hello, stream, address).boxed_local()),
+                        Ok((stream, address)) => guests.push(greet(cluster, handshake, stream, address).boxed_local()),
                         Err(error) => {
                             // One that was closed at once, or no descriptors left: the listener itself is well.
                             tracing::warn!(%error, "can't accept a connection");
@@ -197,7 +198,7 @@ impl Meeting<'_> {
     /// Takes the connection of somebody who has introduced itself as a process, or says why not.
     async fn receive(&mut self, mut met: Met, theirs: &Introduction) -> Result<(), Error> {
         let process = theirs.process;
-        let misfit = misfit(self.cluster, self.hello, process, &met.address.to_string(), theirs);
+        let misfit = misfit(self.cluster, self.handshake, process, &met.address.to_string(), theirs);
         let present = self.met.get(process).and_then(Option::as_ref).filter(|met| met.is_there());
         let refused = match (&misfit, present) {
             (Some(misfit), _) => Some(misfit.clone()),
@@ -240,12 +241,12 @@ impl Meeting<'_> {
 /// Why the process that has introduced itself so does not belong to this one, if so.
 fn misfit(
     cluster: &Cluster,
-    hello: &Hello,
+    handshake: &Handshake,
     process: usize,
     at: &str,
     theirs: &Introduction,
 ) -> Option<String> {
-    let ours = Introduction::of(cluster, hello, process);
+    let ours = Introduction::of(cluster, handshake, process);
     let differences = ours.differences(theirs);
     if !differences.is_empty() {
         let here = cluster.process;
@@ -274,10 +275,15 @@ async fn listen(cluster: &Cluster) -> Result<TcpListener, Error> {
 }
 
 /// Connects to a process with a lower number, again and again.
-async fn dial(cluster: &Cluster, hello: &Hello, process: usize, problems: &RefCell<Vec<String>>) -> Event {
+async fn dial(
+    cluster: &Cluster,
+    handshake: &Handshake,
+    process: usize,
+    problems: &RefCell<Vec<String>>,
+) -> Event {
     let mut backoff = Backoff::new(RETRY);
     loop {
-        let problem = match attempt(cluster, hello, process).await {
+        let problem = match attempt(cluster, handshake, process).await {
             Ok(event) => return event,
             Err(error) => error.to_string(),
         };
@@ -287,7 +293,7 @@ async fn dial(cluster: &Cluster, hello: &Hello, process: usize, problems: &RefCe
 }
 
 /// Connects once. An error passes by itself, perhaps.
-async fn attempt(cluster: &Cluster, hello: &Hello, process: usize) -> io::Result<Event> {
+async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io::Result<Event> {
     let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
     let address = &cluster.addresses[process];
     let connecting = timeout(CONNECT, TcpStream::connect(address)).await;
@@ -299,10 +305,10 @@ async fn attempt(cluster: &Cluster, hello: &Hello, process: usize) -> io::Result
     }
     prepare(&SockRef::from(&stream))?;
     let talk = async {
-        send_introduction(&mut stream, &Introduction::of(cluster, hello, process)).await?;
+        send_introduction(&mut stream, &Introduction::of(cluster, handshake, process)).await?;
         let theirs = receive_introduction(&mut stream).await?;
         let at = &cluster.addresses[process];
-        let differences = Introduction::of(cluster, hello, process).differences(&theirs);
+        let differences = Introduction::of(cluster, handshake, process).differences(&theirs);
         if !differences.is_empty() {
             let here = cluster.process;
             let misfit = format!("process {here} does not fit process {process} at {at}: {differences}");
@@ -311,7 +317,7 @@ async fn attempt(cluster: &Cluster, hello: &Hello, process: usize) -> io::Result
         let refused = receive_verdict(&mut stream).await?.refused;
         Ok(refused.map(|refused| Error::Invalid(format!("{} refuses: {refused}", cluster.name(process)))))
     };
-    let talked: io::Result<Option<Error>> = timeout(HELLO, talk).await.map_err(|_| late("the hello"))?;
+    let talked: io::Result<Option<Error>> = timeout(HELLO, talk).await.map_err(|_| late("the handshake"))?;
     Ok(match talked? {
         Some(error) => Event::Refused(error),
         None => Event::Agreed(process, Met { stream, address }),
@@ -319,12 +325,17 @@ async fn attempt(cluster: &Cluster, hello: &Hello, process: usize) -> io::Result
 }
 
 /// Hears who has connected.
-async fn greet(cluster: &Cluster, hello: &Hello, mut stream: TcpStream, address: SocketAddr) -> Event {
+async fn greet(
+    cluster: &Cluster,
+    handshake: &Handshake,
+    mut stream: TcpStream,
+    address: SocketAddr,
+) -> Event {
     let talk = async {
         prepare(&SockRef::from(&stream))?;
         let theirs = receive_introduction(&mut stream).await?;
         // One that does not like what it hears is gone by now, and what it said is worth telling all the more.
-        let _ = send_introduction(&mut stream, &Introduction::of(cluster, hello, theirs.process)).await;
+        let _ = send_introduction(&mut stream, &Introduction::of(cluster, handshake, theirs.process)).await;
         Ok(theirs)
     };
     let late = || io::Error::new(io::ErrorKind::TimedOut, "it does not say who it is");

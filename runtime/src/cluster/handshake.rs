@@ -1,13 +1,13 @@
 //! What two processes say to each other first, and whether they belong together.
 //!
 //! ```text
-//! hello     "tallow" 0 1 · length: u32 big-endian, at most 64 KiB · JSON      from both sides
+//! handshake     "tallow" 0 1 · length: u32 big-endian, at most 64 KiB · JSON      from both sides
 //! verdict                  length                                 · JSON      from the side that was connected to
 //! ```
 //!
 //! JSON, because the two may be of different versions, and must still be able to say so.
 
-use super::Cluster;
+use super::members::Cluster;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What tells a hello from what another program would say.
+/// What tells a handshake from what another program would say.
 const MAGIC: [u8; 8] = *b"tallow\0\x01";
 
 /// The most bytes of a message.
@@ -23,7 +23,7 @@ const MAX_MESSAGE: usize = 1 << 16;
 
 /// What must be the same in all processes, beyond their number and that of their threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hello {
+pub struct Handshake {
     /// The version of the program.
     pub program: String,
     /// The settings that must be the same, by name.
@@ -32,7 +32,7 @@ pub struct Hello {
     pub checkpoint: String,
 }
 
-/// A hello as it is sent. What another version does not say is empty.
+/// A handshake as it is sent. What another version does not say is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -51,16 +51,16 @@ pub(super) struct Introduction {
 
 impl Introduction {
     /// What this process says to the process `to`.
-    pub(super) fn of(cluster: &Cluster, hello: &Hello, to: usize) -> Introduction {
+    pub(super) fn of(cluster: &Cluster, handshake: &Handshake, to: usize) -> Introduction {
         Introduction {
-            program: hello.program.clone(),
+            program: handshake.program.clone(),
             encoding: tallow_dataflow::WIRE_FORMAT.to_owned(),
             process: cluster.process,
             to,
             processes: cluster.processes(),
             threads: cluster.threads,
-            settings: hello.settings.clone(),
-            checkpoint: hello.checkpoint.clone(),
+            settings: handshake.settings.clone(),
+            checkpoint: handshake.checkpoint.clone(),
         }
     }
 
@@ -168,7 +168,7 @@ async fn receive_message<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Res
 }
 
 fn no_hello(problem: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not a hello: {problem}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("not a handshake: {problem}"))
 }
 
 #[cfg(test)]
@@ -177,14 +177,14 @@ mod tests {
 
     fn pair() -> (Introduction, Introduction) {
         let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let hello = Hello {
+        let handshake = Handshake {
             program: "0.1.0".to_owned(),
             settings: vec![setting("kafka.topic", "prices"), setting("rules", "1")],
             checkpoint: "60000-1".to_owned(),
         };
         let addresses = vec!["a:1".to_owned(), "b:2".to_owned()];
         let of = |process| Cluster { threads: 2, process, addresses: addresses.clone() };
-        (Introduction::of(&of(0), &hello, 1), Introduction::of(&of(1), &hello, 0))
+        (Introduction::of(&of(0), &handshake, 1), Introduction::of(&of(1), &handshake, 0))
     }
 
     #[test]
