@@ -1,5 +1,5 @@
-//! The task of one client of `/ws/prices/{symbol}`: it sends the greeting and the mailbox, and answers
-//! the client's messages.
+//! The task of one client of `/ws/prices/{symbol}`: it sends the greeting and the mailbox, and
+//! answers the client's messages.
 
 use super::clients::Clients;
 use super::connection::{self, ClientMessage, Connection, Disconnect, FrameSink, MessageStream};
@@ -65,7 +65,8 @@ fn keepalive(clients: &Clients) -> Frame {
     frame::keepalive(clients.app.now(), clients.hub.clients())
 }
 
-/// Adds candles of the stores to the hub's snapshot, which has only series with updates since the start.
+/// Adds candles of the stores to the hub's snapshot, which has only series with updates since the
+/// start.
 async fn complete(
     hub: &Hub,
     data: &Arc<Data>,

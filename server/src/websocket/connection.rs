@@ -1,5 +1,5 @@
-//! The connection of one client, in either protocol: it sends the mailbox at the client's pace, sends
-//! pings, receives messages, and closes with a reason.
+//! The connection of one client, in either protocol: it sends the mailbox at the client's pace,
+//! sends pings, receives messages, and closes with a reason.
 
 use super::clients::Clients;
 use super::frame::Frame;
@@ -113,8 +113,8 @@ impl Connection {
 
     /// Sends frames in batches of [`MAX_BATCH_FRAMES`].
     ///
-    /// The send timeout applies to each batch, so that a slow client need not accept all frames within
-    /// it, and only one batch is in memory.
+    /// The send timeout applies to each batch, so that a slow client need not accept all frames
+    /// within it, and only one batch is in memory.
     ///
     /// # Errors
     /// If the client is gone or does not accept a batch in time.
@@ -145,8 +145,8 @@ impl Connection {
         let mut batch: Vec<Message> = Vec::new();
         let mut silent_since = Instant::now();
         let mut next_ping = silent_since + settings.ping_interval;
-        // One timer serves pings and keepalives. It is reset only when it fires: a frame moves the end of
-        // the silence without touching the timer.
+        // One timer serves pings and keepalives. It is reset only when it fires: a frame moves the
+        // end of the silence without touching the timer.
         let mut due = pin!(sleep_until(silent_since + settings.keepalive.min(settings.ping_interval)));
         loop {
             tokio::select! {
@@ -240,14 +240,16 @@ fn disconnect_after(error: &tungstenite::Error) -> Disconnect {
     }
 }
 
-/// Ends the connection, within [`FAREWELL_LIMIT`] even if the client does not answer the close frame.
+/// Ends the connection, within [`FAREWELL_LIMIT`] even if the client does not answer the close
+/// frame.
 pub(super) async fn close(disconnect: Disconnect, sink: FrameSink, stream: MessageStream) {
     if let Disconnect::Close(code, reason) = disconnect {
         let _ = timeout(FAREWELL_LIMIT, send_close(sink, stream, code, reason)).await;
     }
 }
 
-/// Sends the close frame and reads until the client has closed, so that no reset discards the frame.
+/// Sends the close frame and reads until the client has closed, so that no reset discards the
+/// frame.
 async fn send_close(mut sink: FrameSink, mut stream: MessageStream, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: reason.into() };
     if sink.send(Message::Close(Some(frame))).await.is_ok() {

@@ -20,7 +20,8 @@ pub(super) struct DeliveredSeries {
     snapshot_seq: u64,
     newest: Option<SerializedCandle>,
     newest_closed: Option<SerializedCandle>,
-    /// The sequence number and JSON of each closed candle, corrections included, after `recent_after`.
+    /// The sequence number and JSON of each closed candle, corrections included, after
+    /// `recent_after`.
     recent: VecDeque<(u64, Arc<str>)>,
     recent_after: u64,
 }
@@ -85,7 +86,8 @@ impl DeliveredSeries {
 
     /// Keeps a candle of the stores if no newer one is known.
     ///
-    /// The candle is no update: its sequence number does not tell which updates have been delivered.
+    /// The candle is no update: its sequence number does not tell which updates have been
+    /// delivered.
     pub(super) fn add_stored(&mut self, stored: SerializedCandle) {
         let is_newer = |old: &Option<SerializedCandle>| {
             old.as_ref().is_none_or(|old| old.candle.window_start < stored.candle.window_start)

@@ -1,7 +1,7 @@
 //! The frames that the server sends: one JSON object each, with a `type`.
 //!
-//! A frame of a candle or an alert is a string around the JSON that came with the update. Nothing is
-//! serialised a second time, neither for each client nor for the frame.
+//! A frame of a candle or an alert is a string around the JSON that came with the update. Nothing
+//! is serialised a second time, neither for each client nor for the frame.
 
 use serde::Serialize;
 use std::sync::Arc;

@@ -1,22 +1,24 @@
 //! The hub: takes each update of the cache once and hands it to every client that subscribes to it.
 //!
-//! **Gaps.** The updates of a series have consecutive sequence numbers. If a number is skipped, the hub
-//! sends `resync_required`: the missing updates cannot be sent any more, and the updates that follow are
-//! complete again. Alerts have no numbers. If the hub falls behind the stream, or the stream reports a
-//! gap of its own, the `resync_required` names no interval: it covers the whole subscription, alerts too.
+//! **Gaps.** The updates of a series have consecutive sequence numbers. If a number is skipped, the
+//! hub sends `resync_required`: the missing updates cannot be sent any more, and the updates that
+//! follow are complete again. Alerts have no numbers. If the hub falls behind the stream, or the
+//! stream reports a gap of its own, the `resync_required` names no interval: it covers the whole
+//! subscription, alerts too.
 //!
-//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one. A number
-//! below the last one is a gap like any other, with one exception. After a candle was read from the
-//! cache, a lower number may also be an older update that was still on its way. The order of candles
-//! then decides: an update that is newer than the candle is taken, and the hub follows its number.
+//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one. A
+//! number below the last one is a gap like any other, with one exception. After a candle was read
+//! from the cache, a lower number may also be an older update that was still on its way. The order
+//! of candles then decides: an update that is newer than the candle is taken, and the hub follows
+//! its number.
 //!
-//! **Reconnecting clients.** The hub keeps a bounded number of recent closed candles. A client that names
-//! the last number that it has received gets the closed candles after it, if none can be missing and
-//! there are no more than may wait for a client. Clients share the JSON of these candles with the hub;
-//! the frames are written while the client accepts them.
+//! **Reconnecting clients.** The hub keeps a bounded number of recent closed candles. A client that
+//! names the last number that it has received gets the closed candles after it, if none can be
+//! missing and there are no more than may wait for a client. Clients share the JSON of these
+//! candles with the hub; the frames are written while the client accepts them.
 //!
-//! **Before the first update.** The hub keeps the candles that were read from the stores for a client, so
-//! that the next client causes no query: see `lookups`.
+//! **Before the first update.** The hub keeps the candles that were read from the stores for a
+//! client, so that the next client causes no query: see `lookups`.
 
 use super::binance::listeners::StreamListeners;
 use super::delivered::SerializedCandle;

@@ -75,7 +75,8 @@ impl HubState {
         Some(json)
     }
 
-    /// Counts a closed candle of this series that is kept, and forgets the oldest one over the limit.
+    /// Counts a closed candle of this series that is kept, and forgets the oldest one over the
+    /// limit.
     pub(super) fn keep_recent(&mut self, key: SeriesKey) {
         self.recent.push_back(key);
         if self.recent.len() > MAX_RECENT

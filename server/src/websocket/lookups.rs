@@ -2,10 +2,10 @@
 //! not delivered yet.
 //!
 //! **A storm of clients** after a restart costs the stores no more than one client. A client that
-//! queries within [`REUSE_PERIOD`] of another one shares its result, or waits for it if the query is
-//! still running. Failures are shared too, because thousands of clients must not query a store that is
-//! down. A result that is a second old is still right: the hub has delivered every later change as an
-//! update. The hub keeps the candles that were found.
+//! queries within [`REUSE_PERIOD`] of another one shares its result, or waits for it if the query
+//! is still running. Failures are shared too, because thousands of clients must not query a store
+//! that is down. A result that is a second old is still right: the hub has delivered every later
+//! change as an update. The hub keeps the candles that were found.
 //!
 //! State: the results of the last second, and older results until the next query.
 

@@ -1,10 +1,12 @@
 //! The frames that wait for one client, in the order of their arrival.
 //!
-//! - **Conflation.** Of the open candles of a series only the newest waits; a closed candle replaces
-//!   the open candle of its window. The number of series therefore bounds the open candles.
-//! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than the
-//!   limit, the mailbox ends: it is emptied for good, and the client must be disconnected. A mailbox
-//!   also ends if a frame is lost before it gets here and the client's protocol cannot report a loss.
+//! - **Conflation.** Of the open candles of a series only the newest waits; a closed candle
+//!   replaces the open candle of its window. The number of series therefore bounds the open
+//!   candles.
+//! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than
+//!   the limit, the mailbox ends: it is emptied for good, and the client must be disconnected. A
+//!   mailbox also ends if a frame is lost before it gets here and the client's protocol cannot
+//!   report a loss.
 
 use super::frame::Frame;
 use super::subscription::SeriesKey;
@@ -15,7 +17,8 @@ use std::task::{Poll, Waker};
 use tallow_model::rows::LatestCandle;
 use tokio::sync::Notify;
 
-/// The mailbox of one client: the hub and the client's reader fill it, the client's writer empties it.
+/// The mailbox of one client: the hub and the client's reader fill it, the client's writer empties
+/// it.
 pub(crate) struct Mailbox {
     /// The maximum number of waiting frames that must not be dropped.
     max_kept: usize,

@@ -51,8 +51,8 @@ pub(crate) enum Dialect {
 /// does not show a page why a handshake has failed.
 ///
 /// # Errors
-/// A problem document if the page's origin is not allowed, the request is not a handshake, or a limit
-/// on the number of clients is reached.
+/// A problem document if the page's origin is not allowed, the request is not a handshake, or a
+/// limit on the number of clients is reached.
 pub(crate) fn upgrade(
     clients: &Arc<Clients>,
     data: &Arc<Data>,

@@ -1,29 +1,30 @@
-//! What is asked at each path, and what the contract says of it: each parameter at its bounds and beyond.
+//! The requests to each path with their expected responses: each parameter at its bounds and
+//! beyond.
 
 use crate::market::{DAY, NOW};
 use crate::samples::MIDNIGHT;
 
-/// What has to be answered.
+/// The expected response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expected {
-    /// 200.
+    /// Status 200.
     Answer,
-    /// 426: a WebSocket, asked as if it were none.
+    /// Status 426: a plain request to a WebSocket.
     Socket,
     /// A problem document of this status and code.
     Problem(u16, &'static str),
-    /// 400 in the shape of Binance, with this code.
+    /// Status 400 in the format of Binance, with this code.
     Binance(i64),
-    /// This status in the shape of UDF, with a message that begins so.
+    /// This status in the format of UDF, with a message that begins with this text.
     Udf(u16, &'static str),
 }
 
-/// One request.
+/// A request and its expected response.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// The path as the document has it.
+    /// The path in the OpenAPI document.
     pub(crate) path: &'static str,
-    /// What is asked.
+    /// The path and query of the request.
     pub(crate) asked: String,
     pub(crate) expected: Expected,
 }
@@ -34,13 +35,13 @@ const BAD: Expected = Problem(400, "invalid_parameter");
 const UNKNOWN: Expected = Problem(404, "unknown_symbol");
 const NO_DATA: Expected = Problem(404, "no_data");
 
-/// Every case.
+/// Every case of every path.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for list in [&native()[..], &process(), &binance(), &udf(), &sockets(), &pages()] {
         for (path, requests) in list {
             for (asked, expected) in requests {
-                // What begins with a slash stands for itself; anything else follows the path.
+                // A request that begins with a slash is complete; any other follows the path.
                 let asked = if asked.starts_with('/') { asked.clone() } else { format!("{path}{asked}") };
                 cases.push(Case { path, asked, expected: *expected });
             }
@@ -51,7 +52,7 @@ pub(crate) fn all() -> Vec<Case> {
 
 type Requests = Vec<(&'static str, Vec<(String, Expected)>)>;
 
-/// Requests that are answered alike.
+/// Requests with the same expected response.
 fn each(expected: Expected, asked: &[&str]) -> Vec<(String, Expected)> {
     asked.iter().map(|asked| ((*asked).to_owned(), expected)).collect()
 }

@@ -1,4 +1,4 @@
-//! What every answer has besides its body: methods, tags, codings, request ids, limits.
+//! The common headers and limits of every operation: methods, tags, codings, request ids.
 
 use crate::cases::{Expected, all};
 use crate::sides::Both;
@@ -6,16 +6,16 @@ use crate::support::http::Reply;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Answers of a moment, and those of any length, which may not be stored.
+/// The paths whose responses may not be cached: probes, metrics, and exports of any length.
 const UNSTORED: [&str; 4] = ["/health", "/ready", "/metrics", "/api/v1/historical/{symbol}/export"];
 
-/// Of each operation the first request that is answered.
+/// The first successful request of each operation.
 fn answered() -> BTreeMap<&'static str, String> {
     let cases = all().into_iter().filter(|case| case.expected == Expected::Answer).rev();
     cases.map(|case| (case.path, case.asked)).collect()
 }
 
-/// The body as it was before it was compressed.
+/// The body without its content coding.
 fn decoded(reply: &Reply, coding: &str) -> Vec<u8> {
     let (mut body, bytes) = (Vec::new(), &reply.body[..]);
     match coding {
@@ -28,7 +28,7 @@ fn decoded(reply: &Reply, coding: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_has_its_methods_its_tag_and_its_request_id() {
+async fn every_operation_has_the_common_headers() {
     let both = Both::start().await;
     for (path, asked) in answered() {
         let reply = both.send("GET", &asked, &[("x-request-id", "mine.1")]).await;
@@ -67,11 +67,12 @@ async fn every_operation_has_its_methods_its_tag_and_its_request_id() {
             assert!(!reply.headers.contains_key("etag"), "{asked}");
             continue;
         }
-        // The uptime is another one each time.
+        // The uptime differs between requests.
         if path == "/api/v1/stats" {
             continue;
         }
-        // Its tag is that of its bytes, so it holds for both stores where these are the same: asked by each one's own.
+        // The tag depends on the bytes, so that it is compared between the stores only for equal
+        // bytes.
         let tag = reply.header("etag").to_owned();
         for header in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
             let known = both.send("GET", &asked, &[("if-none-match", &header)]).await;
@@ -90,7 +91,7 @@ async fn a_body_is_the_same_in_every_coding() {
         let plain = both.get(asked).await;
         for coding in ["gzip", "br", "zstd"] {
             let reply = both.send("GET", asked, &[("accept-encoding", coding)]).await;
-            // What is small or compressed already is sent as it is.
+            // Small and compressed files are sent unchanged.
             if reply.headers.contains_key("content-encoding") {
                 assert_eq!(reply.header("content-encoding"), coding, "{asked}");
                 assert_eq!(decoded(&reply, coding), plain.body, "{asked} {coding}");
@@ -111,7 +112,7 @@ async fn a_body_is_the_same_in_every_coding() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_long_is_refused_wherever_it_is_asked() {
+async fn every_operation_refuses_requests_over_the_limits() {
     let both = Both::start().await;
     let long = "x".repeat(17_000);
     for asked in answered().values() {

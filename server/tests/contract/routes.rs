@@ -1,4 +1,4 @@
-//! Every operation of the document, at the bounds of its parameters and beyond.
+//! Every operation of the OpenAPI document, with parameters at their bounds and beyond.
 
 use crate::cases::{Case, Expected, all};
 use crate::sides::Both;
@@ -6,11 +6,11 @@ use crate::support::http::Reply;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Parameters that nothing can be wrong with: what is looked for by them is found or not.
+/// The parameters that accept every value.
 const NEVER_REFUSED: [(&str, &str); 3] =
     [("/udf/search", "query"), ("/udf/search", "type"), ("/udf/search", "exchange")];
 
-/// Holds an answer against what the contract says.
+/// Checks a response against the contract.
 fn check(case: &Case, reply: &Reply) {
     let what = format!("{}: {reply:?}", case.asked);
     match case.expected {
@@ -42,12 +42,12 @@ fn check(case: &Case, reply: &Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_request_is_answered_by_the_contract_and_alike_on_both_stores() {
+async fn every_response_follows_the_contract_on_both_stores() {
     let both = Both::start().await;
     for case in all() {
         check(&case, &both.get(&case.asked).await);
     }
-    // Files of the dashboard have names that are known once it is built.
+    // The build of the dashboard chooses the names of its files.
     let page = both.get("/").await;
     let text = String::from_utf8(page.body.to_vec()).unwrap();
     for asset in text.split('"').filter(|word| word.starts_with("/assets/")) {
@@ -65,7 +65,7 @@ fn given(asked: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_of_the_document_is_asked_with_every_parameter_right_and_wrong() {
+async fn every_parameter_has_a_valid_and_an_invalid_case() {
     let both = Both::empty(Default::default()).await;
     let document = both.json("/openapi.json").await;
     let mut cases: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
@@ -73,13 +73,13 @@ async fn every_operation_of_the_document_is_asked_with_every_parameter_right_and
         cases.entry(case.path).or_default().push(case);
     }
     let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(|it| &**it).collect();
-    assert_eq!(described, cases.keys().copied().collect(), "the operations, and those that have cases");
+    assert_eq!(described, cases.keys().copied().collect(), "the operations of the document and of the cases");
 
     for (path, item) in document["paths"].as_object().unwrap() {
         let goes_well = |case: &&Case| matches!(case.expected, Expected::Answer | Expected::Socket);
         let (well, badly): (Vec<&Case>, Vec<&Case>) = cases[&**path].iter().partition(goes_well);
-        // Its files have names that are known once it is built.
-        assert!(!well.is_empty() || path == "/assets/{name}", "{path} is never answered");
+        // The build of the dashboard chooses the names of its files.
+        assert!(!well.is_empty() || path == "/assets/{name}", "{path} has no successful case");
         for parameter in item["get"]["parameters"].as_array().unwrap() {
             if parameter["in"] != "query" {
                 continue;
@@ -97,7 +97,7 @@ async fn every_operation_of_the_document_is_asked_with_every_parameter_right_and
                 assert!(right.contains(&choice), "{path}: {name}={choice} is never asked for");
             }
             for bound in [&schema["minimum"], &schema["maximum"]] {
-                // An instant at the far end is no bound that anyone would meet.
+                // The bounds of instants are too far away to be tested.
                 let is_bound = bound.is_u64() && path.starts_with("/api/v1");
                 if is_bound && name != "cursor" {
                     assert!(right.contains(&bound.to_string()), "{path}: {name}={bound} is never asked for");

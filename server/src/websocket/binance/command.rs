@@ -1,5 +1,5 @@
-//! The requests of a connected client: JSON with a `method`, its `params`, and an `id` that the response
-//! repeats.
+//! The requests of a connected client: JSON with a `method`, its `params`, and an `id` that the
+//! response repeats.
 
 use super::super::frame::Frame;
 use super::super::subscription::SeriesKey;

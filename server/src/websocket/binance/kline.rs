@@ -1,8 +1,8 @@
 //! The event of a kline: the newest candle of one window, with `x` true once the window is closed.
 //!
 //! Unknown fields have the values of `/api/v3`: the ids of the first and last trade are -1, and the
-//! volumes of takers are 0. The volumes of a feed without sizes are 0 too, because a rolling volume is
-//! not the volume of a window.
+//! volumes of takers are 0. The volumes of a feed without sizes are 0 too, because a rolling volume
+//! is not the volume of a window.
 
 use super::super::frame::Frame;
 use super::stream_name;

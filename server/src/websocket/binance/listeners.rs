@@ -70,7 +70,8 @@ impl StreamListeners {
         self.clients -= 1;
     }
 
-    /// Delivers a candle to the listeners of its stream. Returns the number of open candles replaced.
+    /// Delivers a candle to the listeners of its stream. Returns the number of open candles
+    /// replaced.
     pub(crate) fn deliver(&self, candle: &LatestCandle, now: EventTime) -> u64 {
         let Some(listeners) = self.streams.get(&(candle.symbol, candle.interval)) else { return 0 };
         let (mut raw, mut combined): (Option<Frame>, Option<Frame>) = (None, None);
