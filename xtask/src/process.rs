@@ -53,8 +53,8 @@ pub(crate) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
-/// Whether there is a process of this number that has not ended. A process that has ended keeps its number until its
-/// parent has read its exit status.
+/// Whether there is a process of this number that has not ended. A process that has ended keeps its
+/// number until its parent has read its exit status.
 pub(crate) fn is_running(pid: u32) -> bool {
     let Some(number) = to_pid(pid) else { return false };
     if test_kill_process(number).is_err_and(|error| error != rustix::io::Errno::PERM) {

@@ -1,7 +1,8 @@
 //! `scripts/services`: PostgreSQL, Redis and Apache Kafka as instances of a checkout's own.
 //!
-//! The instances have free ports, and their data and logs in one folder. Where a Docker engine with Compose answers, they are
-//! the containers of `docker-compose.yml`; otherwise they are processes of this machine.
+//! The instances have free ports, and their data and logs in one folder. Where a Docker engine with
+//! Compose answers, they are the containers of `docker-compose.yml`; otherwise they are processes
+//! of this machine.
 
 mod docker;
 mod folder;
@@ -231,7 +232,8 @@ impl Services {
     }
 }
 
-/// The regular expression of some topics' names, in which only dots mean something else to Kafka's tool.
+/// The regular expression of some topics' names, in which only dots mean something else to Kafka's
+/// tool.
 fn topic_pattern(topics: &[String]) -> String {
     topics.join("|").replace('.', "\\.")
 }

@@ -1,4 +1,5 @@
-//! `scripts/services`: with a program in Docker's place that notes its calls, and with processes that fail to start.
+//! `scripts/services`: with a program in Docker's place that notes its calls, and with processes
+//! that fail to start.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
@@ -11,8 +12,8 @@ use std::process::{Command, Output, Stdio};
 const CLIENTS: [(&str, &str); 3] =
     [("psql", "postgresql-client"), ("redis-cli", "redis-tools"), ("kcat", "kcat")];
 
-/// The part of Docker that the script uses. A container runs from `up` to `stop`. The volume of the database keeps its first
-/// password, whatever becomes of the container.
+/// The part of Docker that the script uses. A container runs from `up` to `stop`. The volume of the
+/// database keeps its first password, whatever becomes of the container.
 const DOCKER: &str = r#"#!/usr/bin/env bash
 echo "$*" >> "$STAND_IN/calls"
 case "$1 ${2-}" in
@@ -229,7 +230,8 @@ fn a_foreign_process_with_the_number_of_a_service_is_left_alone() {
     stranger.wait().unwrap();
 }
 
-/// Whether a server program is installed. A test that is skipped says so, and fails where every test is required.
+/// Whether a server program is installed. A test that is skipped says so, and fails where every
+/// test is required.
 fn is_installed(service: &str) -> bool {
     let found = match service {
         "postgres" => Path::new("/usr/lib/postgresql").exists(),

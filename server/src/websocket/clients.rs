@@ -2,35 +2,37 @@
 
 use super::hub::Hub;
 use crate::app::App;
-use crate::places::Places;
-use crate::shutdown::{Stopping, Tasks};
+use crate::http::per_address::AddressLimit;
+use crate::http::shutdown::Tasks;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// The hub, the limits and the tasks of the WebSocket clients of one server.
 pub(crate) struct Clients {
     pub(crate) app: Arc<App>,
     /// Delivers each update of the cache to the clients.
     pub(crate) hub: Arc<Hub>,
-    /// The tasks that the server waits for when it stops.
-    pub(crate) tasks: Arc<Tasks>,
+    /// Runs the connections and the clients.
+    pub(crate) tasks: Tasks,
+    /// Cancelled once the server is stopping.
+    pub(crate) stopping: CancellationToken,
     /// One permit for each client that may still connect.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     /// The limit on the clients of one address.
-    pub(crate) per_address: Arc<Places>,
-    pub(crate) stopping: Stopping,
+    pub(super) per_address: Arc<AddressLimit>,
 }
 
 impl Clients {
     /// A hub without clients, and the limits of the settings.
-    pub(crate) fn new(app: Arc<App>, tasks: Arc<Tasks>, stopping: Stopping) -> Clients {
+    pub(crate) fn new(app: Arc<App>, tasks: Tasks, stopping: CancellationToken) -> Clients {
         let max_clients = app.settings.max_websockets.min(Semaphore::MAX_PERMITS);
         Clients {
             hub: Arc::new(Hub::new(app.pipeline.clone(), app.clock.clone())),
             tasks,
-            permits: Arc::new(Semaphore::new(max_clients)),
-            per_address: Places::new(app.settings.max_websockets_per_address),
             stopping,
+            permits: Arc::new(Semaphore::new(max_clients)),
+            per_address: AddressLimit::new(app.settings.max_websockets_per_address),
             app,
         }
     }

@@ -99,10 +99,10 @@ impl Connection {
     ///
     /// The server stops, the client is too slow or dead, or a frame for the client is lost.
     pub(super) async fn ended(&self) -> Disconnect {
-        let mut stopping = self.clients.stopping.clone();
+        let stopping = &self.clients.stopping;
         tokio::select! {
             biased;
-            () = stopping.wait() => Disconnect::Close(CloseCode::Away, "server is stopping"),
+            () = stopping.cancelled() => Disconnect::Close(CloseCode::Away, "server is stopping"),
             end = self.mailbox.ended() => match end {
                 MailboxEnd::Overflow => self.evicted("client is too slow"),
                 MailboxEnd::Gap(reason) => Disconnect::Close(CloseCode::Again, reason),

@@ -11,7 +11,7 @@
 
 use super::delivered::SerializedCandle;
 use super::subscription::{SeriesKey, Subscription};
-use crate::api::latest::{LOOKUPS, newest_closed};
+use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};

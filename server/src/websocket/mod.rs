@@ -24,13 +24,13 @@ mod subscription;
 
 pub(crate) use binance::StreamAddress;
 pub(crate) use clients::Clients;
-pub(crate) use hub::{ClientStats, Hub};
+pub(crate) use hub::ClientStats;
 pub(crate) use subscription::Subscription;
 
-use crate::answer::Answer;
 use crate::app::Data;
-use crate::cors::Caller;
-use crate::problem::Problem;
+use crate::http::cors::Caller;
+use crate::http::problem::Problem;
+use crate::http::response::Response;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::{Request, StatusCode};
@@ -59,7 +59,7 @@ pub(crate) fn upgrade(
     caller: &Caller,
     mut request: Request<Incoming>,
     dialect: Dialect,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let settings = &clients.app.settings;
     if !caller.is_allowed(&settings.allowed_origins) {
         let detail = "pages of this origin may not connect";

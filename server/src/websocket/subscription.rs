@@ -1,8 +1,8 @@
 //! The subscription of a client of `/ws/prices/{symbol}`: symbol, intervals and resume point.
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::market::ALL;
 use crate::query::Query;
-use crate::router::ALL;
 use std::ops::Bound;
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};

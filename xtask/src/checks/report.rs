@@ -117,7 +117,8 @@ impl Report {
         println!("\n=== {name}\n--- {name}: FAILED, {reason}");
     }
 
-    /// Prints the failures, the checks that were left out and the counts, and returns whether nothing failed.
+    /// Prints the failures, the checks that were left out and the counts, and returns whether
+    /// nothing failed.
     pub(super) fn finish(&self) -> bool {
         let outcomes = self.outcomes();
         println!();

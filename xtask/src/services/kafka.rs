@@ -1,7 +1,8 @@
 //! Apache Kafka as a process of this machine: one broker that is its own controller.
 //!
-//! Maven fetches the broker as `scripts/kafka/pom.xml` says, and `java` runs it from Maven's repository. A second listener,
-//! on the port in `kafka-sasl.port`, asks for a login: SASL PLAIN, user `tallow`, password `in-the-clear`.
+//! Maven fetches the broker as `scripts/kafka/pom.xml` says, and `java` runs it from Maven's
+//! repository. A second listener, on the port in `kafka-sasl.port`, asks for a login: SASL PLAIN,
+//! user `tallow`, password `in-the-clear`.
 
 use super::folder::{Folder, connect, listens, random_hex};
 use super::native::Processes;
@@ -16,8 +17,9 @@ use std::process::{Command, Stdio};
 /// The lines of Maven's output that are shown when it fails.
 const SHOWN_LINES: usize = 20;
 
-/// A Metadata request of version 1 that asks for no topic: length, API key 3, version 1, correlation id 0, no client id, and
-/// an empty list of topics. The Kafka protocol is big-endian: <https://kafka.apache.org/protocol>.
+/// A Metadata request of version 1 that asks for no topic: length, API key 3, version 1,
+/// correlation id 0, no client id, and an empty list of topics. The Kafka protocol is big-endian:
+/// <https://kafka.apache.org/protocol>.
 const METADATA_REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
 
 /// The broker's settings, whose path identifies its process.
@@ -99,7 +101,8 @@ fn format_storage(processes: &Processes, classes: &str, settings: &Path) -> Resu
     }
 }
 
-/// 22 characters of base64url, the form that Kafka gives to 128 bits. Hexadecimal digits are among its characters.
+/// 22 characters of base64url, the form that Kafka gives to 128 bits. Hexadecimal digits are among
+/// its characters.
 fn cluster_id() -> Result<String> {
     // The last character holds two bits, and its other bits must be 0: `A`.
     Ok(format!("{}A", &random_hex()?[..21]))
@@ -131,7 +134,8 @@ fn class_path(processes: &Processes) -> Result<String> {
     fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))
 }
 
-/// The class path of an earlier start, if it is newer than the project and its first file is still there.
+/// The class path of an earlier start, if it is newer than the project and its first file is still
+/// there.
 fn known_class_path(project: &Path, list: &Path) -> Option<String> {
     let modified = |path: &Path| fs::metadata(path).ok()?.modified().ok();
     let is_new = modified(list)? >= modified(project)?;

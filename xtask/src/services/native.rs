@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest wait for a service that runs and does not answer yet. A machine that is busy takes its time.
+/// The longest wait for a service that runs and does not answer yet. A machine that is busy takes
+/// its time.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest wait for a service that was asked to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -32,7 +33,8 @@ impl Processes {
         &self.root
     }
 
-    /// Starts the services side by side. If one fails, those that were started here are stopped again.
+    /// Starts the services side by side. If one fails, those that were started here are stopped
+    /// again.
     pub(super) fn up(&self, services: &[Service]) -> Result<()> {
         if self.folder.port("server").is_none() {
             self.folder.allot("server")?;
@@ -103,8 +105,9 @@ impl Processes {
         Ok(())
     }
 
-    /// The number of the service's process, if it runs. The number of a process that has ended is given out again, at the
-    /// latest after a restart of the machine, so its command line is looked at.
+    /// The number of the service's process, if it runs. The number of a process that has ended is
+    /// given out again, at the latest after a restart of the machine, so its command line is looked
+    /// at.
     fn live_pid(&self, service: Service) -> Option<u32> {
         let pid = self.folder.pid(service.name()).filter(|pid| process::is_running(*pid))?;
         let command = process::command_line(pid)?;
@@ -138,7 +141,8 @@ impl Processes {
         }
     }
 
-    /// Waits until the service answers; an error with the end of its log if it ends or takes too long.
+    /// Waits until the service answers; an error with the end of its log if it ends or takes too
+    /// long.
     pub(super) fn await_answer(&self, service: Service) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         while !self.answers(service) {

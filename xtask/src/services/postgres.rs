@@ -1,8 +1,8 @@
 //! PostgreSQL as a process of this machine.
 //!
-//! PostgreSQL refuses to run as root, so root runs it as the user `postgres` that its package makes. That user may not be
-//! allowed to enter the folder of the services. The data are in the folder for temporary files then, and the log is opened
-//! here and handed over.
+//! PostgreSQL refuses to run as root, so root runs it as the user `postgres` that its package
+//! makes. That user may not be allowed to enter the folder of the services. The data are in the
+//! folder for temporary files then, and the log is opened here and handed over.
 
 use super::Service;
 use super::folder::Folder;
@@ -50,7 +50,8 @@ fn as_user(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// The first folder on the way to `folder`, itself included, that the user of the database may not enter.
+/// The first folder on the way to `folder`, itself included, that the user of the database may not
+/// enter.
 fn barrier(folder: &Path) -> Option<PathBuf> {
     let may_enter = |folder: &Path| process::succeeds(as_user("test").arg("-x").arg(folder));
     if may_enter(folder) {
@@ -61,7 +62,8 @@ fn barrier(folder: &Path) -> Option<PathBuf> {
     folders.into_iter().find(|it| !may_enter(it)).map(Path::to_owned)
 }
 
-/// The folder of the data: in the folder of the services, unless the user of the database may not enter that.
+/// The folder of the data: in the folder of the services, unless the user of the database may not
+/// enter that.
 pub(super) fn data(folder: &Folder) -> Result<PathBuf> {
     if !geteuid().is_root() || barrier(folder.path()).is_none() {
         return Ok(folder.path().join("postgres"));
@@ -112,7 +114,8 @@ pub(super) fn start(processes: &Processes) -> Result<()> {
     create_database(&programs, port)
 }
 
-/// Makes the folder of the data; an error that names the folder which the user of the database may not enter.
+/// Makes the folder of the data; an error that names the folder which the user of the database may
+/// not enter.
 fn initialize(processes: &Processes, programs: &Path, data: &Path) -> Result<()> {
     if let Some(above) = data.parent()
         && let Some(barrier) = barrier(above)
@@ -142,7 +145,8 @@ fn run_logged(processes: &Processes, command: &mut Command) -> Result<()> {
     process::run(command.stdin(Stdio::null()).stdout(log).stderr(errors))
 }
 
-/// The number of the server's process, which the server writes on the first line of a file in its data.
+/// The number of the server's process, which the server writes on the first line of a file in its
+/// data.
 fn postmaster(data: &Path) -> Option<u32> {
     fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
 }

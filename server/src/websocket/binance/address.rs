@@ -2,7 +2,7 @@
 
 use super::super::subscription::SeriesKey;
 use super::stream_name;
-use crate::problem::{ParameterError, Problem};
+use crate::http::problem::{ParameterError, Problem};
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@
 
 use super::super::frame::Frame;
 use super::stream_name;
-use crate::pair::QUOTE;
+use crate::market::QUOTE;
 use tallow_model::EventTime;
 use tallow_model::rows::LatestCandle;
 

@@ -3,7 +3,7 @@
 //! A client may write the symbol in any case; events and lists have it in lower case.
 
 use super::super::subscription::SeriesKey;
-use crate::pair;
+use crate::market;
 use tallow_model::Interval;
 
 /// The names of the streams that are served, for error texts.
@@ -20,13 +20,13 @@ pub(super) fn parse(name: &str) -> Result<SeriesKey, String> {
     let Some(interval) = Interval::parse(interval) else {
         return Err(format!("{name:?} is not served: there are no live candles of {interval:?}"));
     };
-    let unknown = || format!("{name:?} names no symbol that ends in {}, like btcusd", pair::QUOTE);
-    Ok((pair::symbol(symbol).ok_or_else(unknown)?, interval))
+    let unknown = || format!("{name:?} names no symbol that ends in {}, like btcusd", market::QUOTE);
+    Ok((market::symbol(symbol).ok_or_else(unknown)?, interval))
 }
 
 /// The name of the stream of a series.
 pub(super) fn name((symbol, interval): SeriesKey) -> String {
-    let symbol = pair::name(symbol).to_ascii_lowercase();
+    let symbol = market::name(symbol).to_ascii_lowercase();
     format!("{symbol}@kline_{interval}")
 }
 
