@@ -5,9 +5,7 @@
 //!    too.
 //! 2. The services are started, and all tests and programs are built.
 //! 3. Side by side: the tests; chaos, which mostly waits; the page and the clients; and, with a low
-//!    priority, what compiles something of its own: fuzzing, Miri and the documentation. The
-//!    documentation comes after the programs with a target folder of their own, because cargo lets
-//!    one build at a time into a folder.
+//!    priority, everything else that compiles: fuzzing, Miri and the documentation.
 //! 4. The attacks, which measure how long a server's clients wait.
 
 mod report;
@@ -18,7 +16,8 @@ use crate::process;
 use crate::services::{Service, Services};
 use anyhow::{Context, Result, bail};
 use report::{Output, Report};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use workspace::{QUICK_RELEASE, Workspace};
@@ -158,11 +157,7 @@ impl Checks {
             self.report.fail("tests", &format!("cargo-nextest {CARGO_NEXTEST} can't be installed"));
             return false;
         }
-        let is_built = self.report.step("build", |output| {
-            output.run(
-                &mut self.command("cargo", &["nextest", "run", "--workspace", "--no-run", "--cargo-quiet"]),
-            )
-        });
+        let is_built = self.report.step("build", |output| self.build_tests(output));
         let programs = self.workspace.target().join("debug");
         for (variable, program) in
             [("TALLOW_BIN", "tallow"), ("CHAOS_BIN", "chaos"), ("HOSTILE_BIN", "hostile")]
@@ -170,6 +165,25 @@ impl Checks {
             self.workspace.set(variable, programs.join(program).into_os_string());
         }
         is_built
+    }
+
+    /// Builds everything, and writes the list of the test binaries. With that list the tests are run
+    /// without cargo, which would wait for other builds.
+    fn build_tests(&self, output: &Output) -> Result<()> {
+        let list = ["nextest", "list", "--workspace", "--list-type", "binaries-only", "--cargo-quiet"];
+        let mut build = self.command("cargo", &list);
+        build.args(["--message-format", "json"]).stdout(create(&self.binaries_file())?);
+        output.run(&mut build)?;
+        let mut metadata = self.command("cargo", &["metadata", "--format-version", "1"]);
+        output.run(metadata.stdout(create(&self.metadata_file())?))
+    }
+
+    fn binaries_file(&self) -> PathBuf {
+        self.workspace.logs().join("test-binaries.json")
+    }
+
+    fn metadata_file(&self) -> PathBuf {
+        self.workspace.logs().join("cargo-metadata.json")
     }
 
     // --- side by side -----------------------------------------------------------------------------------------------
@@ -211,8 +225,8 @@ impl Checks {
     /// to die or to come back.
     fn tests(&self, output: &Output) -> Result<()> {
         let threads = 2 * thread::available_parallelism().context("count the processors")?.get();
-        let mut tests =
-            self.command("cargo", &["nextest", "run", "--workspace", "--cargo-quiet", "--no-fail-fast"]);
+        let mut tests = self.command("cargo", &["nextest", "run", "--no-fail-fast", "--binaries-metadata"]);
+        tests.arg(self.binaries_file()).arg("--cargo-metadata").arg(self.metadata_file());
         tests.args(["--status-level", "slow", "--final-status-level", "fail"]);
         output.run(tests.args(["--test-threads", &threads.to_string()]))
     }
@@ -376,4 +390,8 @@ impl Checks {
         config.env("TALLOW_POSTGRES_PASSWORD", "given").env("TALLOW_GRAFANA_PASSWORD", "given");
         self.report.step(NAME, |output| output.run(&mut config));
     }
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("write {}", path.display()))
 }

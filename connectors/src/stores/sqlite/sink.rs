@@ -12,6 +12,7 @@ use tallow_model::error::Error;
 use tallow_model::progress::Recorded;
 use tallow_model::rows::{AlertRow, CandleRow};
 use tallow_model::store::Sink;
+use tallow_model::version::REPLACES_STORED;
 use tallow_model::{EventTime, Interval, Reject, SettledAlert, SettledCandle, Step, Symbol};
 
 /// Writes what has settled into the embedded store.
@@ -166,8 +167,7 @@ fn candle_upsert(interval: Interval) -> String {
             vwap = excluded.vwap, volume_sum = excluded.volume_sum, quote_volume = excluded.quote_volume,
             trade_count = excluded.trade_count, revision = MAX(stored.revision, excluded.revision),
             updated_at = excluded.updated_at
-         WHERE excluded.trade_count > stored.trade_count
-            OR (excluded.trade_count = stored.trade_count AND excluded.revision > stored.revision)"
+         WHERE {REPLACES_STORED}"
     )
 }
 
