@@ -64,12 +64,12 @@ async fn an_export_has_a_file_name_and_all_candles() {
         ("?start_time=2025-11-18T00:00:00Z&format=jsonl".to_owned(), "BTC-1m-from-20251118T0000Z.jsonl", 950),
         ("?end_time=2025-11-16T06:30:00Z".to_owned(), "BTC-1m-until-20251116T0630Z.csv", 61),
     ] {
-        let asked = format!("{EXPORT}{query}");
-        let file = server.get(&asked).await;
-        assert_eq!(file.status, StatusCode::OK, "{asked}");
+        let target = format!("{EXPORT}{query}");
+        let file = server.get(&target).await;
+        assert_eq!(file.status, StatusCode::OK, "{target}");
         assert_eq!(file.header("content-disposition"), format!("attachment; filename=\"{name}\""));
-        assert_eq!(file.body.iter().filter(|byte| **byte == b'\n').count(), lines, "{asked}");
-        let head = server.send("HEAD", &asked, &[]).await;
+        assert_eq!(file.body.iter().filter(|byte| **byte == b'\n').count(), lines, "{target}");
+        let head = server.send("HEAD", &target, &[]).await;
         assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
         for reply in [&file, &head] {
             assert_eq!(reply.header("cache-control"), "no-store");
@@ -78,7 +78,7 @@ async fn an_export_has_a_file_name_and_all_candles() {
                 assert!(!reply.headers.contains_key(name), "{name}");
             }
         }
-        let known = server.send("GET", &asked, &[("if-none-match", "*")]).await;
+        let known = server.send("GET", &target, &[("if-none-match", "*")]).await;
         assert_eq!(known.body, file.body);
     }
 }
@@ -193,9 +193,9 @@ async fn nothing_is_read_ahead_for_a_client_that_reads_nothing() {
     within(async { while !ended(&server, 200).await {} }).await;
     let parts = 100 - server.history.gate.available_permits();
     assert!((1..=3).contains(&parts), "{parts} parts were read");
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert!(answer.starts_with(b"HTTP/1.1 200 ") && !answer.ends_with(b"\r\n0\r\n\r\n"));
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert!(response.starts_with(b"HTTP/1.1 200 ") && !response.ends_with(b"\r\n0\r\n\r\n"));
 }
 
 #[tokio::test]

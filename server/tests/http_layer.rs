@@ -97,7 +97,7 @@ fn decoded(reply: &Reply) -> Vec<u8> {
         Some("zstd") => plain = zstd::decode_all(&reply.body[..]).unwrap(),
         Some("gzip") => drop(flate2::read::GzDecoder::new(&reply.body[..]).read_to_end(&mut plain).unwrap()),
         Some("br") => drop(brotli::Decompressor::new(&reply.body[..], 4096).read_to_end(&mut plain).unwrap()),
-        Some(other) => panic!("{other} was not asked for"),
+        Some(other) => panic!("{other} was not target for"),
     }
     plain
 }
@@ -289,12 +289,12 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
     ] {
         let mut client = RawClient::connect(&server).await;
         client.send(&format!("{request}GET /api/v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n")).await;
-        let mut answer = String::new();
+        let mut response = String::new();
         // Bytes that the server has not read cause a reset at the end of the connection.
-        let _ = within(client.0.read_to_string(&mut answer)).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {answer}");
-        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        let _ = within(client.0.read_to_string(&mut response)).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {response}");
+        assert!(response.to_lowercase().contains("\r\nconnection: close\r\n"), "{response}");
+        assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
     }
     let without = "GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     let mut client = RawClient::connect(&server).await;

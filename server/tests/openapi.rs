@@ -114,8 +114,8 @@ impl Document {
     }
 
     /// Checks status, headers, type and body of a response against its description.
-    fn check_response(&self, path: &str, asked: &str, reply: &Reply) {
-        let what = format!("{asked}: {}", reply.status);
+    fn check_response(&self, path: &str, target: &str, reply: &Reply) {
+        let what = format!("{target}: {}", reply.status);
         let responses = &self.json["paths"][path]["get"]["responses"];
         let described = self.resolved(&responses[reply.status.as_str()]);
         assert!(described.is_object(), "{what} is not described: {reply:?}");
@@ -200,7 +200,7 @@ async fn every_operation_responds_as_described() {
     let server = with_everything().await;
     let document = Document::of(&server).await;
     for (path, operation) in document.operations() {
-        let asked = match path {
+        let target = match path {
             // The build chooses the names of files; a program without the dashboard has none.
             "/assets/{name}" => match asset(&server).await {
                 Some(asset) => asset,
@@ -211,22 +211,22 @@ async fn every_operation_responds_as_described() {
             }
             _ => example(path, operation),
         };
-        let reply = server.get(&asked).await;
+        let reply = server.get(&target).await;
         let expected = if is_socket(operation) { StatusCode::UPGRADE_REQUIRED } else { StatusCode::OK };
-        assert_eq!(reply.status, expected, "{asked}: {reply:?}");
-        document.check_response(path, &asked, &reply);
-        let head = server.send("HEAD", &asked, &[]).await;
-        assert_eq!(head.status, expected, "{asked}");
+        assert_eq!(reply.status, expected, "{target}: {reply:?}");
+        document.check_response(path, &target, &reply);
+        let head = server.send("HEAD", &target, &[]).await;
+        assert_eq!(head.status, expected, "{target}");
         if let Some(tag) = reply.headers.get("etag") {
-            let again = server.send("GET", &asked, &[("if-none-match", tag.to_str().unwrap())]).await;
+            let again = server.send("GET", &target, &[("if-none-match", tag.to_str().unwrap())]).await;
             if again.status != StatusCode::OK {
-                document.check_response(path, &asked, &again);
+                document.check_response(path, &target, &again);
             }
             assert!(operation["responses"].get("304").is_some(), "{path}");
         }
-        let posted = server.send("POST", &asked, &[]).await;
-        assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED, "{asked}");
-        document.check_response(path, &asked, &posted);
+        let posted = server.send("POST", &target, &[]).await;
+        assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED, "{target}");
+        document.check_response(path, &target, &posted);
     }
 }
 
@@ -273,29 +273,29 @@ async fn other_responses_are_as_described() {
         ("/api/v1/symbols", format!("/api/v1/symbols?{}", "x".repeat(9000)), 414),
         ("/api/v1/historical/{symbol}", format!("/api/v1/historical/{PANIC}"), 500),
     ];
-    for (path, asked, status) in cases {
-        let reply = server.get(&asked).await;
-        assert_eq!(reply.status.as_u16(), status, "{asked}: {reply:?}");
-        document.check_response(path, &asked, &reply);
+    for (path, target, status) in cases {
+        let reply = server.get(&target).await;
+        assert_eq!(reply.status.as_u16(), status, "{target}: {reply:?}");
+        document.check_response(path, &target, &reply);
     }
     let path = "/api/v1/symbols";
     let long = "x".repeat(20_000);
     for (name, value, status) in
         [("accept-encoding", "identity;q=0", 406), ("x-filler", &*long, 431), ("content-length", "5", 413)]
     {
-        let asked = if status == 406 { "/openapi.json" } else { path };
-        let reply = server.send("GET", asked, &[(name, value)]).await;
+        let target = if status == 406 { "/openapi.json" } else { path };
+        let reply = server.send("GET", target, &[(name, value)]).await;
         assert_eq!(reply.status.as_u16(), status, "{name}: {reply:?}");
-        document.check_response(asked, asked, &reply);
+        document.check_response(target, target, &reply);
     }
     server.history.is_down.store(true, Ordering::SeqCst);
     server.cache.is_down.store(true, Ordering::SeqCst);
     server.pipeline.change(|status| status.ready = false);
     for (path, operation) in document.operations() {
-        let asked = example(path, operation);
-        let reply = server.get(&asked).await;
-        assert!(reply.status != StatusCode::INTERNAL_SERVER_ERROR, "{asked}");
-        document.check_response(path, &asked, &reply);
+        let target = example(path, operation);
+        let reply = server.get(&target).await;
+        assert!(reply.status != StatusCode::INTERNAL_SERVER_ERROR, "{target}");
+        document.check_response(path, &target, &reply);
     }
 }
 
@@ -321,24 +321,24 @@ async fn refusals_by_key_and_rate_are_as_described() {
             assert_eq!(operation["tags"], json!(["Process"]), "{path}");
             continue;
         }
-        let asked = example(path, operation);
-        let mut reply = server.get(&asked).await;
+        let target = example(path, operation);
+        let mut reply = server.get(&target).await;
         // Each second allows one more request.
         while reply.status != StatusCode::TOO_MANY_REQUESTS {
-            reply = server.get(&asked).await;
+            reply = server.get(&target).await;
         }
-        document.check_response(path, &asked, &reply);
+        document.check_response(path, &target, &reply);
     }
 }
 
 /// The allowed values of a query parameter, from the refusal of an invalid value.
-async fn allowed(server: &Server, asked: &str, name: &str) -> String {
-    let join = if asked.contains('?') { '&' } else { '?' };
-    let reply = server.get(&format!("{asked}{join}{name}=%00")).await;
+async fn allowed(server: &Server, target: &str, name: &str) -> String {
+    let join = if target.contains('?') { '&' } else { '?' };
+    let reply = server.get(&format!("{target}{join}{name}=%00")).await;
     assert_eq!(
         (reply.status, &*reply.problem()),
         (StatusCode::BAD_REQUEST, "invalid_parameter"),
-        "{asked} {name}"
+        "{target} {name}"
     );
     let errors = reply.json()["errors"].clone();
     let of_it = errors.as_array().unwrap().iter().find(|error| error["parameter"] == name);
@@ -370,9 +370,9 @@ async fn described_parameters_are_those_of_the_server() {
     let native = |path: &str| path.starts_with("/api/v1") || path == "/ws/prices/{symbol}";
     let mut checked = 0;
     for (path, operation) in document.operations().filter(|(path, _)| native(path)) {
-        let asked = example(path, operation);
+        let target = example(path, operation);
         let described = in_query(operation);
-        let known = allowed(&server, &asked, "unknown").await;
+        let known = allowed(&server, &target, "unknown").await;
         let known: BTreeSet<String> =
             known.split(", ").filter(|name| *name != "no parameters").map(str::to_owned).collect();
         assert_eq!(known, described.keys().cloned().collect::<BTreeSet<String>>(), "{path}");
@@ -380,7 +380,7 @@ async fn described_parameters_are_those_of_the_server() {
             if name == "interval" && path.starts_with("/ws") {
                 continue;
             }
-            assert_eq!(allowed(&server, &asked, &name).await, in_words(&schema), "{path} {name}");
+            assert_eq!(allowed(&server, &target, &name).await, in_words(&schema), "{path} {name}");
             checked += 1;
         }
     }
@@ -418,16 +418,16 @@ async fn every_example_fits_its_schema() {
         document.check(name, &header["schema"], &header["example"]);
         count += 1;
     }
-    let check_contents = |what: &str, answer: &Value| {
-        let contents = answer["content"].as_object().cloned().unwrap_or_default();
+    let check_contents = |what: &str, response: &Value| {
+        let contents = response["content"].as_object().cloned().unwrap_or_default();
         for (content_type, media) in contents {
             if let Some(example) = media.get("example") {
                 document.check(&format!("{what} {content_type}"), &media["schema"], example);
             }
         }
     };
-    for (name, answer) in document.json["components"]["responses"].as_object().unwrap() {
-        check_contents(name, answer);
+    for (name, response) in document.json["components"]["responses"].as_object().unwrap() {
+        check_contents(name, response);
     }
     for (path, operation) in document.operations() {
         for parameter in operation["parameters"].as_array().unwrap() {
@@ -439,8 +439,8 @@ async fn every_example_fits_its_schema() {
             }
         }
         let answers: &Map<String, Value> = operation["responses"].as_object().unwrap();
-        for (status, answer) in answers {
-            check_contents(&format!("{path} {status}"), answer);
+        for (status, response) in answers {
+            check_contents(&format!("{path} {status}"), response);
         }
         if !is_socket(operation) && operation["tags"] != json!(["Pages"]) {
             let contents = answers["200"]["content"].as_object().unwrap();

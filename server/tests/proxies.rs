@@ -86,8 +86,13 @@ async fn a_trusted_proxy_has_no_connection_limit() {
             let stream = TcpStream::connect(server.address).await.unwrap();
             held.push(stream);
         }
-        let answer = server.send_raw(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-        assert_eq!(answer.starts_with(b"HTTP/1.1 200"), is_open, "{:?}", String::from_utf8_lossy(&answer));
+        let response = server.send_raw(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        assert_eq!(
+            response.starts_with(b"HTTP/1.1 200"),
+            is_open,
+            "{:?}",
+            String::from_utf8_lossy(&response)
+        );
     }
 }
 

@@ -231,14 +231,14 @@ async fn headers_over_the_limits_are_refused() {
     }
     // More headers than the server reads get a response without a problem document.
     let many: String = (0..1024).map(|i| format!("x-{i}: 1\r\n")).collect();
-    let answer = server.send_raw(format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n").as_bytes()).await;
-    assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    let response = server.send_raw(format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n").as_bytes()).await;
+    assert!(response.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&response));
     let huge = "x".repeat(200 * 1024);
-    let answer = server.send_raw(format!("GET /health HTTP/1.1\r\nx: {huge}\r\n\r\n").as_bytes()).await;
+    let response = server.send_raw(format!("GET /health HTTP/1.1\r\nx: {huge}\r\n\r\n").as_bytes()).await;
     assert!(
-        answer.is_empty() || answer.starts_with(b"HTTP/1.1 431 "),
+        response.is_empty() || response.starts_with(b"HTTP/1.1 431 "),
         "{}",
-        String::from_utf8_lossy(&answer)
+        String::from_utf8_lossy(&response)
     );
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
 }

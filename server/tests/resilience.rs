@@ -25,10 +25,10 @@ async fn a_running_request_is_answered_before_the_stop() {
     // The stop has begun once no connection is accepted; only then may the request continue.
     within(async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
     server.history.gate.add_permits(10);
-    let mut answer = Vec::new();
-    within(stream.read_to_end(&mut answer)).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let mut response = Vec::new();
+    within(stream.read_to_end(&mut response)).await.unwrap();
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     server.stopped().await;
 }
 
@@ -42,9 +42,9 @@ async fn a_hanging_request_is_cut_off_by_the_stop() {
     within(server.history.waits.notified()).await;
     server.tell_to_stop();
     server.stopped().await;
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert_eq!(answer, b"");
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert_eq!(response, b"");
 }
 
 #[tokio::test]
@@ -72,8 +72,8 @@ async fn random_bytes_leave_the_server_serving() {
             state ^= state << 17;
             bytes.push(state as u8);
         }
-        let answer = server.send_raw(&bytes).await;
-        let text = String::from_utf8_lossy(&answer);
+        let response = server.send_raw(&bytes).await;
+        let text = String::from_utf8_lossy(&response);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 "), "{text}");
     }
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
@@ -112,9 +112,9 @@ async fn a_connection_that_reads_nothing_frees_its_permit() {
     let request = b"GET /api/v1/historical/BTC?limit=1000 HTTP/1.1\r\nhost: x\r\n\r\n";
     stream.write_all(request).await.unwrap();
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert!(answer.len() < 200_000, "{} bytes came", answer.len());
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert!(response.len() < 200_000, "{} bytes came", response.len());
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn several_requests_share_a_connection() {
     let server = Server::start().await;
     let request = b"GET /ready HTTP/1.1\r\nhost: x\r\n\r\n";
     let last = b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let answer = server.send_raw(&[&request[..], &request[..], &last[..]].concat()).await;
-    let text = String::from_utf8(answer).unwrap();
+    let response = server.send_raw(&[&request[..], &request[..], &last[..]].concat()).await;
+    let text = String::from_utf8(response).unwrap();
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
 }

@@ -42,9 +42,9 @@ async fn request(socket: &mut Socket, call: Value) -> Value {
 
 /// Waits until the streams of the address are subscribed, and returns their names.
 async fn subscribed(socket: &mut Socket) -> Vec<String> {
-    let answer = request(socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": "ready"})).await;
-    assert_eq!(answer["id"], "ready", "{answer}");
-    serde_json::from_value(answer["result"].clone()).unwrap()
+    let response = request(socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": "ready"})).await;
+    assert_eq!(response["id"], "ready", "{response}");
+    serde_json::from_value(response["result"].clone()).unwrap()
 }
 
 async fn listener(server: &Server, path: &str) -> Socket {
@@ -108,18 +108,7 @@ async fn a_closed_kline_equals_the_kline_of_the_rest_api() {
     let rolling = CandleRow { vwap: None, volume_sum: 7.8e10, quote_volume: 0.0, ..row("BTC", 2, 4.0) };
     for row in [traded, rolling] {
         server.history.put(Interval::OneMinute, row.clone());
-        server.cache.publish(LatestCandle {
-            window_start: row.window_start.millis() / 1000,
-            window_end: row.window_end.millis() / 1000,
-            open: row.open_price,
-            high: row.high_price,
-            low: row.low_price,
-            close: row.close_price,
-            volume_sum: row.volume_sum,
-            quote_volume: row.vwap.map(|_| row.quote_volume),
-            event_count: row.trade_count,
-            ..closed("BTC", 1, 1.0)
-        });
+        server.cache.publish(LatestCandle::unpublished(&row, Interval::OneMinute));
         let event = socket.frame().await;
         let path = format!("/api/v3/klines?symbol=BTCUSD&interval=1m&startTime={}&limit=1", event["k"]["t"]);
         let kline = &server.json(&path).await[0];
@@ -137,8 +126,8 @@ async fn every_listed_symbol_has_a_stream() {
     let names: Vec<String> = names.map(|name| format!("{name}@kline_15m")).collect();
     assert_eq!(names.len(), 2);
     let mut socket = server.connect("/ws").await;
-    let answer = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
-    assert_eq!(answer, json!({"result": null, "id": 1}));
+    let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
+    assert_eq!(response, json!({"result": null, "id": 1}));
     assert_eq!(subscribed(&mut socket).await, ["btcusd@kline_15m", "ethusd@kline_15m"]);
 }
 
@@ -222,14 +211,14 @@ async fn an_unserved_stream_is_refused_and_changes_nothing() {
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     for name in ["btcusd@miniTicker", "xyzusd@kline_1m"] {
         let names = ["ethusd@kline_1m", name];
-        let answer = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 9})).await;
-        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(2), &json!(9)), "{answer}");
-        assert!(answer["error"]["msg"].as_str().unwrap().contains(name), "{answer}");
+        let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 9})).await;
+        assert_eq!((&response["error"]["code"], &response["id"]), (&json!(2), &json!(9)), "{response}");
+        assert!(response["error"]["msg"].as_str().unwrap().contains(name), "{response}");
     }
     assert_eq!(subscribed(&mut socket).await, ["btcusd@kline_1m"]);
     socket.say("{").await;
-    let answer = socket.frame().await;
-    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(3), &json!(null)));
+    let response = socket.frame().await;
+    assert_eq!((&response["error"]["code"], &response["id"]), (&json!(3), &json!(null)));
 }
 
 #[tokio::test]
@@ -246,9 +235,9 @@ async fn a_symbol_is_not_unknown_while_the_stores_are_down() {
     let mut socket = listener(&server, "/ws").await;
     server.cache.is_down.store(true, Ordering::SeqCst);
     server.history.is_down.store(true, Ordering::SeqCst);
-    let answer =
+    let response =
         request(&mut socket, json!({"method": "SUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 1})).await;
-    assert_eq!(answer["error"]["code"], -1001);
+    assert_eq!(response["error"]["code"], -1001);
     assert_eq!(server.connect("/ws/btcusd@kline_1m").await.close_code().await, CloseCode::Again);
 }
 
@@ -346,8 +335,8 @@ async fn a_connection_has_at_most_1024_streams() {
     let stream = |number: usize| format!("{}usd@kline_1m", name(number));
     let mut socket = server.connect("/ws").await;
     let all: Vec<String> = (0..1024).map(stream).collect();
-    let answer = request(&mut socket, json!({"method": "SUBSCRIBE", "params": all, "id": 1})).await;
-    assert_eq!(answer, json!({"result": null, "id": 1}));
+    let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": all, "id": 1})).await;
+    assert_eq!(response, json!({"result": null, "id": 1}));
     let more = json!({"method": "SUBSCRIBE", "params": [stream(1024)], "id": 2});
     assert_eq!(request(&mut socket, more.clone()).await["error"]["code"], 2);
     let less = json!({"method": "UNSUBSCRIBE", "params": [stream(0)], "id": 3});

@@ -4,20 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tallow_model::rows::LatestCandle;
+use tallow_model::version::{Arrival, Sequence};
 
 /// The updates of one series that the hub has delivered.
 #[derive(Default)]
 pub(super) struct DeliveredSeries {
-    /// The sequence number of the last update; 0 before the first.
-    pub(super) seq: u64,
-    /// Whether clients have been told that updates may be missing after `seq`.
+    /// The last update that was delivered, or the candle that was read from the cache after it.
+    sequence: Sequence,
+    /// Whether clients have been told that updates may be missing after the last one.
     ///
     /// The next number is then no new gap, whichever it is.
     pub(super) gap_announced: bool,
-    /// The sequence number of the candle that was last read from the cache.
-    ///
-    /// Updates up to it are older than that candle, unless the publisher has restarted its numbers.
-    snapshot_seq: u64,
     newest: Option<SerializedCandle>,
     newest_closed: Option<SerializedCandle>,
     /// The sequence number and JSON of each closed candle, corrections included, after
@@ -34,35 +31,34 @@ pub(super) struct SerializedCandle {
 }
 
 impl DeliveredSeries {
-    /// Whether the candle is newer than the newest candle of the series.
-    pub(super) fn is_older_than(&self, candle: &LatestCandle) -> bool {
-        self.newest.as_ref().is_none_or(|newest| candle.is_newer_than(&newest.candle))
-    }
-
-    /// Whether clients have already got this candle, or a newer one, from the cache.
+    /// Returns whether the candle adds nothing to the updates that clients have.
     ///
-    /// A candle that is newer than all before counts as new even with a low number: the publisher
-    /// has then restarted its numbers.
-    pub(super) fn is_outdated(&self, candle: &LatestCandle) -> bool {
-        candle.seq <= self.snapshot_seq && !self.is_older_than(candle)
+    /// A newer candle adds something even with a low number: the publisher has then restarted its
+    /// numbers.
+    pub(super) fn is_duplicate(&self, candle: &LatestCandle) -> bool {
+        self.sequence.judge(candle.seq, candle.version()) == Arrival::Duplicate
     }
 
-    /// The first missing sequence number if clients must be told of a gap before this update.
+    /// Returns the first missing sequence number if clients must be told of a gap before an update.
     pub(super) fn gap_before(&self, candle: &LatestCandle) -> Option<u64> {
-        let is_gap = self.seq != 0 && !self.gap_announced && candle.seq != self.next_seq();
-        is_gap.then(|| candle.seq.min(self.next_seq()))
+        self.sequence.missing_from(candle.seq).filter(|_| !self.gap_announced)
     }
 
-    /// The sequence number that follows the last update.
+    /// Returns the sequence number that follows the last update.
     pub(super) fn next_seq(&self) -> u64 {
-        self.seq + 1
+        self.sequence.seq().saturating_add(1)
     }
 
-    /// Whether this candle of the cache brings the series back to the present after a gap.
+    /// Returns whether updates up to this candle are still on their way to the hub.
+    pub(super) fn is_behind(&self, candle: &LatestCandle) -> bool {
+        candle.seq > self.sequence.seq()
+    }
+
+    /// Returns whether this candle of the cache brings the series back to the present after a gap.
     ///
     /// An update that has arrived since then has done so already.
     pub(super) fn is_restored_by(&self, candle: &LatestCandle) -> bool {
-        self.gap_announced && (self.seq < candle.seq || self.is_older_than(candle))
+        self.gap_announced && !self.is_duplicate(candle)
     }
 
     /// The newest candle, or the newest closed candle.
@@ -74,7 +70,8 @@ impl DeliveredSeries {
     ///
     /// `None` if some of them may be missing, or if there are more than `max`.
     pub(super) fn missed(&self, resume_from: u64, max: usize) -> Option<Vec<Arc<str>>> {
-        if self.seq == 0 || self.gap_announced || !(self.recent_after..=self.seq).contains(&resume_from) {
+        let seq = self.sequence.seq();
+        if seq == 0 || self.gap_announced || !(self.recent_after..=seq).contains(&resume_from) {
             return None;
         }
         let first = self.recent.partition_point(|(seq, _)| *seq <= resume_from);
@@ -84,13 +81,12 @@ impl DeliveredSeries {
         Some(self.recent.range(first..).map(|(_, json)| json.clone()).collect())
     }
 
-    /// Keeps a candle of the stores if no newer one is known.
+    /// Keeps a candle of the stores if no candle of its version or a newer one is known.
     ///
-    /// The candle is no update: its sequence number does not tell which updates have been
-    /// delivered.
+    /// The candle is no update: its sequence number does not tell which updates have been delivered.
     pub(super) fn add_stored(&mut self, stored: SerializedCandle) {
         let is_newer = |old: &Option<SerializedCandle>| {
-            old.as_ref().is_none_or(|old| old.candle.window_start < stored.candle.window_start)
+            old.as_ref().is_none_or(|old| stored.candle.is_newer_than(&old.candle))
         };
         if stored.candle.is_closed && is_newer(&self.newest_closed) {
             self.newest_closed = Some(stored.clone());
@@ -100,34 +96,29 @@ impl DeliveredSeries {
         }
     }
 
-    /// Takes the newest candle of the cache: updates up to its number are outdated from now on.
+    /// Takes the next update, or the newest candle of the cache.
     ///
-    /// Returns whether the candle is kept for clients that reconnect.
-    pub(super) fn restore(&mut self, cached: SerializedCandle) -> bool {
-        let seq = cached.candle.seq;
-        let is_kept = self.deliver(cached);
-        self.snapshot_seq = seq;
-        is_kept
-    }
-
-    /// Takes the next update. Returns whether it is kept for clients that reconnect.
+    /// Returns whether it is kept for clients that reconnect.
     pub(super) fn deliver(&mut self, update: SerializedCandle) -> bool {
         let (seq, is_closed) = (update.candle.seq, update.candle.is_closed);
-        if seq != self.next_seq() || self.gap_announced {
+        let is_first = self.sequence.seq() == 0;
+        if is_first || self.gap_announced || self.sequence.missing_from(seq).is_some() {
             self.recent.clear();
             self.recent_after = seq.saturating_sub(1);
         }
         if is_closed {
             self.recent.push_back((seq, update.json.clone()));
         }
-        let is_newer = |old: &Option<SerializedCandle>| {
-            old.as_ref().is_none_or(|old| old.candle.window_start <= update.candle.window_start)
+        self.sequence.follow(seq, update.candle.version());
+        self.gap_announced = false;
+        // Of two candles of one version the later one has the number of the last update.
+        let is_current = |old: &Option<SerializedCandle>| {
+            old.as_ref().is_none_or(|old| !old.candle.is_newer_than(&update.candle))
         };
-        (self.seq, self.gap_announced, self.snapshot_seq) = (seq, false, 0);
-        if is_closed && is_newer(&self.newest_closed) {
+        if is_closed && is_current(&self.newest_closed) {
             self.newest_closed = Some(update.clone());
         }
-        if is_newer(&self.newest) {
+        if is_current(&self.newest) {
             self.newest = Some(update);
         }
         is_closed
@@ -199,7 +190,7 @@ mod tests {
     fn a_stored_candle_sets_no_sequence_number() {
         let mut series = DeliveredSeries::default();
         series.add_stored(update(7, true));
-        assert_eq!((series.seq, missed(&series, 0)), (0, None));
+        assert_eq!((series.next_seq(), missed(&series, 0)), (1, None));
     }
 
     #[test]

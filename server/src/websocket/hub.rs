@@ -6,11 +6,10 @@
 //! stream reports a gap of its own, the `resync_required` names no interval: it covers the whole
 //! subscription, alerts too.
 //!
-//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one. A
-//! number below the last one is a gap like any other, with one exception. After a candle was read
-//! from the cache, a lower number may also be an older update that was still on its way. The order
-//! of candles then decides: an update that is newer than the candle is taken, and the hub follows
-//! its number.
+//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one, and
+//! replays candles that clients have. An update with a low number may also be a repeated one. The
+//! order of versions decides: the first newer candle counts as a gap, and the hub follows its
+//! number. See [`tallow_model::version`].
 //!
 //! **Reconnecting clients.** The hub keeps a bounded number of recent closed candles. A client that
 //! names the last number that it has received gets the closed candles after it, if none can be
@@ -120,7 +119,7 @@ impl Hub {
         for (_, series) in state.series_of(subscription) {
             let Some(newest) = series.newest(subscription.closed_only) else { continue };
             // The candle is from the stores, and the updates up to it are still on their way.
-            if newest.candle.seq > series.seq {
+            if series.is_behind(&newest.candle) {
                 mailbox.skip_through(&newest.candle);
             }
             snapshot.push(newest.clone());
@@ -232,7 +231,7 @@ impl Hub {
     fn deliver_candle(&self, state: &mut HubState, candle: &Arc<LatestCandle>, json: &Arc<str>) {
         let key = (candle.symbol, candle.interval);
         let series = state.series.entry(key).or_default();
-        if series.is_outdated(candle) {
+        if series.is_duplicate(candle) {
             return;
         }
         let gap = series.gap_before(candle);

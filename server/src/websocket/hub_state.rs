@@ -69,7 +69,7 @@ impl HubState {
         };
         let key = (candle.symbol, candle.interval);
         let series = self.series.entry(key).or_default();
-        if series.restore(SerializedCandle { candle, json: json.clone() }) {
+        if series.deliver(SerializedCandle { candle, json: json.clone() }) {
             self.keep_recent(key);
         }
         Some(json)

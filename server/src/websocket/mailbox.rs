@@ -15,6 +15,7 @@ use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use tallow_model::rows::LatestCandle;
+use tallow_model::version::{Arrival, Sequence, Version};
 use tokio::sync::Notify;
 
 /// The mailbox of one client: the hub and the client's reader fill it, the client's writer empties
@@ -44,10 +45,10 @@ struct FrameQueue {
     open: HashMap<SeriesKey, (u64, u64)>,
     /// The number of frames that must not be dropped.
     kept: usize,
-    /// The candle of each series that the client gets with its snapshot.
+    /// The point of each series that the client has reached with its snapshot.
     ///
-    /// An entry is removed by the first update that is newer.
-    snapshots: HashMap<SeriesKey, LatestCandle>,
+    /// The first update after that point removes its entry.
+    snapshots: HashMap<SeriesKey, Sequence>,
     /// The waker of the one writer while it waits for a frame.
     ///
     /// A `Notify` would take a second lock with each frame.
@@ -57,8 +58,8 @@ struct FrameQueue {
 
 struct QueuedFrame {
     frame: Frame,
-    /// The series and sequence number of a candle.
-    candle: Option<(SeriesKey, u64)>,
+    /// The series, sequence number and version of a candle.
+    candle: Option<(SeriesKey, u64, Version)>,
     is_open: bool,
 }
 
@@ -70,13 +71,12 @@ impl Mailbox {
 
     /// Adds the frame of a candle. Returns whether it has replaced an open candle that waited.
     ///
-    /// A candle that is not newer than the one of the snapshot is left out.
+    /// A candle that the client has with its snapshot is left out.
     pub(crate) fn add_candle(&self, candle: &LatestCandle, frame: Frame) -> bool {
-        let key = (candle.symbol, candle.interval);
+        let (key, version) = ((candle.symbol, candle.interval), candle.version());
         let mut queue = self.queue();
         if let Some(snapshot) = queue.snapshots.get(&key) {
-            // A newer candle with a lower number: the publisher has restarted its numbers.
-            if candle.seq <= snapshot.seq && !candle.is_newer_than(snapshot) {
+            if snapshot.judge(candle.seq, version) == Arrival::Duplicate {
                 return false;
             }
             queue.snapshots.remove(&key);
@@ -92,7 +92,8 @@ impl Mailbox {
             let number = queue.next;
             queue.open.insert(key, (number, candle.window_start));
         }
-        let queued = QueuedFrame { frame, candle: Some((key, candle.seq)), is_open: !candle.is_closed };
+        let queued =
+            QueuedFrame { frame, candle: Some((key, candle.seq, version)), is_open: !candle.is_closed };
         self.add(queue, queued);
         replaced
     }
@@ -104,26 +105,29 @@ impl Mailbox {
 
     /// Leaves out updates up to this candle, which the client gets with its snapshot.
     pub(crate) fn skip_through(&self, snapshot: &LatestCandle) {
-        let (key, snapshot_seq) = ((snapshot.symbol, snapshot.interval), snapshot.seq);
+        let key = (snapshot.symbol, snapshot.interval);
+        let snapshot = Sequence::resume(snapshot.seq, Some(snapshot.version()));
         let mut queue = self.queue();
         let queue = &mut *queue;
         let mut has_newer = false;
         queue.frames.retain(|number, queued| match queued.candle {
-            Some((other, seq)) if other == key && seq <= snapshot_seq => {
+            Some((other, seq, version))
+                if other == key && snapshot.judge(seq, version) == Arrival::Duplicate =>
+            {
                 queue.kept -= usize::from(!queued.is_open);
                 if queue.open.get(&key).is_some_and(|(open, _)| open == number) {
                     queue.open.remove(&key);
                 }
                 false
             }
-            Some((other, _)) => {
+            Some((other, ..)) => {
                 has_newer |= other == key;
                 true
             }
             None => true,
         });
         if !has_newer {
-            queue.snapshots.insert(key, snapshot.clone());
+            queue.snapshots.insert(key, snapshot);
         }
     }
 
@@ -193,7 +197,7 @@ impl FrameQueue {
     fn take(&mut self) -> Option<Frame> {
         let (_, queued) = self.frames.pop_first()?;
         match queued.candle {
-            Some((key, _)) if queued.is_open => {
+            Some((key, ..)) if queued.is_open => {
                 self.open.remove(&key);
             }
             _ => self.kept -= 1,

@@ -48,9 +48,9 @@ async fn the_newest_price_comes_from_the_cache_or_the_history() {
 async fn alerts_of_the_last_hours_are_newest_first() {
     let both = Both::start().await;
     let minutes = async |query: &str| -> Vec<u64> {
-        let answer = both.json(&format!("/api/v1/alerts{query}")).await;
-        let alerts = answer["alerts"].as_array().unwrap().clone();
-        assert_eq!(answer["alert_count"], alerts.len());
+        let response = both.json(&format!("/api/v1/alerts{query}")).await;
+        let alerts = response["alerts"].as_array().unwrap().clone();
+        assert_eq!(response["alert_count"], alerts.len());
         let minute = |alert: &Value| {
             let time: jiff::Timestamp = alert["window_start"].as_str().unwrap().parse().unwrap();
             (time.as_millisecond() as u64).saturating_sub(DAY) / MINUTE
@@ -65,10 +65,10 @@ async fn alerts_of_the_last_hours_are_newest_first() {
     assert_eq!(minutes("?limit=2").await, [110, 60]);
     assert_eq!(minutes("/BTC").await, [60, 10]);
     assert_eq!(minutes("/OLD").await, [0; 0]);
-    let answer = both.json("/api/v1/alerts/btc?hours=48&limit=1").await;
-    assert_eq!((&answer["symbol"], &answer["lookback_hours"]), (&json!("BTC"), &json!(48)));
+    let response = both.json("/api/v1/alerts/btc?hours=48&limit=1").await;
+    assert_eq!((&response["symbol"], &response["lookback_hours"]), (&json!("BTC"), &json!(48)));
     assert_eq!(
-        answer["alerts"][0],
+        response["alerts"][0],
         json!({"alert_id": format!("BTC:1m:{}:zscore", DAY + 60 * MINUTE), "symbol": "BTC",
             "alert_type": "PRICE_DROP", "severity": "MEDIUM", "price_change_pct": (97.25 / 100.5 - 1.0) * 100.0,
             "old_price": 100.5, "new_price": 97.25, "z_score": -6.5, "mean": 0.00001, "stddev": 0.002, "samples": 60,

@@ -33,8 +33,8 @@ async fn with_long() -> Both {
 async fn pages(client: Client, symbol: &str, query: &str, limit: usize) -> String {
     let mut next = Some(format!("/api/v1/historical/{symbol}?format=csv&limit={limit}&{query}"));
     let mut whole = String::new();
-    while let Some(asked) = next {
-        let page = client.get(&asked).await;
+    while let Some(target) = next {
+        let page = client.get(&target).await;
         let text = std::str::from_utf8(&page.body).unwrap();
         let names = text.find('\n').unwrap() + 1;
         whole.push_str(if whole.is_empty() { text } else { &text[names..] });

@@ -31,14 +31,14 @@ fn next(reply: &Reply) -> Option<String> {
 }
 
 /// The rows of all pages from this one on; every page but the last has `limit` rows.
-async fn walk(both: &Both, asked: &str, limit: usize) -> Vec<Value> {
-    let (mut all, mut page) = (Vec::new(), Some(asked.to_owned()));
-    while let Some(asked) = page {
-        let reply = both.get(&asked).await;
+async fn walk(both: &Both, target: &str, limit: usize) -> Vec<Value> {
+    let (mut all, mut page) = (Vec::new(), Some(target.to_owned()));
+    while let Some(target) = page {
+        let reply = both.get(&target).await;
         let some = rows(&reply);
         assert_eq!(reply.header("x-returned-count"), some.len().to_string());
         page = next(&reply);
-        assert!(some.len() == limit || page.is_none(), "{asked}: {}", some.len());
+        assert!(some.len() == limit || page.is_none(), "{target}: {}", some.len());
         all.extend(some);
     }
     all
@@ -55,15 +55,15 @@ async fn pages_together_are_the_whole_range() {
         "&start_time=2025-11-17T00:25:00Z",
     ] {
         for order in ["asc", "desc"] {
-            let asked = format!("/api/v1/historical/BTC?order_by={order}{query}");
-            let whole = both.get(&format!("{asked}&limit=1000")).await;
+            let target = format!("/api/v1/historical/BTC?order_by={order}{query}");
+            let whole = both.get(&format!("{target}&limit=1000")).await;
             assert_eq!(whole.header("x-has-more"), "false");
             let whole = rows(&whole);
             for paging in ["", "&offset=0"] {
                 assert_eq!(
-                    walk(&both, &format!("{asked}&limit=7{paging}"), 7).await,
+                    walk(&both, &format!("{target}&limit=7{paging}"), 7).await,
                     whole,
-                    "{asked}{paging}"
+                    "{target}{paging}"
                 );
             }
         }
@@ -86,8 +86,8 @@ async fn pages_by_cursor_show_each_window_once_while_corrections_arrive() {
         .into_iter();
         let (mut seen, mut totals) = (Vec::new(), Vec::new());
         let mut page = Some(format!("/api/v1/historical/BTC?limit=10&order_by={order}"));
-        while let Some(asked) = page {
-            let reply = both.get(&asked).await;
+        while let Some(target) = page {
+            let reply = both.get(&target).await;
             seen.extend(rows(&reply).iter().map(start));
             totals.push(reply.header("x-total-count").parse::<u64>().unwrap());
             page = next(&reply);

@@ -197,23 +197,23 @@ impl Both {
     }
 
     /// Sends a request to both servers and returns their common response.
-    pub(crate) async fn send(&self, method: &str, asked: &str, headers: &[(&str, &str)]) -> Reply {
-        let answer = self.embedded.client.send(method, asked, headers).await;
+    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Reply {
+        let response = self.embedded.client.send(method, target, headers).await;
         if let Some(side) = &self.services {
-            let other = side.client.send(method, asked, headers).await;
-            assert_same(&format!("{method} {asked}"), asked, &answer, &other);
+            let other = side.client.send(method, target, headers).await;
+            assert_same(&format!("{method} {target}"), target, &response, &other);
         }
-        answer
+        response
     }
 
-    pub(crate) async fn get(&self, asked: &str) -> Reply {
-        self.send("GET", asked, &[]).await
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.send("GET", target, &[]).await
     }
 
     /// The JSON of a response that must have status 200.
-    pub(crate) async fn json(&self, asked: &str) -> Value {
-        let reply = self.get(asked).await;
-        assert_eq!(reply.status, StatusCode::OK, "{asked}: {reply:?}");
+    pub(crate) async fn json(&self, target: &str) -> Value {
+        let reply = self.get(target).await;
+        assert_eq!(reply.status, StatusCode::OK, "{target}: {reply:?}");
         reply.json()
     }
 
@@ -259,23 +259,23 @@ impl Sockets {
 }
 
 /// Compares two responses to the same request.
-fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
-    assert_eq!(answer.status, other.status, "{what}: {answer:?}\n{other:?}");
+fn assert_same(what: &str, target: &str, response: &Reply, other: &Reply) {
+    assert_eq!(response.status, other.status, "{what}: {response:?}\n{other:?}");
     let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<BTreeSet<String>>();
-    assert_eq!(names(answer), names(other), "{what}");
-    let same_bytes = answer.body == other.body;
-    for name in names(answer) {
+    assert_eq!(names(response), names(other), "{what}");
+    let same_bytes = response.body == other.body;
+    for name in names(response) {
         let bound_to_bytes = matches!(&*name, "etag" | "content-length");
         if !OWN_HEADERS.iter().any(|(own, _)| *own == name)
-            || (bound_to_bytes && same_bytes && !is_own(asked))
+            || (bound_to_bytes && same_bytes && !is_own(target))
         {
-            assert_eq!(answer.header(&name), other.header(&name), "{what}: {name}");
+            assert_eq!(response.header(&name), other.header(&name), "{what}: {name}");
         }
     }
-    if answer.headers.contains_key("x-data-source") {
-        let expected = if answer.header("x-cache-hit") == "true" { "redis" } else { "postgres" };
+    if response.headers.contains_key("x-data-source") {
+        let expected = if response.header("x-cache-hit") == "true" { "redis" } else { "postgres" };
         assert_eq!(
-            (answer.header("x-data-source"), other.header("x-data-source")),
+            (response.header("x-data-source"), other.header("x-data-source")),
             ("embedded", expected),
             "{what}"
         );
@@ -283,17 +283,17 @@ fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
     if same_bytes {
         return;
     }
-    let content_type = answer.header("content-type");
+    let content_type = response.header("content-type");
     let (mut this, mut that) = match content_type {
-        "application/jsonl" => (lines(answer), lines(other)),
-        _ if content_type.contains("json") => (answer.json(), other.json()),
-        _ if content_type.starts_with("text/csv") => (cells(answer), cells(other)),
+        "application/jsonl" => (lines(response), lines(other)),
+        _ if content_type.contains("json") => (response.json(), other.json()),
+        _ if content_type.starts_with("text/csv") => (cells(response), cells(other)),
         // The values of metrics differ between processes; their names and types do not.
-        _ if content_type.contains("openmetrics") => (described(answer), described(other)),
-        _ => panic!("{what}: {:?} is not {:?}", answer.body, other.body),
+        _ if content_type.contains("openmetrics") => (described(response), described(other)),
+        _ => panic!("{what}: {:?} is not {:?}", response.body, other.body),
     };
     for (path, pointer, _) in OWN_FIELDS {
-        if is_at(asked, path) && answer.status == StatusCode::OK {
+        if is_at(target, path) && response.status == StatusCode::OK {
             for document in [&mut this, &mut that] {
                 let own = document.pointer_mut(pointer).map(Value::take).unwrap();
                 let healthy = own.as_object().is_none_or(|own| own.values().all(|state| state == "healthy"));
@@ -308,13 +308,13 @@ fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
     assert!(differences.is_empty(), "{what}: {differences:#?}\n{this}\n{that}");
 }
 
-fn is_at(asked: &str, path: &str) -> bool {
-    asked.split('?').next() == Some(path)
+fn is_at(target: &str, path: &str) -> bool {
+    target.split('?').next() == Some(path)
 }
 
 /// Whether responses of this path have fields that differ.
-fn is_own(asked: &str) -> bool {
-    OWN_FIELDS.iter().any(|(path, ..)| is_at(asked, path)) || is_at(asked, "/metrics")
+fn is_own(target: &str) -> bool {
+    OWN_FIELDS.iter().any(|(path, ..)| is_at(target, path)) || is_at(target, "/metrics")
 }
 
 /// The cells of a CSV table.

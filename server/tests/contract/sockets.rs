@@ -173,8 +173,8 @@ async fn request(sockets: &mut Sockets, call: Value) -> Value {
 /// Clients whose streams are subscribed.
 async fn listening(both: &Both, path: &str) -> Sockets {
     let mut sockets = both.connect(path).await;
-    let answer = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
-    assert!(answer["result"].is_array(), "{answer}");
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    assert!(response["result"].is_array(), "{response}");
     sockets
 }
 
@@ -215,19 +215,19 @@ async fn streams_are_subscribed_listed_and_unsubscribed() {
     let both = Both::start().await;
     let mut sockets = both.connect("/ws").await;
     let names = ["btcusd@kline_1m", "newer"];
-    let answer = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
-    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(2), &json!(1)));
+    let response = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
+    assert_eq!((&response["error"]["code"], &response["id"]), (&json!(2), &json!(1)));
     let names = ["BTCUSD@kline_1m", "oldusd@kline_15m"];
-    let answer = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": "a"})).await;
-    assert_eq!(answer, json!({"result": null, "id": "a"}));
-    let answer = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
-    assert_eq!(answer, json!({"result": ["btcusd@kline_1m", "oldusd@kline_15m"], "id": 2}));
+    let response = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": "a"})).await;
+    assert_eq!(response, json!({"result": null, "id": "a"}));
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
+    assert_eq!(response, json!({"result": ["btcusd@kline_1m", "oldusd@kline_15m"], "id": 2}));
     both.publish(&step(vec![corrected(&minute(MINUTES - 1), 7.5)], vec![]));
     assert_eq!(sockets.frame().await["k"]["c"], "7.5");
-    let answer =
+    let response =
         request(&mut sockets, json!({"method": "UNSUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 3})).await;
-    assert_eq!(answer, json!({"result": null, "id": 3}));
+    assert_eq!(response, json!({"result": null, "id": 3}));
     both.publish(&step(vec![closed()], vec![]));
-    let answer = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 4})).await;
-    assert_eq!(answer, json!({"result": ["oldusd@kline_15m"], "id": 4}));
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 4})).await;
+    assert_eq!(response, json!({"result": ["oldusd@kline_15m"], "id": 4}));
 }

@@ -123,8 +123,8 @@ impl Client {
         // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
-        let mut answer = Vec::new();
-        let _ = within(stream.read_to_end(&mut answer)).await;
-        answer
+        let mut response = Vec::new();
+        let _ = within(stream.read_to_end(&mut response)).await;
+        response
     }
 }
