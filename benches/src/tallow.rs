@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tallow_connectors::logs::file::FileReader;
-use tallow_dataflow::{Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
 
@@ -24,7 +24,7 @@ struct Counting {
     shared: Arc<Mutex<Shared>>,
 }
 
-impl Outlet for Counting {
+impl Output for Counting {
     fn settled(&mut self, step: Step) {
         step.candles.iter().for_each(|candle| self.totals.candle(candle));
         step.alerts.iter().for_each(|alert| self.totals.alert(alert));
@@ -81,7 +81,7 @@ pub fn settle(readers: Vec<Readers>, settings: &Settings) -> Result<Totals> {
         WorkerIo {
             readers: own.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
             arrivals: None,
-            outlet: Box::new(Counting {
+            output: Box::new(Counting {
                 totals: Totals::default(),
                 partitions: BTreeMap::new(),
                 shared: Arc::clone(&results),

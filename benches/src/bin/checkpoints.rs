@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_benches::report::spread;
-use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::{
     LiveCandle, MINUTE_MS, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step, next_second,
@@ -153,7 +153,7 @@ struct Watching {
     stalls: Arc<Mutex<Stalls>>,
 }
 
-impl Outlet for Watching {
+impl Output for Watching {
     fn settled(&mut self, step: Step) {
         let now = Instant::now();
         let Some(frontier) = step.frontier.filter(|_| step.candles.is_empty()) else { return };
@@ -248,7 +248,7 @@ fn settle(
                     .map(|it| Box::new(it) as Box<dyn PartitionReader>)
                     .collect(),
                 arrivals: None,
-                outlet: Box::new(Watching {
+                output: Box::new(Watching {
                     writer: writer.clone(),
                     submitted: 0,
                     offered: Arc::clone(&offered),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tallow_dataflow::{
-    CheckpointId, CheckpointPart, CheckpointPolicy, Outlet, Restore, ResumePoint, Settings, State, WorkerIo,
+    CheckpointId, CheckpointPart, CheckpointPolicy, Output, Restore, ResumePoint, Settings, State, WorkerIo,
     run,
 };
 use tallow_model::{
@@ -31,11 +31,11 @@ impl Parts {
         let mut whole = State::default();
         for state in &self.states {
             whole.minutes.extend(&state.minutes);
-            whole.moves.extend(&state.moves);
+            whole.returns.extend(&state.returns);
             whole.rollups.extend(&state.rollups);
         }
         whole.minutes.sort_unstable_by_key(|row| (row.symbol, row.start));
-        whole.moves.sort_unstable_by_key(|row| (row.symbol, row.start));
+        whole.returns.sort_unstable_by_key(|row| (row.symbol, row.start));
         whole.rollups.sort_unstable();
         whole
     }
@@ -70,12 +70,12 @@ impl Vault {
         let mut whole = State::default();
         let taken: Result<(), ()> = part.for_each_piece(|piece| {
             whole.minutes.extend(piece.minutes);
-            whole.moves.extend(piece.moves);
+            whole.returns.extend(piece.returns);
             whole.rollups.extend(piece.rollups);
             Ok(())
         });
         taken.unwrap();
-        assert_eq!(part.rows(), whole.minutes.len() + whole.moves.len() + whole.rollups.len());
+        assert_eq!(part.rows(), whole.minutes.len() + whole.returns.len() + whole.rollups.len());
         parts.states.push(whole);
     }
 }
@@ -86,7 +86,7 @@ struct Keeper {
     vault: Vault,
 }
 
-impl Outlet for Keeper {
+impl Output for Keeper {
     fn settled(&mut self, step: Step) {
         self.collector.settled(step);
     }
@@ -248,7 +248,7 @@ impl Crashes {
                     WorkerIo {
                         readers: own.map(|it| Box::new(open(it)) as Box<dyn PartitionReader>).collect(),
                         arrivals: None,
-                        outlet: Box::new(Keeper { collector: collector.clone(), vault: vault.clone() }),
+                        output: Box::new(Keeper { collector: collector.clone(), vault: vault.clone() }),
                         clock: Arc::clone(&clock) as Arc<_>,
                         checkpoints: Some(CheckpointPolicy {
                             interval_ms,
@@ -298,7 +298,7 @@ fn share(id: &CheckpointId, parts: &Parts, index: usize, peers: usize) -> Restor
         partitions: parts.partitions.clone(),
         state: State {
             minutes: whole.minutes.into_iter().filter(|_| mine()).collect(),
-            moves: whole.moves.into_iter().filter(|_| mine()).collect(),
+            returns: whole.returns.into_iter().filter(|_| mine()).collect(),
             rollups: whole.rollups.into_iter().filter(|_| mine()).collect(),
         },
     }

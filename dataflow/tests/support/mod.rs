@@ -10,7 +10,7 @@ pub(crate) mod oracle;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{AnomalySettings, Output, Settings, WorkerIo, run};
 use tallow_model::{
     Clock, Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, SettledAlert,
     SettledCandle, Step,
@@ -46,7 +46,7 @@ pub(crate) struct Collector {
     pub full: Arc<AtomicBool>,
 }
 
-impl Outlet for Collector {
+impl Output for Collector {
     fn settled(&mut self, step: Step) {
         self.steps.lock().unwrap().push(step);
     }
@@ -234,7 +234,7 @@ pub(crate) fn worker_io(
     WorkerIo {
         readers: own.map(|topic| Box::new(topic.clone()) as Box<dyn PartitionReader>).collect(),
         arrivals: None,
-        outlet: Box::new(outlet.clone()),
+        output: Box::new(outlet.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         checkpoints: None,
         restore: None,
