@@ -1,13 +1,14 @@
 //! The bar: the sum of a set of ticks, as a commutative monoid.
 //!
-//! - **Formula.** Open is the price of the first tick by [`TickPosition`], close the price of the last;
-//!   high and low by price; count; exact sums of price, size and notional; the newest 24-hour volume
-//!   that a quote carried.
+//! - **Formula.** Open is the price of the first tick by [`TickPosition`], close the price of the
+//!   last; high and low by price; count; exact sums of price, size and notional; the newest 24-hour
+//!   volume that a quote carried.
 //! - **Law.** `merge` is associative and commutative, and gives the same bits for any order or
 //!   grouping, because minima, maxima and integer sums do. Proof by test:
 //!   `merging_in_any_order_and_grouping_gives_the_same_bits`, below.
 //! - **Ties.** None: a partition's offsets are unique, so no two ticks have the same position.
-//! - **Unit.** One symbol and one window; a position's event time is relative to the window's start.
+//! - **Unit.** One symbol and one window; a position's event time is relative to the window's
+//!   start.
 
 use serde::{Deserialize, Serialize};
 use tallow_model::{
@@ -134,8 +135,8 @@ impl Bar {
         self.low = self.low.min(other.low);
         self.count = self.count.saturating_add(other.count);
         self.sized = self.sized.saturating_add(other.sized);
-        // The bounds of an accepted tick leave room for 10⁸ ticks a window. A sum past that stays at
-        // its limit and does not wrap.
+        // The bounds of an accepted tick leave room for 10⁸ ticks a window. A sum past that stays
+        // at its limit and does not wrap.
         self.price_sum = self.price_sum.saturating_add(other.price_sum);
         self.size_sum = self.size_sum.saturating_add(other.size_sum);
         self.notional_sum = self.notional_sum.saturating_add(other.notional_sum);

@@ -7,8 +7,8 @@
 //! restore ─► (exchange by symbol) ──┘
 //! ```
 //!
-//! Not in the picture: markers of checkpoints go from worker 0's source to `minutes` on every worker,
-//! rows of a checkpoint also to `live` and `settle`, and the side channels are those of
+//! Not in the picture: markers of checkpoints go from worker 0's source to `minutes` on every
+//! worker, rows of a checkpoint also to `live` and `settle`, and the side channels are those of
 //! `state/worker.rs`.
 
 use crate::operators::combine::PartialBar;
@@ -41,14 +41,16 @@ use timely::worker::Worker;
 ///
 /// The crate's head has a complete example.
 pub struct WorkerIo {
-    /// Readers of the partitions that this worker owns. Every partition belongs to exactly one worker.
+    /// Readers of the partitions that this worker owns. Every partition belongs to exactly one
+    /// worker.
     pub readers: Vec<Box<dyn PartitionReader>>,
-    /// Readers of partitions that are added to the log later. The input does not end before the sender
-    /// is dropped.
+    /// Readers of partitions that are added to the log later. The input does not end before the
+    /// sender is dropped.
     pub arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
     /// Receiver of the results.
     pub output: Box<dyn Output>,
-    /// Clock on the wall; it decides when idle partitions give up time and when open candles are shown.
+    /// Clock on the wall; it decides when idle partitions give up time and when open candles are
+    /// shown.
     pub clock: Arc<dyn Clock>,
     /// Schedule of checkpoints; `None` for no checkpoints. Either all workers have one or none has.
     pub checkpoints: Option<CheckpointPolicy>,

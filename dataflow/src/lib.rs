@@ -1,16 +1,17 @@
-//! The pure graph of Tallow: ticks of a partitioned log in; settled candles, alerts, rejects and open
-//! candles out.
+//! The pure graph of Tallow: ticks of a partitioned log in; settled candles, alerts, rejects and
+//! open candles out.
 //!
 //! Every settled output is a function of the log and the [`Settings`] alone: not of the number of
-//! workers, not of batching, not of the clock. The crate does no input or output, and has no clock and
-//! no randomness. Its caller passes a [`PartitionReader`](tallow_model::PartitionReader) for each
-//! partition, an [`Output`] and a [`Clock`](tallow_model::Clock). The laws of this are tested in
-//! `tests/oracle.rs`, `tests/checkpoints.rs` and `tests/cluster.rs`.
+//! workers, not of batching, not of the clock. The crate does no input or output, and has no clock
+//! and no randomness. Its caller passes a [`PartitionReader`](tallow_model::PartitionReader) for
+//! each partition, an [`Output`] and a [`Clock`](tallow_model::Clock). The laws of this are tested
+//! in `tests/oracle.rs`, `tests/checkpoints.rs` and `tests/cluster.rs`.
 //!
 //! # Examples
 //!
-//! Three ticks in; a candle and its correction out. The second tick closes the first minute, because
-//! it is more than `max_out_of_orderness` (ten seconds) past that minute's end. The third tick is late.
+//! Three ticks in; a candle and its correction out. The second tick closes the first minute,
+//! because it is more than `max_out_of_orderness` (ten seconds) past that minute's end. The third
+//! tick is late.
 //!
 //! ```
 //! use std::sync::{Arc, mpsc};

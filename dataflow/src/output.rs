@@ -50,12 +50,12 @@ pub trait Output {
     /// Takes the progress of all of the worker's partitions. Called when any of them has changed.
     fn progress(&mut self, partitions: &[PartitionProgress]);
 
-    /// Takes the failure of a partition, which counts as finished from now on. The message names the
-    /// failed operation and its object.
+    /// Takes the failure of a partition, which counts as finished from now on. The message names
+    /// the failed operation and its object.
     fn failed(&mut self, partition: u32, message: String);
 
-    /// Takes the worker's part of a checkpoint: its state as of everything that this output has taken
-    /// so far. The part counts once all of that is stored. Called only if the graph has a
+    /// Takes the worker's part of a checkpoint: its state as of everything that this output has
+    /// taken so far. The part counts once all of that is stored. Called only if the graph has a
     /// [`CheckpointPolicy`](crate::CheckpointPolicy).
     fn checkpoint(&mut self, part: CheckpointPart) {
         drop(part);

@@ -94,18 +94,19 @@ impl From<usize> for Workers {
     }
 }
 
-/// Builds the graph on the workers of this process and runs it until its input has ended or `stop` is set.
+/// Builds the graph on the workers of this process and runs it until its input has ended or `stop`
+/// is set.
 ///
 /// `io` is called once on each worker's thread, with the worker's index and the number of workers,
-/// both counted over all processes. When the input ends, every open candle is settled. When `stop` is
-/// set, nothing more is settled and open candles stay open.
+/// both counted over all processes. When the input ends, every open candle is settled. When `stop`
+/// is set, nothing more is settled and open candles stay open.
 ///
 /// Laws: `tests/oracle.rs::one_two_and_four_workers_give_the_same` and
 /// `tests/cluster.rs::several_processes_settle_what_one_does`.
 ///
 /// # Errors
-/// Returns an error if a worker can't be started or panics, or if another process is lost. All workers
-/// of this process have ended then.
+/// Returns an error if a worker can't be started or panics, or if another process is lost. All
+/// workers of this process have ended then.
 ///
 /// # Examples
 ///
@@ -231,8 +232,8 @@ impl Connections {
     }
 
     /// Ends the connections after the workers have ended. If the workers have `finished`, the other
-    /// processes may still need bytes on their way to them, so this waits for all connections to end.
-    /// Otherwise it waits only for the goodbyes to be sent.
+    /// processes may still need bytes on their way to them, so this waits for all connections to
+    /// end. Otherwise it waits only for the goodbyes to be sent.
     fn end(mut self, finished: bool, stop: &AtomicBool) {
         self.liveness.workers_ended();
         let as_expected = finished && self.liveness.wait_for_connections(stop, POLL_INTERVAL);

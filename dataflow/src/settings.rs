@@ -16,25 +16,25 @@ use tallow_model::MINUTE_MS;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Largest distance of a tick behind the newest event time of its partition at which the tick is
-    /// still on time, in milliseconds.
+    /// Largest distance of a tick behind the newest event time of its partition at which the tick
+    /// is still on time, in milliseconds.
     pub max_out_of_orderness_ms: u64,
-    /// Time after the end of a one-minute window during which it can be corrected, in milliseconds of
-    /// logical time.
+    /// Time after the end of a one-minute window during which it can be corrected, in milliseconds
+    /// of logical time.
     pub allowed_lateness_ms: u64,
     /// Largest distance of a timestamp past its record's log time, in milliseconds.
     pub max_future_ms: u64,
     /// The anomaly detector.
     pub anomalies: AnomalySettings,
 
-    /// Silence after which a partition that is read to its end no longer holds the frontier back, in
-    /// milliseconds of the clock.
+    /// Silence after which a partition that is read to its end no longer holds the frontier back,
+    /// in milliseconds of the clock.
     pub idle_timeout_ms: u64,
     /// Largest distance of a partition ahead of the settled frontier at which it is still read, in
     /// milliseconds of event time.
     pub max_skew_ms: u64,
-    /// Least time between two showings of an open candle, in milliseconds of the clock; `None` shows
-    /// no open candles.
+    /// Least time between two showings of an open candle, in milliseconds of the clock; `None`
+    /// shows no open candles.
     pub live_interval_ms: Option<u64>,
     /// Number of records that a worker reads from a partition before it lets the rest of the graph
     /// run.

@@ -2,19 +2,20 @@
 //! step by step.
 //!
 //! - **Rule.** A difference of a candle or alert at a logical time below its window's end plus
-//!   `allowed_lateness` is a first version or a correction. At or past that time it is the expiry of
-//!   retained state, and dropped: an expired candle stays as it was settled.
-//! - **Revisions.** The first version of a candle is revision 0, and each correction counts one more.
-//!   `minutes` counts the revisions of one-minute candles, because alerts carry them and checkpoints
-//!   hold them with the minute. Those of roll-ups are counted here, one per logical time at which a
-//!   roll-up changed. [`SettledChange`] has no revision for a roll-up, so each has one owner.
-//! - **Alerts.** An alert that is retracted and not asserted again is settled as retracted; any other
-//!   is raised, possibly anew with other figures.
-//! - **Order.** A step holds whole logical times, sorted, so its bytes do not depend on how the graph
-//!   was scheduled. Law: `tests/oracle.rs::one_two_and_four_workers_give_the_same`.
-//! - **Checkpoints.** A part that `minutes` has taken at *F* is pending before the frontier passes *F*.
-//!   Once everything before *F* is settled, the version counts are added and the part goes to the
-//!   output.
+//!   `allowed_lateness` is a first version or a correction. At or past that time it is the expiry
+//!   of retained state, and dropped: an expired candle stays as it was settled.
+//! - **Revisions.** The first version of a candle is revision 0, and each correction counts one
+//!   more. `minutes` counts the revisions of one-minute candles, because alerts carry them and
+//!   checkpoints hold them with the minute. Those of roll-ups are counted here, one per logical
+//!   time at which a roll-up changed. [`SettledChange`] has no revision for a roll-up, so each has
+//!   one owner.
+//! - **Alerts.** An alert that is retracted and not asserted again is settled as retracted; any
+//!   other is raised, possibly anew with other figures.
+//! - **Order.** A step holds whole logical times, sorted, so its bytes do not depend on how the
+//!   graph was scheduled. Law: `tests/oracle.rs::one_two_and_four_workers_give_the_same`.
+//! - **Checkpoints.** A part that `minutes` has taken at *F* is pending before the frontier passes
+//!   *F*. Once everything before *F* is settled, the version counts are added and the part goes to
+//!   the output.
 //! - **Restore.** Differences before the checkpoint's frontier only restore the views: they are
 //!   dropped, except for the version counts among them.
 //! - **State.** The differences that the frontier has not passed, and a version count per roll-up
@@ -165,8 +166,8 @@ impl Ledger {
             a.cmp(b).then_with(|| a_change.cmp(b_change))
         });
         for versions in differences.chunk_by(|(a, ..), (b, ..)| a == b) {
-            // Equal changes that cancel leave nothing. Of the rest there is at most one assertion and
-            // one retraction.
+            // Equal changes that cancel leave nothing. Of the rest there is at most one assertion
+            // and one retraction.
             let mut asserted = None;
             let mut retracted = None;
             for same in versions.chunk_by(|(_, _, a), (_, _, b)| a == b) {

@@ -11,17 +11,17 @@
 //! 3. in either case *f*, if *f* is later: then the tick is late too;
 //! 4. too late, and the tick rejected, if the result is at or past *e* + `allowed_lateness`.
 //!
-//! Property. Every logical time is at least `next_second(w)`, and *w* never falls. Hence a source that
-//! holds its capability at `next_second(w)` can always send the next tick, and a window is closed as
-//! soon as *w* reaches its end.
+//! Property. Every logical time is at least `next_second(w)`, and *w* never falls. Hence a source
+//! that holds its capability at `next_second(w)` can always send the next tick, and a window is
+//! closed as soon as *w* reaches its end.
 //!
-//! Argument. In step 1, *w* < *e* and *e* is a whole second, so `next_second(w)` ≤ *e*. Step 2 gives
-//! exactly `next_second(w)`. Step 3 only raises the time.
-//! Test: `no_placement_lies_before_the_frontier_that_was_promised`, below.
+//! Argument. In step 1, *w* < *e* and *e* is a whole second, so `next_second(w)` ≤ *e*. Step 2
+//! gives exactly `next_second(w)`. Step 3 only raises the time. Test:
+//! `no_placement_lies_before_the_frontier_that_was_promised`, below.
 //!
-//! Property. Without step 3, which applies only after a partition has been idle, logical times are a
-//! function of the partition's prefix: not of the other partitions, not of batching, not of when the
-//! records were read. Oracle:
+//! Property. Without step 3, which applies only after a partition has been idle, logical times are
+//! a function of the partition's prefix: not of the other partitions, not of batching, not of when
+//! the records were read. Oracle:
 //! `tests/oracle.rs::every_version_at_every_time_equals_the_sequential_computation`; at the borders
 //! `ticks_at_the_borders_equal_the_sequential_computation`.
 

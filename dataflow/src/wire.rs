@@ -1,24 +1,25 @@
 //! The exchange by symbol: its container, and the encodings in which partial bars travel from one
 //! process to another.
 //!
-//! Between the threads of a process the container is moved as it is. Between processes it travels as
-//! bytes, in one of two encodings that the build chooses: **abomonation**, which writes records as
-//! they lie in memory, or with the feature `serde-exchange` serde's, which timely uses for every other
-//! channel.
+//! Between the threads of a process the container is moved as it is. Between processes it travels
+//! as bytes, in one of two encodings that the build chooses: **abomonation**, which writes records
+//! as they lie in memory, or with the feature `serde-exchange` serde's, which timely uses for every
+//! other channel.
 //!
 //! ```text
 //! abomonation   count: u64 · count × record of 192 bytes      all little-endian on supported machines
 //! ```
 //!
-//! **Safety.** abomonation takes any bytes for a value (RUSTSEC-2021-0120). That is undefined behaviour
-//! for types with pointers, padding or invalid bit patterns. So nothing but [`WireBar`] passes through
-//! abomonation: integers without padding, for which every bit pattern is valid. The length is checked
-//! first, and every record is copied to an aligned place. The *fields* of a record are checked when it
-//! becomes a [`PartialBar`]. Bytes that fail a check make the worker panic, as bad bytes do on any other
-//! channel of timely: a process that sends such bytes can't be worked with.
+//! **Safety.** abomonation takes any bytes for a value (RUSTSEC-2021-0120). That is undefined
+//! behaviour for types with pointers, padding or invalid bit patterns. So nothing but [`WireBar`]
+//! passes through abomonation: integers without padding, for which every bit pattern is valid. The
+//! length is checked first, and every record is copied to an aligned place. The *fields* of a
+//! record are checked when it becomes a [`PartialBar`]. Bytes that fail a check make the worker
+//! panic, as bad bytes do on any other channel of timely: a process that sends such bytes can't be
+//! worked with.
 //!
-//! Laws: `wire/tests.rs`, which also run under Miri. Besides this file only the batch reader of Kafka
-//! has `unsafe` code.
+//! Laws: `wire/tests.rs`, which also run under Miri. Besides this file only the batch reader of
+//! Kafka has `unsafe` code.
 #![allow(
     unsafe_code,
     reason = "abomonation has no safe functions; the head of this file says why the calls are sound"
@@ -139,8 +140,8 @@ impl Encoding for Abomonated {
 fn write_records(bars: &[PartialBar], writer: &mut impl Write) -> std::io::Result<()> {
     writer.write_all(&(bars.len() as u64).to_ne_bytes())?;
     for bar in bars {
-        // SAFETY: a `WireBar` has no padding, so all of its bytes may be read, and its `entomb` does
-        // nothing.
+        // SAFETY: a `WireBar` has no padding, so all of its bytes may be read, and its `entomb`
+        // does nothing.
         unsafe { abomonation::encode(&WireBar::of(bar), writer)? };
     }
     Ok(())
@@ -167,7 +168,8 @@ fn read_records(bytes: &[u8]) -> Result<Vec<PartialBar>, String> {
 /// called here.
 fn read_record(bytes: &[u8; size_of::<WireBar>()]) -> Result<WireBar, String> {
     let mut record = MaybeUninit::<WireBar>::uninit();
-    // SAFETY: there are as many bytes as a `WireBar` has, and every bit pattern is a valid `WireBar`.
+    // SAFETY: there are as many bytes as a `WireBar` has, and every bit pattern is a valid
+    // `WireBar`.
     let mut record = unsafe {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), record.as_mut_ptr().cast::<u8>(), size_of::<WireBar>());
         record.assume_init()

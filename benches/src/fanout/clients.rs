@@ -1,7 +1,8 @@
 //! The clients of `fanout-bench`: two threads look after the sockets of all of them.
 //!
-//! A thread looks at its sockets every 2 ms instead of being woken by each frame: on one machine the server would
-//! wake it, frame by frame, and both would do little else. So what is measured is at most so much too late, never too early.
+//! A thread looks at its sockets every 2 ms instead of being woken by each frame: on one machine
+//! the server would wake it, frame by frame, and both would do little else. So what is measured is
+//! at most so much too late, never too early.
 
 use super::dialect::Dialect;
 use super::socket::Socket;
@@ -61,7 +62,8 @@ impl Fleet {
 }
 
 impl Figures {
-    /// The time from publishing to receiving, in milliseconds, that this share of the updates did not exceed.
+    /// The time from publishing to receiving, in milliseconds, that this share of the updates did
+    /// not exceed.
     pub fn at(&self, share: f64) -> usize {
         let mut left = (self.updates as f64 * share).ceil() as u64;
         let within = self.latencies.iter().position(|count| {

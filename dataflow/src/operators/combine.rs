@@ -1,10 +1,10 @@
-//! `combine`: folds a batch of ticks into one partial bar per symbol, minute and logical time, before
-//! the exchange.
+//! `combine`: folds a batch of ticks into one partial bar per symbol, minute and logical time,
+//! before the exchange.
 //!
-//! - **Reason.** The traffic between threads and processes is then proportional to windows and not to
-//!   ticks.
-//! - **Formula.** The merge of the bars' monoid (`bar.rs`), so the result does not depend on how ticks
-//!   fell into batches. Law: `tests/oracle.rs::any_batch_size_gives_the_same`.
+//! - **Reason.** The traffic between threads and processes is then proportional to windows and not
+//!   to ticks.
+//! - **Formula.** The merge of the bars' monoid (`bar.rs`), so the result does not depend on how
+//!   ticks fell into batches. Law: `tests/oracle.rs::any_batch_size_gives_the_same`.
 //! - **Key and window.** Symbol, minute and logical time.
 //! - **State.** The partial bars of one batch, freed when the batch is drained.
 //! - **Cost per tick.** One hash look-up.

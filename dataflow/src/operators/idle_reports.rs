@@ -1,14 +1,14 @@
 //! Idle reports: the state of each worker's partitions, broadcast so that a worker whose partitions
 //! are all idle knows how much time it may give up.
 //!
-//! An idle worker must keep *some* capability, or it could not send the tick that ends the silence. It
-//! must also advance that capability, or it would hold the frontier back for every worker. Only the
-//! other workers know how far. So each worker broadcasts a short report through a dataflow of its own,
-//! and keeps the newest report of each worker here.
+//! An idle worker must keep *some* capability, or it could not send the tick that ends the silence.
+//! It must also advance that capability, or it would hold the frontier back for every worker. Only
+//! the other workers know how far. So each worker broadcasts a short report through a dataflow of
+//! its own, and keeps the newest report of each worker here.
 //!
 //! A report is old when it is read. That is harmless: the time that an idle worker gives up decides
-//! only *when* a candle settles, since a tick that comes after its own logical time has been given up
-//! takes the worker's (see `watermark.rs`).
+//! only *when* a candle settles, since a tick that comes after its own logical time has been given
+//! up takes the worker's (see `watermark.rs`).
 //!
 //! Tests: `tests/idle.rs`.
 
@@ -137,8 +137,8 @@ impl IdleReports {
             }
             newest = newest.max(report.max_event_time);
             if let Some(silent_ms) = report.silent_ms {
-                // A report older than that means that this machine has slept, not that the market is
-                // silent.
+                // A report older than that means that this machine has slept, not that the market
+                // is silent.
                 let since = silent_ms + now_ms.saturating_sub(*arrived_ms).min(MAX_REPORT_AGE_MS);
                 silent = Some(silent.map_or(since, |silent| silent.min(since)));
             }

@@ -2,26 +2,27 @@
 //! returns out, as collections.
 //!
 //! - **Rule.** Partial bars are kept by logical time and applied only when the frontier has passed
-//!   that time, so the state is always exactly the state "as of the frontier". Applying them changes
-//!   candles: the old version is retracted and the new one asserted, both at that logical time.
+//!   that time, so the state is always exactly the state "as of the frontier". Applying them
+//!   changes candles: the old version is retracted and the new one asserted, both at that logical
+//!   time.
 //! - **Key and window.** Symbol and minute. The input must be exchanged by symbol.
 //! - **Candles.** `(symbol, (candle, revision))`, retained until the end of the enclosing
-//!   fifteen-minute window plus `allowed_lateness`: until then a roll-up can change. Their expiry is
-//!   an output of its own, `expired`, because only the roll-ups want it.
-//! - **Returns.** `(symbol, log return)`, retained for another `lookback`. They are made here and not
-//!   by a join in the views, because this operator has the candle before at hand. The detector then
-//!   needs no candle older than its baseline, and no logarithm per evaluation.
-//! - **Retraction and late data.** A late partial bar is a correction at its own logical time. If it
-//!   changes a close or adds a candle, the return of the candle after it changes too. At expiry
+//!   fifteen-minute window plus `allowed_lateness`: until then a roll-up can change. Their expiry
+//!   is an output of its own, `expired`, because only the roll-ups want it.
+//! - **Returns.** `(symbol, log return)`, retained for another `lookback`. They are made here and
+//!   not by a join in the views, because this operator has the candle before at hand. The detector
+//!   then needs no candle older than its baseline, and no logarithm per evaluation.
+//! - **Retraction and late data.** A late partial bar is a correction at its own logical time. If
+//!   it changes a close or adds a candle, the return of the candle after it changes too. At expiry
 //!   everything is retracted, at a time at or past every correction's: `settle` tells expiry from
 //!   correction by the time alone.
 //! - **Yielding.** The candles of a whole block of minutes expire at once. They are emitted in
-//!   portions, so that the operators downstream consume one portion before the next is made; meanwhile
-//!   `busy` stops the source from reading.
-//! - **Checkpoints.** A marker at *F* arrives before the frontier passes *F*, and a capability is held
-//!   there until everything before *F* is applied and the state is handed to `settle`, which cannot
-//!   have passed *F* either. The rows lie in pieces that a checkpoint shares; a shared piece is copied
-//!   only when it changes. Handing the state over copies nothing.
+//!   portions, so that the operators downstream consume one portion before the next is made;
+//!   meanwhile `busy` stops the source from reading.
+//! - **Checkpoints.** A marker at *F* arrives before the frontier passes *F*, and a capability is
+//!   held there until everything before *F* is applied and the state is handed to `settle`, which
+//!   cannot have passed *F* either. The rows lie in pieces that a checkpoint shares; a shared piece
+//!   is copied only when it changes. Handing the state over copies nothing.
 //! - **Restore.** The rows of a checkpoint arrive before its frontier. They are emitted one
 //!   millisecond before it, so that the views are what they were and `settle` knows them as old.
 //! - **Ties.** None: bars are merged, and a merge does not depend on order.
@@ -29,8 +30,8 @@
 //!   after that; freed at expiry.
 //! - **Cost per partial bar.** One hash look-up and one merge.
 //!
-//! Oracle: `tests/oracle.rs::every_version_at_every_time_equals_the_sequential_computation`; for the
-//! portions `blocks_that_expire_in_several_portions_equal_the_sequential_computation`.
+//! Oracle: `tests/oracle.rs::every_version_at_every_time_equals_the_sequential_computation`; for
+//! the portions `blocks_that_expire_in_several_portions_equal_the_sequential_computation`.
 
 mod pieces;
 mod retained;

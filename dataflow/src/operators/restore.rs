@@ -1,9 +1,9 @@
 //! `restore`: emits the rows of a checkpoint, one millisecond of logical time before its frontier.
 //!
-//! - **Output.** This worker's share of the rows, of any symbols: the exchange by symbol comes after.
-//!   Logical times of records are whole seconds, so no record shares this time.
-//! - **Yielding.** Rows are emitted in portions, so that the operators downstream consume one portion
-//!   before the next is made.
+//! - **Output.** This worker's share of the rows, of any symbols: the exchange by symbol comes
+//!   after. Logical times of records are whole seconds, so no record shares this time.
+//! - **Yielding.** Rows are emitted in portions, so that the operators downstream consume one
+//!   portion before the next is made.
 //! - **State.** The rows not yet emitted.
 
 use crate::state::checkpoint::{Row, State};

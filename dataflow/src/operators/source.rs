@@ -4,26 +4,27 @@
 //! - **Input.** The partitions that this worker owns, read in turns of at most `batch_records`.
 //! - **Output.** Partial bars under the worker's one capability; each carries its own logical time,
 //!   which is never earlier. Rejects and counts leave through the worker's output.
-//! - **Frontier.** The capability stands at the least frontier of the live partitions' watermarks, and
-//!   timely's progress protocol makes the global minimum of it. A finished partition does not count.
-//!   An idle partition (read to its end and silent for `idle_timeout`, or empty from the start) does
-//!   not count either. If all of this worker's partitions are idle, the capability follows the other
-//!   workers', and the clock if theirs are idle too (see `idle_reports.rs`).
-//! - **Silence** counts only while a worker listens: a turn adds at most a quarter of `idle_timeout`,
-//!   and a turn adds nothing while a partition's log can't be reached. A machine that wakes up after an
-//!   hour has not heard an hour of silence, so the records written meanwhile are not late.
+//! - **Frontier.** The capability stands at the least frontier of the live partitions' watermarks,
+//!   and timely's progress protocol makes the global minimum of it. A finished partition does not
+//!   count. An idle partition (read to its end and silent for `idle_timeout`, or empty from the
+//!   start) does not count either. If all of this worker's partitions are idle, the capability
+//!   follows the other workers', and the clock if theirs are idle too (see `idle_reports.rs`).
+//! - **Silence** counts only while a worker listens: a turn adds at most a quarter of
+//!   `idle_timeout`, and a turn adds nothing while a partition's log can't be reached. A machine
+//!   that wakes up after an hour has not heard an hour of silence, so the records written meanwhile
+//!   are not late.
 //! - **Arrivals.** A partition that is added to the log later is read like the others from the next
 //!   turn on. It is idle until its first record.
-//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of the settled frontier
-//!   is not read, so that neither a slow partition nor a slow worker makes ticks pile up. Law:
-//!   `tests/oracle.rs::a_partition_that_runs_ahead_changes_nothing`.
-//! - **Back-pressure.** Nothing is read while the output is full, or while `minutes` is busy with an
-//!   expiry or a restore. A partition that is not read is not idle.
-//! - **Checkpoints.** When worker 0's frontier reaches a multiple of the interval and a checkpoint may
-//!   begin, worker 0 sends a marker to all workers under a capability of that time, so each worker
-//!   gets the marker before its frontier passes there. A rule without markers (every multiple) would
-//!   not do: a catch-up passes thousands of multiples, and one place must know how many checkpoints
-//!   the stores can take. Resume points come from `state/resume_points.rs`.
+//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of the settled
+//!   frontier is not read, so that neither a slow partition nor a slow worker makes ticks pile up.
+//!   Law: `tests/oracle.rs::a_partition_that_runs_ahead_changes_nothing`.
+//! - **Back-pressure.** Nothing is read while the output is full, or while `minutes` is busy with
+//!   an expiry or a restore. A partition that is not read is not idle.
+//! - **Checkpoints.** When worker 0's frontier reaches a multiple of the interval and a checkpoint
+//!   may begin, worker 0 sends a marker to all workers under a capability of that time, so each
+//!   worker gets the marker before its frontier passes there. A rule without markers (every
+//!   multiple) would not do: a catch-up passes thousands of multiples, and one place must know how
+//!   many checkpoints the stores can take. Resume points come from `state/resume_points.rs`.
 //! - **Restore.** Partitions resume at the checkpoint's resume points, and time starts at its
 //!   frontier.
 //! - **State.** A watermark, counts and a resume index per partition; the batch in hand.
@@ -190,7 +191,8 @@ impl Source {
         source
     }
 
-    /// Registers the resume index of a partition whose reading begins now; `None` without checkpoints.
+    /// Registers the resume index of a partition whose reading begins now; `None` without
+    /// checkpoints.
     fn add_resume_index(&self, partition: u32, since: u64) -> Option<SharedResumeIndex> {
         let policy = self.checkpoints.as_ref()?;
         Some(self.shared.add_resume_index(ResumeIndex::new(partition, policy.interval_ms, since)))
@@ -206,8 +208,8 @@ impl Source {
         }
         let settled = self.shared.settled_before(held);
         self.partitions.iter().for_each(|partition| partition.give_up(frontier, settled));
-        // One checkpoint at a time: until all workers have given their parts of the last one, nobody
-        // knows how long the stores take.
+        // One checkpoint at a time: until all workers have given their parts of the last one,
+        // nobody knows how long the stores take.
         let is_done = self.last_checkpoint.is_none_or(|last| settled > last);
         if self.worker != 0 || !is_done || !(policy.may_begin)() {
             return None;

@@ -2,8 +2,8 @@
 //!
 //! timely takes the end of a connection for a panic, and can't tell an intended end from a lost
 //! connection. So its bytes travel in frames here, and the last frame is a **goodbye**: the other
-//! process has finished, has been stopped, or has lost a third one. A connection that ends without a
-//! goodbye is lost.
+//! process has finished, has been stopped, or has lost a third one. A connection that ends without
+//! a goodbye is lost.
 //!
 //! ```text
 //! frame    length: u32, above 0 · that many of timely's bytes
@@ -147,8 +147,8 @@ impl Remote {
 
 const CLOSED: &str = "connection closed";
 
-/// Describes a failure. A process that dies closes or resets its connections, depending on whether it
-/// had unread bytes, so both read the same.
+/// Describes a failure. A process that dies closes or resets its connections, depending on whether
+/// it had unread bytes, so both read the same.
 fn describe(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionReset
@@ -163,8 +163,8 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
-/// One of timely's two handles of a connection: its receiving thread reads this handle, or its sending
-/// thread writes to it. Neither thread sees an error.
+/// One of timely's two handles of a connection: its receiving thread reads this handle, or its
+/// sending thread writes to it. Neither thread sees an error.
 pub(super) struct Stream {
     remote: Arc<Remote>,
     liveness: Arc<PeerLiveness>,
@@ -225,7 +225,8 @@ impl io::Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let detail = match self.receive(buffer) {
             Ok(Received::Bytes(count)) => return Ok(count),
-            // timely has announced the end of the stream before the goodbye, so its thread expects it.
+            // timely has announced the end of the stream before the goodbye, so its thread expects
+            // it.
             Ok(Received::Goodbye(goodbye)) => {
                 match goodbye {
                     Goodbye::Finished => {}
@@ -238,8 +239,8 @@ impl io::Read for Stream {
             Err(detail) => detail,
         };
         self.lose(detail);
-        // Any value returned here would make the thread panic, and the workers with it. So the workers
-        // end first, and then the thread unwinds without a message.
+        // Any value returned here would make the thread panic, and the workers with it. So the
+        // workers end first, and then the thread unwinds without a message.
         self.liveness.wait_for_workers();
         self.liveness.reader_ended(false);
         std::panic::resume_unwind(Box::new("the connection is lost"));

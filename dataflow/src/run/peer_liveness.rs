@@ -40,8 +40,8 @@ pub(super) struct PeerLiveness {
     /// Number of other processes; each has a reader and a writer.
     others: usize,
     lost: OnceLock<Lost>,
-    /// Reason for which the first worker left its work undone. A process that is lost after that was
-    /// lost because this one leaves, so it is no reason.
+    /// Reason for which the first worker left its work undone. A process that is lost after that
+    /// was lost because this one leaves, so it is no reason.
     broken_off: OnceLock<Goodbye>,
     ended: Mutex<Ended>,
     changed: Condvar,

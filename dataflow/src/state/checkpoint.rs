@@ -1,9 +1,9 @@
 //! Checkpoints as plain data: the identity, the resume points and the rows of the settled state.
 //!
-//! A checkpoint at *F* is the settled state as of the frontier *F*: the effect of all records with a
-//! logical time below *F*, and for each partition the offset at which reading resumes. Every worker
-//! contributes one part ([`CheckpointPart`](crate::CheckpointPart)). Parts belong together only if
-//! their [`CheckpointId`] is the same, and any number of workers can restore them.
+//! A checkpoint at *F* is the settled state as of the frontier *F*: the effect of all records with
+//! a logical time below *F*, and for each partition the offset at which reading resumes. Every
+//! worker contributes one part ([`CheckpointPart`](crate::CheckpointPart)). Parts belong together
+//! only if their [`CheckpointId`] is the same, and any number of workers can restore them.
 //!
 //! Law: `tests/checkpoints.rs::a_run_stopped_anywhere_puts_out_what_an_unbroken_one_does`.
 

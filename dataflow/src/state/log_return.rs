@@ -2,8 +2,8 @@
 //!
 //! - **Formula.** *r* = ln(close / previous close), *previous* being the symbol's last candle that
 //!   started at most `lookback` before this one.
-//! - **Unit.** 10⁻¹⁴, an integer, so that sums of returns are exact. Returns beyond ±50 (a factor of
-//!   10²¹ in a minute) count as ±50, so that the sums of a day's candles fit 128 bits.
+//! - **Unit.** 10⁻¹⁴, an integer, so that sums of returns are exact. Returns beyond ±50 (a factor
+//!   of 10²¹ in a minute) count as ±50, so that the sums of a day's candles fit 128 bits.
 //!
 //! The logarithm is `libm`'s. The platform's differs in the last bit from machine to machine.
 

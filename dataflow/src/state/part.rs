@@ -1,7 +1,7 @@
 //! One worker's part of a checkpoint as it leaves the graph.
 //!
-//! A part shares its rows with the worker: taking it copies no row and takes microseconds. The worker
-//! copies a shared piece only before it changes that piece.
+//! A part shares its rows with the worker: taking it copies no row and takes microseconds. The
+//! worker copies a shared piece only before it changes that piece.
 
 use crate::state::checkpoint::{CheckpointId, ResumePoint, State};
 use crate::state::log_return::LogReturn;
@@ -25,8 +25,8 @@ pub struct CheckpointPart {
 }
 
 impl CheckpointPart {
-    /// Copies the state of the worker's symbols out piece by piece: each call of `take` gets some of
-    /// the rows, and no more than one piece is in memory at a time.
+    /// Copies the state of the worker's symbols out piece by piece: each call of `take` gets some
+    /// of the rows, and no more than one piece is in memory at a time.
     ///
     /// # Errors
     /// Returns the first error of `take`, which is not called again.

@@ -1,13 +1,13 @@
 //! Resume points of a partition, for every frontier at which a checkpoint may still be taken.
 //!
-//! Notation. *F* is the frontier of a checkpoint, a multiple of the interval. A record *belongs after
-//! F* if its logical time is at or past *F*: it is not in the state as of *F*.
+//! Notation. *F* is the frontier of a checkpoint, a multiple of the interval. A record *belongs
+//! after F* if its logical time is at or past *F*: it is not in the state as of *F*.
 //!
 //! Definition. The resume point for *F* is
-//! 1. `offset`: the offset of the first record that belongs after *F*, with the watermark before that
-//!    record;
-//! 2. `unsettled_from`: the offset of the first record that was read once the source had given up all
-//!    time before *F*.
+//! 1. `offset`: the offset of the first record that belongs after *F*, with the watermark before
+//!    that record;
+//! 2. `unsettled_from`: the offset of the first record that was read once the source had given up
+//!    all time before *F*.
 //!
 //! Property. A record from `unsettled_from` on belongs after *F*, whatever its event time. A record
 //! between `offset` and `unsettled_from` belongs after *F* exactly if the partition's own watermark
@@ -17,11 +17,11 @@
 //! `watermark.rs`). From `unsettled_from` on the floor is at or past *F*. Before it the floor was
 //! below *F*, so the floor cannot have moved a record across *F*.
 //!
-//! Consequence. A reader that resumes at `offset` with that watermark knows of each record whether the
-//! state holds it, even where the clock had made the source give up time.
+//! Consequence. A reader that resumes at `offset` with that watermark knows of each record whether
+//! the state holds it, even where the clock had made the source give up time.
 //!
-//! Law: `tests/checkpoints.rs::a_run_stopped_anywhere_puts_out_what_an_unbroken_one_does`, and for the
-//! floor `a_tick_that_ended_a_silence_is_not_taken_for_one_that_the_checkpoint_has`.
+//! Law: `tests/checkpoints.rs::a_run_stopped_anywhere_puts_out_what_an_unbroken_one_does`, and for
+//! the floor `a_tick_that_ended_a_silence_is_not_taken_for_one_that_the_checkpoint_has`.
 //!
 //! State: one entry of each kind per multiple of the interval between the settled time and the read
 //! time, so at most as many as fit `max_skew` and `max_future`. Cost per record: one comparison.
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn a_record_behind_the_first_one_after_the_frontier_is_read_again() {
         let mut index = ResumeIndex::new(0, 60_000, 0);
-        // The record at offset 3 belongs after one minute, and the source reads up to offset 7 before
-        // it gives up that minute.
+        // The record at offset 3 belongs after one minute, and the source reads up to offset 7
+        // before it gives up that minute.
         index.note(61_000, at(3));
         index.give_up(62_000, 0, at(7));
         let point = index.resume_point(60_000).expect("a resume point");

@@ -10,12 +10,13 @@ use timely::dataflow::operators::probe::Handle as ProbeHandle;
 
 /// Every side channel between operators of one worker. Clones share the same state.
 ///
-/// - **Resume indexes**, `source` → `minutes`. `minutes` asks only at the frontier of a checkpoint; an
-///   edge would send an entry for every multiple of the interval.
+/// - **Resume indexes**, `source` → `minutes`. `minutes` asks only at the frontier of a checkpoint;
+///   an edge would send an entry for every multiple of the interval.
 /// - **Busy**, `minutes` → `source`. It runs against the stream: an edge would close a cycle, which
 ///   timely allows only if the edge advances logical time.
-/// - **Pending parts**, `minutes` → `settle`. `settle` keeps a part until its own frontier reaches the
-///   part's. A queue does just that; an edge would be a second input in front of the same queue.
+/// - **Pending parts**, `minutes` → `settle`. `settle` keeps a part until its own frontier reaches
+///   the part's. A queue does just that; an edge would be a second input in front of the same
+///   queue.
 /// - **Settled**, `settle` → `source`. It is a frontier and no data; timely offers it as a probe.
 #[derive(Clone, Default)]
 pub(crate) struct WorkerState {
@@ -57,8 +58,8 @@ impl WorkerState {
         self.pending_parts.borrow_mut().push_back(part);
     }
 
-    /// Takes the oldest pending part if its frontier is at or below `frontier`; `None` as `frontier`
-    /// stands for the end of time.
+    /// Takes the oldest pending part if its frontier is at or below `frontier`; `None` as
+    /// `frontier` stands for the end of time.
     pub(crate) fn pop_part(&self, frontier: Option<u64>) -> Option<CheckpointPart> {
         let is_passed =
             |part: &mut CheckpointPart| frontier.is_none_or(|frontier| frontier >= part.id.frontier.millis());

@@ -1,15 +1,15 @@
 //! Anomalies: one-minute candles whose return lies far outside the symbol's recent returns.
 //!
-//! - **Formula.** *r* is the candle's log return (`state/log_return.rs`). Its baseline are the returns
-//!   of the symbol's candles that started in the `lookback` before this one, itself excluded.
-//!   *z* = (*r* − mean) / max(σ, floor), σ the sample standard deviation (n − 1). An alert is raised
-//!   where |*z*| ≥ threshold and the baseline has at least `min_samples` returns.
+//! - **Formula.** *r* is the candle's log return (`state/log_return.rs`). Its baseline are the
+//!   returns of the symbol's candles that started in the `lookback` before this one, itself
+//!   excluded. *z* = (*r* − mean) / max(σ, floor), σ the sample standard deviation (n − 1). An
+//!   alert is raised where |*z*| ≥ threshold and the baseline has at least `min_samples` returns.
 //! - **Exactness.** Returns are integers, so mean and variance come from exact integer sums: they
 //!   depend on no order, and a window slides without drift.
 //! - **Key.** Symbol. When one of its retained returns changes, all of them are judged again in one
 //!   pass.
-//! - **Retraction.** A correction of a candle can raise, change or retract its own alert and those of
-//!   the candles that start in the next `lookback`.
+//! - **Retraction.** A correction of a candle can raise, change or retract its own alert and those
+//!   of the candles that start in the next `lookback`.
 //! - **Ties.** None: a symbol has one return a minute.
 //! - **State.** The retained returns of a symbol, freed as they expire, and its standing alerts.
 //! - **Cost.** One pass over the symbol's retained returns per minute and per correction; none per

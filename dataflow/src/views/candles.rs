@@ -1,7 +1,7 @@
 //! Roll-ups: candles of a longer interval from the candles one level below.
 //!
-//! - **Formula.** Open of the first part, close of the last, highest high, lowest low, sums of counts
-//!   and sums. A roll-up never sees a tick.
+//! - **Formula.** Open of the first part, close of the last, highest high, lowest low, sums of
+//!   counts and sums. A roll-up never sees a tick.
 //! - **Key and window.** Symbol and the longer window.
 //! - **Delay.** Every difference is delayed to the end of the longer window, so that the reduction
 //!   runs once, at that time. A difference after the end is a correction and is not delayed.

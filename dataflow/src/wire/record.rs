@@ -5,8 +5,8 @@ use crate::operators::combine::PartialBar;
 use abomonation::Abomonation;
 use tallow_model::{EventTime, MAX_EVENT_TIME, MINUTE_MS, Price, Symbol};
 
-/// A partial bar as integers of a fixed size, without pointers and without padding: every bit pattern
-/// is a valid value.
+/// A partial bar as integers of a fixed size, without pointers and without padding: every bit
+/// pattern is a valid value.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct WireBar {

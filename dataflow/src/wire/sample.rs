@@ -1,5 +1,5 @@
-//! Partial bars outside the graph, for benchmarks and tests of their encodings. No part of the public
-//! interface.
+//! Partial bars outside the graph, for benchmarks and tests of their encodings. No part of the
+//! public interface.
 
 use super::{Abomonated, Encoding, Serialized};
 use crate::bar::Bar;

@@ -138,8 +138,8 @@ impl Retained {
         block_end(block) + self.settings.allowed_lateness_ms
     }
 
-    /// Returns the time at which a block's returns expire: no baseline that can still change reaches
-    /// back to them.
+    /// Returns the time at which a block's returns expire: no baseline that can still change
+    /// reaches back to them.
     fn returns_expire(&self, block: u32) -> u64 {
         self.candles_expire(block) + self.settings.anomalies.lookback_ms
     }
@@ -277,8 +277,8 @@ impl Retained {
         self.touched.push(Touched { index, before: None });
     }
 
-    /// Emits the return of the minute after `index` anew if its previous close has changed. A minute
-    /// that the current logical time has touched itself is left to [`Retained::apply`].
+    /// Emits the return of the minute after `index` anew if its previous close has changed. A
+    /// minute that the current logical time has touched itself is left to [`Retained::apply`].
     fn update_successor(
         &mut self,
         symbol: Symbol,

@@ -38,8 +38,8 @@ pub(super) struct Partition {
     resume_index: Option<SharedResumeIndex>,
 }
 
-/// The records that a restored checkpoint has settled: those with an offset below `before` whose own
-/// logical time is below `below`.
+/// The records that a restored checkpoint has settled: those with an offset below `before` whose
+/// own logical time is below `below`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Settled {
     before: u64,
@@ -175,14 +175,15 @@ impl Placing<'_> {
             DecodeError::Malformed(detail) => (RejectReason::Malformed, detail),
             DecodeError::Invalid(detail) => (RejectReason::Invalid, detail),
         })?;
-        // A record that claims to have been written in the future gets no later bound by that claim.
+        // A record that claims to have been written in the future gets no later bound by that
+        // claim.
         let written = record
             .log_time
             .or(tick.received)
             .map_or(self.now_ms, |written| written.millis().min(self.now_ms));
         if tick.time.millis() > written.saturating_add(self.settings.max_future_ms) {
-            // The text names the bound only if it is the record's own time: the clock's would differ
-            // from one replay to the next.
+            // The text names the bound only if it is the record's own time: the clock's would
+            // differ from one replay to the next.
             let bound = if written == self.now_ms {
                 "the clock".to_owned()
             } else {
@@ -195,8 +196,8 @@ impl Placing<'_> {
             );
             return Err((RejectReason::Future, detail));
         }
-        // A record that a checkpoint has settled takes no floor: it must get the logical time that it
-        // had then.
+        // A record that a checkpoint has settled takes no floor: it must get the logical time that
+        // it had then.
         let is_settled = record.offset < self.settled.before && watermark.own(tick.time) < self.settled.below;
         let before = *watermark;
         let placement = watermark.place(tick.time, if is_settled { 0 } else { self.floor }, self.settings);
