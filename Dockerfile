@@ -1,12 +1,13 @@
-# Tallow as an image: built in one stage, run by an unprivileged user in another.
+# The image of Tallow: built in one stage, run by an unprivileged user in another.
 
 FROM rust:1.95.0-slim-trixie AS build
-# SQLite, librdkafka, AWS-LC, zstd and zlib are compiled from the sources that come with their crates; a C compiler
-# and make are all they need. Node.js and npm build the dashboard. OpenSSL and pkg-config are for FEATURES=tls.
+# SQLite, librdkafka, AWS-LC, zstd and zlib are compiled from the sources in their crates, which
+# need a C compiler and make only. Node.js and npm build the dashboard. OpenSSL and pkg-config are
+# for FEATURES=tls.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential libssl-dev nodejs npm pkg-config \
     && rm -rf /var/lib/apt/lists/*
-# Features of the build: tls for a Kafka that is reached by TLS or asks for SCRAM.
+# The features of the build: tls for a Kafka that is reached by TLS or asks for SCRAM.
 ARG FEATURES=
 WORKDIR /src
 COPY . .
@@ -16,7 +17,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/tallow /usr/local/bin/tallow
 
 FROM debian:13.4-slim
-# curl is for the health checks. OpenSSL's library, which FEATURES=tls needs, comes with ca-certificates.
+# The health checks use curl. The package ca-certificates brings the OpenSSL library that
+# FEATURES=tls needs.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \

@@ -6,13 +6,14 @@
 //! which a fuzz target checks, and then asks for the fields of a tick. Unknown fields are ignored, `null` means
 //! absent, and of a name that stands twice the last one counts.
 
+mod error;
 mod json;
 
 use crate::number::{Decimal, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MIN_PRICE, Price};
 use crate::symbol::Symbol;
 use crate::time::{EventTime, MAX_EVENT_TIME};
+pub use error::DecodeError;
 use json::{Scanner, Value};
-use std::fmt;
 
 /// One observed price.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,24 +31,6 @@ pub struct Tick {
     /// When the record was written to its log, where the record says so itself (`received`).
     pub received: Option<EventTime>,
 }
-
-/// Why a record is not a tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// Not a JSON object, or a required field is missing or of another type.
-    Malformed(String),
-    /// The shape is right and a value is not one that a tick can have.
-    Invalid(String),
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (DecodeError::Malformed(detail) | DecodeError::Invalid(detail)) = self;
-        f.write_str(detail)
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 /// The fields of interest, as they were found.
 #[derive(Default)]
@@ -151,7 +134,7 @@ fn wrong_type(name: &str, wanted: &str, found: &Value<'_>) -> DecodeError {
 
 /// RFC 3339, or integer milliseconds since the epoch.
 fn event_time(name: &str, value: &Value<'_>) -> Result<EventTime, DecodeError> {
-    let out_of_range = |shown: &dyn fmt::Display| {
+    let out_of_range = |shown: &dyn std::fmt::Display| {
         DecodeError::Invalid(format!("{name} {shown} is not within the years 1970 and 9999"))
     };
     match value {

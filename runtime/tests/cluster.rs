@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use tallow_dataflow::Workers;
 use tallow_model::Error;
 use tallow_model::error::chain;
-use tallow_runtime::cluster::{Cluster, Hello, connect};
+use tallow_runtime::cluster::{Cluster, Handshake, connect};
 
 /// How long anything may take before a test gives up.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn hello() -> Hello {
+fn hello() -> Handshake {
     let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Hello {
+    Handshake {
         program: "1.2.3".to_owned(),
         settings: vec![setting("lateness", "900"), setting("topic", "prices")],
         checkpoint: "60000".to_owned(),
@@ -35,11 +35,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(cluster: Cluster, hello: Hello) -> Process {
+    fn start(cluster: Cluster, hello: Handshake) -> Process {
         Process::start_for(cluster, hello, LIMIT)
     }
 
-    fn start_for(cluster: Cluster, hello: Hello, limit: Duration) -> Process {
+    fn start_for(cluster: Cluster, hello: Handshake, limit: Duration) -> Process {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let stop = Arc::clone(&stop);
@@ -159,7 +159,7 @@ fn a_process_of_its_own_meets_nobody() {
 
 #[test]
 fn what_differs_is_told_on_both_sides() {
-    type Change = fn(&mut Cluster, &mut Hello);
+    type Change = fn(&mut Cluster, &mut Handshake);
     let cases: [(Change, &str, [&str; 2]); 6] = [
         (|_, hello| hello.program = "1.2.4".to_owned(), "the program's version", ["1.2.3", "1.2.4"]),
         (|_, hello| hello.settings[0].1 = "60".to_owned(), "lateness", ["900", "60"]),

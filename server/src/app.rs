@@ -2,8 +2,8 @@
 //!
 //! A process that has no stores to read from serves what its pipeline says of itself, and nothing else.
 
+use crate::http::tls::Tls;
 use crate::settings::ServerSettings;
-use crate::tls::Tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct App {
     pub(crate) settings: ServerSettings,
     /// What callers must speak; plain HTTP where there is none.
     pub(crate) tls: Option<Tls>,
+    /// The time in which the pipeline still corrects a closed candle; `None` if the server does not know it.
+    pub(crate) allowed_lateness_ms: Option<u64>,
     /// The time in answers, and that against which ages and lookbacks are measured.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -50,17 +52,29 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stale_after = settings.stale_after;
         let data = Data { cache, history, pipeline: pipeline.clone(), stale_after, clock: clock.clone() };
-        App { data: Some(Arc::new(data)), pipeline, settings, tls: None, clock }
+        App { data: Some(Arc::new(data)), pipeline, settings, tls: None, allowed_lateness_ms: None, clock }
     }
 
     /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
     pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
-        App { data: None, pipeline, settings, tls: None, clock: Arc::new(SystemClock) }
+        App {
+            data: None,
+            pipeline,
+            settings,
+            tls: None,
+            allowed_lateness_ms: None,
+            clock: Arc::new(SystemClock),
+        }
     }
 
     /// The same app, spoken to over TLS if there is a certificate.
     pub fn with_tls(self, tls: Option<Tls>) -> App {
         App { tls, ..self }
+    }
+
+    /// Sets the time in which the pipeline still corrects a closed candle, for clients that ask for it.
+    pub fn with_allowed_lateness_ms(self, allowed_lateness_ms: u64) -> App {
+        App { allowed_lateness_ms: Some(allowed_lateness_ms), ..self }
     }
 
     /// The same app on another clock.

@@ -1,43 +1,33 @@
-//! The HTTP and WebSocket face of Tallow: a thin server over the store traits.
+//! The HTTP and WebSocket interface of Tallow: a thin server over the store traits.
 //!
-//! It reads what the pipeline has stored and says what the pipeline says of itself; it knows nothing of the graph.
-//! The caller owns the listener and the stop signal: see [`serve`].
+//! The server reads what the pipeline has stored and reports what the pipeline says about itself; it knows nothing of
+//! the graph. The caller owns the listener and the stop signal: see [`serve`].
 //!
-//! - `router` turns a method and a path into a handler of `api`, `websocket` or `page`.
-//! - `exchange` gives every answer what all have in common: request id, timings, CORS, problem documents.
-//! - `openapi` says what can be asked: `/openapi.json`, and `/docs` to try it.
+//! - `http` accepts connections and gives every response what all responses have in common; `http/stack.rs` is the list.
+//! - `routes` finds the route of a path, and `dispatch` calls its handler.
+//! - `api` has the handlers of Tallow's own interface, `dialects` those of interfaces that other programs already speak.
+//! - `parameter` declares a parameter once, for the handler that reads it and for the document that describes it.
+//! - `openapi` describes every operation: `/openapi.json`, and `/docs` to try it.
 //! - `websocket` has one hub that takes each update once and puts the same frame into the mailbox of every client.
 
-mod answer;
 mod api;
 mod app;
-mod coding;
-mod conditional;
-mod cors;
-mod exchange;
-mod headers;
-mod keys;
+mod dashboard;
+mod dialects;
+mod dispatch;
+mod http;
+mod market;
 mod openapi;
-mod page;
-mod pair;
-mod places;
-mod problem;
-mod proxies;
+mod parameter;
 mod query;
-mod rate;
-mod record;
-mod router;
-mod server;
+mod routes;
 mod settings;
-mod shutdown;
-mod stream;
-mod timings;
-mod tls;
+mod shared;
 mod websocket;
 
 pub use app::App;
-pub use keys::{ApiKey, InvalidApiKey};
-pub use proxies::{InvalidProxies, Proxies};
-pub use server::{ServeError, serve};
+pub use http::auth::{ApiKey, InvalidApiKey};
+pub use http::proxies::{InvalidProxies, Proxies};
+pub use http::server::{ServeError, serve};
+pub use http::tls::{Tls, TlsError};
 pub use settings::ServerSettings;
-pub use tls::{Tls, TlsError};

@@ -1,7 +1,7 @@
 //! The parameters of a request: each known, given once, within its bounds, or named in the error.
 
-use crate::openapi::Parameter;
-use crate::problem::{ParameterError, Problem};
+use crate::http::problem::{ParameterError, Problem};
+use crate::parameter::Parameter;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use tallow_model::{EventTime, MAX_EVENT_TIME};

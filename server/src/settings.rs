@@ -1,7 +1,7 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 
-use crate::keys::ApiKey;
-use crate::proxies::Proxies;
+use crate::http::auth::ApiKey;
+use crate::http::proxies::Proxies;
 use std::time::Duration;
 
 /// The most bytes a request's path and query may have.

@@ -101,7 +101,8 @@ impl Process {
             checkpoints: checkpoints.sink(),
             restoring_since: checkpoints.restoring_since(),
         }));
-        let app = App::of_pipeline(board.clone(), open_files::provide(config.reporting()));
+        let app = App::of_pipeline(board.clone(), open_files::provide(config.reporting()))
+            .with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms);
         let web = Web::start(listener, REPORTING_THREADS, || Ok(app))?;
         let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
         let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;

@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
         let cache = RedisCache::start(&config.redis, CACHED_UPDATES)?;
         let pipeline = RemotePipeline::start(&config.server.pipelines)?;
         let app = App::new(Arc::new(cache), Arc::new(history), Arc::new(pipeline), settings);
-        Ok(app.with_tls(tls))
+        Ok(app.with_tls(tls).with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms))
     })?;
     tracing::info!(url, "listening");
     while !stop.load(Ordering::Relaxed) && !web.has_stopped() {

@@ -158,7 +158,9 @@ impl Up {
         let feed = Feed::new(market, from, journal, written, halt);
         let primed = feed.primed();
         let settings = open_files::provide(config.serving());
-        let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings).with_tls(tls);
+        let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings)
+            .with_tls(tls)
+            .with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms);
         let web = Web::start(listener, config.server.threads(), || Ok(app))?;
         let feed = std::thread::Builder::new()
             .name("feed".to_owned())

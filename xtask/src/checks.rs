@@ -1,10 +1,11 @@
-//! `scripts/test`: every check of a change, in an order in which nothing is compiled twice and nothing waits alone.
+//! `scripts/test`: every check of a change, in an order in which nothing is compiled twice and
+//! nothing waits alone.
 //!
-//! 1. Format and lints. The lints compile Kafka's client with TLS, so that this build is checked too.
+//! 1. Format and lints. The lints compile Kafka's client with TLS, so that this build is checked
+//!    too.
 //! 2. The services are started, and all tests and programs are built.
-//! 3. Side by side: the tests; chaos, which mostly waits; the page and the clients; and, with a low priority, what
-//!    compiles something of its own: fuzzing, Miri and the documentation. The documentation comes after the programs with a
-//!    target folder of their own, because cargo lets one build at a time into a folder.
+//! 3. Side by side: the tests; chaos, which mostly waits; the page and the clients; and, with a low
+//!    priority, everything else that compiles: fuzzing, Miri and the documentation.
 //! 4. The attacks, which measure how long a server's clients wait.
 
 mod report;
@@ -15,7 +16,8 @@ use crate::process;
 use crate::services::{Service, Services};
 use anyhow::{Context, Result, bail};
 use report::{Output, Report};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use workspace::{QUICK_RELEASE, Workspace};
@@ -23,7 +25,8 @@ use workspace::{QUICK_RELEASE, Workspace};
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_FUZZ: &str = "0.13.2";
 const CARGO_NEXTEST: &str = "0.9.151";
-/// The time for which libFuzzer looks for a failure, in seconds, unless TALLOW_FUZZ_SECONDS says otherwise.
+/// The time for which libFuzzer looks for a failure, in seconds, unless TALLOW_FUZZ_SECONDS says
+/// otherwise.
 const FUZZ_SECONDS: &str = "20";
 /// The features of the build that is linted and documented, if OpenSSL is there.
 const TLS: [&str; 2] = ["--features", "tallow/tls"];
@@ -146,18 +149,15 @@ impl Checks {
         }
     }
 
-    /// Builds the tests of all crates and the programs that other checks start, and returns whether they are there.
+    /// Builds the tests of all crates and the programs that other checks start, and returns whether
+    /// they are there.
     fn build(&mut self) -> bool {
         let arguments = ["--no-default-features", "--features", "default-no-update"];
         if !self.workspace.install_tool("cargo-nextest", CARGO_NEXTEST, &arguments) {
             self.report.fail("tests", &format!("cargo-nextest {CARGO_NEXTEST} can't be installed"));
             return false;
         }
-        let is_built = self.report.step("build", |output| {
-            output.run(
-                &mut self.command("cargo", &["nextest", "run", "--workspace", "--no-run", "--cargo-quiet"]),
-            )
-        });
+        let is_built = self.report.step("build", |output| self.build_tests(output));
         let programs = self.workspace.target().join("debug");
         for (variable, program) in
             [("TALLOW_BIN", "tallow"), ("CHAOS_BIN", "chaos"), ("HOSTILE_BIN", "hostile")]
@@ -165,6 +165,25 @@ impl Checks {
             self.workspace.set(variable, programs.join(program).into_os_string());
         }
         is_built
+    }
+
+    /// Builds everything, and writes the list of the test binaries. With that list the tests are run
+    /// without cargo, which would wait for other builds.
+    fn build_tests(&self, output: &Output) -> Result<()> {
+        let list = ["nextest", "list", "--workspace", "--list-type", "binaries-only", "--cargo-quiet"];
+        let mut build = self.command("cargo", &list);
+        build.args(["--message-format", "json"]).stdout(create(&self.binaries_file())?);
+        output.run(&mut build)?;
+        let mut metadata = self.command("cargo", &["metadata", "--format-version", "1"]);
+        output.run(metadata.stdout(create(&self.metadata_file())?))
+    }
+
+    fn binaries_file(&self) -> PathBuf {
+        self.workspace.logs().join("test-binaries.json")
+    }
+
+    fn metadata_file(&self) -> PathBuf {
+        self.workspace.logs().join("cargo-metadata.json")
     }
 
     // --- side by side -----------------------------------------------------------------------------------------------
@@ -202,11 +221,12 @@ impl Checks {
         self.compose();
     }
 
-    /// All tests of all crates, twice as many at a time as there are cores: many wait for a service to die or to come back.
+    /// All tests of all crates, twice as many at a time as there are cores: many wait for a service
+    /// to die or to come back.
     fn tests(&self, output: &Output) -> Result<()> {
         let threads = 2 * thread::available_parallelism().context("count the processors")?.get();
-        let mut tests =
-            self.command("cargo", &["nextest", "run", "--workspace", "--cargo-quiet", "--no-fail-fast"]);
+        let mut tests = self.command("cargo", &["nextest", "run", "--no-fail-fast", "--binaries-metadata"]);
+        tests.arg(self.binaries_file()).arg("--cargo-metadata").arg(self.metadata_file());
         tests.args(["--status-level", "slow", "--final-status-level", "fail"]);
         output.run(tests.args(["--test-threads", &threads.to_string()]))
     }
@@ -297,8 +317,9 @@ impl Checks {
         output.run(run.args(["-dict=fuzz/decode.dict", "-print_final_stats=1", "-verbosity=0"]))
     }
 
-    /// The unsafe code of the exchange, interpreted: any undefined behaviour that its tests reach is a failure. The other
-    /// file with unsafe code calls librdkafka, which Miri can't. What Miri compiles is kept in target/miri.
+    /// The unsafe code of the exchange, interpreted: any undefined behaviour that its tests reach
+    /// is a failure. The other file with unsafe code calls librdkafka, which Miri can't. What Miri
+    /// compiles is kept in target/miri.
     fn miri(&self) {
         const NAME: &str = "unsafe code under Miri";
         if self.leave_out(&[NAME]) {
@@ -336,8 +357,9 @@ impl Checks {
         });
     }
 
-    /// The metadata of the dependencies, and of the crates themselves, are those of the lints: with the same features, with
-    /// `--examples`, which brings the dependencies of tests in, and with the same compiler.
+    /// The metadata of the dependencies, and of the crates themselves, are those of the lints: with
+    /// the same features, with `--examples`, which brings the dependencies of tests in, and with
+    /// the same compiler.
     fn document(&self, arguments: &[&str]) -> Command {
         let common = ["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"];
         let mut doc = self.background_command("cargo", &common);
@@ -356,7 +378,8 @@ impl Checks {
         });
     }
 
-    /// Docker's own opinion of the compose file, which needs no engine. The tests have checked it against the specification.
+    /// Docker's own opinion of the compose file, which needs no engine. The tests have checked it
+    /// against the specification.
     fn compose(&self) {
         const NAME: &str = "docker compose config";
         if !process::succeeds(&mut self.command("docker", &["compose", "version"])) {
@@ -367,4 +390,8 @@ impl Checks {
         config.env("TALLOW_POSTGRES_PASSWORD", "given").env("TALLOW_GRAFANA_PASSWORD", "given");
         self.report.step(NAME, |output| output.run(&mut config));
     }
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("write {}", path.display()))
 }

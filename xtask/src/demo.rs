@@ -1,24 +1,23 @@
-//! `scripts/demo`: the whole pipeline on this machine, compared with a backtest of the same records.
+//! `scripts/demo`: the whole pipeline on this machine, compared with a backtest of the same
+//! records.
 //!
-//! An hour of simulated market goes into Kafka as fast as it can be written. `tallow run` settles it into PostgreSQL, Redis
-//! and the topic of alerts, and `tallow serve` shows it.
+//! An hour of simulated market goes into Kafka as fast as it can be written. `tallow run` settles
+//! it into PostgreSQL, Redis and the topic of alerts, and `tallow serve` shows it.
 
-mod http;
-
-use crate::interrupt::{self, Program};
+use crate::http;
+use crate::interrupt;
 use crate::isolated::Isolated;
 use crate::process;
+use crate::served::{PATIENCE, Profile, Served, find_tallow};
 use crate::services::{Service, Services};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The longest wait for a process or a comparison. A machine that is busy takes its time.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// The time between two comparisons.
 const COMPARE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -46,7 +45,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     let services = Services::open(root)?;
     services.up(&Service::ALL)?;
     services.print_status(&Service::ALL);
-    let tallow = find_tallow(root)?;
+    let tallow = find_tallow(root, Profile::Release)?;
     let folder = tempfile::tempdir().context("make a temporary folder")?;
     let mut isolated = Isolated::create(&services, "demo")?;
     // After two seconds of silence the market counts as over, and its last candles close.
@@ -59,21 +58,6 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-/// The program in TALLOW_BIN; without it, one that is built.
-fn find_tallow(root: &Path) -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("TALLOW_BIN").filter(|it| !it.is_empty()) {
-        return Ok(program.into());
-    }
-    let manifest = root.join("Cargo.toml");
-    let mut build = Command::new("cargo");
-    process::run(
-        build.args(["build", "--release", "--quiet", "--package", "tallow", "--manifest-path"]).arg(manifest),
-    )?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").filter(|it| !it.is_empty());
-    let target = target.map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/tallow"))
-}
-
 fn say(text: &str) {
     println!("\n=== {text}");
 }
@@ -84,18 +68,19 @@ impl Demo<'_> {
         process::run(&mut self.tallow(&["migrate"]))?;
 
         say("60 minutes of 8 markets into Kafka");
-        // The hour opens and closes on a quarter of an hour, so that no window stays open. It is always the same hour,
-        // because not every hour of the simulated market has an alert.
+        // The hour opens and closes on a quarter of an hour, so that no window stays open. It is
+        // always the same hour, because not every hour of the simulated market has an alert.
         let hour = ["--start", "2026-01-05T15:00:00Z", "--duration", "60m"];
         process::run(self.tallow(&["produce", "--feed", "sim", "--speed", "max", "--disorder"]).args(hour))?;
 
         say("tallow run, and tallow serve beside it");
         let workers = std::env::var("TALLOW_WORKERS").unwrap_or_else(|_| "2".to_owned());
-        let mut run = self.start(self.tallow(&["run", "-w", &workers]), "run", "/ready")?;
+        let mut run =
+            Served::start(self.tallow(&["run", "-w", &workers]), "run", self.folder.path(), "/ready")?;
         let pipeline = format!("http://{}", run.address);
         let mut serve = self.tallow(&["serve"]);
         serve.env("TALLOW__SERVER__PIPELINES", pipeline);
-        let mut serve = self.start(serve, "serve", "/health")?;
+        let mut serve = Served::start(serve, "serve", self.folder.path(), "/health")?;
 
         let backtest = self.backtest()?;
         self.await_agreement(&backtest, &mut [&mut run, &mut serve]);
@@ -117,29 +102,6 @@ impl Demo<'_> {
         command
     }
 
-    /// Starts a process of Tallow, and waits until it answers a path with 200.
-    fn start(&self, mut command: Command, name: &str, path: &str) -> Result<Served> {
-        let log = self.folder.path().join(format!("{name}.log"));
-        let open = || File::options().create(true).append(true).open(&log);
-        // The log names the address.
-        command.env("TALLOW__LOGGING__LEVEL", "info").env("NO_COLOR", "1");
-        command.stdout(open().context("make a log")?).stderr(open().context("make a log")?);
-        let mut program = Program::start(&mut command)?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let address = fs::read_to_string(&log).ok().and_then(|text| http::first_address(&text));
-            if let Some(address) = address
-                && http::get(&address, path).is_ok_and(|response| response.status == 200)
-            {
-                return Ok(Served { program, address });
-            }
-            if !program.is_running() || Instant::now() >= deadline {
-                bail!("tallow {name} does not answer {path}:{}", process::tail(&log, usize::MAX));
-            }
-            sleep(process::POLL_INTERVAL);
-        }
-    }
-
     /// Runs the same dataflow over the topic, and returns the folder of its files.
     fn backtest(&self) -> Result<PathBuf> {
         let folder = self.folder.path().join("backtest");
@@ -157,8 +119,8 @@ impl Demo<'_> {
         command
     }
 
-    /// Waits until the tables agree, or a process ends. The last quarter of an hour is settled once the watermark has passed
-    /// its end, ten seconds and the silence later.
+    /// Waits until the tables agree, or a process ends. The last quarter of an hour is settled once
+    /// the watermark has passed its end, ten seconds and the silence later.
     fn await_agreement(&self, backtest: &Path, processes: &mut [&mut Served]) {
         let deadline = Instant::now() + PATIENCE;
         while !process::succeeds(&mut self.compare(backtest)) {
@@ -216,13 +178,6 @@ impl Demo<'_> {
         }
         Ok(())
     }
-}
-
-/// A process that serves HTTP.
-struct Served {
-    program: Program,
-    /// The host and port.
-    address: String,
 }
 
 fn check_server(address: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: the running programs are ended, and the command cleans up and fails.
 //!
-//! Each program has a process group of its own, so that a signal reaches its children too and no terminal ends them while
-//! the command still needs them.
+//! Each program has a process group of its own, so that a signal reaches its children too and no
+//! terminal ends them while the command still needs them.
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};

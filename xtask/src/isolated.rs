@@ -1,4 +1,5 @@
-//! Topics, a database and Redis keys that belong to one run of a command, and are removed at its end.
+//! Topics, a database and Redis keys that belong to one run of a command, and are removed at its
+//! end.
 
 use crate::interrupt::{self, Program};
 use crate::process;
@@ -19,7 +20,8 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-/// Starts the services, and runs a program with the settings that lead to names of its own. TALLOW_ISOLATED is their prefix.
+/// Starts the services, and runs a program with the settings that lead to names of its own.
+/// TALLOW_ISOLATED is their prefix.
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     interrupt::watch()?;
     let services = Services::open(root)?;

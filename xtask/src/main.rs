@@ -1,13 +1,17 @@
-//! The commands of developers. `scripts/*` are their entry points: `scripts/services up` runs `xtask services up`.
+//! The commands of developers. `scripts/*` are their entry points: `scripts/services up` runs
+//! `xtask services up`.
 //!
-//! A developer's machine needs nothing but cargo for them; what else a command needs, it installs or names.
+//! A developer's machine needs nothing but cargo for them; what else a command needs, it installs
+//! or names.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the commands are read on a terminal")]
 
 mod checks;
 mod demo;
+mod http;
 mod interrupt;
 mod isolated;
 mod process;
+mod served;
 mod services;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +36,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs a command with topics, a database and Redis keys of its own
     Isolated(isolated::Arguments),
+    /// Runs a command beside a server of its own, on a simulated market
+    Served(served::Arguments),
     /// Checks everything that is checked before a change is accepted
     Test(checks::Arguments),
 }
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         Command::Services(services) => ("services", services::run(root, services)),
         Command::Demo(demo) => ("demo", demo::run(root, &demo)),
         Command::Isolated(isolated) => ("isolated", isolated::run(root, &isolated)),
+        Command::Served(served) => ("served", served::run(root, &served)),
         Command::Test(test) => ("test", checks::run(root, &test)),
     };
     match outcome {

@@ -5,7 +5,7 @@
 
 mod number;
 
-use super::DecodeError;
+use super::error::DecodeError;
 use number::{Digits, Number};
 use std::borrow::Cow;
 

@@ -17,8 +17,8 @@
 //! end. So damage is told from a version that this program doesn't know.
 
 use super::header::Header;
+use super::origin::Origin;
 use super::section::{Row, Section};
-use super::store::Origin;
 use super::{PartHead, PartSource};
 use bytes::{Buf, Bytes, BytesMut};
 use object_store::PutPayload;

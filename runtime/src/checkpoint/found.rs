@@ -2,7 +2,7 @@
 
 use super::format::StoredPart;
 use super::names;
-use super::store::Origin;
+use super::origin::Origin;
 use std::collections::BTreeSet;
 use tallow_dataflow::{CheckpointId, ResumePoint, State};
 use tallow_model::error::Error;

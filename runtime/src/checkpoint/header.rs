@@ -1,8 +1,9 @@
 //! What a part says of itself, as JSON, before its rows.
 
 use super::PartHead;
+use super::names::run_text;
+use super::origin::Origin;
 use super::section::Section;
-use super::store::Origin;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tallow_dataflow::{CheckpointId, ResumePoint};
@@ -136,9 +137,4 @@ impl Header {
         // A header is text and numbers; no map in it has a key that JSON can't have.
         serde_json::to_vec(self).map_err(|error| Error::Invalid(format!("write a header as JSON: {error}")))
     }
-}
-
-/// A run as it stands in names: so many digits that the order of the texts is that of the runs.
-pub(super) fn run_text(run: u128) -> String {
-    format!("{run:032x}")
 }

@@ -1,6 +1,5 @@
 //! The names of objects, and what is there by them.
 
-use super::header::run_text;
 use super::objects::Listed;
 use std::collections::BTreeMap;
 use tallow_dataflow::CheckpointId;
@@ -77,6 +76,11 @@ pub(super) fn checkpoints<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> B
         }
     }
     checkpoints
+}
+
+/// A run as it stands in names: so many digits that the order of the texts is that of the runs.
+pub(super) fn run_text(run: u128) -> String {
+    format!("{run:032x}")
 }
 
 #[cfg(test)]

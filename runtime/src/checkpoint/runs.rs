@@ -3,7 +3,7 @@
 //! Each run says how many workers it has before it produces anything. A later run, of however many workers itself, then
 //! knows up to which worker there may still be a producer that does not know yet that it is over.
 
-use super::header::run_text;
+use super::names::run_text;
 use super::objects::Listed;
 use super::store::CheckpointStore;
 use serde::Serialize;

@@ -5,34 +5,18 @@ use super::format::{EncodedPart, StoredPart};
 use super::found::Found;
 use super::names::{self, Parts};
 use super::objects::{self, Objects};
+use super::origin::Origin;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tallow_dataflow::{CheckpointId, Settings};
+use tallow_dataflow::CheckpointId;
 use tallow_model::error::{Error, chain};
 
 /// How many parts are read at a time.
 const READS: usize = 4;
 /// The fewest checkpoints that are kept, whatever the settings say.
 const KEEP_AT_LEAST: usize = 3;
-
-/// What a checkpoint belongs to: one that was taken of another log, or under other rules, is not taken up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Where the records come from, as `kafka:crypto-prices`.
-    pub source: String,
-    /// The settings that change what the results mean, by name.
-    pub meaning: Vec<(String, String)>,
-}
-
-impl Origin {
-    /// That of a graph with these settings.
-    pub fn of(source: String, settings: &Settings) -> Origin {
-        let meaning = settings.meaning().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Origin { source, meaning }
-    }
-}
 
 /// The checkpoints of one pipeline, at one place. Clones are the same store.
 ///

@@ -81,7 +81,7 @@ impl WorkerOutlet {
         if let Past::Reading(newest) | Past::Settling(newest) = &mut self.past {
             for settled in &step.candles {
                 let newest = newest.entry((settled.symbol, settled.interval)).or_insert(*settled);
-                if newest.candle.window_start <= settled.candle.window_start {
+                if newest.version() <= settled.version() {
                     *newest = *settled;
                 }
             }

@@ -5,40 +5,17 @@
 //! that can't pass is recorded, and from then on the sink takes nothing more.
 
 mod queue;
+mod settings;
 mod writer;
 
 pub use queue::{SinkQueue, Ticket};
+pub use settings::SinkSettings;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tallow_model::error::Error;
-use tallow_model::retry::BackoffSettings;
 use tallow_model::store::Sink;
-
-/// The bounds of a sink's queue and batches.
-#[derive(Clone, Copy, Debug)]
-pub struct SinkSettings {
-    /// From so many candles, alerts and rejects on the queue is full.
-    pub max_changes: usize,
-    /// From so many steps and lots of rejects on, empty ones included, the queue is full.
-    pub max_entries: usize,
-    /// How many changes go into one write, unless a single step has more.
-    pub batch_changes: usize,
-    /// The waits between attempts.
-    pub backoff: BackoffSettings,
-}
-
-impl Default for SinkSettings {
-    fn default() -> SinkSettings {
-        SinkSettings {
-            max_changes: 50_000,
-            max_entries: 10_000,
-            batch_changes: 20_000,
-            backoff: BackoffSettings::default(),
-        }
-    }
-}
 
 /// A sink on its own thread. Dropping it without [`SinkRunner::close`] gives up what has not been written.
 #[derive(Debug)]

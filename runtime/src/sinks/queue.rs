@@ -1,6 +1,6 @@
 //! The queue before a sink: what waits to be written, and where the sink stands.
 
-use super::SinkSettings;
+use super::settings::SinkSettings;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,11 +1,11 @@
 //! `/api/v1/alerts` and `/api/v1/alerts/{symbol}`: the alerts of the last hours, newest first.
 
-use crate::answer::{self, Answer};
 use crate::app::Data;
-use crate::openapi::{Literal, Parameter, names};
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
+use crate::market::ALL;
+use crate::parameter::{Literal, Parameter, names};
 use crate::query::Query;
-use crate::router::ALL;
 use hyper::StatusCode;
 use serde::Serialize;
 use tallow_model::rows::AlertRow;
@@ -40,7 +40,11 @@ struct Alerts {
 }
 
 /// The alerts of a symbol, or of all. The lookback is counted back from now.
-pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn list(
+    data: &Data,
+    symbol: Option<Symbol>,
+    raw: Option<&str>,
+) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &PARAMETERS);
     let limit = query.number(&LIMIT).unwrap_or_default();
     let hours = query.number(&HOURS).unwrap_or_default();
@@ -67,5 +71,5 @@ pub(crate) async fn list(data: &Data, symbol: Option<Symbol>, raw: Option<&str>)
     let symbol = symbol.map_or_else(|| ALL.to_owned(), |symbol| symbol.to_string());
     let source = data.pipeline.source();
     let alerts = Alerts { symbol, alert_count: alerts.len(), lookback_hours: hours, alerts, source };
-    Ok(answer::json(StatusCode::OK, &alerts)?)
+    Ok(response::json(StatusCode::OK, &alerts)?)
 }

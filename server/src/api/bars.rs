@@ -5,8 +5,7 @@
 //! next window already, and the one that has ended is in neither store. Until it has settled the next one is left out:
 //! a series that ends early is read again, a hole in it is not. A window in which nothing happened has no bar.
 
-use crate::api::historical::closed_until;
-use crate::api::latest::newest_closed;
+use crate::api::history::{closed_until, newest_closed};
 use crate::app::Data;
 use std::sync::Arc;
 use tallow_model::Error;

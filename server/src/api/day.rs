@@ -4,7 +4,7 @@
 //! have settled since the last quarter: at most 97 quarters and some thirty minutes of each symbol, for all of them in one
 //! query. The newest price is that of the open candle where the cache has one; the traded volume is of settled candles alone.
 
-use crate::api::latest::newest_closed;
+use crate::api::history::newest_closed;
 use crate::app::Data;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,17 +5,18 @@
 //! or are corrected meanwhile neither move a window from page to page nor are shown twice; a window shows what it was when
 //! its page was read. A page that the store does not give ends the body before its end.
 
-use crate::answer::{self, Answer, set_header};
 use crate::api::historical::{
-    END_TIME, INTERVAL, ORDER_BY as PAGE_ORDER_BY, ORDERS, SPANS, START_TIME, csv, no_candles, range,
+    END_TIME, INTERVAL, ORDER_BY as PAGE_ORDER_BY, ORDERS, SPANS, START_TIME, csv, range,
 };
+use crate::api::history::no_candles;
 use crate::app::Data;
-use crate::openapi::{Literal, Parameter, names};
-use crate::places::{Address, Place};
-use crate::problem::Problem;
+use crate::http::per_address::{Address, AddressLimit, AddressPermit};
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response, set_header};
+use crate::http::streamed::{Broken, Chunks};
+use crate::parameter::{Literal, Parameter, names};
 use crate::query::Query;
-use crate::server::Shared;
-use crate::stream::{Broken, Chunks};
+use crate::settings::ServerSettings;
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use hyper::header::{CONTENT_DISPOSITION, RETRY_AFTER};
@@ -26,7 +27,7 @@ use tallow_model::error::chain;
 use tallow_model::rows::CandleRow;
 use tallow_model::store::CandleQuery;
 use tallow_model::{EventTime, Symbol};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many candles are read at a time: some 170 kB of CSV.
 const PAGE: usize = 1000;
@@ -54,6 +55,40 @@ enum Format {
     Jsonl,
 }
 
+/// The limits on the exports that are under way: of all addresses together, and of each.
+pub(crate) struct Exports {
+    max_exports: usize,
+    permits: Arc<Semaphore>,
+    max_per_address: usize,
+    per_address: Arc<AddressLimit>,
+}
+
+impl Exports {
+    /// No exports yet, and the limits of the settings.
+    pub(crate) fn new(settings: &ServerSettings) -> Exports {
+        let ServerSettings { max_exports, max_exports_per_address, .. } = *settings;
+        let permits = if max_exports == 0 { Semaphore::MAX_PERMITS } else { max_exports };
+        Exports {
+            max_exports,
+            permits: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            max_per_address: max_exports_per_address,
+            per_address: AddressLimit::new(max_exports_per_address),
+        }
+    }
+
+    /// Takes a permit of each limit.
+    fn take(&self, address: Address) -> Result<(OwnedSemaphorePermit, AddressPermit), Problem> {
+        let busy = |most: usize, of_whom: &str| {
+            let detail = format!("{most} exports{of_whom} are under way, the most there may be");
+            Problem::unavailable(detail).with(RETRY_AFTER, RETRY_SECONDS)
+        };
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| busy(self.max_exports, ""))?;
+        let address_permit = self.per_address.take(address);
+        let address_permit = address_permit.ok_or_else(|| busy(self.max_per_address, " of this address"))?;
+        Ok((permit, address_permit))
+    }
+}
+
 /// The candles of a query, page by page.
 struct Pages {
     data: Arc<Data>,
@@ -61,17 +96,18 @@ struct Pages {
     /// Whether the last of them has been read.
     is_over: bool,
     /// Held as long as the export goes on.
-    _places: (OwnedSemaphorePermit, Place),
+    _permits: (OwnedSemaphorePermit, AddressPermit),
 }
 
 /// The file, whose body is made as the client takes it.
-pub(crate) async fn answer(
-    shared: &Shared,
+pub(crate) async fn export(
+    exports: &Exports,
+    settings: &ServerSettings,
     data: &Arc<Data>,
     address: Address,
     symbol: Symbol,
     raw: Option<&str>,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &PARAMETERS);
     let direction = query.chosen(&ORDER_BY, &ORDERS);
     let format = query.chosen(&FORMAT, &FORMATS);
@@ -80,30 +116,16 @@ pub(crate) async fn answer(
 
     let name = file_name(&candles, format);
     let mut pages =
-        Pages { data: data.clone(), query: candles, is_over: false, _places: places(shared, address)? };
+        Pages { data: data.clone(), query: candles, is_over: false, _permits: exports.take(address)? };
     // Before there is an answer, so that a range without candles and a store that does not answer are said as always.
     let first = pages.next().await?;
     if first.is_empty() {
         return Err(no_candles(data, symbol).await);
     }
-    let limit = shared.app.settings.request_timeout;
-    let mut answer = answer::streamed(format.content_type(), chunks(pages, first, format, limit));
-    set_header(&mut answer, CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
-    Ok(answer)
-}
-
-/// A place among the exports of all and of this address.
-fn places(shared: &Shared, address: Address) -> Result<(OwnedSemaphorePermit, Place), Problem> {
-    let settings = &shared.app.settings;
-    let busy = |most: usize, of_whom: &str| {
-        let detail = format!("{most} exports{of_whom} are under way, the most there may be");
-        Problem::unavailable(detail).with(RETRY_AFTER, RETRY_SECONDS)
-    };
-    let permit = shared.exports.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| busy(settings.max_exports, ""))?;
-    let place = shared.export_places.take(address);
-    let place = place.ok_or_else(|| busy(settings.max_exports_per_address, " of this address"))?;
-    Ok((permit, place))
+    let limit = settings.request_timeout;
+    let mut response = response::streamed(format.content_type(), chunks(pages, first, format, limit));
+    set_header(&mut response, CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
+    Ok(response)
 }
 
 /// The body: a chunk for each page, the first of which has been read.

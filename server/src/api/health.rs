@@ -1,8 +1,8 @@
 //! `/health`: whether each part works, 200 even when one does not. `/ready`: whether the answers are of the present.
 
-use crate::answer::{self, Answer};
 use crate::app::App;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
 use crate::query::Query;
 use hyper::StatusCode;
 use serde::Serialize;
@@ -49,7 +49,7 @@ impl Findings {
 }
 
 /// Whether each store, each sink and the pipeline work.
-pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let status = app.pipeline.status();
     let mut findings = Findings::default();
@@ -70,7 +70,7 @@ pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Answer, Pro
         services,
         source: status.source,
     };
-    Ok(answer::json(StatusCode::OK, &health)?)
+    Ok(response::json(StatusCode::OK, &health)?)
 }
 
 /// Why a store is not there, if it is not.
@@ -83,7 +83,7 @@ async fn pinged(ping: impl Future<Output = Result<(), Error>>) -> Option<String>
 }
 
 /// 200 once the pipeline answers for the present, 503 before that and after it has failed.
-pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let status = app.pipeline.status();
     if let Some(failure) = status.failure {
@@ -92,5 +92,5 @@ pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Answer, Problem> {
     if !status.ready {
         return Err(Problem::unavailable("the pipeline is still catching up with its log"));
     }
-    Ok(answer::json(StatusCode::OK, &serde_json::json!({ "status": "ready" }))?)
+    Ok(response::json(StatusCode::OK, &serde_json::json!({ "status": "ready" }))?)
 }

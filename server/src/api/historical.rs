@@ -1,11 +1,12 @@
 //! `/api/v1/historical/{symbol}`, `/stats` and `/latest`: closed candles.
 
-use crate::answer::{self, Answer, set_header};
-use crate::api::series;
+use crate::api::gap_filling;
+use crate::api::history::{closed_until, no_candles};
 use crate::app::Data;
-use crate::headers;
-use crate::openapi::{Literal, Parameter, names};
-use crate::problem::Problem;
+use crate::http::headers;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response, set_header};
+use crate::parameter::{Literal, Parameter, names};
 use crate::query::Query;
 use hyper::StatusCode;
 use hyper::header::LINK;
@@ -127,7 +128,7 @@ pub(crate) async fn list(
     symbol: Symbol,
     path: &str,
     raw: Option<&str>,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &LIST_PARAMETERS);
     let limit = query.number(&LIMIT).unwrap_or_default();
     let offset = query.number(&OFFSET);
@@ -151,7 +152,7 @@ pub(crate) async fn list(
 
     let mut page = match fill {
         Fill::None => data.history.candles(&candles).await?,
-        Fill::Previous => series::filled(&*data.history, &candles).await?,
+        Fill::Previous => gap_filling::filled(&*data.history, &candles).await?,
     };
     let total = page.total.unwrap_or(0);
     if total == 0 {
@@ -159,27 +160,27 @@ pub(crate) async fn list(
     }
     let has_more = page.rows.len() > limit as usize;
     page.rows.truncate(limit as usize);
-    let mut answer = match format {
-        Format::Json => answer::json(StatusCode::OK, &page.rows)?,
-        Format::Csv => answer::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
+    let mut response = match format {
+        Format::Json => response::json(StatusCode::OK, &page.rows)?,
+        Format::Csv => response::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
     };
-    set_header(&mut answer, headers::TOTAL_COUNT, total);
-    set_header(&mut answer, headers::RETURNED_COUNT, page.rows.len());
-    set_header(&mut answer, headers::HAS_MORE, if has_more { "true" } else { "false" });
+    set_header(&mut response, headers::TOTAL_COUNT, total);
+    set_header(&mut response, headers::RETURNED_COUNT, page.rows.len());
+    set_header(&mut response, headers::HAS_MORE, if has_more { "true" } else { "false" });
     if let (true, Some(last)) = (has_more, page.rows.last()) {
         let cursor = last.window_start.millis();
-        set_header(&mut answer, headers::NEXT_CURSOR, cursor);
+        set_header(&mut response, headers::NEXT_CURSOR, cursor);
         let next = match offset {
             Some(offset) => ("offset", offset + limit),
             None => ("cursor", cursor),
         };
-        set_header(&mut answer, LINK, format!("<{}>; rel=\"next\"", with(path, raw, next)));
+        set_header(&mut response, LINK, format!("<{}>; rel=\"next\"", with(path, raw, next)));
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// Figures over a range of candles.
-pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &STATS_PARAMETERS);
     let candles = range(data, symbol, &mut query);
     query.finish()?;
@@ -200,17 +201,17 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
         volatility: figures.volatility,
         volume_price_correlation: figures.volume_price_correlation,
     };
-    Ok(answer::json(StatusCode::OK, &stats)?)
+    Ok(response::json(StatusCode::OK, &stats)?)
 }
 
 /// The newest closed candle.
-pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &LATEST_PARAMETERS);
     let span = query.chosen(&INTERVAL, &SPANS);
     let candles = newest(data, symbol, span, None, None);
     query.finish()?;
     match data.history.candles(&candles).await?.rows.first() {
-        Some(row) => Ok(answer::json(StatusCode::OK, row)?),
+        Some(row) => Ok(response::json(StatusCode::OK, row)?),
         None => Err(no_candles(data, symbol).await),
     }
 }
@@ -244,29 +245,6 @@ fn newest(
         None => end,
     };
     CandleQuery { from: start.map(aligned), until, ..CandleQuery::newest(symbol, span) }
-}
-
-/// The start of the first window that may still be open; none where every window that the store has is closed, which
-/// is so for settled intervals. A window of several settled ones is closed when the last of them is: when its end lies
-/// below the frontier.
-pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
-    if span.window_ms == span.base.millis() {
-        return None;
-    }
-    let last_ms = data.pipeline.status().watermark?.millis().saturating_sub(1);
-    Some(EventTime(last_ms - last_ms % span.window_ms))
-}
-
-/// Says why there is nothing: the symbol, or the range.
-pub(super) async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
-    match data.knows(symbol).await {
-        Ok(true) => {
-            let detail = format!("{symbol} has no closed candle of this interval in this range");
-            Problem::new(StatusCode::NOT_FOUND, "no_data", detail)
-        }
-        Ok(false) => Problem::unknown_symbol(symbol),
-        Err(error) => error.into(),
-    }
 }
 
 /// The rows, with their field names above them or as the continuation of such a table.

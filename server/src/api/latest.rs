@@ -2,25 +2,21 @@
 //!
 //! It comes from the cache; where the cache has none or can't answer, the newest closed candle comes from the history.
 
-use crate::answer::{self, Answer, set_header};
+use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;
-use crate::headers;
-use crate::problem::Problem;
+use crate::http::headers;
+use crate::http::headers::thousandths;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response, set_header};
 use crate::query::Query;
-use crate::record::thousandths;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::rows::{CandleRow, LatestCandle, rfc3339};
-use tallow_model::store::CandleQuery;
 use tallow_model::{EventTime, Interval, Symbol};
-
-/// How many symbols that the cache does not have are looked up at a time.
-pub(crate) const LOOKUPS: usize = 8;
 
 /// The newest candle as the API shows it.
 #[derive(Serialize)]
@@ -96,7 +92,7 @@ struct All<'a> {
 }
 
 /// One symbol's newest candle.
-pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let source = data.pipeline.source();
     let cached = data.cache.latest(symbol).await.unwrap_or_else(|error| {
@@ -111,13 +107,13 @@ pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Res
             Latest::stored(data, &row.ok_or_else(|| Problem::unknown_symbol(symbol))?, &source)
         }
     };
-    let mut answer = answer::json(StatusCode::OK, &latest)?;
-    describe(data, &mut answer, hit, Some(latest.event_time));
-    Ok(answer)
+    let mut response = response::json(StatusCode::OK, &latest)?;
+    describe(data, &mut response, hit, Some(latest.event_time));
+    Ok(response)
 }
 
 /// Every symbol's newest candle.
-pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let source = data.pipeline.source();
     let cached = data.cache.latest_all().await;
@@ -154,27 +150,17 @@ pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Answer, Prob
     let hit = hits == prices.len();
     let all =
         All { timestamp: data.now(), prices, cache_hit_rate: format!("{hit_rate:.1}%"), source: &source };
-    let mut answer = answer::json(StatusCode::OK, &all)?;
-    describe(data, &mut answer, hit, newest);
-    Ok(answer)
-}
-
-/// The newest closed candle of a symbol and interval.
-pub(crate) async fn newest_closed(
-    data: &Data,
-    symbol: Symbol,
-    interval: Interval,
-) -> Result<Option<CandleRow>, Error> {
-    let query = CandleQuery::newest(symbol, interval);
-    Ok(data.history.candles(&query).await?.rows.into_iter().next())
+    let mut response = response::json(StatusCode::OK, &all)?;
+    describe(data, &mut response, hit, newest);
+    Ok(response)
 }
 
 /// Says where the data comes from and how old the newest of it is.
-fn describe(data: &Data, answer: &mut Answer, hit: bool, event_time: Option<EventTime>) {
+fn describe(data: &Data, response: &mut Response, hit: bool, event_time: Option<EventTime>) {
     let (source, hit) = if hit { (data.cache.name(), "true") } else { (data.history.name(), "false") };
-    set_header(answer, headers::DATA_SOURCE, HeaderValue::from_static(source));
-    set_header(answer, headers::CACHE_HIT, HeaderValue::from_static(hit));
+    set_header(response, headers::DATA_SOURCE, HeaderValue::from_static(source));
+    set_header(response, headers::CACHE_HIT, HeaderValue::from_static(hit));
     if let Some(event_time) = event_time {
-        set_header(answer, headers::DATA_AGE, thousandths(data.age_ms(event_time).into()));
+        set_header(response, headers::DATA_AGE, thousandths(data.age_ms(event_time).into()));
     }
 }

@@ -1,10 +1,10 @@
 //! `/metrics`: the figures of the running pipeline for Prometheus, by the names of the contract.
 
-use crate::answer::{Answer, with_body};
-use crate::problem::Problem;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::http::response::{Response, with_body};
+use crate::http::timings::{Outcome, Timings};
 use crate::query::Query;
-use crate::server::Shared;
-use crate::timings::Outcome;
 use crate::websocket::ClientFigures;
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tallow_model::distribution::Distribution;
 use tallow_model::store::PipelineStatus;
 use tallow_model::{EventTime, Interval, Severity};
@@ -34,11 +34,17 @@ struct Snapshot {
 }
 
 /// The figures that the pipeline and the server have at this moment.
-pub(crate) fn pipeline(shared: &Shared, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) fn pipeline(
+    app: &App,
+    timings: &Timings,
+    clients: ClientFigures,
+    started: Instant,
+    query: Option<&str>,
+) -> Result<Response, Problem> {
     Query::none(query)?;
     let mut registry = Registry::default();
-    let (app, uptime, clients) = (&shared.app, shared.started.elapsed(), shared.hub.figures());
-    let (status, requests) = (app.pipeline.status(), shared.timings.so_far());
+    let (status, requests) = (app.pipeline.status(), timings.so_far());
+    let uptime = started.elapsed();
     let snapshot = Snapshot { status, now: app.now(), uptime, clients, requests };
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();

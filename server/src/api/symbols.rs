@@ -1,8 +1,8 @@
 //! `/api/v1/symbols`: every symbol that has been seen, with the name of its coin where that is known.
 
-use crate::answer::{self, Answer};
 use crate::app::Data;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
 use crate::query::Query;
 use hyper::StatusCode;
 use serde::Serialize;
@@ -37,8 +37,8 @@ pub(crate) fn name(symbol: Symbol) -> String {
 }
 
 /// Every symbol, sorted.
-pub(crate) async fn list(data: &Data, query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn list(data: &Data, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let symbols: Vec<Listed> = data.symbols().await?.into_iter().map(Listed::from).collect();
-    Ok(answer::json(StatusCode::OK, &Symbols { count: symbols.len(), symbols })?)
+    Ok(response::json(StatusCode::OK, &Symbols { count: symbols.len(), symbols })?)
 }

@@ -3,13 +3,13 @@
 //! The change is that of the newest price against the open of the first settled candle of these 24 hours, in percent. A
 //! symbol without one is left out. Of the same change the symbols are in their own order.
 
-use crate::answer::{self, Answer};
 use crate::api::day::{self, Day};
-use crate::api::latest::LOOKUPS;
+use crate::api::history::LOOKUPS;
 use crate::api::symbols;
 use crate::app::Data;
-use crate::openapi::{Literal, Parameter, names};
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
+use crate::parameter::{Literal, Parameter, names};
 use crate::query::Query;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::StatusCode;
@@ -95,7 +95,7 @@ impl Mover {
 }
 
 /// The symbols that have moved most, the farthest first.
-pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &PARAMETERS);
     let direction = query.chosen(&DIRECTION, &DIRECTIONS);
     let limit = query.number(&LIMIT).unwrap_or_default();
@@ -120,5 +120,5 @@ pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Answer, Probl
     trending.truncate(limit as usize);
     let source = data.pipeline.source();
     let trending = Trending { direction, count: trending.len(), trending, source };
-    Ok(answer::json(StatusCode::OK, &trending)?)
+    Ok(response::json(StatusCode::OK, &trending)?)
 }

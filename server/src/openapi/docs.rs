@@ -1,7 +1,7 @@
 //! `/docs`: the document as a page to try everything on, Swagger UI from the files that its crate carries.
 
-use crate::answer::{self, Answer, set_header};
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response, set_header};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use std::sync::{Arc, LazyLock};
@@ -25,18 +25,19 @@ pub(super) const FILE_NAMES: [&str; 4] = ["start.js", CARRIED[0].0, CARRIED[1].0
 static NO_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
 /// `/docs`.
-pub(crate) fn page() -> Answer {
-    let mut answer = answer::with_body(StatusCode::OK, "text/html; charset=utf-8", include_str!("docs.html"));
-    set_header(&mut answer, CONTENT_SECURITY_POLICY, POLICY);
-    set_header(&mut answer, REFERRER_POLICY, "no-referrer");
-    answer
+pub(crate) fn page() -> Response {
+    let mut response =
+        response::with_body(StatusCode::OK, "text/html; charset=utf-8", include_str!("docs.html"));
+    set_header(&mut response, CONTENT_SECURITY_POLICY, POLICY);
+    set_header(&mut response, REFERRER_POLICY, "no-referrer");
+    response
 }
 
 /// `/docs/{file}`.
-pub(crate) fn file(name: &str) -> Result<Answer, Problem> {
+pub(crate) fn file(name: &str) -> Result<Response, Problem> {
     if name == FILE_NAMES[0] {
         let script = include_str!("docs.js");
-        return Ok(answer::with_body(StatusCode::OK, "text/javascript; charset=utf-8", script));
+        return Ok(response::with_body(StatusCode::OK, "text/javascript; charset=utf-8", script));
     }
     let unknown = || {
         let detail = format!("there is nothing at /docs/{name}");
@@ -44,7 +45,7 @@ pub(crate) fn file(name: &str) -> Result<Answer, Problem> {
     };
     let (name, content_type) = CARRIED.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
     match utoipa_swagger_ui::serve(name, NO_CONFIG.clone()) {
-        Ok(Some(file)) => Ok(answer::with_body(StatusCode::OK, content_type, file.bytes.into_owned())),
+        Ok(Some(file)) => Ok(response::with_body(StatusCode::OK, content_type, file.bytes.into_owned())),
         Ok(None) => Err(unknown()),
         Err(error) => {
             tracing::error!(file = name, %error, "file of the page not read");

@@ -3,7 +3,7 @@
 use super::errors;
 use super::operation::{Errors, Operation, Tag};
 use super::operations::OPERATIONS;
-use crate::keys;
+use crate::http::auth;
 use serde_json::{Map, Value, json};
 
 /// What is in the document besides the operations.
@@ -63,7 +63,7 @@ pub(super) fn document() -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's keys, if it has any."},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
-                "socketKey": {"type": "apiKey", "in": "query", "name": keys::PARAMETER,
+                "socketKey": {"type": "apiKey", "in": "query", "name": auth::PARAMETER,
                     "description": "The same, for WebSockets: browsers give them no headers to set."},
             },
         },
@@ -79,21 +79,21 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
     let in_path = operation.place.iter().map(|parameter| parameter.json("path"));
     let in_query = operation.parameters.iter().map(|parameter| parameter.json("query"));
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
-    let mut answers = Map::new();
+    let mut responses = Map::new();
     let (status, success) = success(operation, schemas);
-    answers.insert(status.to_owned(), success);
+    responses.insert(status.to_owned(), success);
     if operation.is_storable {
         let headers = headers(operation.headers.iter().copied().chain(["CacheControl", "ETag"]));
         let description = "The client has this very answer already, by its `If-None-Match`.";
-        answers.insert("304".to_owned(), json!({"description": description, "headers": headers}));
+        responses.insert("304".to_owned(), json!({"description": description, "headers": headers}));
     }
-    answers.extend(errors::answers(operation.errors));
+    responses.extend(errors::responses(operation.errors));
     let mut description = json!({
         "operationId": operation.id,
         "tags": [operation.tag.name()],
         "summary": operation.summary,
         "parameters": parameters,
-        "responses": answers,
+        "responses": responses,
     });
     if !operation.description.is_empty() {
         description["description"] = json!(operation.description);

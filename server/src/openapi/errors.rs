@@ -195,14 +195,14 @@ pub(super) fn components() -> serde_json::Map<String, Value> {
 
 /// The answer in the shape of another program, where it is the caller's mistake.
 fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (String, Value) {
-    let mut answer = refusal.json();
+    let mut response = refusal.json();
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-    answer["content"]["application/json"] = json!({"schema": schema, "example": example});
-    (format!("{prefix}{}", refusal.name()), answer)
+    response["content"]["application/json"] = json!({"schema": schema, "example": example});
+    (format!("{prefix}{}", refusal.name()), response)
 }
 
 /// The answers of an operation that are no success: status, and where it is described.
-pub(super) fn answers(errors: Errors) -> impl Iterator<Item = (String, Value)> {
+pub(super) fn responses(errors: Errors) -> impl Iterator<Item = (String, Value)> {
     let applies = move |refusal: &&Refusal| match refusal.status {
         401 => !matches!(errors, Errors::Probe | Errors::Page),
         403 | 426 => errors == Errors::WebSocket,

@@ -12,13 +12,11 @@ mod document;
 mod errors;
 mod operation;
 mod operations;
-mod parameter;
 
 pub(crate) use docs::{file as docs_file, page as docs};
-pub(crate) use parameter::{Literal, Parameter, names};
 
-use crate::answer::{self, Answer};
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
 use crate::query::Query;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -28,15 +26,15 @@ use std::sync::LazyLock;
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document::document().to_string().into());
 
 /// `/openapi.json`.
-pub(crate) fn document(query: Option<&str>) -> Result<Answer, Problem> {
+pub(crate) fn document(query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
-    Ok(answer::with_body(StatusCode::OK, "application/json", DOCUMENT.clone()))
+    Ok(response::with_body(StatusCode::OK, "application/json", DOCUMENT.clone()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::operations::OPERATIONS;
-    use crate::router::ROUTES;
+    use crate::routes::ROUTES;
     use std::collections::BTreeSet;
 
     #[test]

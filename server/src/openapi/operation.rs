@@ -1,6 +1,6 @@
 //! What can be asked for at a path, and what is answered.
 
-use super::parameter::Parameter;
+use crate::parameter::Parameter;
 
 /// A part of the document.
 #[derive(Clone, Copy, Debug, PartialEq)]

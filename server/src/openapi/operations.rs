@@ -1,8 +1,9 @@
 //! Every operation, in the order of the document.
 
 use super::operation::{Errors, Operation, Tag};
-use super::parameter::{Literal, Parameter};
-use crate::api::{alerts, binance, export, historical, trending, udf};
+use crate::api::{alerts, export, historical, trending};
+use crate::dialects::{binance, udf};
+use crate::parameter::{Literal, Parameter};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";

@@ -6,8 +6,8 @@ use super::hub::{Hub, Membership};
 use super::mailbox::Mailbox;
 use super::subscription::Subscription;
 use crate::app::Data;
-use crate::server::Shared;
 use crate::settings::MAX_MESSAGE_BYTES;
+use crate::websocket::clients::Clients;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 use tallow_model::EventTime;
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Serves a client from the handshake to the end.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<Clients>,
     data: Arc<Data>,
     upgraded: OnUpgrade,
     subscription: Subscription,
@@ -60,7 +60,7 @@ async fn serve(
     connection.write(sink, Some(keepalive)).await
 }
 
-fn keepalive(shared: &Shared) -> Frame {
+fn keepalive(shared: &Clients) -> Frame {
     frame::keepalive(shared.app.now(), shared.hub.clients())
 }
 

@@ -4,8 +4,8 @@
 use super::frame::Frame;
 use super::heartbeat::Heartbeat;
 use super::mailbox::{End, Mailbox};
-use crate::server::Shared;
 use crate::settings::FAREWELL_LIMIT;
+use crate::websocket::clients::Clients;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -54,7 +54,7 @@ pub(super) enum Heard {
 
 /// What the reader and the writer of one client share.
 pub(super) struct Connection {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Clients>,
     pub(super) mailbox: Arc<Mailbox>,
     heartbeat: Heartbeat,
     messages: DefaultDirectRateLimiter,
@@ -79,7 +79,7 @@ pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Optio
 
 impl Connection {
     /// A connection with an empty mailbox.
-    pub(super) fn new(shared: Arc<Shared>) -> Connection {
+    pub(super) fn new(shared: Arc<Clients>) -> Connection {
         let settings = &shared.app.settings;
         let mailbox = Arc::new(Mailbox::new(settings.client_queue));
         let heartbeat = Heartbeat::new(settings.pong_timeout);
@@ -90,10 +90,10 @@ impl Connection {
     /// Returns once the connection must end, whatever the client says: the server stops, the client takes in too little
     /// or is dead, or something that it had to be sent is lost.
     pub(super) async fn over(&self) -> Farewell {
-        let mut stopping = self.shared.stopping.clone();
+        let stopping = &self.shared.stopping;
         tokio::select! {
             biased;
-            () = stopping.wait() => Farewell::Close(CloseCode::Away, "server is stopping"),
+            () = stopping.cancelled() => Farewell::Close(CloseCode::Away, "server is stopping"),
             end = self.mailbox.ended() => match end {
                 End::Overflow => self.evicted("client is too slow"),
                 End::Gap(reason) => Farewell::Close(CloseCode::Again, reason),
@@ -121,7 +121,7 @@ impl Connection {
 
     /// Writes the mailbox, until the connection fails or the client accepts nothing any more. What `keepalive` makes
     /// breaks a silence.
-    pub(super) async fn write(&self, sink: &mut Sink, keepalive: Option<fn(&Shared) -> Frame>) -> Farewell {
+    pub(super) async fn write(&self, sink: &mut Sink, keepalive: Option<fn(&Clients) -> Frame>) -> Farewell {
         let settings = &self.shared.app.settings;
         let mut batch: Vec<Message> = Vec::new();
         let mut silent_from = Instant::now();

@@ -9,7 +9,7 @@
 
 use super::series::Shown;
 use super::subscription::{Key, Subscription};
-use crate::api::latest::{LOOKUPS, newest_closed};
+use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};

@@ -8,6 +8,7 @@
 
 mod binance;
 mod client;
+mod clients;
 mod connection;
 mod frame;
 mod heartbeat;
@@ -19,14 +20,14 @@ mod state;
 mod subscription;
 
 pub(crate) use binance::Opening;
-pub(crate) use hub::{ClientFigures, Hub};
+pub(crate) use clients::Clients;
+pub(crate) use hub::ClientFigures;
 pub(crate) use subscription::Subscription;
 
-use crate::answer::Answer;
 use crate::app::Data;
-use crate::cors::Caller;
-use crate::problem::Problem;
-use crate::server::Shared;
+use crate::http::cors::Caller;
+use crate::http::problem::Problem;
+use crate::http::response::Response;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::{Request, StatusCode};
@@ -46,41 +47,41 @@ pub(crate) enum Dialect {
 /// A symbol that nobody has seen is refused only after the handshake, with close code 1008: a browser does not show a
 /// page why a handshake has failed.
 pub(crate) fn upgrade(
-    shared: &Arc<Shared>,
+    clients: &Arc<Clients>,
     data: &Arc<Data>,
     caller: &Caller,
     mut request: Request<Incoming>,
     dialect: Dialect,
-) -> Result<Answer, Problem> {
-    if !caller.is_allowed(&shared.app.settings.allowed_origins) {
+) -> Result<Response, Problem> {
+    if !caller.is_allowed(&clients.app.settings.allowed_origins) {
         let detail = "pages of this origin may not connect";
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail));
     }
-    let answer = create_response_with_body(&request, Default::default).map_err(|error| {
+    let response = create_response_with_body(&request, Default::default).map_err(|error| {
         let detail = format!("this is a WebSocket: {error}");
         Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
             .with(UPGRADE, "websocket")
             .with(CONNECTION, "Upgrade")
             .with(SEC_WEBSOCKET_VERSION, 13)
     })?;
-    let permit = shared.websockets.clone().try_acquire_owned().map_err(|_| {
-        let most = shared.app.settings.max_websockets;
+    let permit = clients.permits.clone().try_acquire_owned().map_err(|_| {
+        let most = clients.app.settings.max_websockets;
         Problem::unavailable(format!("{most} WebSocket clients are connected, the most there may be"))
     })?;
-    let place = shared.websocket_places.take(caller.address).ok_or_else(|| {
-        let most = shared.app.settings.max_websockets_per_address;
+    let address_permit = clients.per_address.take(caller.address).ok_or_else(|| {
+        let most = clients.app.settings.max_websockets_per_address;
         let detail =
             format!("{most} WebSocket clients are connected from this address, the most there may be");
         Problem::unavailable(detail)
     })?;
     let upgraded = hyper::upgrade::on(&mut request);
-    let (server, data) = (shared.clone(), data.clone());
-    shared.tasks.spawn(async move {
+    let (shared, data) = (clients.clone(), data.clone());
+    clients.tasks.spawn(async move {
         match dialect {
-            Dialect::Native(subscription) => client::run(server, data, upgraded, subscription).await,
-            Dialect::Binance(opening) => binance::run(server, data, upgraded, opening).await,
+            Dialect::Native(subscription) => client::run(shared, data, upgraded, subscription).await,
+            Dialect::Binance(opening) => binance::run(shared, data, upgraded, opening).await,
         }
-        drop((permit, place));
+        drop((permit, address_permit));
     });
-    Ok(answer)
+    Ok(response)
 }

@@ -1,8 +1,8 @@
 //! What a client wants to be sent.
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
+use crate::market::ALL;
 use crate::query::Query;
-use crate::router::ALL;
 use std::ops::Bound;
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tallow_dataflow::Workers;
 use tallow_model::Error;
-use tallow_runtime::cluster::{Cluster, Hello, connect};
+use tallow_runtime::cluster::{Cluster, Handshake, connect};
 
 /// How long a process waits for the others. Who starts them may take its time; one that never comes is a failure that
 /// must be seen.
@@ -17,8 +17,9 @@ pub(super) fn connector(
     cluster: Cluster,
     checkpoint: String,
 ) -> impl FnOnce(&AtomicBool) -> Result<Option<Workers>, Error> + Send + 'static {
-    let hello = Hello { program: env!("CARGO_PKG_VERSION").to_owned(), settings: shared(config), checkpoint };
-    move |stop| connect(&cluster, &hello, stop, LIMIT)
+    let handshake =
+        Handshake { program: env!("CARGO_PKG_VERSION").to_owned(), settings: shared(config), checkpoint };
+    move |stop| connect(&cluster, &handshake, stop, LIMIT)
 }
 
 /// The settings that make one pipeline of the processes. Not those that may lead to the same place by another name, as

@@ -1,6 +1,6 @@
 //! The report of `scripts/test`: a block for each step, and the counts at the end.
 
-use super::super::interrupt::Program;
+use crate::interrupt::Program;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::Write;
@@ -117,7 +117,8 @@ impl Report {
         println!("\n=== {name}\n--- {name}: FAILED, {reason}");
     }
 
-    /// Prints the failures, the checks that were left out and the counts, and returns whether nothing failed.
+    /// Prints the failures, the checks that were left out and the counts, and returns whether
+    /// nothing failed.
     pub(super) fn finish(&self) -> bool {
         let outcomes = self.outcomes();
         println!();

@@ -1,4 +1,5 @@
-//! The commands that the checks run: cargo and the scripts, in the checkout, with the environment that they share.
+//! The commands that the checks run: cargo and the scripts, in the checkout, with the environment
+//! that they share.
 
 use crate::process;
 use anyhow::{Context, Result};
@@ -41,7 +42,8 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// A copy of this program, which the scripts run: cargo may replace the original when it builds all crates.
+    /// A copy of this program, which the scripts run: cargo may replace the original when it builds
+    /// all crates.
     fn keep_program(&self) -> Result<PathBuf> {
         let copy = self.logs().join("xtask");
         let new = copy.with_extension(std::process::id().to_string());
@@ -109,7 +111,8 @@ impl Workspace {
         process::succeeds(self.command("cargo").args(["+nightly", "--version"]))
     }
 
-    /// Installs a cargo command of a version unless it is there. `arguments` are those of `cargo install`.
+    /// Installs a cargo command of a version unless it is there. `arguments` are those of `cargo
+    /// install`.
     pub(super) fn install_tool(&self, name: &str, version: &str, arguments: &[&str]) -> bool {
         let program = self.tools.join("bin").join(name);
         let wanted = format!("{name} {version}");

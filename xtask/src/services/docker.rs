@@ -1,7 +1,7 @@
 //! The services as containers of `docker-compose.yml`, on ports of the checkout's own.
 
 use super::folder::Folder;
-use super::{Service, postgres};
+use super::service::Service;
 use crate::process;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,8 @@ impl Containers {
         Containers { folder, root: root.to_owned() }
     }
 
-    /// A command of Compose. Every variable that the file requires has a value; Grafana is never started here.
+    /// A command of Compose. Every variable that the file requires has a value; Grafana is never
+    /// started here.
     fn compose(&self, arguments: &[&str]) -> Result<Command> {
         let port = |service: Service| self.folder.port(service.name()).unwrap_or_default().to_string();
         let mut command = Command::new("docker");
@@ -72,7 +73,8 @@ impl Containers {
         process::output(&mut command).ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
     }
 
-    /// Starts the containers and waits for their health checks. If one fails, those that were started here are stopped.
+    /// Starts the containers and waits for their health checks. If one fails, those that were
+    /// started here are stopped.
     pub(super) fn up(&self, services: &[Service]) -> Result<()> {
         let mut stopped = Vec::new();
         for service in Service::ALL {
@@ -106,14 +108,14 @@ impl Containers {
         process::run(self.compose(arguments)?.stdout(std::io::stderr()))
     }
 
-    /// Gives the database the password of the folder. The database's volume outlives the folder and has the password of an
-    /// earlier one. Within its container the database asks for none.
+    /// Gives the database the password of the folder. The database's volume outlives the folder and
+    /// has the password of an earlier one. Within its container the database asks for none.
     fn set_password(&self) -> Result<()> {
         let statement = format!("ALTER ROLE tallow PASSWORD '{}'\n", self.folder.password()?);
         let arguments =
             ["exec", "-T", Service::Postgres.container_name(), "psql", "-q", "-X", "-U", "tallow", "-d"];
         let mut command = self.compose(&arguments)?;
-        postgres::run_with_input(command.args(["tallow", "-v", "ON_ERROR_STOP=1"]), &statement)
+        process::run_with_input(command.args(["tallow", "-v", "ON_ERROR_STOP=1"]), &statement)
             .context("set the password of the database")
     }
 

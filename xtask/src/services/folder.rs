@@ -49,7 +49,8 @@ impl Folder {
         self.path.join(format!("{name}.log"))
     }
 
-    /// Opens the log of a service for appending. A process that gets the open file needs no right to enter the folder.
+    /// Opens the log of a service for appending. A process that gets the open file needs no right
+    /// to enter the folder.
     pub(super) fn open_log(&self, name: &str) -> Result<File> {
         let path = self.log(name);
         let file = OpenOptions::new().create(true).append(true).open(&path);

@@ -1,12 +1,14 @@
 //! The Debian packages that the services and the programs that talk to them come from.
 
-use super::{Service, postgres};
+use super::postgres;
+use super::service::Service;
 use crate::process;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
-/// Installs the programs that talk to the services and, unless the services are containers, those that are the services.
+/// Installs the programs that talk to the services and, unless the services are containers, those
+/// that are the services.
 pub(super) fn install_missing(root: &Path, services: &[Service], is_docker: bool) -> Result<()> {
     let packages: Vec<&str> = services.iter().flat_map(|service| missing(*service, is_docker)).collect();
     if packages.is_empty() {

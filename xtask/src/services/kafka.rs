@@ -1,11 +1,12 @@
 //! Apache Kafka as a process of this machine: one broker that is its own controller.
 //!
-//! Maven fetches the broker as `scripts/kafka/pom.xml` says, and `java` runs it from Maven's repository. A second listener,
-//! on the port in `kafka-sasl.port`, asks for a login: SASL PLAIN, user `tallow`, password `in-the-clear`.
+//! Maven fetches the broker as `scripts/kafka/pom.xml` says, and `java` runs it from Maven's
+//! repository. A second listener, on the port in `kafka-sasl.port`, asks for a login: SASL PLAIN,
+//! user `tallow`, password `in-the-clear`.
 
+use super::daemon;
 use super::folder::{Folder, connect, listens, random_hex};
-use super::native::Processes;
-use super::{Service, say};
+use super::service::{Service, say};
 use crate::process;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -16,8 +17,9 @@ use std::process::{Command, Stdio};
 /// The lines of Maven's output that are shown when it fails.
 const SHOWN_LINES: usize = 20;
 
-/// A Metadata request of version 1 that asks for no topic: length, API key 3, version 1, correlation id 0, no client id, and
-/// an empty list of topics. The Kafka protocol is big-endian: <https://kafka.apache.org/protocol>.
+/// A Metadata request of version 1 that asks for no topic: length, API key 3, version 1,
+/// correlation id 0, no client id, and an empty list of topics. The Kafka protocol is big-endian:
+/// <https://kafka.apache.org/protocol>.
 const METADATA_REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
 
 /// The broker's settings, whose path identifies its process.
@@ -38,19 +40,18 @@ pub(super) fn answers(folder: &Folder) -> bool {
     count_brokers().is_some_and(|count| count > 0)
 }
 
-pub(super) fn start(processes: &Processes) -> Result<()> {
-    let folder = &processes.folder;
-    let classes = class_path(processes)?;
+pub(super) fn start(folder: &Folder, root: &Path) -> Result<()> {
+    let classes = class_path(folder, root)?;
     let settings = settings_path(folder);
     fs::write(&settings, settings_text(folder)?).with_context(|| format!("write {}", settings.display()))?;
     if !folder.path().join("kafka/meta.properties").exists() {
-        format_storage(processes, &classes, &settings)?;
+        format_storage(folder, &classes, &settings)?;
     }
     let mut command = Command::new("java");
     command.args(["-Xmx768m", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]);
     command.args(logging()).args(["-cp", &classes, "kafka.Kafka"]).arg(settings);
-    processes.spawn(Service::Kafka, &mut command)?;
-    processes.await_answer(Service::Kafka)
+    daemon::spawn(folder, Service::Kafka, &mut command)?;
+    daemon::await_answer(folder, Service::Kafka, answers)
 }
 
 fn settings_text(folder: &Folder) -> Result<String> {
@@ -88,32 +89,33 @@ log.retention.ms=-1
     ))
 }
 
-fn format_storage(processes: &Processes, classes: &str, settings: &Path) -> Result<()> {
-    let log = processes.folder.open_log("kafka")?;
+fn format_storage(folder: &Folder, classes: &str, settings: &Path) -> Result<()> {
+    let log = folder.open_log("kafka")?;
     let errors = log.try_clone().context("duplicate the log")?;
     let mut command = tool("256m", classes, "kafka.tools.StorageTool");
     command.args(["format", "-t", &cluster_id()?, "-c"]).arg(settings);
     match process::run(command.stdin(Stdio::null()).stdout(log).stderr(errors)) {
         Ok(()) => Ok(()),
-        Err(_) => Err(processes.failure(Service::Kafka, "its storage can't be made")),
+        Err(_) => Err(daemon::failure(folder, Service::Kafka, "its storage can't be made")),
     }
 }
 
-/// 22 characters of base64url, the form that Kafka gives to 128 bits. Hexadecimal digits are among its characters.
+/// 22 characters of base64url, the form that Kafka gives to 128 bits. Hexadecimal digits are among
+/// its characters.
 fn cluster_id() -> Result<String> {
     // The last character holds two bits, and its other bits must be 0: `A`.
     Ok(format!("{}A", &random_hex()?[..21]))
 }
 
 /// The broker's class path. It is made again after a change of the project file.
-fn class_path(processes: &Processes) -> Result<String> {
-    let project = processes.root().join("scripts/kafka/pom.xml");
-    let list = processes.folder.path().join("kafka.classpath");
+fn class_path(folder: &Folder, root: &Path) -> Result<String> {
+    let project = root.join("scripts/kafka/pom.xml");
+    let list = folder.path().join("kafka.classpath");
     if let Some(classes) = known_class_path(&project, &list) {
         return Ok(classes);
     }
     say("fetching Apache Kafka");
-    let log = processes.folder.log("maven");
+    let log = folder.log("maven");
     let new = list.with_extension("classpath.new");
     let output = File::create(&log).with_context(|| format!("write {}", log.display()))?;
     let errors = output.try_clone().context("duplicate the log")?;
@@ -131,7 +133,8 @@ fn class_path(processes: &Processes) -> Result<String> {
     fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))
 }
 
-/// The class path of an earlier start, if it is newer than the project and its first file is still there.
+/// The class path of an earlier start, if it is newer than the project and its first file is still
+/// there.
 fn known_class_path(project: &Path, list: &Path) -> Option<String> {
     let modified = |path: &Path| fs::metadata(path).ok()?.modified().ok();
     let is_new = modified(list)? >= modified(project)?;
@@ -151,11 +154,11 @@ fn tool(memory: &str, classes: &str, class: &str) -> Command {
     command
 }
 
-pub(super) fn delete_topics(processes: &Processes, pattern: &str) -> Result<()> {
-    let address = processes.address(Service::Kafka)?;
-    if !processes.folder.port("kafka").is_some_and(listens) {
-        bail!("Kafka does not run; no topic can be deleted");
-    }
-    let mut command = tool("128m", &class_path(processes)?, "org.apache.kafka.tools.TopicCommand");
+pub(super) fn delete_topics(folder: &Folder, root: &Path, pattern: &str) -> Result<()> {
+    let Some(port) = folder.port("kafka").filter(|port| listens(*port)) else {
+        bail!("Kafka does not run; no topic can be deleted")
+    };
+    let address = format!("127.0.0.1:{port}");
+    let mut command = tool("128m", &class_path(folder, root)?, "org.apache.kafka.tools.TopicCommand");
     process::run(command.args(["--bootstrap-server", &address, "--delete", "--topic", pattern]))
 }

@@ -1,8 +1,6 @@
 //! How to reach Redis, and how its keys are named.
 
-use super::server::Server;
 use serde::{Deserialize, Serialize};
-use tallow_model::error::Error;
 use tallow_model::secret::Secret;
 
 /// `[redis]` of the settings.
@@ -15,14 +13,4 @@ pub struct RedisConfig {
     pub prefix: String,
     /// How long the newest candle is kept without a newer one, in seconds.
     pub ttl_seconds: u64,
-}
-
-impl RedisConfig {
-    /// Whether the address is one; connects to nothing.
-    ///
-    /// # Errors
-    /// When it is none. The text does not repeat it.
-    pub fn check(&self) -> Result<(), Error> {
-        Server::new(self).map(drop)
-    }
 }

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_model::error::Error;
-use tallow_model::published::rank;
 use tallow_model::rows::LatestCandle;
 use tallow_model::store::SinkStatus;
 use tallow_model::{Interval, LiveCandle, SettledAlert, Step, Symbol};
@@ -90,7 +89,7 @@ impl Queue {
             let candle = LatestCandle::from(live);
             match state.waiting.open.entry((candle.symbol, candle.interval)) {
                 Entry::Vacant(place) => drop(place.insert(candle)),
-                Entry::Occupied(mut older) if rank(&candle) > rank(older.get()) => drop(older.insert(candle)),
+                Entry::Occupied(mut older) if candle.is_newer_than(older.get()) => drop(older.insert(candle)),
                 Entry::Occupied(_) => {}
             }
         }

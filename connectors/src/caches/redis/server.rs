@@ -28,6 +28,16 @@ pub(super) struct Server {
     name: String,
 }
 
+impl RedisConfig {
+    /// Whether the address is one; connects to nothing.
+    ///
+    /// # Errors
+    /// When it is none. The text does not repeat it.
+    pub fn check(&self) -> Result<(), Error> {
+        Server::new(self).map(drop)
+    }
+}
+
 impl Server {
     /// Reads the URL; connects to nothing.
     pub(super) fn new(config: &RedisConfig) -> Result<Server, Error> {

@@ -4,7 +4,7 @@
 use super::held::Held;
 use super::keys::Keys;
 use super::newest;
-use super::order::{Order, Verdict};
+use super::sequence_filter::SequenceFilter;
 use super::server::{BACKOFF, HEARTBEAT, Server};
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
@@ -15,6 +15,7 @@ use tallow_model::error::{Error, chain};
 use tallow_model::retry::Backoff;
 use tallow_model::rows::{AlertMessage, LatestCandle};
 use tallow_model::store::Update;
+use tallow_model::version::Arrival;
 use tallow_model::{Interval, Symbol};
 use tokio::sync::{broadcast, mpsc};
 
@@ -31,7 +32,7 @@ pub(super) struct Subscription {
     updates: broadcast::Sender<Update>,
     /// What was read and is remembered over this connection.
     held: Arc<Held>,
-    order: Order,
+    filter: SequenceFilter,
     malformed: Malformed,
     /// Whether messages may have been missed since the last that was forwarded.
     missed: bool,
@@ -68,8 +69,8 @@ impl Subscription {
         updates: broadcast::Sender<Update>,
         held: Arc<Held>,
     ) -> Subscription {
-        let (order, malformed) = (Order::default(), Malformed::default());
-        Subscription { server, keys, updates, held, order, malformed, missed: false }
+        let (filter, malformed) = (SequenceFilter::default(), Malformed::default());
+        Subscription { server, keys, updates, held, filter, malformed, missed: false }
     }
 
     /// Follows the channels until the task is aborted.
@@ -208,10 +209,10 @@ impl Subscription {
 
     async fn take_candle(&mut self, link: &mut Link, update: Stored) -> Result<(), Error> {
         let key = (update.candle.symbol, update.candle.interval);
-        match self.order.judge(&update.candle) {
-            Verdict::Repeated => return Ok(()),
-            Verdict::Next => {}
-            Verdict::Gap => {
+        match self.filter.judge(&update.candle) {
+            Arrival::Duplicate => return Ok(()),
+            Arrival::Next | Arrival::Restart => {}
+            Arrival::Gap => {
                 // Known from the start where the candle was read after subscribing, read now where it was not.
                 let newest = match link.newest.remove(&key) {
                     Some(stored) => vec![stored],
@@ -241,13 +242,13 @@ impl Subscription {
     }
 
     fn forward_news(&mut self, stored: Stored) {
-        if self.order.is_news(&stored.candle) {
+        if self.filter.is_news(&stored.candle) {
             self.forward(stored);
         }
     }
 
     fn forward(&mut self, update: Stored) {
-        self.order.forward(&update.candle);
+        self.filter.forward(&update.candle);
         self.send(Update::Candle { candle: update.candle, json: update.json });
     }
 

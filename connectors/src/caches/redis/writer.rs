@@ -10,7 +10,7 @@ use redis::{Connection, Pipeline, RedisError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::error::{Action, Error, chain};
-use tallow_model::published::Slot;
+use tallow_model::published::PublishedSeries;
 use tallow_model::retry::Backoff;
 use tallow_model::rows::{AlertMessage, LatestCandle};
 use tallow_model::{Interval, Symbol};
@@ -44,7 +44,7 @@ pub(super) struct Writer {
 
 /// One symbol and interval.
 struct Series {
-    slot: Slot,
+    published: PublishedSeries,
     /// When its newest candle was published: its time to live counts from there.
     renewed: Instant,
 }
@@ -162,8 +162,8 @@ impl Writer {
                     None
                 }
             });
-            let slot = Slot::continued(newest, number.unwrap_or(0));
-            self.series.insert(*key, Series { slot, renewed: Instant::now() });
+            let published = PublishedSeries::resume(newest, number.unwrap_or(0));
+            self.series.insert(*key, Series { published, renewed: Instant::now() });
         }
         Ok(())
     }
@@ -196,10 +196,10 @@ impl Writer {
 
     fn number_candle(&mut self, candle: LatestCandle) {
         let key = (candle.symbol, candle.interval);
-        let fresh = || Series { slot: Slot::default(), renewed: Instant::now() };
+        let fresh = || Series { published: PublishedSeries::default(), renewed: Instant::now() };
         let series = self.series.entry(key).or_insert_with(fresh);
-        let Some(candle) = series.slot.admit(candle) else { return };
-        let is_newest = series.slot.newest().is_some_and(|newest| Arc::ptr_eq(newest, &candle));
+        let Some(candle) = series.published.admit(candle) else { return };
+        let is_newest = series.published.newest().is_some_and(|newest| Arc::ptr_eq(newest, &candle));
         if is_newest {
             series.renewed = Instant::now();
         }
@@ -234,7 +234,7 @@ impl Writer {
         }
         pipeline.cmd("HSET").arg(&self.keys.numbers).ignore();
         for ((symbol, interval), series) in fields {
-            pipeline.arg(Keys::field(*symbol, *interval)).arg(series.slot.seq());
+            pipeline.arg(Keys::field(*symbol, *interval)).arg(series.published.seq());
         }
         pipeline.cmd("EXPIRE").arg(&self.keys.numbers).arg(NUMBERS_TTL_SECONDS).ignore();
     }
@@ -245,7 +245,7 @@ impl Writer {
         let mut pipeline = redis::pipe();
         self.keep_numbers(&mut pipeline, &self.series.keys().copied().collect::<Vec<_>>());
         for ((symbol, interval), series) in &self.series {
-            let Some(newest) = series.slot.newest() else { continue };
+            let Some(newest) = series.published.newest() else { continue };
             let ttl = Duration::from_secs(self.keys.ttl_seconds(*interval));
             let left = ttl.saturating_sub(series.renewed.elapsed());
             let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);

@@ -10,7 +10,7 @@
 //!
 //! **State.** The ticks under way: those of the longest delay.
 
-use super::Simulator;
+use super::simulation::Simulator;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Reverse;

@@ -4,13 +4,16 @@
 //! also after a restart, which only knows the time of the last trade.
 
 use super::market::Market;
+use super::settings::SimulatorSettings;
 use super::walk::Walk;
-use super::{PRODUCER, SimulatorSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
-use tallow_model::feed::{FeedTick, Side, decimal};
+use tallow_model::feed::{FeedTick, Producer, Side, decimal};
 use tallow_model::{EventTime, Symbol};
+
+/// The producer of simulated ticks: whatever is simulated says so.
+pub static PRODUCER: Producer = Producer { id: "tallow-simulator", source: "simulated" };
 
 /// Microseconds in a millisecond.
 const MS_US: u64 = 1_000;

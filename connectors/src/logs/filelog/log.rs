@@ -1,18 +1,15 @@
 //! A log as its readers see it.
 
 use super::backwards;
+use super::ends::{SharedEnds, end_in_folder};
 use super::manifest::Manifest;
-use super::segments::{self, Segment, partition_folder};
+use super::segments::{self, partition_folder};
 use super::source::FileLogReader;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tallow_model::error::Error;
-
-/// The flushed end of each partition, as the writer of this process keeps it.
-pub(super) type SharedEnds = Arc<[AtomicU64]>;
 
 /// A log to read from: that of a writer in this process, or a folder.
 #[derive(Clone, Debug)]
@@ -113,14 +110,6 @@ impl FileLog {
             return Err(no_such_partition(&self.folder, partition, self.partitions));
         }
         Ok(partition_folder(&self.folder, partition))
-    }
-}
-
-/// The end of the whole lines in a partition's folder.
-pub(super) fn end_in_folder(partition: &Path) -> Result<u64, Error> {
-    match segments::list(partition)?.last() {
-        None => Ok(0),
-        Some(newest) => Ok(newest.base + Segment::whole_lines(newest)?),
     }
 }
 

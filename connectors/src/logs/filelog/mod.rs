@@ -23,6 +23,7 @@
 mod appender;
 mod backwards;
 mod config;
+mod ends;
 #[cfg(test)]
 mod laws;
 mod log;

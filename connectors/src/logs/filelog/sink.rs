@@ -2,7 +2,8 @@
 
 use super::appender::Appender;
 use super::config::FileLogConfig;
-use super::log::{FileLog, SharedEnds, no_such_partition};
+use super::ends::SharedEnds;
+use super::log::{FileLog, no_such_partition};
 use super::manifest::Manifest;
 use super::segments::{partition_folder, sync_folder};
 use crate::logs::file::MAX_LINE;

@@ -1,6 +1,6 @@
 //! The reader of one partition, which follows its writer.
 
-use super::log::{SharedEnds, end_in_folder};
+use super::ends::{SharedEnds, end_in_folder};
 use super::segments::{self, segment_path};
 use crate::logs::file::{Lines, Pause};
 use std::fs::File;

@@ -29,6 +29,7 @@ mod worker;
 
 use super::KafkaConfig;
 use super::readback::{self, read_back};
+use claim::NAME;
 use known::{Known, Version};
 use rdkafka::Message;
 use std::ops::Range;
@@ -40,8 +41,6 @@ use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, SettledAlert, Step};
 use worker::{Outgoing, WorkerAlerts};
 
-/// The sink's name.
-const NAME: &str = "kafka-alerts";
 /// How long one attempt to write may take, but for what follows an outage. It is tried again; a stop must not wait for
 /// longer.
 const WITHIN: Duration = Duration::from_secs(2);

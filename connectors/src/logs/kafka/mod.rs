@@ -10,6 +10,7 @@
 mod admin;
 mod alerts;
 mod bound;
+mod check;
 mod config;
 mod dead_letters;
 mod errors;
@@ -23,6 +24,7 @@ mod queue;
 mod range;
 mod readback;
 mod reader;
+mod state;
 mod topic;
 
 pub use admin::{TopicState, ensure_topics};
@@ -30,6 +32,7 @@ pub use alerts::KafkaAlerts;
 pub use bound::{Bound, check as check_range};
 pub use config::KafkaConfig;
 pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
-pub use log::{KafkaLog, KafkaStatus, PartitionLag, Reader, WorkerPartitions};
+pub use log::{KafkaLog, KafkaStatus, PartitionLag, WorkerPartitions};
 pub use producer::{Deliveries, KafkaProducer, Outgoing};
 pub use range::KafkaRange;
+pub use state::Reader;

@@ -4,8 +4,8 @@
 //! Offsets are committed as a consumer that is no member of its group, for tools that show the lag of a group; nothing is
 //! ever resumed from them, and a commit that fails is a warning. They are committed every five seconds and at the end.
 
-use super::log::Shared;
 use super::place::Place;
+use super::state::Shared;
 use super::topic::{Topic, at, partition_list, serve};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{CommitMode, Consumer};

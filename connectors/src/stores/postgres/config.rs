@@ -1,8 +1,6 @@
 //! How to reach PostgreSQL, and how long rows are kept.
 
-use super::connection::{Purpose, Target};
 use serde::{Deserialize, Serialize};
-use tallow_model::error::Error;
 use tallow_model::secret::Secret;
 
 /// `[postgres]` of the settings.
@@ -34,15 +32,5 @@ impl Default for PostgresConfig {
             keep_5m_days: 0,
             keep_15m_days: 0,
         }
-    }
-}
-
-impl PostgresConfig {
-    /// Whether the address is one; connects to nothing.
-    ///
-    /// # Errors
-    /// When it is none. The text does not repeat it.
-    pub fn check(&self) -> Result<(), Error> {
-        Target::of(self, Purpose::Read).map(drop)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::PostgresConfig;
 use super::errors::postgres;
-use super::schema;
 use std::time::Duration;
 use tallow_model::error::Error;
 use tokio::task::JoinHandle;
@@ -94,24 +93,22 @@ impl Target {
         &self.config
     }
 
-    /// Connects, and checks that the schema is this program's.
-    pub(super) async fn open(&self) -> Result<Connection, Error> {
-        let opening = async {
-            let connection = self.connect().await?;
-            let version = schema::version(&connection.client).await.map_err(postgres("read", &self.on))?;
-            schema::check(version, &self.on)?;
-            Ok(connection)
-        };
-        let late = |_| Error::Timeout { tried: "connect to", on: self.on.clone(), limit: OPEN_LIMIT };
-        tokio::time::timeout(OPEN_LIMIT, opening).await.map_err(late)?
-    }
-
     /// Connects, however long it takes.
     pub(super) async fn connect(&self) -> Result<Connection, Error> {
         let (client, driver) = self.config.connect(NoTls).await.map_err(postgres("connect to", &self.on))?;
         // What becomes of it every statement learns by itself.
         let driver = tokio::spawn(async { drop(driver.await) });
         Ok(Connection { client, driver })
+    }
+}
+
+impl PostgresConfig {
+    /// Whether the address is one; connects to nothing.
+    ///
+    /// # Errors
+    /// When it is none. The text does not repeat it.
+    pub fn check(&self) -> Result<(), Error> {
+        Target::of(self, Purpose::Read).map(drop)
     }
 }
 

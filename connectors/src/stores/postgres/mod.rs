@@ -20,6 +20,7 @@ mod errors;
 mod history;
 mod names;
 mod numeric;
+mod open;
 mod pool;
 mod progress;
 mod rejects;

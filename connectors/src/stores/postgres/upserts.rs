@@ -12,6 +12,7 @@ use hashbrown::hash_map::Entry;
 use std::collections::BTreeMap;
 use tallow_model::coins::Coins;
 use tallow_model::rows::{AlertRow, CandleRow};
+use tallow_model::version::REPLACES_STORED;
 use tallow_model::{EventTime, Interval, SettledAlert, SettledCandle, Step, Symbol};
 use tokio_postgres::{Client, Error, Row, Statement, Transaction};
 
@@ -76,8 +77,7 @@ fn candle_upsert(interval: Interval) -> String {
             vwap = excluded.vwap, volume_sum = excluded.volume_sum, quote_volume = excluded.quote_volume,
             trade_count = excluded.trade_count, revision = GREATEST(stored.revision, excluded.revision),
             updated_at = excluded.updated_at
-         WHERE excluded.trade_count > stored.trade_count
-            OR (excluded.trade_count = stored.trade_count AND excluded.revision > stored.revision)"
+         WHERE {REPLACES_STORED}"
     )
 }
 
@@ -168,11 +168,7 @@ fn newest_candles(steps: &[Step], interval: Interval) -> Vec<SettledCandle> {
                 entry.insert(*candle);
             }
             Entry::Occupied(mut entry) => {
-                let stored = entry.get_mut();
-                if (candle.candle.count, candle.revision) > (stored.candle.count, stored.revision) {
-                    let revision = candle.revision.max(stored.revision);
-                    *stored = SettledCandle { revision, ..*candle };
-                }
+                entry.get_mut().replace_if_newer(candle);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Alerts, newest first, along the index of all or that of one symbol.
 
 use super::candles::{crypto_id, symbol, time};
-use super::sink::{integer, millis};
+use super::convert::{integer, millis};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, named_params};
 use tallow_model::rows::AlertRow;

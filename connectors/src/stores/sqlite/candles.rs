@@ -7,7 +7,8 @@
 //! Only windows that are over are answered: those that end before the time up to which the file is complete, or not
 //! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
 
-use super::sink::{integer, millis, read_progress};
+use super::convert::{integer, millis};
+use super::sink::read_progress;
 use super::statements;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::ops::Range;

@@ -11,6 +11,7 @@
 
 mod alerts;
 mod candles;
+mod convert;
 mod errors;
 #[cfg(test)]
 mod fault_tests;

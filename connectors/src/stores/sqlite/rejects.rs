@@ -4,7 +4,7 @@
 //! Bounded in number and in the bytes kept of each, so that a feed of rubbish can't fill the disk. The record itself
 //! is in the log, at that partition and offset.
 
-use super::sink::{integer, millis};
+use super::convert::{integer, millis};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tallow_model::Reject;
 use tallow_model::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};

@@ -1,5 +1,6 @@
 //! The writer: settled steps and rejects into the database file.
 
+use super::convert::{integer, millis};
 use super::errors::sqlite;
 use super::rejects;
 use super::schema::open_for_writing;
@@ -11,6 +12,7 @@ use tallow_model::error::Error;
 use tallow_model::progress::Recorded;
 use tallow_model::rows::{AlertRow, CandleRow};
 use tallow_model::store::Sink;
+use tallow_model::version::REPLACES_STORED;
 use tallow_model::{EventTime, Interval, Reject, SettledAlert, SettledCandle, Step, Symbol};
 
 /// Writes what has settled into the embedded store.
@@ -165,8 +167,7 @@ fn candle_upsert(interval: Interval) -> String {
             vwap = excluded.vwap, volume_sum = excluded.volume_sum, quote_volume = excluded.quote_volume,
             trade_count = excluded.trade_count, revision = MAX(stored.revision, excluded.revision),
             updated_at = excluded.updated_at
-         WHERE excluded.trade_count > stored.trade_count
-            OR (excluded.trade_count = stored.trade_count AND excluded.revision > stored.revision)"
+         WHERE {REPLACES_STORED}"
     )
 }
 
@@ -256,14 +257,4 @@ fn write_alert(upsert: &mut CachedStatement<'_>, id: i64, settled: &SettledAlert
         millis(settled.settled_at),
     ])?;
     Ok(())
-}
-
-/// SQLite's integers are signed. What is past them is past the year 9999, or more ticks than there can be.
-pub(super) fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A time as the file keeps it.
-pub(super) fn millis(time: EventTime) -> i64 {
-    integer(time.millis())
 }

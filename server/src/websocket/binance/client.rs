@@ -8,7 +8,7 @@ use super::request::{self, Request};
 use super::rooms::Seat;
 use super::{MAX_STREAMS, Opening, stream};
 use crate::app::Data;
-use crate::server::Shared;
+use crate::websocket::clients::Clients;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 const MAX_MESSAGE_BYTES: usize = 32 * 1024;
 
 /// Serves a client from the handshake to the end.
-pub(crate) async fn run(shared: Arc<Shared>, data: Arc<Data>, upgraded: OnUpgrade, opening: Opening) {
+pub(crate) async fn run(shared: Arc<Clients>, data: Arc<Data>, upgraded: OnUpgrade, opening: Opening) {
     let Some((mut sink, mut stream)) = connection::open(upgraded, MAX_MESSAGE_BYTES).await else { return };
     let connection = Connection::new(shared.clone());
     let seat = Seat::take(shared.hub.clone(), connection.mailbox.clone(), opening.combined);
@@ -69,7 +69,7 @@ async fn converse(
 
 /// Does what is asked for, and answers.
 async fn obey(
-    shared: &Shared,
+    shared: &Clients,
     data: &Data,
     seat: &mut Seat,
     id: &Value,
@@ -97,7 +97,7 @@ async fn obey(
 
 /// Whether one of the stores has every symbol of these. The client's pongs wait meanwhile, so the stores have no more time
 /// than for a request.
-async fn check(shared: &Shared, data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
+async fn check(shared: &Clients, data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
     let limit = shared.app.settings.request_timeout;
     timeout(limit, are_known(data, streams)).await.unwrap_or_else(|_| {
         tracing::warn!(limit_ms = limit.as_millis(), "symbols not looked up in time");

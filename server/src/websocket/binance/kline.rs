@@ -5,7 +5,7 @@
 
 use super::super::frame::Frame;
 use super::stream;
-use crate::pair::QUOTE;
+use crate::market::QUOTE;
 use tallow_model::EventTime;
 use tallow_model::rows::LatestCandle;
 

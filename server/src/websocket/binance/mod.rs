@@ -22,7 +22,7 @@ pub(super) use client::run;
 pub(super) use rooms::Rooms;
 
 use super::subscription::Key;
-use crate::problem::{ParameterError, Problem};
+use crate::http::problem::{ParameterError, Problem};
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeSet;
 

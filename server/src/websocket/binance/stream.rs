@@ -2,7 +2,7 @@
 //! may elsewhere; events and lists name it in lower case.
 
 use super::super::subscription::Key;
-use crate::pair;
+use crate::market;
 use tallow_model::Interval;
 
 /// What can be listened to.
@@ -19,13 +19,13 @@ pub(super) fn parse(name: &str) -> Result<Key, String> {
     let Some(interval) = Interval::parse(interval) else {
         return Err(format!("{name:?} can't be served: candles of {interval:?} do not settle live"));
     };
-    let unknown = || format!("{name:?} is of no symbol like btcusd, one with {} behind it", pair::QUOTE);
-    Ok((pair::symbol(symbol).ok_or_else(unknown)?, interval))
+    let unknown = || format!("{name:?} is of no symbol like btcusd, one with {} behind it", market::QUOTE);
+    Ok((market::symbol(symbol).ok_or_else(unknown)?, interval))
 }
 
 /// The name of a series' stream.
 pub(super) fn name((symbol, interval): Key) -> String {
-    let symbol = pair::name(symbol).to_ascii_lowercase();
+    let symbol = market::name(symbol).to_ascii_lowercase();
     format!("{symbol}@kline_{interval}")
 }
 

@@ -27,6 +27,9 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
+/// The name of the sink in logs, metrics and errors.
+pub(super) const NAME: &str = "kafka-alerts";
+
 /// How long a question may be under way. As long as any broker allows unless told otherwise: an outage that begins in
 /// these milliseconds and lasts longer is taken for a newer run.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -92,7 +95,7 @@ impl Claim {
                 tracing::debug!(?error, "claim is lost");
                 let what = &self.what;
                 Error::Sink {
-                    sink: super::NAME,
+                    sink: NAME,
                     problem: format!("another run has taken over: it has claimed transactional id {what}"),
                 }
             }

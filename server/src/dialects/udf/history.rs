@@ -1,0 +1,84 @@
+//! `/udf/history`: the bars from `from`, included, up to `to`, not included.
+//!
+//! With `countback` they are the newest so many before `to`, however far back they lie, and `from` counts for nothing. The
+//! last one may be the bar that is still open, where the resolution is a settled interval (1, 5, 15). Where the range has no
+//! bar and there are older ones, `nextTime` is the newest of them; at the left edge there is none.
+
+use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
+use super::refusal::Refusal;
+use crate::api::bars::{self, Bar};
+use crate::app::Data;
+use crate::http::response::{self, Response};
+use crate::parameter::Parameter;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tallow_model::store::CandleQuery;
+
+/// The most bars of an answer: a week of minutes. Of more, the newest.
+const MAX_BARS: u64 = 7 * 24 * 60;
+
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 5] = [
+    SYMBOL,
+    RESOLUTION,
+    FROM.about("From when on, itself included, in seconds since 1970; needed without `countback`."),
+    TO.about("Up to when, itself not included, in seconds since 1970; after `from`."),
+    Parameter::integer(
+        "countback",
+        0,
+        u64::MAX,
+        "How many bars before `to`, whatever `from` says; 0 for none such.",
+    ),
+];
+
+/// The bars of a range.
+pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
+    let parameters = Parameters::parse(raw, &PARAMETERS);
+    let span = parameters.resolution()?;
+    let to = parameters.time("to")?;
+    let countback = parameters.integer("countback")?.filter(|countback| *countback > 0);
+    let from = match countback {
+        Some(_) => None,
+        None => Some(parameters.time("from")?),
+    };
+    if from.is_some_and(|from| from >= to) {
+        return Err(Refusal::Parameter("from has to be before to".to_owned()));
+    }
+    let query = CandleQuery {
+        from,
+        until: Some(to),
+        limit: countback.unwrap_or(MAX_BARS).min(MAX_BARS) as usize,
+        ..CandleQuery::newest(parameters.symbol(data).await?, span)
+    };
+    let bars = bars::bars(data, &query).await?;
+    let document = match from {
+        _ if !bars.is_empty() => table(&bars),
+        None => json!({ "s": "no_data" }),
+        Some(from) => {
+            let older = CandleQuery { from: None, until: Some(from), limit: 1, ..query };
+            match bars::bars(data, &older).await?.first() {
+                Some(bar) => json!({ "s": "no_data", "nextTime": seconds(bar) }),
+                None => json!({ "s": "no_data" }),
+            }
+        }
+    };
+    Ok(response::json(StatusCode::OK, &document)?)
+}
+
+fn seconds(bar: &Bar) -> u64 {
+    bar.start.millis() / 1000
+}
+
+/// The bars as columns.
+fn table(bars: &[Bar]) -> Value {
+    let column = |value: fn(&Bar) -> f64| bars.iter().map(value).collect::<Vec<f64>>();
+    json!({
+        "s": "ok",
+        "t": bars.iter().map(seconds).collect::<Vec<u64>>(),
+        "o": column(|bar| bar.open),
+        "h": column(|bar| bar.high),
+        "l": column(|bar| bar.low),
+        "c": column(|bar| bar.close),
+        "v": column(|bar| bar.volume),
+    })
+}

@@ -1,0 +1,78 @@
+//! `/udf/marks`: the alerts that stand, as marks on the bars that they judge; both bounds are included.
+
+use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
+use super::refusal::Refusal;
+use crate::app::Data;
+use crate::http::response::{self, Response};
+use crate::parameter::Parameter;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tallow_model::rows::AlertRow;
+use tallow_model::store::{AlertQuery, Span};
+use tallow_model::{AlertType, EventTime, MINUTE_MS, Severity};
+
+/// The most marks of an answer. Of more, the newest.
+const MAX_MARKS: usize = 1000;
+
+/// What can be asked for.
+pub(crate) const PARAMETERS: [Parameter; 4] = [SYMBOL, RESOLUTION, FROM.required(), TO];
+
+/// The marks of a range, oldest first.
+pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
+    let parameters = Parameters::parse(raw, &PARAMETERS);
+    let span = parameters.resolution()?;
+    let (from, to) = (parameters.time("from")?, parameters.time("to")?);
+    let query = AlertQuery {
+        symbol: Some(parameters.symbol(data).await?),
+        // An alert is found by the end of its minute and marks the start.
+        since: Some(EventTime(from.millis() + MINUTE_MS)),
+        until: Some(EventTime(to.millis() + MINUTE_MS + 1)),
+        severity: None,
+        include_retracted: false,
+        limit: MAX_MARKS,
+    };
+    let alerts = data.history.alerts(&query).await?;
+    let marks: Vec<Value> = alerts.iter().rev().map(|alert| mark(alert, span)).collect();
+    Ok(response::json(StatusCode::OK, &marks)?)
+}
+
+/// A mark on the bar in which the alert's minute lies.
+fn mark(alert: &AlertRow, span: Span) -> Value {
+    let minute_ms = alert.window_start.millis();
+    let (color, label) = match alert.alert_type {
+        AlertType::PriceSpike => ("green", "▲"),
+        AlertType::PriceDrop => ("red", "▼"),
+    };
+    let min_size = match alert.severity {
+        Severity::Low => 14,
+        Severity::Medium => 20,
+        Severity::High => 28,
+    };
+    json!({
+        "id": alert.alert_id,
+        "time": (minute_ms - minute_ms % span.window_ms) / 1000,
+        "color": color,
+        "text": text(alert),
+        "label": label,
+        "labelFontColor": "white",
+        "minSize": min_size,
+    })
+}
+
+/// What the alert says of itself: the move, and how far it is out of the moves before it.
+fn text(alert: &AlertRow) -> String {
+    format!(
+        "{} {}: {} to {} ({:+.2} %). z {:.2} is beyond ±{}: the {} returns before it have mean {:.6} and standard \
+         deviation {:.6}.",
+        alert.alert_type.name(),
+        alert.severity.name(),
+        alert.old_price,
+        alert.new_price,
+        alert.price_change_pct,
+        alert.z_score,
+        alert.threshold,
+        alert.samples,
+        alert.mean,
+        alert.stddev,
+    )
+}

@@ -1,0 +1,85 @@
+//! TradingView's data feed over HTTP, [UDF], under `/udf`: for its charts and whatever else reads such feeds.
+//!
+//! Times are epoch seconds. A symbol is ours, `BTC`; with the exchange before it or the dollar behind it, `TALLOW:BTC` and
+//! `BTCUSD`, it is understood too. Parameters that are not known are passed over, as the charts send more with every version.
+//! Mistakes are `{"s":"error","errmsg":…}` with a status of 4xx.
+//!
+//! [UDF]: https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF
+
+mod history;
+mod marks;
+mod parameters;
+mod refusal;
+mod symbols;
+
+use crate::app::Data;
+use crate::http::problem::Problem;
+use crate::http::response::{self, Response};
+use hyper::StatusCode;
+use refusal::Refusal;
+use serde_json::json;
+
+pub(crate) use history::PARAMETERS as HISTORY_PARAMETERS;
+pub(crate) use marks::PARAMETERS as MARKS_PARAMETERS;
+pub(crate) use symbols::{SEARCH_PARAMETERS, SYMBOL_PARAMETERS};
+
+/// The exchange that symbols are listed under.
+const EXCHANGE: &str = "TALLOW";
+/// The type of every symbol.
+const TYPE: &str = "crypto";
+
+/// What a chart calls its intervals, and their minutes.
+const RESOLUTIONS: [(&str, u64); 6] =
+    [("1", 1), ("5", 5), ("15", 15), ("60", 60), ("240", 240), ("1D", 1440)];
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    Config,
+    Symbols,
+    Search,
+    History,
+    Time,
+    Marks,
+}
+
+/// Answers a request.
+pub(crate) async fn respond(data: &Data, route: Route, raw: Option<&str>) -> Result<Response, Problem> {
+    let response = match route {
+        Route::Config => config(),
+        Route::Symbols => symbols::one(data, raw).await,
+        Route::Search => symbols::search(data, raw).await,
+        Route::History => history::bars(data, raw).await,
+        Route::Time => Ok(time(data)),
+        Route::Marks => marks::list(data, raw).await,
+    };
+    response.or_else(Refusal::response)
+}
+
+/// The names of the resolutions.
+fn resolutions() -> Vec<&'static str> {
+    RESOLUTIONS.iter().map(|(name, _)| *name).collect()
+}
+
+fn config() -> Result<Response, Refusal> {
+    let document = json!({
+        "supported_resolutions": resolutions(),
+        "supports_search": true,
+        "supports_group_request": false,
+        "supports_marks": true,
+        "supports_timescale_marks": false,
+        "supports_time": true,
+        "exchanges": [
+            {"value": "", "name": "All exchanges", "desc": ""},
+            {"value": EXCHANGE, "name": "Tallow", "desc": "Tallow"},
+        ],
+        "symbols_types": [{"name": "All types", "value": ""}, {"name": "Crypto", "value": TYPE}],
+    });
+    Ok(response::json(StatusCode::OK, &document)?)
+}
+
+/// The server's time as text.
+fn time(data: &Data) -> Response {
+    let seconds = data.now().millis() / 1000;
+    response::with_body(StatusCode::OK, "text/plain; charset=utf-8", seconds.to_string())
+}

@@ -1,0 +1,116 @@
+//! `/udf/symbols` and `/udf/search`: what a chart needs to know of a symbol, and finding one.
+
+use super::parameters::{Parameters, SYMBOL};
+use super::refusal::Refusal;
+use super::{EXCHANGE, TYPE, resolutions};
+use crate::api::{day, symbols};
+use crate::app::Data;
+use crate::http::response::{self, Response};
+use crate::market;
+use crate::parameter::{Literal, Parameter};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tallow_model::Symbol;
+
+const DEFAULT_LIMIT: u64 = 30;
+
+/// How many decimals a chart shows at least and at most.
+const DECIMALS: (usize, usize) = (2, 10);
+
+/// What can be asked of a symbol.
+pub(crate) const SYMBOL_PARAMETERS: [Parameter; 1] = [SYMBOL];
+/// What can be searched for.
+pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
+    Parameter::text("query", "", "What the symbol or its name has in it, in any case.")
+        .like(Literal::Text("bit")),
+    Parameter::text("type", "", "Only symbols of this type; all are `crypto`.").like(Literal::Text(TYPE)),
+    Parameter::text("exchange", "", "Only symbols of this exchange; all are of `TALLOW`.")
+        .like(Literal::Text(EXCHANGE)),
+    Parameter::integer("limit", 0, u64::MAX, "How many at most.").or(Literal::Number(DEFAULT_LIMIT)),
+];
+
+/// One symbol.
+pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
+    let symbol = Parameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
+    let cached = day::newest_of(data, symbol).await;
+    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(Refusal::UnknownSymbol)?;
+    let document = json!({
+        "name": symbol,
+        "ticker": symbol,
+        "description": description(symbol),
+        "type": TYPE,
+        "session": "24x7",
+        "exchange": EXCHANGE,
+        "listed_exchange": EXCHANGE,
+        "timezone": "Etc/UTC",
+        "format": "price",
+        "minmov": 1,
+        "pricescale": price_scale(price.value),
+        "has_intraday": true,
+        "intraday_multipliers": ["1", "5", "15", "60", "240"],
+        "has_daily": true,
+        "has_weekly_and_monthly": false,
+        "supported_resolutions": resolutions(),
+        "volume_precision": 8,
+        "currency_code": market::QUOTE,
+        "data_status": "streaming",
+    });
+    Ok(response::json(StatusCode::OK, &document)?)
+}
+
+/// The symbols in which, or in whose names, a text is found: those that begin with it first.
+pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
+    let parameters = Parameters::parse(raw, &SEARCH_PARAMETERS);
+    let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let query = parameters.text("query").unwrap_or_default().to_lowercase();
+    let asked =
+        |name, only: &str| parameters.text(name).is_none_or(|text: &str| text.eq_ignore_ascii_case(only));
+    let mut found = Vec::new();
+    if asked("type", TYPE) && asked("exchange", EXCHANGE) {
+        for symbol in data.symbols().await? {
+            let (short, long) = (symbol.to_string().to_lowercase(), symbols::name(symbol).to_lowercase());
+            if short.contains(&query) || long.contains(&query) {
+                found.push((!short.starts_with(&query), symbol));
+            }
+        }
+    }
+    found.sort();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found: Vec<Value> = found.into_iter().take(limit).map(|(_, symbol)| listed(symbol)).collect();
+    Ok(response::json(StatusCode::OK, &found)?)
+}
+
+fn listed(symbol: Symbol) -> Value {
+    json!({
+        "symbol": symbol,
+        "full_name": format!("{EXCHANGE}:{symbol}"),
+        "description": description(symbol),
+        "exchange": EXCHANGE,
+        "ticker": symbol,
+        "type": TYPE,
+    })
+}
+
+fn description(symbol: Symbol) -> String {
+    format!("{} / US dollar", symbols::name(symbol))
+}
+
+/// How many steps a unit has on the chart: the decimals of the newest price, which differ from price to price only by
+/// zeros at the end.
+fn price_scale(price: f64) -> u64 {
+    let decimals = price.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    10u64.pow(decimals.clamp(DECIMALS.0, DECIMALS.1) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::price_scale;
+
+    #[test]
+    fn the_scale_of_a_price_has_its_decimals() {
+        assert_eq!(price_scale(97004.0), 100);
+        assert_eq!(price_scale(0.1234), 10_000);
+        assert_eq!(price_scale(0.00000001), 100_000_000);
+        assert_eq!(price_scale(1e-15), 10_000_000_000);
+    }
+}
