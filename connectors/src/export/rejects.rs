@@ -1,10 +1,10 @@
-//! `rejects.jsonl`: every record that was not accepted, with its bytes.
+//! `rejects.jsonl`: every rejected record with its bytes.
 //!
-//! Each reject is written to disk as it comes and only its place is kept. Where the rejects of several partitions came
-//! mixed, the file is rewritten in order at the end.
+//! Each reject is written to disk as it comes, and only its position is kept. If the rejects of
+//! several partitions came mixed, the file is rewritten in order at the end.
 //!
-//! `raw` is the record as text. Bytes that are no UTF-8 appear in it as `U+FFFD`, and then `raw_base64` has the record
-//! as it was.
+//! `raw` is the record as text. Bytes that are not UTF-8 appear in it as `U+FFFD`, and then
+//! `raw_base64` has the record as it was.
 
 use super::draft::Draft;
 use base64::Engine;
@@ -33,21 +33,22 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn of(reject: &'a Reject) -> Line<'a> {
         let raw = String::from_utf8_lossy(&reject.raw);
-        // Only a replacement makes it owned.
+        // Only a replacement makes the text owned.
         let raw_base64 = matches!(raw, Cow::Owned(_)).then(|| STANDARD.encode(&reject.raw));
         let Reject { partition, offset, reason, detail, .. } = reject;
         Line { partition: *partition, offset: *offset, reason: reason.name(), detail, raw, raw_base64 }
     }
 }
 
-/// Where a reject's line is. Ordered as the lines are to be.
+/// The position of a reject's line, ordered as the lines are to be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     partition: u32,
-    /// The length of the line with its newline. A record has at most a megabyte, a line a few times that.
+    /// Length of the line with its newline. A record has at most a megabyte, a line a few times
+    /// that.
     len: u32,
     offset: u64,
-    /// The position of the line in the draft.
+    /// Position of the line in the draft.
     at: u64,
 }
 
@@ -61,19 +62,19 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Begins the file in a folder.
+    /// Creates the file in a folder.
     ///
     /// # Errors
-    /// When it can't be created.
+    /// When the file can't be created.
     pub(super) fn create(folder: &Path) -> Result<Rejects, Error> {
         let draft = Draft::create(folder, "rejects.unsorted.jsonl")?;
         Ok(Rejects { folder: folder.to_owned(), draft, places: Vec::new(), end: 0, line: Vec::new() })
     }
 
-    /// Writes a reject.
+    /// Writes one reject.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When writing fails.
     pub(super) fn add(&mut self, reject: &Reject) -> Result<(), Error> {
         self.line.clear();
         let line = &mut self.line;
@@ -93,10 +94,10 @@ impl Rejects {
         Ok(())
     }
 
-    /// The complete file, in order.
+    /// Returns the complete file, in order.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When writing fails.
     pub(super) fn complete(mut self) -> Result<Draft, Error> {
         let order = |place: &Place| (place.partition, place.offset);
         if !self.places.is_sorted_by_key(order) {
@@ -112,27 +113,27 @@ impl Rejects {
                 })?;
                 at = place.at + u64::from(place.len);
             }
-            // Drops and so removes the unsorted one.
+            // Dropping the unsorted draft removes it.
             self.draft = sorted;
         }
         self.draft.complete()?;
         Ok(self.draft)
     }
 
-    /// The file's name.
+    /// Returns the name of the file.
     pub(super) const fn name() -> &'static str {
         NAME
     }
 }
 
-/// Reads the line at a place, from a file that is read at `at`.
+/// Copies the line at a position from a file that is read at `at`.
 fn copy_line(
     file: &mut BufReader<std::fs::File>,
     at: u64,
     place: &Place,
     line: &mut Vec<u8>,
 ) -> io::Result<()> {
-    // Relative, because that keeps the buffer where it can.
+    // A relative seek keeps the buffer if it can.
     file.seek_relative(place.at.wrapping_sub(at).cast_signed())?;
     line.resize(place.len as usize, 0);
     file.read_exact(line)

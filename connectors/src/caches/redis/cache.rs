@@ -1,4 +1,4 @@
-//! The cache of a server: the newest candles by their keys, and one subscription for all its clients.
+//! The cache of a server: newest candles by key, and one subscription for all its clients.
 
 use super::RedisConfig;
 use super::held::Held;
@@ -15,13 +15,14 @@ use tallow_model::{Interval, Symbol};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
-/// The most updates that the channel may be asked to keep.
+/// Upper bound for the capacity of the channel.
 const MAX_CAPACITY: usize = 1 << 22;
 
-/// What Redis has, and says.
+/// Reads newest candles from Redis and follows its channels.
 ///
-/// Every answer comes within a second, or is an error: the history can be asked instead. While Redis is away the
-/// stream of updates pauses; when it is back it goes on with the newest candles.
+/// Every query returns within a second, with a result or an error; on an error the caller reads the
+/// history instead. While Redis is away the stream of updates pauses; afterwards it resumes with
+/// the newest candles.
 pub struct RedisCache {
     questions: Questions,
     reads: Reads,
@@ -36,11 +37,11 @@ impl std::fmt::Debug for RedisCache {
 }
 
 impl RedisCache {
-    /// Starts the subscription, whose channel keeps the newest `capacity` updates for subscribers that are behind. To
-    /// be called within a tokio runtime.
+    /// Starts the subscription, whose channel keeps the newest `capacity` updates for subscribers
+    /// that are behind. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the URL is none. That the server can't be reached is none.
+    /// When the URL is malformed. An unreachable server is no error.
     pub fn start(config: &RedisConfig, capacity: usize) -> Result<RedisCache, Error> {
         let questions = Questions::new(config)?;
         let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));

@@ -1,10 +1,11 @@
-//! Newest candles that were read before, as long as Redis has not said that they are others now: what its documentation
-//! calls server-assisted client-side caching.
+//! Newest candles that were read before, kept until Redis invalidates them: server-assisted
+//! client-side caching.
 //!
-//! The subscriber's connection asks Redis to remember what is read over it. Before Redis sends anybody the update of a
-//! candle, it says over that connection that the key has been written; both come in the order in which they were sent. So
-//! whoever has an update finds that candle here, or a newer one, as they would in Redis. What is here may be older than
-//! what is in Redis by the time that its word takes; and where its word does not come at all, by [`HOLD`].
+//! The subscriber's connection asks Redis to track what is read over it. Before Redis sends anybody
+//! the update of a candle, it sends an invalidation of its key over that connection, and both
+//! arrive in this order. So whoever has an update finds that candle here, or a newer one, as they
+//! would in Redis. A candle here may be older than the one in Redis by the travel time of the
+//! invalidation; if that never arrives, by [`HOLD`].
 
 use super::keys::Keys;
 use hashbrown::{HashMap, HashSet};
@@ -15,14 +16,15 @@ use std::time::{Duration, Instant};
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};
 
-/// How long a candle is held at most. Redis may notice up to some seconds late that a key has expired, and a connection can
-/// be dead for a while before anybody knows.
+/// Longest time that a candle is kept. Redis may notice an expired key some seconds late, and a
+/// connection can be dead for a while before anybody notices.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// The candles of one key.
+/// The symbol and interval of a series.
 pub(super) type Series = (Symbol, Interval);
 
-/// The candles, for those who read them, for the connection over which they are read, and for what Redis says there.
+/// The candles, shared by their readers, the connection over which they are read, and the handler
+/// of invalidations.
 #[derive(Debug)]
 pub(super) struct Held {
     keys: Keys,
@@ -31,11 +33,11 @@ pub(super) struct Held {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many connections there have been.
+    /// Number of connections so far.
     connections: u64,
-    /// The one whose reads are remembered, if there is one.
+    /// Connection whose reads are tracked, if there is one.
     connection: Option<Connection>,
-    /// Those of the question that is under way which have not been written meanwhile.
+    /// Series of the query in flight that have not been invalidated meanwhile.
     asked: HashSet<Series>,
     candles: HashMap<Series, Candle>,
 }
@@ -59,15 +61,15 @@ impl Held {
         Held { keys, state: RwLock::default() }
     }
 
-    /// The newest candle of a series, if it is here.
+    /// Returns the newest candle of a series, if it is kept.
     pub(super) fn get(&self, series: Series) -> Option<Arc<LatestCandle>> {
         let state = self.read();
         let held = state.candles.get(&series)?;
         (held.asked.elapsed() < HOLD).then(|| held.candle.clone())
     }
 
-    /// Begins a question for these series, the only one that is under way, and gives the connection to ask over. None where
-    /// Redis remembers nothing: then the answer can't be held.
+    /// Begins a query for these series, the only one in flight, and returns the connection for it;
+    /// `None` if Redis tracks nothing, so that the result can't be kept.
     pub(super) fn ask(&self, series: &[Series]) -> Option<MultiplexedConnection> {
         let mut state = self.write();
         let Connection(connection) = state.connection.as_ref()?;
@@ -76,7 +78,7 @@ impl Held {
         Some(connection)
     }
 
-    /// Takes the answers to the question that was begun last, asked at this time.
+    /// Keeps the results of the query that was begun last, at the time `asked`.
     pub(super) fn hold(&self, asked: Instant, candles: impl IntoIterator<Item = Arc<LatestCandle>>) {
         let mut state = self.write();
         for candle in candles {
@@ -87,14 +89,14 @@ impl Held {
         }
     }
 
-    /// The number of a new connection, over which nothing is read yet.
+    /// Returns the number of a new connection, over which nothing has been read yet.
     pub(super) fn connect(&self) -> u64 {
         let mut state = self.write();
         *state = State { connections: state.connections + 1, ..State::default() };
         state.connections
     }
 
-    /// From now on Redis remembers what is read over this connection.
+    /// Marks the connection as tracked by Redis from now on.
     pub(super) fn remember(&self, number: u64, connection: MultiplexedConnection) {
         let mut state = self.write();
         if state.connections == number {
@@ -102,7 +104,7 @@ impl Held {
         }
     }
 
-    /// The connection of this number is lost, or is no longer used.
+    /// Forgets the connection of this number: it is lost, or no longer used.
     pub(super) fn lose(&self, number: u64) {
         let mut state = self.write();
         if state.connections == number {
@@ -110,7 +112,7 @@ impl Held {
         }
     }
 
-    /// What Redis has said: the keys that were written, or that all were.
+    /// Drops the candles of the keys that Redis has invalidated, or of all keys.
     pub(super) fn forget(&self, keys: &[Value]) {
         let mut state = self.write();
         match keys {

@@ -1,8 +1,8 @@
-//! Reads of the newest candles, shared by all who ask at the same time.
+//! Reads of newest candles, batched over all concurrent readers.
 //!
-//! One question is under way at a time. Whoever asks meanwhile waits for the next one, which asks for all of them at once
-//! and for each series once. What Redis remembers to have been read is then held, see [`Held`]: so a symbol that everybody
-//! wants costs Redis and the parser no more than one that few want.
+//! One query is in flight at a time. Readers that arrive meanwhile wait for the next one, which
+//! reads all their series, each once. Results that Redis tracks are then kept, see [`Held`]: so a
+//! symbol that everybody reads costs Redis and the parser no more than one that few read.
 
 use super::RedisConfig;
 use super::held::{Held, Series};
@@ -18,22 +18,22 @@ use tallow_model::error::Error;
 use tallow_model::rows::LatestCandle;
 use tokio::sync::{mpsc, oneshot};
 
-/// What readers want, in the infinitive.
+/// The attempt, in the infinitive, for errors.
 const READ: &str = "read newest candles from";
 
-/// How many may wait for the next question before others wait for a place among them.
+/// Most readers that may wait for the next query; further ones wait for a free slot.
 const MOST_WAITING: usize = 1024;
 
-/// A candle, none where there is none.
+/// A candle, or `None` if the series has none.
 type Newest = Option<Arc<LatestCandle>>;
 
-/// Somebody who waits.
+/// A waiting reader.
 struct Reader {
     series: Series,
     answer: oneshot::Sender<Result<Newest, Arc<Error>>>,
 }
 
-/// Asks Redis.
+/// The connection that queries Redis.
 #[derive(Clone)]
 pub(super) struct Questions {
     pub(super) server: Server,
@@ -42,14 +42,15 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Prepares a connection, which is made when first needed. To be called within a tokio runtime.
+    /// Prepares a connection, which is made when first needed. Must be called within a tokio
+    /// runtime.
     pub(super) fn new(config: &RedisConfig) -> Result<Questions, Error> {
         let server = Server::new(config)?;
         let commands = server.manager()?;
         Ok(Questions { server, keys: Keys::new(config), commands })
     }
 
-    /// The answer to a question, which is asked once more where the connection turns out to have been lost.
+    /// Runs a command; repeats it once if the connection turns out to be lost.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
         action: &'static str,
@@ -67,7 +68,7 @@ impl Questions {
         answer.map_err(self.server.error(action))
     }
 
-    /// The newest candle of each of these series.
+    /// Reads the newest candle of each of these series.
     pub(super) async fn candles(&self, series: &[Series]) -> Result<Vec<Result<Newest, Error>>, Error> {
         if series.is_empty() {
             return Ok(Vec::new());
@@ -76,7 +77,8 @@ impl Questions {
         Ok(self.read(series, stored))
     }
 
-    /// The same, to be held as long as nothing is written to it.
+    /// Reads the newest candles over the tracked connection, and keeps those that are not
+    /// invalidated meanwhile.
     async fn remembered(&self, series: &[Series], held: &Held) -> Result<Vec<Result<Newest, Error>>, Error> {
         let Some(mut connection) = held.ask(series) else { return self.candles(series).await };
         let asked = Instant::now();
@@ -90,7 +92,7 @@ impl Questions {
         Ok(candles)
     }
 
-    /// What is stored under the keys of these series.
+    /// Parses the values stored under the keys of these series.
     fn read(&self, series: &[Series], stored: Vec<Option<Vec<u8>>>) -> Vec<Result<Newest, Error>> {
         let read = |((symbol, interval), json): (&Series, Option<Vec<u8>>)| {
             let Some(json) = json else { return Ok(None) };
@@ -104,7 +106,7 @@ impl Questions {
     }
 }
 
-/// Where readers wait. The task that asks for them ends with the last of these.
+/// The readers' end. The batching task ends with the last of these.
 pub(super) struct Reads {
     server: Server,
     held: Arc<Held>,
@@ -112,7 +114,7 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Starts the task that asks. To be called within a tokio runtime.
+    /// Starts the batching task. Must be called within a tokio runtime.
     pub(super) fn start(questions: Questions, held: Arc<Held>) -> Reads {
         let server = questions.server.clone();
         let (readers, waiting) = mpsc::channel(MOST_WAITING);
@@ -120,7 +122,7 @@ impl Reads {
         Reads { server, held, readers }
     }
 
-    /// The newest candle of a series.
+    /// Returns the newest candle of a series.
     pub(super) async fn newest(&self, series: Series) -> Result<Newest, Error> {
         if let Some(candle) = self.held.get(series) {
             return Ok(Some(candle));
@@ -153,7 +155,7 @@ async fn run(questions: Questions, held: Arc<Held>, mut waiting: mpsc::Receiver<
         };
         for (answers, newest) in wanted.into_values().zip(candles) {
             for answer in answers {
-                // Who has gone meanwhile is told nothing.
+                // A reader that has gone meanwhile needs no result.
                 drop(answer.send(newest.clone()));
             }
         }

@@ -1,4 +1,5 @@
-//! The publisher's thread: numbers candles and sends them, many commands at a time, until each has been answered.
+//! The publisher's thread: numbers candles and sends them, many commands at a time, until each has
+//! been answered.
 
 use super::errors::action;
 use super::keys::{Keys, NUMBERS_TTL_SECONDS};
@@ -17,8 +18,8 @@ use tallow_model::{Interval, Symbol};
 
 type Key = (Symbol, Interval);
 
-/// How often at most it is said that updates were dropped: whoever hears it reads again what may be missing. While a log is
-/// caught up with they may be dropped all the time.
+/// Shortest interval between notices of dropped updates: a reader of the notice reads again what
+/// may be missing. While a log is caught up with, updates may be dropped all the time.
 const GAP_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Writer {
@@ -26,36 +27,35 @@ pub(super) struct Writer {
     keys: Keys,
     queue: Arc<Queue>,
     connection: Option<Connection>,
-    /// What has been published, by this publisher and, as far as Redis has kept it, by those before.
+    /// Published series: by this publisher and, as far as Redis has kept them, by earlier ones.
     series: HashMap<Key, Series>,
     /// Taken from the queue and not yet numbered.
     batch: Option<Batch>,
     /// Numbered, and not known to have been published.
     unsent: Vec<Message>,
-    /// While the server is lost.
     outage: Option<Outage>,
-    /// Whether the server has refused what it was last sent.
+    /// Whether the server has refused the last commands.
     refused: bool,
-    /// Updates that were dropped and of which nobody has been told.
+    /// Number of updates that were dropped without a notice so far.
     dropped: u64,
-    /// When it was last told.
+    /// Time of the last notice.
     told: Option<Instant>,
 }
 
-/// One symbol and interval.
+/// The state of one symbol and interval.
 struct Series {
     published: PublishedSeries,
-    /// When its newest candle was published: its time to live counts from there.
+    /// Time at which its newest candle was published: its lifetime counts from then.
     renewed: Instant,
 }
 
-/// A time without the server.
+/// A period without the server.
 struct Outage {
     since: Instant,
     backoff: Backoff,
 }
 
-/// Ends the queue with the thread, however that ends.
+/// Ends the queue with the thread, whichever way the thread ends.
 struct Ending(Arc<Queue>);
 
 impl Drop for Ending {
@@ -98,8 +98,8 @@ impl Writer {
         }
     }
 
-    /// Sends what there is to send; with nothing to send, asks whether the server is still there. Whatever fails is
-    /// done again by the next call.
+    /// Sends what there is to send; without anything to send, pings the server. The next call
+    /// repeats whatever fails.
     fn publish(&mut self) -> Result<(), Error> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -136,8 +136,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes over, from Redis, series that this publisher has not published to: its newest candle, and the number of
-    /// the last update.
+    /// Takes over from Redis the series that this publisher has not published to: the newest
+    /// candle, and the number of the last update.
     fn continue_series(&mut self, connection: &mut Connection, new: &[Key]) -> Result<(), Error> {
         if new.is_empty() {
             return Ok(());
@@ -168,7 +168,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Says that updates were dropped, before those that came after them; unless that was said just now.
+    /// Queues a notice of dropped updates, before the updates that came after them; unless a notice
+    /// was sent just now.
     fn tell_of_gap(&mut self) {
         if self.dropped > 0 && self.told.is_none_or(|told| told.elapsed() >= GAP_INTERVAL) {
             let gap = Gap { dropped: std::mem::take(&mut self.dropped) };
@@ -181,7 +182,8 @@ impl Writer {
         }
     }
 
-    /// Numbers the batch: what has settled first, so that an open candle that has closed meanwhile is left out.
+    /// Numbers the batch: settled changes first, so that an open candle that has closed meanwhile
+    /// is left out.
     fn number(&mut self, batch: Batch) {
         for change in batch.settled {
             match change {
@@ -213,8 +215,8 @@ impl Writer {
         }
     }
 
-    /// The commands of what is to be sent. Numbers are kept before they are used, so that none is used twice if the
-    /// connection breaks in between.
+    /// Returns the commands that are to be sent. Numbers are stored before they are used, so that
+    /// none is used twice if the connection breaks in between.
     fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(2 * self.unsent.len() + 2);
         let mut numbered: Vec<Key> = self.unsent.iter().filter_map(Message::series).collect();
@@ -239,8 +241,8 @@ impl Writer {
         pipeline.cmd("EXPIRE").arg(&self.keys.numbers).arg(NUMBERS_TTL_SECONDS).ignore();
     }
 
-    /// Writes the newest candle of every series and all numbers again, for a server that has lost them. A candle
-    /// lives no longer than it would have.
+    /// Writes the newest candle of every series and all numbers again, for a server that has lost
+    /// them. A candle lives no longer than it would have.
     fn restore(&mut self, connection: &mut Connection) -> Result<(), Error> {
         let mut pipeline = redis::pipe();
         self.keep_numbers(&mut pipeline, &self.series.keys().copied().collect::<Vec<_>>());
@@ -264,8 +266,8 @@ impl Writer {
         pipeline.exec(connection).or_else(|failure| self.heed(failure))
     }
 
-    /// What Redis has refused is left out: each command was carried out or refused for itself, and to send all of
-    /// them again would publish twice what has been published. Any other failure is given back.
+    /// Leaves out what Redis has refused: each command was executed or refused by itself, and
+    /// sending all again would publish some twice. Any other failure is returned.
     fn heed(&mut self, failure: RedisError) -> Result<(), Error> {
         let refused = action(&failure) == Action::Stop;
         let error = self.server.error("publish to")(failure);
@@ -281,7 +283,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits after a failure; false when the thread must end instead.
+    /// Waits after a failure; returns false if the thread must end instead.
     fn lost(&mut self, error: &Error) -> bool {
         let problem = chain(error);
         let (server, new) = (self.server.name(), self.outage.is_none());
@@ -299,7 +301,7 @@ impl Writer {
         self.queue.wait_to_retry(outage.backoff.next_wait())
     }
 
-    /// Everything has been sent.
+    /// Records that everything has been sent.
     fn found(&mut self) {
         if let Some(outage) = self.outage.take() {
             let after_seconds = outage.since.elapsed().as_secs_f64();
@@ -308,7 +310,7 @@ impl Writer {
     }
 }
 
-/// The keys of a batch that have no series yet.
+/// Returns the keys of a batch that have no series yet.
 fn new_keys(series: &HashMap<Key, Series>, batch: &Batch) -> Vec<Key> {
     let settled = batch.settled.iter().filter_map(|change| match change {
         Change::Candle(candle) => Some((candle.symbol, candle.interval)),

@@ -1,7 +1,8 @@
-//! Reads a stream on a thread of its own, a few blocks ahead of the one who takes them.
+//! Reads a stream on a thread of its own, a few blocks ahead of its consumer.
 //!
-//! For two kinds of stream: compressed ones, so that decompressing and everything after it overlap; and ones that may
-//! have nothing to give for long (standard input, a named pipe), so that waiting for them never blocks a worker.
+//! This serves two kinds of stream: compressed ones, so that decompression overlaps with everything
+//! after it; and ones that may be silent for long (standard input, a named pipe), so that they
+//! never block a worker.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io::{self, ErrorKind, Read};
@@ -9,18 +10,16 @@ use std::time::Duration;
 
 /// Bytes in a block.
 const BLOCK: usize = 256 << 10;
-/// Blocks in all: what is held in memory.
+/// Number of blocks, all of them in memory.
 const BLOCKS: usize = 4;
-/// How long a read waits for a block before it says [`ErrorKind::WouldBlock`].
+/// Time that a read waits for a block before it returns [`ErrorKind::WouldBlock`].
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// What the thread sends.
+/// A message of the thread.
 enum Message {
-    /// So many bytes at the start of a block.
+    /// A block, and the number of bytes used at its start.
     Block(Vec<u8>, usize),
-    /// The stream has ended.
     End,
-    /// It has failed.
     Failed(io::Error),
 }
 
@@ -35,8 +34,8 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts the thread, which first opens the stream and then reads it to its end, or until the `ReadAhead` is
-    /// dropped. A thread that is just then waiting for its stream's next byte ends when that comes.
+    /// Starts the thread, which opens the stream and reads it to its end, or until the `ReadAhead`
+    /// is dropped. A thread that is waiting for its stream then ends with the stream's next byte.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -51,25 +50,25 @@ impl ReadAhead {
                 Err(error) => Some(Message::Failed(error)),
             };
             if let Some(message) = last {
-                // Nobody is left to tell when this fails.
+                // A failure means that nobody is left to receive the message.
                 let _ = filled_in.send(message);
             }
         })?;
         for _ in 1..BLOCKS {
-            // The channel has room for every block, and the thread that holds its other end has just begun; should
-            // it be gone already, the first read says so.
+            // The channel has room for every block, and the thread at its other end has just begun;
+            // if it has ended already, the first read reports it.
             let _ = empty.send(vec![0; BLOCK]);
         }
         Ok(ReadAhead { filled, empty, block: vec![0; BLOCK], at: 0, len: 0, ended: false })
     }
 
-    /// Hands the used block back and takes the next one.
+    /// Returns the used block to the thread and takes the next one.
     fn next_block(&mut self) -> io::Result<()> {
         match self.filled.recv_timeout(PATIENCE) {
             Ok(Message::Block(block, len)) => {
                 let used = std::mem::replace(&mut self.block, block);
                 (self.at, self.len) = (0, len);
-                // The thread is gone only after its last message, when it needs no more blocks.
+                // The thread ends only after its last message, when it needs no more blocks.
                 let _ = self.empty.send(used);
                 Ok(())
             }
@@ -86,7 +85,7 @@ impl ReadAhead {
     }
 }
 
-/// Sends the stream block by block; the message to end with, unless the receiver is gone.
+/// Sends the stream block by block; returns the last message, unless the receiver is gone.
 fn forward(mut stream: impl Read, filled: &Sender<Message>, empty: &Receiver<Vec<u8>>) -> Option<Message> {
     loop {
         let mut block = empty.recv().ok()?;
@@ -119,7 +118,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Instant;
 
-    /// Reads to the end, asking again while nothing is there.
+    /// Reads to the end, and retries while nothing is available.
     fn read_all(ahead: &mut ReadAhead) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut bytes = Vec::new();

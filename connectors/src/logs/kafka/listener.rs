@@ -1,4 +1,4 @@
-//! What librdkafka says unasked: trouble with brokers, lines of its own log, statistics.
+//! Events of librdkafka: trouble with brokers, lines of its own log, statistics.
 
 use super::errors;
 use super::place::Places;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long after a warning further ones about the same are not shown as warnings.
+/// Time after a warning in which further ones about the same are not shown as warnings.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The newest trouble between a client and the brokers.
@@ -23,53 +23,53 @@ pub(super) struct Trouble(Mutex<Option<(Code, String)>>);
 impl Trouble {
     fn set(&self, code: Code, reason: &str) {
         let mut trouble = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That all brokers are down says less than why.
+        // "All brokers are down" says less than the cause.
         if code != Code::AllBrokersDown || trouble.is_none() {
             *trouble = Some((code, reason.to_owned()));
         }
     }
 
-    /// Forgets it: the brokers answer.
+    /// Clears the trouble: the brokers answer.
     pub(super) fn clear(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// What it is, in librdkafka's words.
+    /// Returns the trouble in librdkafka's words.
     pub(super) fn reason(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Likewise, where waiting can't help.
+    /// Returns the trouble if waiting can't help.
     pub(super) fn refusal(&self) -> Option<String> {
         let trouble = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.as_ref().filter(|(code, _)| errors::is_refusal(*code)).map(|(_, reason)| reason.clone())
     }
 }
 
-/// Listens to one consumer.
+/// The listener of one consumer.
 #[derive(Default)]
 pub(super) struct Listener {
     trouble: Arc<Trouble>,
-    /// Where to note what statistics say of partitions.
+    /// Receives the statistics of partitions.
     places: Option<Arc<Places>>,
     warned: Mutex<HashMap<String, Instant>>,
     commits_fail: AtomicBool,
 }
 
 impl Listener {
-    /// One that notes trouble here.
+    /// Creates a listener that records trouble here.
     pub(super) fn new(trouble: Arc<Trouble>) -> Listener {
         Listener { trouble, ..Listener::default() }
     }
 
-    /// One that also notes in `places` how far each partition has been fetched.
+    /// Creates a listener that also records in `places` how far each partition has been fetched.
     pub(super) fn with_places(trouble: Arc<Trouble>, places: Arc<Places>) -> Listener {
         Listener { trouble, places: Some(places), ..Listener::default() }
     }
 
     fn warn_now(&self, facility: &str) -> bool {
-        // Connections that fail are told by whoever misses their answers, and properties that are not for consumers
-        // are no matter.
+        // Whoever misses replies reports failed connections, and properties that are not for
+        // consumers do not matter.
         if matches!(facility, "FAIL" | "ERROR" | "CONFWARN") {
             return false;
         }
@@ -115,13 +115,13 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            // Those are of one partition, and come out of its queue too.
+            // These concern one partition, and come out of its queue too.
             Some(code)
                 if code == Code::PartitionEOF
                     || errors::is_lost(code)
                     || errors::is_damage(code)
                     || errors::is_missing(code) => {}
-            // Whether offsets are committed is told by the commits.
+            // The commits report their own failures.
             Some(code) if errors::is_of_group(code) => tracing::debug!(reason, "librdkafka"),
             Some(code) => self.trouble.set(code, reason),
             None => self.trouble.set(Code::Unknown, reason),

@@ -12,46 +12,46 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
-/// How long to wait for a broker at the start.
+/// Time limit for reaching a broker at the start.
 const REACH: Duration = Duration::from_secs(15);
 
-/// What one worker reads.
+/// The partitions that one worker reads.
 pub struct WorkerPartitions {
-    /// Of the partitions that there are now.
+    /// Readers of the partitions that exist now.
     pub readers: Vec<Reader>,
-    /// Of those that the topic gets later, each from its beginning, as they appear.
+    /// Readers of partitions that the topic gets later, each from its beginning, as they appear.
     pub arrivals: Receiver<Reader>,
 }
 
-/// Where reading stands.
+/// The state of reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KafkaStatus {
-    /// Why the brokers can't be asked at the moment, if they can't.
+    /// Problem with the brokers, if there is one at the moment.
     pub problem: Option<String>,
-    /// The partitions that this process reads.
+    /// Partitions that this process reads.
     pub partitions: Vec<PartitionLag>,
 }
 
-/// How far one partition has been read.
+/// The progress in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLag {
-    /// Which one.
+    /// Number of the partition.
     pub partition: u32,
-    /// The offset that is read next.
+    /// Offset that is read next.
     pub position: u64,
-    /// The offset past its last record, by the newest answer of the brokers.
+    /// Offset past its last record, by the newest reply of the brokers.
     pub end: u64,
 }
 
 impl PartitionLag {
-    /// How many records are still to be read, at most: gaps in the offsets count too.
+    /// Returns the number of records still to be read, at most: gaps in the offsets count too.
     pub fn pending(&self) -> u64 {
         self.end.saturating_sub(self.position)
     }
 }
 
-/// A topic to be read by the workers of a graph. Dropping it, after its readers, commits how far they have come and
-/// ends its thread.
+/// A topic that the workers of a graph read. Dropping it, after its readers, commits their progress
+/// and ends its thread.
 pub struct KafkaLog {
     shared: Arc<Shared>,
     ends: Vec<u64>,
@@ -59,10 +59,10 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Finds out about the topic of the settings, and starts to watch it.
+    /// Looks up the configured topic, and starts to watch it.
     ///
     /// # Errors
-    /// When no broker answers within 15 seconds, none lets us in, or the topic does not exist.
+    /// When no broker answers within 15 seconds, none grants access, or the topic does not exist.
     pub fn open(config: &KafkaConfig) -> Result<KafkaLog, Error> {
         let deadline = Instant::now() + REACH;
         let topic = Topic::new(config, &config.topic, &config.group)?;
@@ -92,16 +92,17 @@ impl KafkaLog {
         Ok(KafkaLog { shared, ends, _monitor: monitor })
     }
 
-    /// The offset past the last record of each partition when the log was opened.
+    /// Returns the offset past the last record of each partition when the log was opened.
     pub fn ends(&self) -> &[u64] {
         &self.ends
     }
 
-    /// The readers of worker `index` of `peers`: those of the partitions whose number is `index` modulo `peers`. Each
-    /// starts at its offset in `starts`, or else at the partition's beginning.
+    /// Returns the readers of worker `index` of `peers`: those of the partitions whose number is
+    /// `index` modulo `peers`. Each starts at its offset in `starts`, or else at the partition's
+    /// beginning.
     ///
-    /// The workers of a process have a consumer each, not one together: a consumer decompresses and parses what one
-    /// broker sends on one thread, which would then be the same one for all workers.
+    /// Each worker of a process has a consumer of its own: a consumer decompresses and parses what
+    /// one broker sends on one thread, which would then be the same one for all workers.
     ///
     /// # Errors
     /// When the consumer can't be made.
@@ -113,7 +114,7 @@ impl KafkaLog {
     ) -> Result<WorkerPartitions, Error> {
         let (sender, arrivals) = channel();
         let mut worker = Worker { index, peers, fetcher: None, arrivals: sender };
-        // Held until the worker is known, so that no partition appears in between.
+        // Locked until the worker is known, so that no partition appears in between.
         let mut workers = self.shared.workers();
         let mine: Vec<_> =
             self.shared.places.all().into_iter().filter(|place| worker.reads(place.partition())).collect();
@@ -122,7 +123,7 @@ impl KafkaLog {
         Ok(WorkerPartitions { readers, arrivals })
     }
 
-    /// Where reading stands.
+    /// Returns the state of reading.
     pub fn status(&self) -> KafkaStatus {
         let lag = |place: Arc<Place>| {
             let position = place.position()?;

@@ -1,8 +1,9 @@
-//! The thread beside a log: asks each second where its partitions end and whether there are more of them, says what is
-//! wrong, and commits how far they have been read.
+//! The monitor thread of a log: once a second it looks up the ends of the partitions and whether
+//! there are more of them, reports problems, and commits progress.
 //!
-//! Offsets are committed as a consumer that is no member of its group, for tools that show the lag of a group; nothing is
-//! ever resumed from them, and a commit that fails is a warning. They are committed every five seconds and at the end.
+//! Offsets are committed by a consumer that is no member of its group, for tools that show the lag
+//! of a group. Nothing is ever resumed from them, and a failed commit is a warning. They are
+//! committed every five seconds and at the end.
 
 use super::place::Place;
 use super::state::Shared;
@@ -14,24 +15,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::error::{Error, chain};
 
-/// How often librdkafka is heard.
+/// Interval for serving librdkafka's events.
 const LISTEN: Duration = Duration::from_millis(50);
-/// How often the brokers are asked.
+/// Interval between requests to the brokers.
 const ASK: Duration = Duration::from_secs(1);
-/// How long they may take to answer.
+/// Time limit of a request.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How often offsets are committed.
+/// Interval between commits of offsets.
 const COMMIT: Duration = Duration::from_secs(5);
-/// How long the last commit may take.
+/// Time limit of the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
-/// How long a topic must be unknown to the brokers before it is taken for deleted: one that starts may not know it yet.
+/// Time for which the brokers must not know the topic before it counts as deleted: a broker that
+/// starts may not know it yet.
 const GONE: Duration = Duration::from_secs(10);
 
-/// The running thread. Dropping it ends the thread, and waits for that, unless a broker that does not answer holds it up.
+/// The running thread. Dropping it ends the thread and waits for that, unless a broker that does
+/// not answer holds it up.
 pub(super) struct Monitor {
     /// Closed to end the thread.
     stop: Option<Sender<()>>,
-    /// Closed when it has ended.
+    /// Closed when the thread has ended.
     ended: Receiver<()>,
 }
 
@@ -62,7 +65,7 @@ impl Drop for Monitor {
 struct Watch {
     shared: Arc<Shared>,
     topic: Topic,
-    /// Since when the brokers have not known the topic.
+    /// Time since which the brokers have not known the topic.
     missing: Option<Instant>,
 }
 
@@ -85,7 +88,7 @@ impl Watch {
                 self.commit(CommitMode::Async);
             }
         }
-        // The readers are told that nothing more arrives, and with the last of them their consumers go.
+        // The readers learn that nothing more arrives; the last of them closes its consumer.
         self.shared.workers().clear();
         self.commit_last();
     }
@@ -102,7 +105,7 @@ impl Watch {
         }
     }
 
-    /// Asks, and says once when that stops to work and once when it works again.
+    /// Sends the requests; logs once when they begin to fail and once when they succeed again.
     fn ask(&mut self) {
         let problem = match self.ask_all() {
             Ok(None) => None,
@@ -127,7 +130,7 @@ impl Watch {
         }
     }
 
-    /// Asks for everything; what is wrong with single partitions is told, not failed of.
+    /// Requests everything. A problem with a single partition is returned, not an error.
     fn ask_all(&mut self) -> Result<Option<String>, Error> {
         let Some(count) = self.topic.partitions(ANSWER)? else { return Ok(Some(self.miss())) };
         self.missing = None;
@@ -135,7 +138,7 @@ impl Watch {
         let mut problem = None;
         let places = self.shared.places.all();
         let all = |offset| places.iter().map(|place| (place.partition(), offset)).collect::<Vec<_>>();
-        // The lows first: an answer is dated by the ends.
+        // The low offsets first: a reply is dated by the ends.
         let asked = Instant::now();
         for (partition, low) in self.topic.offsets(&all(Offset::Beginning), ANSWER)? {
             if let (Some(place), Ok(Some(low))) = (self.shared.places.get(partition), low) {
@@ -157,7 +160,7 @@ impl Watch {
         Ok(problem)
     }
 
-    /// The brokers do not know the topic. After a while that is the end.
+    /// Notes that the brokers do not know the topic. After a while it counts as deleted.
     fn miss(&mut self) -> String {
         let since = *self.missing.get_or_insert_with(Instant::now);
         if since.elapsed() >= GONE {
@@ -173,9 +176,9 @@ impl Watch {
         }
     }
 
-    /// Gives partitions that are new to their workers; likewise those that could not be given the last time.
+    /// Gives new partitions to their workers, and those that could not be given the last time.
     fn grow(&self, count: u32) -> Result<(), Error> {
-        // Held while the partitions become known, see `KafkaLog::worker`.
+        // Locked while the partitions become known, see `KafkaLog::worker`.
         let mut workers = self.shared.workers();
         let new = self.shared.places.grow(count);
         if new > 0 {
@@ -184,7 +187,7 @@ impl Watch {
         workers.iter_mut().try_for_each(|worker| worker.arrive(&self.shared))
     }
 
-    /// Commits how far has been read, also where that has not changed: brokers forget offsets that are old.
+    /// Commits the progress, even if it has not changed: brokers forget old offsets.
     fn commit(&self, mode: CommitMode) {
         let position = |place: &Arc<Place>| Some((place.partition(), at(place.position()?)));
         let positions: Vec<_> = self.shared.places.all().iter().filter_map(position).collect();
@@ -198,7 +201,7 @@ impl Watch {
         }
     }
 
-    /// Commits at the end, where brokers answer at all.
+    /// Commits at the end, if brokers answer at all.
     fn commit_last(&self) {
         if self.shared.problem().is_none() {
             self.commit(CommitMode::Sync);

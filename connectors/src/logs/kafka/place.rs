@@ -1,29 +1,30 @@
-//! Where each partition stands, between its reader, the monitor and librdkafka's callbacks.
+//! The state of each partition, shared by its reader, the monitor and librdkafka's callbacks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// How old an answer about a partition's end may be and still say that this is its end.
+/// Age up to which a reply about a partition's end proves that this is its end.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// No number yet.
+/// The value for "unknown".
 const NONE: u64 = u64::MAX;
 
-/// Where one partition stands.
+/// The state of one partition.
 #[derive(Debug)]
 pub(super) struct Place {
     partition: u32,
-    /// The offset that is read next; none where this process does not read the partition.
+    /// Offset that is read next; unknown if this process does not read the partition.
     position: AtomicU64,
-    /// The first offset that the brokers still have.
+    /// First offset that the brokers still have.
     low: AtomicU64,
-    /// The offset past the last readable record, by the newest answer.
+    /// Offset past the last readable record, by the newest reply.
     end: AtomicU64,
-    /// When that was asked, in milliseconds since the places were made.
+    /// Time of that request, in milliseconds since the states were created.
     asked_ms: AtomicU64,
-    /// An end up to which librdkafka has fetched: every record below has been put into the queue. What only markers of
-    /// transactions or compacted records follow has its end past the last record.
+    /// An end up to which librdkafka has fetched: every record below it has been put into the
+    /// queue. If only markers of transactions or compacted records follow, it lies past the last
+    /// record.
     fetched: AtomicU64,
     failure: OnceLock<String>,
 }
@@ -74,13 +75,13 @@ impl Place {
         self.low.store(low, Ordering::Relaxed);
     }
 
-    /// Why it will never be read on, if so.
+    /// Returns why the partition will never be read on, if so.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
 
     pub(super) fn fail(&self, problem: String) {
-        // The first reason is the reason.
+        // The first reason stays.
         let _ = self.failure.set(problem);
     }
 }
@@ -89,7 +90,7 @@ fn number(atomic: &AtomicU64) -> Option<u64> {
     Some(atomic.load(Ordering::Acquire)).filter(|value| *value != NONE)
 }
 
-/// All partitions of a topic, by their number.
+/// The states of all partitions of a topic, by number.
 #[derive(Debug)]
 pub(super) struct Places {
     topic: String,
@@ -115,7 +116,7 @@ impl Places {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Adds the partitions up to `count`, and says how many are new.
+    /// Adds the partitions up to `count`; returns how many are new.
     pub(super) fn grow(&self, count: u32) -> usize {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let known = list.len();
@@ -123,21 +124,23 @@ impl Places {
         list.len() - known
     }
 
-    /// Keeps an answer to what was asked at `asked`: the offset past the partition's last readable record.
+    /// Stores the reply to a request made at `asked`: the offset past the partition's last readable
+    /// record.
     pub(super) fn keep_end(&self, place: &Place, end: u64, asked: Instant) {
         place.end.store(end, Ordering::Relaxed);
-        // After the end, so that whoever sees this time sees no older end.
+        // Stored after the end, so that whoever sees this time sees no older end.
         place.asked_ms.store(self.millis(asked), Ordering::Release);
     }
 
-    /// Whether nothing readable lies at or past `position`, by an answer that is fresh.
+    /// Returns whether nothing readable lies at or past `position`, by a fresh reply.
     pub(super) fn is_end(&self, place: &Place, position: u64) -> bool {
         let Some(asked_ms) = number(&place.asked_ms) else { return false };
         let fresh = self.millis(Instant::now()).saturating_sub(asked_ms) <= FRESH.as_millis() as u64;
         fresh && place.end().is_some_and(|end| position >= end)
     }
 
-    /// The partition's first offset and its end, by an answer to what was asked after `since`.
+    /// Returns the partition's first offset and its end, by a reply to a request made after
+    /// `since`.
     pub(super) fn asked_since(&self, place: &Place, since: Instant) -> Option<(u64, u64)> {
         let asked_ms = number(&place.asked_ms)?;
         if asked_ms <= self.millis(since) {

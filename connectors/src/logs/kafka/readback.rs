@@ -1,7 +1,9 @@
-//! Reads a topic of our own to its end, to find out what is there already. Of a partition that has more, only the newest
-//! [`MOST`] offsets: a start must not take hours, and what is settled again after one is as a rule of the last minutes.
+//! Reads one of Tallow's own topics to its end, to find out what it contains. Of a longer partition
+//! only the newest [`MOST`] offsets are read: a start must not take hours, and what is settled
+//! again afterwards is usually of the last minutes.
 //!
-//! Only what is committed is shown. Where a transaction is open it is waited for: it may yet be committed.
+//! Only committed records are shown. The end of an open transaction is awaited: it may yet be
+//! committed.
 
 use super::KafkaConfig;
 use super::errors::{is_of_group, kafka};
@@ -16,24 +18,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::error::{Action, Error};
 
-/// How many offsets of a partition are read at most. Each transaction takes one besides those of its records.
+/// Most offsets of a partition that are read. Each transaction takes one besides those of its
+/// records.
 const MOST: u64 = 200_000;
-/// How long to wait for a broker.
+/// Time limit for reaching a broker.
 const REACH: Duration = Duration::from_secs(15);
-/// How long reading may take in all.
+/// Time limit for reading.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long it may be that nothing comes, though the end is not reached.
+/// Longest time without a record before the end is reached.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long to wait for a message.
+/// Time to wait for a message.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Makes sure that the topic is there.
+/// Checks that the topic exists.
 pub(super) fn existing(config: &KafkaConfig, name: &str) -> Result<(), Error> {
     let topic = Topic::new(config, name, &own_group(config, "readback"))?;
     topic.existing_partitions(Instant::now() + REACH).map(|_| ())
 }
 
-/// Shows the records of the topic, those of a partition in order, up to the end that it has at the start or a later one.
+/// Shows the records of the topic, those of a partition in order, up to the end at the start of the
+/// call or a later one.
 pub(super) fn read_back(
     config: &KafkaConfig,
     name: &str,
@@ -72,7 +76,7 @@ pub(super) fn read_back(
             {
                 return Err(kafka("read back topic", fetcher.label())(source));
             }
-            // Something to try again, or nothing.
+            // A retriable error, or nothing.
             Some(Err(_)) | None => {}
         }
         if !left.is_empty() && Instant::now() >= deadline.min(silent) {
@@ -88,7 +92,8 @@ pub(super) fn read_back(
     Ok(())
 }
 
-/// Where to start in each partition; known once everything that was there when this was called is committed or aborted.
+/// Returns the first offset to read in each partition, once everything that existed at the call is
+/// committed or aborted.
 fn starts(
     config: &KafkaConfig,
     topic: &Topic,

@@ -9,30 +9,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::{PartitionReader, ReadStatus, Record};
 
-/// How long the reason of a lost offset is looked for.
+/// Time for which the reason of a lost offset is looked for.
 const EXPLAIN: Duration = Duration::from_secs(15);
 
-/// Reads a partition from a given offset on, and then whatever is written to it.
+/// Reads a partition from an offset on, and then whatever is written to it.
 ///
-/// It is caught up when it has read everything below the end that the brokers have lately named; while they do not
-/// answer, or have named an end that has not been fetched yet, it is pending. So a broker that is away is never taken
-/// for silence.
+/// It is caught up when it has read everything below the end that the brokers have recently named;
+/// while they do not answer, or have named an end that has not been fetched yet, it is pending. So
+/// a broker that is away is never taken for silence.
 pub(super) struct KafkaReader {
     queue: Queue,
     places: Arc<Places>,
     place: Arc<Place>,
     trouble: Arc<Trouble>,
-    /// `TOPIC at BROKERS`.
+    /// Label for messages: `TOPIC at BROKERS`.
     topic: Arc<str>,
-    /// The offset of the next record, as far as known.
+    /// Offset of the next record, as far as known.
     position: u64,
-    /// Since when that offset seems not to be there.
+    /// Time since which that offset seems not to exist.
     lost: Option<Instant>,
     failed: bool,
 }
 
 impl KafkaReader {
-    /// The reader of the messages in `queue`, which start at `start`, or else where the partition does.
+    /// Creates the reader of the messages in `queue`, which start at `start`, or else at the
+    /// partition's beginning.
     pub(super) fn new(
         queue: Queue,
         places: Arc<Places>,
@@ -48,7 +49,8 @@ impl KafkaReader {
         KafkaReader { queue, places, place, trouble, topic, position, lost, failed: false }
     }
 
-    /// Why it can't be read on, if so. What passes by itself is only noted.
+    /// Returns why the partition can't be read on, if so. A problem that passes by itself is only
+    /// recorded.
     fn judge(&mut self, code: Code) -> Option<String> {
         let (partition, position) = (self.place.partition(), self.position);
         if is_damage(code) {
@@ -65,7 +67,7 @@ impl KafkaReader {
         None
     }
 
-    /// What is being done.
+    /// Returns the description of the attempt, for messages.
     fn what(&self) -> String {
         format!(
             "read partition {} of topic {} from offset {}",
@@ -75,8 +77,8 @@ impl KafkaReader {
         )
     }
 
-    /// Why the offset is not there, by an answer that is newer than its loss, and what can be done. A topic that has
-    /// been deleted loses its offsets first: its end is told by the monitor.
+    /// Returns why the offset does not exist, by a reply newer than its loss, and what can be done.
+    /// A deleted topic loses its offsets first: the monitor reports its end.
     fn lost(&self, since: Instant) -> Option<String> {
         let (low, end) = self.places.asked_since(&self.place, since)?;
         if low > self.position {
@@ -96,7 +98,7 @@ impl KafkaReader {
             .then(|| "the brokers don't give it out; starting over reads what they have".to_owned())
     }
 
-    /// What an empty queue means. `fetched` was read before it was found empty.
+    /// Returns the status for an empty queue. `fetched` was read before the queue was found empty.
     fn at_rest(&mut self, fetched: u64) -> ReadStatus {
         // All messages below `fetched` were in the queue by then, so they have been read.
         self.position = self.position.max(fetched);

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tallow_model::PartitionReader;
 use tallow_model::error::Error;
 
-/// A reader on its way to its worker.
+/// A reader that can be sent to its worker.
 pub type Reader = Box<dyn PartitionReader + Send>;
 
-/// What the log, its readers and its monitor have in common.
+/// The shared state of a log.
 pub(super) struct Shared {
     pub(super) config: KafkaConfig,
-    /// `TOPIC at BROKERS`.
+    /// Label for messages: `TOPIC at BROKERS`.
     pub(super) label: Arc<str>,
     pub(super) trouble: Arc<Trouble>,
     pub(super) places: Arc<Places>,
@@ -37,16 +37,16 @@ impl Shared {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what is wrong, and gives what was.
+    /// Stores the current problem; returns the previous one.
     pub(super) fn keep_problem(&self, problem: Option<String>) -> Option<String> {
         std::mem::replace(&mut *self.problem.lock().unwrap_or_else(PoisonError::into_inner), problem)
     }
 }
-/// One worker of this process.
+/// A worker of this process.
 pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) peers: usize,
-    /// None until it has a partition.
+    /// `None` until the worker has a partition.
     pub(super) fetcher: Option<Fetcher>,
     pub(super) arrivals: Sender<Reader>,
 }
@@ -95,7 +95,7 @@ impl Worker {
         Ok(queues.into_iter().zip(places).map(reader).collect())
     }
 
-    /// Takes those of its partitions that have no reader yet, and sends it their readers.
+    /// Takes the worker's partitions that have no reader yet, and sends it their readers.
     pub(super) fn arrive(&mut self, shared: &Shared) -> Result<(), Error> {
         let new = |place: &Arc<Place>| self.reads(place.partition()) && place.position().is_none();
         let mine: Vec<_> = shared.places.all().into_iter().filter(new).collect();

@@ -1,4 +1,4 @@
-//! Alerts, newest first, along the index of all or that of one symbol.
+//! Alerts, newest first, read along the index of all alerts or of one symbol.
 
 use super::names::Name;
 use super::pool::Question;
@@ -11,7 +11,7 @@ use tallow_model::store::AlertQuery;
 use tallow_model::{EventTime, Severity};
 use tokio_postgres::Row;
 
-/// The alerts asked for, newest first; of those that end together, by id.
+/// The newest alerts of a query; alerts of the same window are ordered by id.
 pub(super) struct Newest<'a>(pub(super) &'a AlertQuery);
 
 #[async_trait]
@@ -34,7 +34,7 @@ impl Question for Newest<'_> {
     }
 }
 
-/// The statement for one symbol's alerts or everyone's.
+/// Returns the statement for the alerts of one symbol, or of all.
 fn statement(one_symbol: bool) -> &'static str {
     macro_rules! alerts {
         ($whose:literal) => {

@@ -1,4 +1,4 @@
-//! The reader: queries over the database, while it is being written.
+//! The reader: queries on the database while it is being written.
 
 use super::PostgresConfig;
 use super::alerts::Newest;
@@ -14,14 +14,14 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
 use tallow_model::{EventTime, Symbol};
 
-/// How long an answer may take. The server itself gives up a statement sooner.
+/// Time limit for a query. The server itself gives up a statement sooner.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// How long the answer to whether it is there may take.
+/// Time limit for a ping.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
-/// Answers queries out of PostgreSQL.
+/// Answers queries from PostgreSQL.
 ///
-/// Every query goes along a primary key or an index and reads the rows of its range, not the table.
+/// Every query uses a primary key or an index and reads the rows of its range, not the table.
 #[derive(Clone, Debug)]
 pub struct PostgresHistory {
     readers: Readers,
@@ -29,11 +29,12 @@ pub struct PostgresHistory {
 }
 
 impl PostgresHistory {
-    /// A reader with up to `pool_size` connections. They are made when they are needed, so that a server can start
-    /// before its database; each is refused if the database has not been migrated. [`History::ping`] makes the first.
+    /// Opens a reader with up to `pool_size` connections. They are made on demand, so a server can
+    /// start before its database; each is refused if the database has not been migrated.
+    /// [`History::ping`] makes the first.
     ///
     /// # Errors
-    /// When the address is none.
+    /// When the address is malformed.
     pub fn open(config: &PostgresConfig) -> Result<PostgresHistory, Error> {
         Ok(PostgresHistory { readers: Readers::new(config)?, counts: Arc::default() })
     }

@@ -1,5 +1,5 @@
-//! Figures over ranges of candles. Those of one range are made here, in one pass over its rows, and not by the database, whose
-//! sums have other last digits than those of the embedded store.
+//! Statistics over ranges of candles. They are computed here, in one pass over the rows: the
+//! database's sums would differ from those of the embedded store in the last digits.
 
 use super::candles::Windows;
 use super::names::Name;
@@ -13,7 +13,7 @@ use tallow_model::store::{CandleQuery, CandleStats, Recent};
 use tallow_model::{EventTime, Symbol};
 use tokio_postgres::{Error, Row};
 
-/// The figures of the candles of a query; none where there are no candles.
+/// A query for the statistics of a range; `None` for a range without candles.
 pub(super) struct Stats<'a>(pub(super) &'a CandleQuery);
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl Question for Stats<'_> {
     }
 }
 
-/// What has settled from a time on of each symbol, or of one.
+/// A query for the rolling window since a time, of each symbol or of one.
 pub(super) struct Since {
     pub(super) symbol: Option<Symbol>,
     pub(super) from: EventTime,

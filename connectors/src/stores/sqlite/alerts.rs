@@ -1,4 +1,4 @@
-//! Alerts, newest first, along the index of all or that of one symbol.
+//! Alerts, newest first, read along the index of all alerts or of one symbol.
 
 use super::candles::{crypto_id, symbol, time};
 use super::convert::{integer, millis};
@@ -8,7 +8,7 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::AlertQuery;
 use tallow_model::{AlertStatus, AlertType, EventTime, Severity};
 
-/// The alerts asked for, newest first; of those that end together, by id.
+/// Returns the newest alerts of a query; alerts of the same window are ordered by id.
 pub(super) fn newest(connection: &Connection, query: &AlertQuery) -> rusqlite::Result<Vec<AlertRow>> {
     let crypto_id = match query.symbol {
         None => None,
@@ -32,7 +32,7 @@ pub(super) fn newest(connection: &Connection, query: &AlertQuery) -> rusqlite::R
     rows.collect()
 }
 
-/// The statement for one symbol's alerts or everyone's.
+/// Returns the statement for the alerts of one symbol, or of all.
 fn statement(one_symbol: bool) -> &'static str {
     macro_rules! alerts {
         ($whose:literal) => {

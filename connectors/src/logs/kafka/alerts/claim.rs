@@ -1,20 +1,22 @@
-//! Who writes a worker's alerts: the newest run that has claimed them.
+//! The claim to a worker's alerts: the newest run that has made it writes them.
 //!
-//! **Why it is needed.** A producer that is refused can't tell whether a newer run has fenced it or whether the brokers have
-//! only ended a transaction that was open for too long, as they do after an outage. In the first case it must stop; in the
-//! second it must go on, for nobody else will. Going on takes a new producer of the same id, and that would fence the
-//! newer run's.
+//! **Problem.** A refused producer can't tell whether a newer run has fenced it, or whether the
+//! brokers have only ended a transaction that was open for too long, as they do after an outage. In
+//! the first case it must stop; in the second it must continue, because nobody else will. To
+//! continue it needs a new producer of the same id, and that would fence the newer run's.
 //!
-//! **What it is.** A second transactional id, whose producer never has a transaction while alerts are written. So no
-//! outage can end one, and whoever finds it fenced knows that another run has claimed it since.
+//! **Solution.** A second transactional id, whose producer never has a transaction while alerts are
+//! written. So no outage can end one, and a run that finds it fenced knows that another run has
+//! made the claim since.
 //!
-//! **Obligations.** A run claims before it takes the id that alerts are written with, and asks [`Claim::check`] after it has
-//! taken it, each time. Then of two runs the older one stops: where it takes the id after the newer run has, the newer
-//! one's claim came before that, and the check finds it. The newer run may be fenced by this for a moment; it finds its
-//! claim good, and takes the id back.
+//! **Obligations.** A run makes the claim before it takes the id that alerts are written with, and
+//! calls [`Claim::check`] each time after it has taken that id. Then of two runs the older one
+//! stops: if it takes the id after the newer run did, the newer run's claim came before that, and
+//! the check finds it. The newer run may be fenced by this for a moment; it finds its claim valid,
+//! and takes the id back.
 //!
-//! **How it asks.** It adds an offset to a transaction, which the coordinator refuses to a producer that is fenced, and
-//! aborts. Nothing is ever committed, and no topic is written.
+//! **Check.** It adds an offset to a transaction, which the coordinator refuses to a fenced
+//! producer, and aborts it. Nothing is ever committed, and no topic is written.
 
 use super::transactions::{Fault, Transactions};
 use crate::logs::kafka::KafkaConfig;
@@ -30,8 +32,8 @@ use tallow_model::error::Error;
 /// The name of the sink in logs, metrics and errors.
 pub(super) const NAME: &str = "kafka-alerts";
 
-/// How long a question may be under way. As long as any broker allows unless told otherwise: an outage that begins in
-/// these milliseconds and lasts longer is taken for a newer run.
+/// Time-out of the check's transaction. As long as any broker allows by default: an outage that
+/// begins within these milliseconds and lasts longer is taken for a newer run.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The claim to the alerts of one worker.
@@ -39,33 +41,35 @@ const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Claim {
     transactions: Transactions,
     question: Question,
-    /// Whether the transaction of a question is still open.
+    /// Whether the transaction of a check is still open.
     asking: bool,
-    /// What is claimed, for messages.
+    /// Object of the claim, for messages.
     what: String,
 }
 
-/// The offset that is never committed, and the group that it would be of.
+/// The offset that is never committed, and its group.
 struct Question {
     group: ConsumerGroupMetadata,
     offsets: TopicPartitionList,
 }
 
 impl Claim {
-    /// Claims what is written with this transactional id. From then on it is nobody else's.
+    /// Makes the claim to everything written with this transactional id. From then on no earlier
+    /// run has it.
     ///
     /// # Errors
-    /// When the brokers don't let it.
+    /// When the brokers don't permit it.
     pub(super) fn make(config: &KafkaConfig, id: &str, within: Duration) -> Result<Claim, Error> {
         let transactions = Transactions::open(config, format!("{id}-claim"), TIMEOUT)?;
         transactions.init(within).map_err(Fault::into_error)?;
         Ok(Claim { transactions, question: Question::new(config)?, asking: false, what: id.to_owned() })
     }
 
-    /// Whether it is still good.
+    /// Checks that the claim is still valid.
     ///
     /// # Errors
-    /// To be retried when that can't be found out; else another run has made the claim since, or the brokers don't let it.
+    /// To be retried if that can't be found out; otherwise another run has made the claim since, or
+    /// the brokers don't permit it.
     pub(super) fn check(&mut self, within: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + within;
         if self.asking {

@@ -1,14 +1,14 @@
-//! Which versions of alerts are in the topic: the newest of each.
+//! The versions of alerts in the topic: the newest of each.
 
 use hashbrown::HashMap;
 use serde::Deserialize;
 use tallow_model::EventTime;
 use tallow_model::rows::rfc3339;
 
-/// From so many alerts on those that can't come again are forgotten.
+/// Number of alerts from which those that can't come again are forgotten.
 const FORGET_FROM: usize = 10_000;
 
-/// What of an alert's JSON tells its version.
+/// The fields of an alert's JSON that identify its version.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Version {
     pub(super) alert_id: String,
@@ -20,7 +20,7 @@ pub(super) struct Version {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     newest: HashMap<String, EventTime>,
-    /// How many there were when the last were forgotten.
+    /// Number of alerts left when some were last forgotten.
     kept: usize,
 }
 
@@ -29,14 +29,15 @@ impl Known {
         self.newest.get(&version.alert_id).is_none_or(|newest| *newest < version.settled_at)
     }
 
-    /// Takes note of a version, unless there is a newer one.
+    /// Records a version, unless a newer one is known.
     pub(super) fn note(&mut self, version: Version) {
         if self.is_new(&version) {
             self.newest.insert(version.alert_id, version.settled_at);
         }
     }
 
-    /// Forgets versions before this time, below which everything has been given and nothing can come again.
+    /// Forgets versions before this time, below which everything has been given and nothing can
+    /// come again.
     pub(super) fn forget_before(&mut self, through: EventTime) {
         if self.newest.len() >= FORGET_FROM.max(2 * self.kept) {
             self.newest.retain(|_, settled_at| *settled_at >= through);

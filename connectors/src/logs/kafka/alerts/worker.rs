@@ -1,4 +1,4 @@
-//! The alerts of one worker: a transaction for each lot of them, and what follows when one fails.
+//! The alerts of one worker: a transaction for each batch, and the recovery when one fails.
 
 use super::claim::Claim;
 use super::known::{Known, Version};
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use tallow_model::Symbol;
 use tallow_model::error::Error;
 
-/// After how long the brokers abort a transaction that is still open. Until then a `read_committed` reader sees nothing that
-/// was written after it, so this is how long a crash holds readers back that no restart follows; a restart aborts at once.
-/// A transaction takes milliseconds. It must last as long as a broker takes to restart, or that would cost a recovery.
+/// Time after which the brokers abort an open transaction. Until then a `read_committed` consumer
+/// sees nothing that was written after it, so this bounds how long a crash without a restart holds
+/// consumers back; a restart aborts at once. A transaction takes milliseconds. The time must be as
+/// long as a broker takes to restart, otherwise a restart would cost a recovery.
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a broker may take to hand over a transactional id, which may need the end of what the last owner has left.
+/// Time limit for taking a transactional id over, which may need the end of the last owner's
+/// transaction.
 const TAKE_OVER: Duration = Duration::from_secs(30);
-/// How long an answer about the claim may take.
+/// Time limit of the check of the claim.
 const CHECK: Duration = Duration::from_secs(10);
 
 /// An alert to be written.
@@ -24,7 +26,7 @@ pub(super) struct Outgoing {
     pub(super) json: Vec<u8>,
 }
 
-/// Writes them.
+/// The writer of one worker's alerts.
 #[derive(Debug)]
 pub(super) struct WorkerAlerts {
     config: KafkaConfig,
@@ -38,30 +40,32 @@ pub(super) struct WorkerAlerts {
 enum State {
     /// No transaction is open.
     Ready,
-    /// The commit of these was begun, and its outcome is not known.
+    /// The commit of these versions was begun, and its outcome is unknown.
     Committing(Vec<Version>),
     /// A transaction is to be aborted.
     Aborting,
-    /// The producer is of no use any more.
+    /// The producer is of no more use.
     Lost,
 }
 
 impl WorkerAlerts {
-    /// Takes over the alerts of this worker: what a run before has left open is aborted, and it can write no more.
+    /// Takes over the alerts of this worker: what an earlier run has left open is aborted, and it
+    /// can write no more.
     ///
     /// # Errors
-    /// When the brokers don't let it, or a run that has started since has taken over in turn.
+    /// When the brokers don't permit it, or a later run has taken over in turn.
     pub(super) fn take_over(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let mut alerts = WorkerAlerts::claim(config, worker)?;
         alerts.claim.check(TAKE_OVER)?;
         Ok(alerts)
     }
 
-    /// Ends what a run before has under the id of this worker, which the run that starts does not have. Its other processes
-    /// may do the same at the same time: that the claim does not last is no matter, as nothing will be written with it.
+    /// Ends the id of this worker, which an earlier run had and the starting run has not. Its other
+    /// processes may do the same at the same time: it does not matter that the claim does not last,
+    /// because nothing will be written with it.
     ///
     /// # Errors
-    /// When the brokers don't let it.
+    /// When the brokers don't permit it.
     pub(super) fn end(config: &KafkaConfig, worker: usize) -> Result<(), Error> {
         WorkerAlerts::claim(config, worker).map(drop)
     }
@@ -74,11 +78,13 @@ impl WorkerAlerts {
         Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: State::Ready })
     }
 
-    /// Finishes what an earlier attempt has left: after it no transaction is open. Says whether the producer is a new one:
-    /// then it is not known what of the last transaction is in the topic.
+    /// Finishes what an earlier attempt has left: afterwards no transaction is open. Returns
+    /// whether the producer is a new one: then it is unknown which versions of the last transaction
+    /// are in the topic.
     ///
     /// # Errors
-    /// To be retried when it could not be finished in time; else another run has taken over, or the brokers don't let it.
+    /// To be retried if it could not be finished in time; otherwise another run has taken over, or
+    /// the brokers don't permit it.
     pub(super) fn settle(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
         let fault = match &mut self.state {
             State::Ready => return Ok(false),
@@ -95,11 +101,12 @@ impl WorkerAlerts {
         self.fail(fault, deadline)
     }
 
-    /// Writes alerts in one transaction and commits it; then they are known. Says whether the producer is a new one, as
-    /// [`WorkerAlerts::settle`]: then they are not written, or it is not known. None must be open.
+    /// Writes alerts in one transaction and commits it; then they are known. Returns whether the
+    /// producer is a new one, as [`WorkerAlerts::settle`] does: then they are not written, or it is
+    /// unknown. No transaction may be open.
     ///
     /// # Errors
-    /// As [`WorkerAlerts::settle`]. Until it was called again it may be that they are written.
+    /// As [`WorkerAlerts::settle`]. Until the next call of it the alerts may or may not be written.
     pub(super) fn write(
         &mut self,
         alerts: Vec<Outgoing>,
@@ -122,10 +129,10 @@ impl WorkerAlerts {
         self.commit(known, deadline)
     }
 
-    /// Whether a broker answers.
+    /// Checks that a broker answers.
     ///
     /// # Errors
-    /// To be retried when none does.
+    /// To be retried if none does.
     pub(super) fn reach(&self, deadline: Instant) -> Result<(), Error> {
         self.transactions.reach(&self.config.alerts_topic, left(deadline))
     }
@@ -140,13 +147,13 @@ impl WorkerAlerts {
         Ok(false)
     }
 
-    /// Does what must follow a fault.
+    /// Takes the action that a fault asks for.
     fn fail(&mut self, fault: Fault, deadline: Instant) -> Result<bool, Error> {
         match fault {
             Fault::Again(error) | Fault::Refused(error) => Err(error),
             Fault::Abort(error) => {
                 self.state = State::Aborting;
-                // Where this fails it is tried again first thing the next time.
+                // If the abort fails, the next call tries it first.
                 match self.transactions.abort(left(deadline)) {
                     Ok(()) => self.state = State::Ready,
                     Err(Fault::Lost(_)) => self.state = State::Lost,
@@ -162,10 +169,11 @@ impl WorkerAlerts {
         }
     }
 
-    /// Goes on with a new producer, unless another run has taken over.
+    /// Continues with a new producer, unless another run has taken over.
     fn recover(&mut self, deadline: Instant) -> Result<bool, Error> {
         self.reach(deadline)?;
-        // Asked first too, so that a run that is over does not disturb the one that has taken over.
+        // Checked before as well, so that a replaced run does not disturb the one that has taken
+        // over.
         self.claim.check(CHECK)?;
         let transactions = Transactions::open(&self.config, self.id.clone(), TRANSACTION_TIMEOUT)?;
         transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
@@ -180,8 +188,8 @@ impl WorkerAlerts {
     }
 }
 
-/// The transactional id of a worker's alerts: the group, the topic and the worker's number among all workers. Runs with
-/// other numbers of workers share those that they have in common.
+/// Returns the transactional id of a worker's alerts: the group, the topic and the worker's number
+/// among all workers. Runs with other numbers of workers share the ids that they have in common.
 pub(super) fn transactional_id(config: &KafkaConfig, worker: usize) -> String {
     format!("{}-{}-{worker}", config.group, config.alerts_topic)
 }
