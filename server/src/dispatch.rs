@@ -7,7 +7,7 @@ use crate::http::problem::{ParameterError, Problem};
 use crate::http::request::Request;
 use crate::http::response::{Response, no_store};
 use crate::routes::{DataRoute, Found, Route, is_all, named};
-use crate::websocket::{Dialect, Opening, Subscription};
+use crate::websocket::{Dialect, StreamAddress, Subscription};
 use crate::{dashboard, openapi, websocket};
 use hyper::header::ALLOW;
 use hyper::{Method, StatusCode};
@@ -41,7 +41,7 @@ pub(crate) async fn dispatch(request: Request) -> Result<Response, Problem> {
             return metrics::pipeline(
                 app,
                 &shared.timings,
-                shared.clients.hub.figures(),
+                shared.clients.hub.stats(),
                 shared.started,
                 query,
             )
@@ -81,11 +81,11 @@ pub(crate) async fn dispatch(request: Request) -> Result<Response, Problem> {
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::RawStreams => {
-            let dialect = Dialect::Binance(Opening::raw(path, query)?);
+            let dialect = Dialect::Binance(StreamAddress::raw(path, query)?);
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::CombinedStreams => {
-            let dialect = Dialect::Binance(Opening::combined(query)?);
+            let dialect = Dialect::Binance(StreamAddress::combined(query)?);
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
     }

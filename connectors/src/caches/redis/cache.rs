@@ -1,10 +1,10 @@
 //! The cache of a server: newest candles by key, and one subscription for all its clients.
 
 use super::RedisConfig;
-use super::held::Held;
+use super::batched_reads::{BatchedReads, ReadConnection};
 use super::newest;
-use super::reads::{Questions, Reads};
 use super::subscription::Subscription;
+use super::tracked_cache::TrackedCache;
 use async_trait::async_trait;
 use redis::cmd;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use tokio::task::AbortHandle;
 /// Upper bound for the capacity of the channel.
 const MAX_CAPACITY: usize = 1 << 22;
 
-/// Reads newest candles from Redis and follows its channels.
+/// BatchedReads newest candles from Redis and follows its channels.
 ///
 /// Every query returns within a second, with a result or an error; on an error the caller reads the
 /// history instead. While Redis is away the stream of updates pauses; afterwards it resumes with
 /// the newest candles.
 pub struct RedisCache {
-    questions: Questions,
-    reads: Reads,
+    questions: ReadConnection,
+    reads: BatchedReads,
     updates: broadcast::Sender<Update>,
     subscription: AbortHandle,
 }
@@ -43,13 +43,13 @@ impl RedisCache {
     /// # Errors
     /// When the URL is malformed. An unreachable server is no error.
     pub fn start(config: &RedisConfig, capacity: usize) -> Result<RedisCache, Error> {
-        let questions = Questions::new(config)?;
+        let questions = ReadConnection::new(config)?;
         let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
-        let held = Arc::new(Held::new(questions.keys.clone()));
+        let tracked = Arc::new(TrackedCache::new(questions.keys.clone()));
         let (server, keys) = (questions.server.clone(), questions.keys.clone());
-        let subscription = Subscription::new(server, keys, updates.clone(), held.clone());
+        let subscription = Subscription::new(server, keys, updates.clone(), tracked.clone());
         let subscription = tokio::spawn(subscription.run()).abort_handle();
-        let reads = Reads::start(questions.clone(), held);
+        let reads = BatchedReads::start(questions.clone(), tracked);
         Ok(RedisCache { questions, reads, updates, subscription })
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tallow_model::{Interval, Symbol};
 
 /// A message of the publisher.
-pub(super) struct Message {
+pub(super) struct PublisherMessage {
     pub(super) kind: Kind,
     pub(super) json: String,
 }
@@ -29,7 +29,7 @@ pub(super) struct Gap {
     pub(super) dropped: u64,
 }
 
-impl Message {
+impl PublisherMessage {
     /// Returns the series whose number the message has, if it has one.
     pub(super) fn series(&self) -> Option<(Symbol, Interval)> {
         match self.kind {

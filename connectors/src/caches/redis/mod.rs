@@ -36,19 +36,19 @@
 //! whatever the number of its clients. One query at a time for the candles that its clients want,
 //! and none for a candle that was read before and is still the newest. No part of the path polls.
 
+mod batched_reads;
 mod cache;
 mod config;
 mod errors;
-mod held;
 mod keys;
 mod message;
 mod newest;
 mod queue;
-mod reads;
 mod sequence_filter;
 mod server;
 mod sink;
 mod subscription;
+mod tracked_cache;
 mod writer;
 
 pub use cache::RedisCache;

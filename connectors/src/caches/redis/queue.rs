@@ -22,22 +22,22 @@ const BATCH_SETTLED: usize = 4_096;
 
 /// A settled change to publish.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum SettledUpdate {
     Candle(LatestCandle),
     Alert(SettledAlert),
 }
 
 /// The changes that are published at a time.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) settled: VecDeque<Change>,
+pub(super) struct PublishBatch {
+    pub(super) settled: VecDeque<SettledUpdate>,
     /// The newest open candle of each series.
     pub(super) open: BTreeMap<(Symbol, Interval), LatestCandle>,
     /// Number of settled changes before these that were dropped.
     pub(super) dropped: u64,
 }
 
-impl Batch {
+impl PublishBatch {
     fn len(&self) -> usize {
         self.settled.len() + self.open.len()
     }
@@ -45,7 +45,7 @@ impl Batch {
 
 /// The next task of the publisher's thread.
 pub(super) enum Work {
-    Publish(Batch),
+    Publish(PublishBatch),
     /// Nothing has arrived for a while.
     Idle,
     End,
@@ -53,8 +53,8 @@ pub(super) enum Work {
 
 /// A queue that never blocks its producers, whatever the server does.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct PublishQueue {
+    state: Mutex<QueueState>,
     /// Signals that there is something to publish, or that the thread must end.
     work: Condvar,
     /// Signals that something was published, or that the thread has ended.
@@ -63,8 +63,8 @@ pub(super) struct Queue {
 
 /// Locked only for moments, never during a call to the server.
 #[derive(Debug, Default)]
-struct State {
-    waiting: Batch,
+struct QueueState {
+    waiting: PublishBatch,
     /// Number of updates that the thread has taken and not yet published.
     taken: usize,
     retries: u64,
@@ -74,7 +74,7 @@ struct State {
     ended: bool,
 }
 
-impl Queue {
+impl PublishQueue {
     /// Queues open candles; each replaces an older one of its series.
     pub(super) fn push_live(&self, candles: &[LiveCandle]) {
         if candles.is_empty() {
@@ -105,8 +105,8 @@ impl Queue {
         if state.refusing {
             return;
         }
-        let candles = step.candles.iter().map(|settled| Change::Candle(LatestCandle::from(settled)));
-        state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(Change::Alert)));
+        let candles = step.candles.iter().map(|settled| SettledUpdate::Candle(LatestCandle::from(settled)));
+        state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(SettledUpdate::Alert)));
         let excess = state.waiting.settled.len().saturating_sub(MAX_SETTLED);
         state.waiting.settled.drain(..excess);
         let first = state.waiting.dropped == 0 && excess > 0;
@@ -163,7 +163,7 @@ impl Queue {
     /// Waits for work, at most `idle`.
     pub(super) fn next_work(&self, idle: Duration) -> Work {
         let state = self.lock();
-        let nothing = |state: &mut State| state.waiting.len() == 0 && !state.given_up;
+        let nothing = |state: &mut QueueState| state.waiting.len() == 0 && !state.given_up;
         let waited = self.work.wait_timeout_while(state, idle, nothing);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         if state.given_up {
@@ -173,7 +173,7 @@ impl Queue {
             return Work::Idle;
         }
         let count = state.waiting.settled.len().min(BATCH_SETTLED);
-        let batch = Batch {
+        let batch = PublishBatch {
             settled: state.waiting.settled.drain(..count).collect(),
             open: std::mem::take(&mut state.waiting.open),
             dropped: std::mem::take(&mut state.waiting.dropped),
@@ -207,7 +207,7 @@ impl Queue {
         self.published.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

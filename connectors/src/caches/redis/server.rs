@@ -11,10 +11,10 @@ use tallow_model::error::Error;
 use tallow_model::retry::BackoffSettings;
 
 /// Time limit for making a connection, and for a reply.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time without traffic after which the server is pinged.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits between attempts to connect. Short, because screens wait for the data.
 pub(super) const BACKOFF: BackoffSettings =
@@ -67,9 +67,9 @@ impl Server {
     /// Makes a blocking connection.
     pub(super) fn connect(&self) -> Result<Connection, Error> {
         let connect = || {
-            let connection = self.client.get_connection_with_timeout(PATIENCE)?;
-            connection.set_read_timeout(Some(PATIENCE))?;
-            connection.set_write_timeout(Some(PATIENCE))?;
+            let connection = self.client.get_connection_with_timeout(RESPONSE_TIMEOUT)?;
+            connection.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+            connection.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
             Ok(connection)
         };
         connect().map_err(self.error("connect to"))
@@ -82,8 +82,8 @@ impl Server {
         push: impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static,
     ) -> Result<MultiplexedConnection, Error> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_push_sender(push);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         connecting.await.map_err(self.error("connect to"))
@@ -93,8 +93,8 @@ impl Server {
     /// called within a runtime.
     pub(super) fn manager(&self) -> Result<ConnectionManager, Error> {
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_number_of_retries(1)
             .set_min_delay(BACKOFF.first)
             .set_max_delay(BACKOFF.first);
@@ -105,5 +105,5 @@ impl Server {
 /// Returns the error of a reply that does not come.
 pub(super) fn timed_out() -> RedisError {
     let kind = std::io::ErrorKind::TimedOut;
-    RedisError::from(std::io::Error::new(kind, format!("no answer within {PATIENCE:?}")))
+    RedisError::from(std::io::Error::new(kind, format!("no answer within {RESPONSE_TIMEOUT:?}")))
 }

@@ -2,7 +2,7 @@
 
 use super::RedisConfig;
 use super::keys::Keys;
-use super::queue::{NAME, Queue};
+use super::queue::{NAME, PublishQueue};
 use super::server::Server;
 use super::writer::Writer;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use tallow_model::{LiveCandle, Step};
 /// waits.
 #[derive(Debug)]
 pub struct RedisPublisher {
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -30,7 +30,7 @@ impl RedisPublisher {
     /// When the URL is malformed, or the system has no thread to give. An unreachable server is no
     /// error.
     pub fn start(config: &RedisConfig) -> Result<RedisPublisher, Error> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(PublishQueue::default());
         let writer = Writer::new(Server::new(config)?, Keys::new(config), Arc::clone(&queue));
         let name = format!("sink-{NAME}");
         let thread = std::thread::Builder::new()

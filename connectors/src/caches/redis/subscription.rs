@@ -1,11 +1,11 @@
 //! The one subscription of a process: follows the channels, recovers from gaps, and forwards
 //! updates to the subscribers within the process.
 
-use super::held::Held;
 use super::keys::Keys;
 use super::newest;
 use super::sequence_filter::SequenceFilter;
-use super::server::{BACKOFF, HEARTBEAT, Server};
+use super::server::{BACKOFF, PING_INTERVAL, Server};
+use super::tracked_cache::TrackedCache;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ pub(super) struct Subscription {
     server: Server,
     keys: Keys,
     updates: broadcast::Sender<Update>,
-    held: Arc<Held>,
+    tracked: Arc<TrackedCache>,
     filter: SequenceFilter,
     malformed: Malformed,
     /// Whether messages may have been missed since the last forwarded one.
@@ -40,7 +40,7 @@ pub(super) struct Subscription {
 /// A subscribed connection.
 struct Link {
     connection: MultiplexedConnection,
-    /// Number of the connection, for [`Held`].
+    /// Number of the connection, for [`TrackedCache`].
     number: u64,
     /// Ends when the connection is lost.
     messages: mpsc::Receiver<PushInfo>,
@@ -66,10 +66,10 @@ impl Subscription {
         server: Server,
         keys: Keys,
         updates: broadcast::Sender<Update>,
-        held: Arc<Held>,
+        tracked: Arc<TrackedCache>,
     ) -> Subscription {
         let (filter, malformed) = (SequenceFilter::default(), Malformed::default());
-        Subscription { server, keys, updates, held, filter, malformed, missed: false }
+        Subscription { server, keys, updates, tracked, filter, malformed, missed: false }
     }
 
     /// Follows the channels until the task is aborted.
@@ -83,7 +83,7 @@ impl Subscription {
                     lost = false;
                     let since = Instant::now();
                     let error = self.follow(&mut link).await;
-                    self.held.lose(link.number);
+                    self.tracked.lose(link.number);
                     if since.elapsed() > BACKOFF.longest {
                         backoff = Backoff::new(BACKOFF);
                     }
@@ -105,17 +105,17 @@ impl Subscription {
     /// message.
     async fn connect(&mut self) -> Result<Link, Error> {
         let (sender, messages) = mpsc::channel(MAX_RECEIVED);
-        let (held, number) = (self.held.clone(), self.held.connect());
+        let (tracked, number) = (self.tracked.clone(), self.tracked.connect());
         // Dropped as soon as a message has no room or the connection is lost; this ends the
         // messages.
         let sender = Mutex::new(Some(sender));
         let push = move |push: PushInfo| {
             match push.kind {
                 PushKind::Invalidate => {
-                    held.forget(&push.data);
+                    tracked.forget(&push.data);
                     return Ok(());
                 }
-                PushKind::Disconnection => held.lose(number),
+                PushKind::Disconnection => tracked.lose(number),
                 _ => {}
             }
             let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +146,7 @@ impl Subscription {
     /// nothing is kept.
     async fn remember(&self, number: u64, connection: &mut MultiplexedConnection) {
         match redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(connection).await {
-            Ok(()) => self.held.remember(number, connection.clone()),
+            Ok(()) => self.tracked.remember(number, connection.clone()),
             Err(error) => {
                 let server = self.server.name();
                 tracing::info!(server, %error, "each candle that is asked for is read from Redis anew");
@@ -169,7 +169,7 @@ impl Subscription {
             self.forward_news(stored);
         }
         loop {
-            let taken = match tokio::time::timeout(HEARTBEAT, link.messages.recv()).await {
+            let taken = match tokio::time::timeout(PING_INTERVAL, link.messages.recv()).await {
                 Ok(Some(message)) => self.take(link, message).await,
                 Ok(None) => Err(self.server.error("follow updates from")(closed())),
                 Err(_) => {
@@ -261,7 +261,7 @@ impl Subscription {
         drop(self.updates.send(update));
     }
 
-    /// Reads the newest candles of these series, as far as Redis has them.
+    /// BatchedReads the newest candles of these series, as far as Redis has them.
     async fn stored(
         &mut self,
         connection: &mut MultiplexedConnection,

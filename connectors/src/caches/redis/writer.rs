@@ -3,9 +3,9 @@
 
 use super::errors::action;
 use super::keys::{Keys, NUMBERS_TTL_SECONDS};
-use super::message::{Gap, Kind, Message};
-use super::queue::{Batch, Change, Queue, Work};
-use super::server::{BACKOFF, HEARTBEAT, Server};
+use super::message::{Gap, Kind, PublisherMessage};
+use super::queue::{PublishBatch, PublishQueue, SettledUpdate, Work};
+use super::server::{BACKOFF, PING_INTERVAL, Server};
 use hashbrown::HashMap;
 use redis::{Connection, Pipeline, RedisError};
 use std::sync::Arc;
@@ -25,25 +25,25 @@ const GAP_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Writer {
     server: Server,
     keys: Keys,
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     connection: Option<Connection>,
     /// Published series: by this publisher and, as far as Redis has kept them, by earlier ones.
-    series: HashMap<Key, Series>,
+    series: HashMap<Key, WriterSeries>,
     /// Taken from the queue and not yet numbered.
-    batch: Option<Batch>,
+    batch: Option<PublishBatch>,
     /// Numbered, and not known to have been published.
-    unsent: Vec<Message>,
+    unsent: Vec<PublisherMessage>,
     outage: Option<Outage>,
     /// Whether the server has refused the last commands.
     refused: bool,
     /// Number of updates that were dropped without a notice so far.
     dropped: u64,
     /// Time of the last notice.
-    told: Option<Instant>,
+    notified: Option<Instant>,
 }
 
 /// The state of one symbol and interval.
-struct Series {
+struct WriterSeries {
     published: PublishedSeries,
     /// Time at which its newest candle was published: its lifetime counts from then.
     renewed: Instant,
@@ -56,7 +56,7 @@ struct Outage {
 }
 
 /// Ends the queue with the thread, whichever way the thread ends.
-struct Ending(Arc<Queue>);
+struct Ending(Arc<PublishQueue>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -65,7 +65,7 @@ impl Drop for Ending {
 }
 
 impl Writer {
-    pub(super) fn new(server: Server, keys: Keys, queue: Arc<Queue>) -> Writer {
+    pub(super) fn new(server: Server, keys: Keys, queue: Arc<PublishQueue>) -> Writer {
         Writer {
             server,
             keys,
@@ -77,7 +77,7 @@ impl Writer {
             outage: None,
             refused: false,
             dropped: 0,
-            told: None,
+            notified: None,
         }
     }
 
@@ -90,7 +90,7 @@ impl Writer {
                     return;
                 }
             }
-            match self.queue.next_work(HEARTBEAT) {
+            match self.queue.next_work(PING_INTERVAL) {
                 Work::Publish(batch) => self.batch = Some(batch),
                 Work::Idle => {}
                 Work::End => return,
@@ -163,7 +163,7 @@ impl Writer {
                 }
             });
             let published = PublishedSeries::resume(newest, number.unwrap_or(0));
-            self.series.insert(*key, Series { published, renewed: Instant::now() });
+            self.series.insert(*key, WriterSeries { published, renewed: Instant::now() });
         }
         Ok(())
     }
@@ -171,24 +171,24 @@ impl Writer {
     /// Queues a notice of dropped updates, before the updates that came after them; unless a notice
     /// was sent just now.
     fn tell_of_gap(&mut self) {
-        if self.dropped > 0 && self.told.is_none_or(|told| told.elapsed() >= GAP_INTERVAL) {
+        if self.dropped > 0 && self.notified.is_none_or(|notified| notified.elapsed() >= GAP_INTERVAL) {
             let gap = Gap { dropped: std::mem::take(&mut self.dropped) };
             tracing::warn!(
                 dropped = gap.dropped,
                 "updates that were too many to wait for Redis have been dropped"
             );
             self.add(Kind::Gap, &gap);
-            self.told = Some(Instant::now());
+            self.notified = Some(Instant::now());
         }
     }
 
     /// Numbers the batch: settled changes first, so that an open candle that has closed meanwhile
     /// is left out.
-    fn number(&mut self, batch: Batch) {
+    fn number(&mut self, batch: PublishBatch) {
         for change in batch.settled {
             match change {
-                Change::Candle(candle) => self.number_candle(candle),
-                Change::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
+                SettledUpdate::Candle(candle) => self.number_candle(candle),
+                SettledUpdate::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
             }
         }
         for candle in batch.open.into_values() {
@@ -198,7 +198,7 @@ impl Writer {
 
     fn number_candle(&mut self, candle: LatestCandle) {
         let key = (candle.symbol, candle.interval);
-        let fresh = || Series { published: PublishedSeries::default(), renewed: Instant::now() };
+        let fresh = || WriterSeries { published: PublishedSeries::default(), renewed: Instant::now() };
         let series = self.series.entry(key).or_insert_with(fresh);
         let Some(candle) = series.published.admit(candle) else { return };
         let is_newest = series.published.newest().is_some_and(|newest| Arc::ptr_eq(newest, &candle));
@@ -210,7 +210,7 @@ impl Writer {
 
     fn add(&mut self, kind: Kind, message: &impl serde::Serialize) {
         match serde_json::to_string(message) {
-            Ok(json) => self.unsent.push(Message { kind, json }),
+            Ok(json) => self.unsent.push(PublisherMessage { kind, json }),
             Err(error) => tracing::error!(%error, "an update can't be written as JSON and is not sent"),
         }
     }
@@ -219,7 +219,7 @@ impl Writer {
     /// none is used twice if the connection breaks in between.
     fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(2 * self.unsent.len() + 2);
-        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(Message::series).collect();
+        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(PublisherMessage::series).collect();
         numbered.sort_unstable();
         numbered.dedup();
         self.keep_numbers(&mut pipeline, &numbered);
@@ -311,10 +311,10 @@ impl Writer {
 }
 
 /// Returns the keys of a batch that have no series yet.
-fn new_keys(series: &HashMap<Key, Series>, batch: &Batch) -> Vec<Key> {
+fn new_keys(series: &HashMap<Key, WriterSeries>, batch: &PublishBatch) -> Vec<Key> {
     let settled = batch.settled.iter().filter_map(|change| match change {
-        Change::Candle(candle) => Some((candle.symbol, candle.interval)),
-        Change::Alert(_) => None,
+        SettledUpdate::Candle(candle) => Some((candle.symbol, candle.interval)),
+        SettledUpdate::Alert(_) => None,
     });
     let keys = settled.chain(batch.open.keys().copied());
     let mut new: Vec<Key> = keys.filter(|key| !series.contains_key(key)).collect();

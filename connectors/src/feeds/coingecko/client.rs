@@ -5,7 +5,7 @@
 //! status 200. Redirects are not followed, because the key would go with them.
 
 use super::config::CoinGeckoConfig;
-use super::errors::{self, Failure};
+use super::errors::{self, RequestFailure};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Client {
 
 /// The body of a successful response, and its time of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct QuoteResponse {
     /// JSON: an object with a field for each coin.
     pub body: Vec<u8>,
     /// Time at which the last byte arrived.
@@ -78,34 +78,34 @@ impl Client {
     ///
     /// # Errors
     /// When no response arrives in time, or the response is not data.
-    pub async fn ask(&self) -> Result<Answer, Failure> {
-        let response = self.http.get(self.url.clone()).send().await.map_err(Failure::unanswered)?;
+    pub async fn ask(&self) -> Result<QuoteResponse, RequestFailure> {
+        let response = self.http.get(self.url.clone()).send().await.map_err(RequestFailure::unanswered)?;
         let status = response.status();
         let headers = response.headers().clone();
         if !status.is_success() {
             let (body, _) = read(response, MAX_ERROR_BODY).await?;
-            return Err(Failure::refused(status, &headers, &body, now()));
+            return Err(RequestFailure::refused(status, &headers, &body, now()));
         }
         let (body, whole) = read(response, MAX_BODY).await?;
         let observed = now();
         if !whole {
-            return Err(Failure::unexpected(format!("the answer is longer than {MAX_BODY} bytes")));
+            return Err(RequestFailure::unexpected(format!("the answer is longer than {MAX_BODY} bytes")));
         }
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some("application/json") {
             let start = errors::shown(&String::from_utf8_lossy(&body));
-            return Err(Failure::unexpected(format!(
+            return Err(RequestFailure::unexpected(format!(
                 "the answer is {kind:?}, not JSON; it begins with {start:?}"
             )));
         }
-        Ok(Answer { body, observed })
+        Ok(QuoteResponse { body, observed })
     }
 }
 
 /// Reads the body up to `limit`; returns whether that is all of it.
-async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), Failure> {
+async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), RequestFailure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::unanswered)? {
+    while let Some(chunk) = response.chunk().await.map_err(RequestFailure::unanswered)? {
         let room = limit - body.len();
         if chunk.len() > room {
             body.extend_from_slice(&chunk[..room]);

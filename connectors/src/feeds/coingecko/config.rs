@@ -9,9 +9,9 @@ use tallow_model::secret::Secret;
 /// Most coins of one request: the ids must fit into its address.
 const MAX_COINS: usize = 250;
 /// Shortest interval: below it, the unit must be a mistake.
-const SHORTEST_POLL_MS: u64 = 10;
+const MIN_POLL_INTERVAL_MS: u64 = 10;
 /// Longest duration: a day.
-const LONGEST_MS: u64 = 24 * 3_600 * 1_000;
+const MAX_DURATION_MS: u64 = 24 * 3_600 * 1_000;
 
 /// The section `[coingecko]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,14 +124,14 @@ impl CoinGeckoConfig {
             return refused("base_url is no http or https address".to_owned());
         }
         for (name, value, least) in [
-            ("poll_interval_ms", self.poll_interval_ms, SHORTEST_POLL_MS),
+            ("poll_interval_ms", self.poll_interval_ms, MIN_POLL_INTERVAL_MS),
             ("timeout_ms", self.timeout_ms, 1),
             ("backoff_first_ms", self.backoff_first_ms, 1),
             ("backoff_max_ms", self.backoff_max_ms, 1),
             ("breaker_open_ms", self.breaker_open_ms, 1),
         ] {
-            if !(least..=LONGEST_MS).contains(&value) {
-                return refused(format!("{name} is {value}, not within {least} and {LONGEST_MS}"));
+            if !(least..=MAX_DURATION_MS).contains(&value) {
+                return refused(format!("{name} is {value}, not within {least} and {MAX_DURATION_MS}"));
             }
         }
         if self.breaker_failures == 0 {

@@ -9,14 +9,14 @@ use tallow_model::EventTime;
 use tallow_model::error::chain;
 
 /// Longest `Retry-After` that is honoured.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// Most characters of a response that a message shows.
 const SHOWN: usize = 200;
 
 /// A request without usable quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
-pub struct Failure {
+pub struct RequestFailure {
     /// The problem in one line.
     pub problem: String,
     /// Action that the feed must take.
@@ -37,21 +37,26 @@ pub enum Remedy {
     Stop,
 }
 
-impl Failure {
+impl RequestFailure {
     /// Returns the failure of a response that has another shape than expected.
-    pub(super) fn unexpected(problem: String) -> Failure {
-        Failure { problem, remedy: Remedy::Wait, retry_after: None }
+    pub(super) fn unexpected(problem: String) -> RequestFailure {
+        RequestFailure { problem, remedy: Remedy::Wait, retry_after: None }
     }
 
     /// Returns the failure of a request without a complete response. The text leaves the address
     /// out.
-    pub(super) fn unanswered(error: reqwest::Error) -> Failure {
-        Failure::unexpected(chain(&error.without_url()))
+    pub(super) fn unanswered(error: reqwest::Error) -> RequestFailure {
+        RequestFailure::unexpected(chain(&error.without_url()))
     }
 
     /// Returns the failure of an error response, by its status, headers and the beginning of its
     /// body.
-    pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: EventTime) -> Failure {
+    pub(super) fn refused(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: EventTime,
+    ) -> RequestFailure {
         let detail = detail(body);
         let (said, remedy) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -63,7 +68,7 @@ impl Failure {
             status if status.is_client_error() => ("the request is refused", Remedy::Doubt),
             _ => ("the source is out of order", Remedy::Wait),
         };
-        Failure {
+        RequestFailure {
             problem: format!("status {}, {said}: {detail}", status.as_u16()),
             remedy,
             retry_after: retry_after(headers, now),
@@ -119,7 +124,7 @@ fn retry_after(headers: &HeaderMap, now: EventTime) -> Option<Duration> {
             Duration::from_millis(millis(value)?.saturating_sub(date.unwrap_or(now.millis())))
         }
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// Parses an HTTP date to milliseconds since the epoch.

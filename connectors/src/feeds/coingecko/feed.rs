@@ -10,7 +10,7 @@
 use super::breaker::{Breaker, Stand};
 use super::client::Client;
 use super::config::CoinGeckoConfig;
-use super::errors::{Failure, Remedy};
+use super::errors::{Remedy, RequestFailure};
 use super::quote::{Found, Quote, quotes};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 /// The totals of a feed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct FeedTotals {
     /// Number of requests made.
     pub requests: u64,
     /// Number of requests that gave nothing.
@@ -43,7 +43,7 @@ pub struct Feed {
     proven: bool,
     /// Coins without a usable quote in the newest response, and the reasons.
     left_out: BTreeMap<Symbol, String>,
-    counts: Counts,
+    counts: FeedTotals,
 }
 
 impl Feed {
@@ -62,7 +62,7 @@ impl Feed {
             breaker,
             proven: false,
             left_out: BTreeMap::new(),
-            counts: Counts::default(),
+            counts: FeedTotals::default(),
         })
     }
 
@@ -94,11 +94,11 @@ impl Feed {
     }
 
     /// Returns the totals so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> FeedTotals {
         self.counts
     }
 
-    async fn ask(&self) -> Result<Vec<Found>, Failure> {
+    async fn ask(&self) -> Result<Vec<Found>, RequestFailure> {
         let answer = self.client.ask().await?;
         quotes(&answer.body, &self.config.coins, self.config.event_time, answer.observed)
     }
@@ -114,7 +114,7 @@ impl Feed {
     }
 
     /// Returns the wait after this failure.
-    fn fail(&mut self, failure: Failure) -> Result<Duration, Error> {
+    fn fail(&mut self, failure: RequestFailure) -> Result<Duration, Error> {
         let stop = match failure.remedy {
             Remedy::Wait => false,
             Remedy::Doubt => !self.proven,
@@ -205,8 +205,8 @@ mod tests {
         Feed::try_new(config).expect("a feed")
     }
 
-    fn failure(remedy: Remedy, retry_after_s: Option<u64>) -> Failure {
-        Failure {
+    fn failure(remedy: Remedy, retry_after_s: Option<u64>) -> RequestFailure {
+        RequestFailure {
             problem: "status 500".to_owned(),
             remedy,
             retry_after: retry_after_s.map(Duration::from_secs),

@@ -5,7 +5,7 @@
 //! continue. The decoder that will read the tick from the log decides what is usable.
 
 use super::config::TimeOf;
-use super::errors::{self, Failure};
+use super::errors::{self, RequestFailure};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -53,16 +53,19 @@ pub fn quotes(
     coins: &[Coin],
     time_of: TimeOf,
     observed: EventTime,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<Found>, RequestFailure> {
     let unreadable = |error: serde_json::Error| {
         let start = errors::shown(&String::from_utf8_lossy(body));
-        Failure::unexpected(format!("the answer can't be read: {error}; it begins with {start:?}"))
+        RequestFailure::unexpected(format!("the answer can't be read: {error}; it begins with {start:?}"))
     };
     let found: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
     if found.contains_key("error") || found.contains_key("status") {
         let json = serde_json::from_slice(body).map_err(unreadable)?;
         if let Some(message) = errors::message(&json) {
-            return Err(Failure::unexpected(format!("the answer is an error: {}", errors::shown(message))));
+            return Err(RequestFailure::unexpected(format!(
+                "the answer is an error: {}",
+                errors::shown(message)
+            )));
         }
     }
     let quote = |coin: &Coin| match found.get(&coin.id) {

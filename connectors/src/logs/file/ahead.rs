@@ -13,10 +13,10 @@ const BLOCK: usize = 256 << 10;
 /// Number of blocks, all of them in memory.
 const BLOCKS: usize = 4;
 /// Time that a read waits for a block before it returns [`ErrorKind::WouldBlock`].
-const PATIENCE: Duration = Duration::from_millis(5);
+const BLOCK_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// A message of the thread.
-enum Message {
+enum ReadMessage {
     /// A block, and the number of bytes used at its start.
     Block(Vec<u8>, usize),
     End,
@@ -25,7 +25,7 @@ enum Message {
 
 /// The stream as it comes from its thread.
 pub(super) struct ReadAhead {
-    filled: Receiver<Message>,
+    filled: Receiver<ReadMessage>,
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
     at: usize,
@@ -47,7 +47,7 @@ impl ReadAhead {
         std::thread::Builder::new().name("read ahead".to_owned()).spawn(move || {
             let last = match open() {
                 Ok(stream) => forward(stream, &filled_in, &empty_out),
-                Err(error) => Some(Message::Failed(error)),
+                Err(error) => Some(ReadMessage::Failed(error)),
             };
             if let Some(message) = last {
                 // A failure means that nobody is left to receive the message.
@@ -64,19 +64,19 @@ impl ReadAhead {
 
     /// Returns the used block to the thread and takes the next one.
     fn next_block(&mut self) -> io::Result<()> {
-        match self.filled.recv_timeout(PATIENCE) {
-            Ok(Message::Block(block, len)) => {
+        match self.filled.recv_timeout(BLOCK_TIMEOUT) {
+            Ok(ReadMessage::Block(block, len)) => {
                 let used = std::mem::replace(&mut self.block, block);
                 (self.at, self.len) = (0, len);
                 // The thread ends only after its last message, when it needs no more blocks.
                 let _ = self.empty.send(used);
                 Ok(())
             }
-            Ok(Message::End) => {
+            Ok(ReadMessage::End) => {
                 self.ended = true;
                 Ok(())
             }
-            Ok(Message::Failed(error)) => Err(error),
+            Ok(ReadMessage::Failed(error)) => Err(error),
             Err(RecvTimeoutError::Timeout) => Err(ErrorKind::WouldBlock.into()),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(io::Error::new(ErrorKind::BrokenPipe, "the reading thread has died"))
@@ -86,18 +86,22 @@ impl ReadAhead {
 }
 
 /// Sends the stream block by block; returns the last message, unless the receiver is gone.
-fn forward(mut stream: impl Read, filled: &Sender<Message>, empty: &Receiver<Vec<u8>>) -> Option<Message> {
+fn forward(
+    mut stream: impl Read,
+    filled: &Sender<ReadMessage>,
+    empty: &Receiver<Vec<u8>>,
+) -> Option<ReadMessage> {
     loop {
         let mut block = empty.recv().ok()?;
         let len = loop {
             match stream.read(&mut block) {
-                Ok(0) => return Some(Message::End),
+                Ok(0) => return Some(ReadMessage::End),
                 Ok(len) => break len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Some(Message::Failed(error)),
+                Err(error) => return Some(ReadMessage::Failed(error)),
             }
         };
-        filled.send(Message::Block(block, len)).ok()?;
+        filled.send(ReadMessage::Block(block, len)).ok()?;
     }
 }
 

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
 /// Time limit for all of it.
-const LIMIT: Duration = Duration::from_secs(30);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit of one request.
-const ANSWER: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of a topic afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct TopicState {
 /// # Errors
 /// When the brokers can't be reached, refuse, or don't have a topic ready in time.
 pub fn ensure_topics(config: &KafkaConfig) -> Result<Vec<TopicState>, Error> {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + CREATE_TIMEOUT;
     let admin: AdminClient<Listener> = client(config, &config.group)?
         .create_with_context(Listener::default())
         .map_err(kafka("make an admin client for", &config.bootstrap_servers))?;
@@ -62,7 +62,7 @@ fn ensure(
     let made = topic.wait_for_partitions(deadline)?.is_none() && make(config, admin, name, wanted)?;
     // A new topic is not known to every broker at once.
     let partitions = loop {
-        match topic.partitions(ANSWER) {
+        match topic.partitions(REQUEST_TIMEOUT) {
             Ok(Some(partitions)) => break partitions,
             Err(error) if Instant::now() >= deadline => return Err(error),
             Ok(None) if Instant::now() >= deadline => {
@@ -87,7 +87,8 @@ fn make(
     let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let replication = TopicReplication::Fixed(number(config.replication_factor));
     let new = NewTopic::new(name, number(partitions), replication);
-    let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+    let options =
+        AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|source| Error::Thread { name: "kafka-admin".to_owned(), source })?;

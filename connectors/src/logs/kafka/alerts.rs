@@ -36,7 +36,7 @@ mod worker;
 use super::KafkaConfig;
 use super::readback::{self, read_back};
 use claim::NAME;
-use known::{Known, Version};
+use known::{KnownVersions, Version};
 use rdkafka::Message;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -45,11 +45,11 @@ use tallow_model::progress::Progress;
 use tallow_model::rows::AlertMessage;
 use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, SettledAlert, Step};
-use worker::{Outgoing, WorkerAlerts};
+use worker::{PendingAlert, WorkerAlerts};
 
 /// Time limit of one attempt to write, except for the recovery after an outage. A failed attempt is
 /// retried; a stop must not wait longer.
-const WITHIN: Duration = Duration::from_secs(2);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes alerts to their topic.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct KafkaAlerts {
     /// Number of the first worker.
     first: usize,
     workers: Vec<WorkerAlerts>,
-    known: Known,
+    known: KnownVersions,
     /// Whether the topic must be read back before anything is written.
     unread: bool,
     progress: Progress,
@@ -84,7 +84,7 @@ impl KafkaAlerts {
             config: config.clone(),
             first: workers.start,
             workers: for_each(workers.clone(), |worker| WorkerAlerts::take_over(config, worker))?,
-            known: Known::default(),
+            known: KnownVersions::default(),
             unread: true,
             progress: Progress::new(workers),
         })
@@ -145,11 +145,11 @@ impl Sink for KafkaAlerts {
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
         // Before time has moved nothing has settled.
         if steps.iter().any(|step| step.frontier != Some(EventTime(0))) {
-            let deadline = Instant::now() + WITHIN;
+            let deadline = Instant::now() + WRITE_TIMEOUT;
             while !self.write_new(steps, deadline)? {
                 if Instant::now() >= deadline {
                     let on = self.config.alerts_topic.clone();
-                    return Err(Error::Timeout { tried: "write alerts to topic", on, limit: WITHIN });
+                    return Err(Error::Timeout { tried: "write alerts to topic", on, limit: WRITE_TIMEOUT });
                 }
             }
         }
@@ -187,8 +187,11 @@ fn for_each<T: Send>(
 }
 
 /// Returns a worker's alerts that are newer than the known versions, and than the ones before them.
-fn new_of<'a>(alerts: impl Iterator<Item = &'a SettledAlert>, known: &Known) -> Result<Vec<Outgoing>, Error> {
-    let mut sent = Known::default();
+fn new_of<'a>(
+    alerts: impl Iterator<Item = &'a SettledAlert>,
+    known: &KnownVersions,
+) -> Result<Vec<PendingAlert>, Error> {
+    let mut sent = KnownVersions::default();
     let mut new = Vec::new();
     for settled in alerts {
         let version = Version { alert_id: settled.alert.id(), settled_at: settled.settled_at };
@@ -198,7 +201,7 @@ fn new_of<'a>(alerts: impl Iterator<Item = &'a SettledAlert>, known: &Known) -> 
                 detail: error.to_string(),
             })?;
             sent.note(version.clone());
-            new.push(Outgoing { version, symbol: settled.alert.symbol, json });
+            new.push(PendingAlert { version, symbol: settled.alert.symbol, json });
         }
     }
     Ok(new)

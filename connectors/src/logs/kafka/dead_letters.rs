@@ -19,9 +19,9 @@
 mod known;
 
 use super::KafkaConfig;
-use super::producer::{KafkaProducer, Outgoing};
+use super::producer::{KafkaProducer, ProducerRecord};
 use super::readback::read_back;
-use known::{Identity, Known};
+use known::{Identity, KnownLetters};
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use std::ops::Range;
@@ -35,7 +35,7 @@ use tallow_model::{EventTime, Reject, Step};
 pub const MAX_RAW_BYTES: usize = 900_000;
 
 /// Time limit of one attempt to write. A failed attempt is retried; a stop must not wait longer.
-const WITHIN: Duration = Duration::from_secs(3);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Writes dead letters to their topic.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct KafkaDeadLetters {
     producer: KafkaProducer,
     topic: String,
     source: String,
-    known: Known,
+    known: KnownLetters,
     progress: Progress,
 }
 
@@ -54,7 +54,7 @@ impl KafkaDeadLetters {
     /// # Errors
     /// When the brokers can't be reached, or don't have the topic.
     pub fn open(config: &KafkaConfig, workers: Range<usize>) -> Result<KafkaDeadLetters, Error> {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         read_back(config, &config.dead_letters_topic, &mut |message| {
             if let Some(record) = record_of(message, &config.topic) {
                 known.note(&record);
@@ -100,7 +100,7 @@ impl KafkaDeadLetters {
         if raw.len() < reject.raw.len() {
             headers.push(("length", length.as_bytes()));
         }
-        let letter = Outgoing {
+        let letter = ProducerRecord {
             topic: &self.topic,
             partition: None,
             key: Some(partition.as_bytes()),
@@ -126,7 +126,7 @@ impl Sink for KafkaDeadLetters {
     }
 
     fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error> {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + WRITE_TIMEOUT;
         for reject in rejects {
             self.send(reject, deadline)?;
         }

@@ -12,7 +12,7 @@
 use super::KafkaConfig;
 use super::errors::kafka;
 use super::listener::Listener;
-use super::queue::Queue;
+use super::queue::PartitionQueue;
 use super::topic::{client, partition_list, set_unless_given};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -73,15 +73,15 @@ impl Fetcher {
     }
 
     /// Starts to fetch these partitions from these offsets, each into a queue of its own.
-    pub(super) fn take(&self, partitions: &[(u32, Offset)]) -> Result<Vec<Queue>, Error> {
+    pub(super) fn take(&self, partitions: &[(u32, Offset)]) -> Result<Vec<PartitionQueue>, Error> {
         // Queues first, so that no message can bypass them.
         let queues = partitions
             .iter()
             .map(|(partition, _)| {
-                Queue::split(&self.consumer, &self.topic, *partition)
+                PartitionQueue::split(&self.consumer, &self.topic, *partition)
                     .ok_or_else(|| self.failed(KafkaError::SetPartitionOffset(Code::UnknownPartition)))
             })
-            .collect::<Result<Vec<Queue>, Error>>()?;
+            .collect::<Result<Vec<PartitionQueue>, Error>>()?;
         self.start(partitions)?;
         Ok(queues)
     }

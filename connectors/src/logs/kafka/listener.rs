@@ -1,7 +1,7 @@
 //! Events of librdkafka: trouble with brokers, lines of its own log, statistics.
 
 use super::errors;
-use super::place::Places;
+use super::partition_state::FetchStates;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time after a warning in which further ones about the same are not shown as warnings.
-const QUIET: Duration = Duration::from_secs(60);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The newest trouble between a client and the brokers.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Trouble {
 pub(super) struct Listener {
     trouble: Arc<Trouble>,
     /// Receives the statistics of partitions.
-    places: Option<Arc<Places>>,
+    fetch_states: Option<Arc<FetchStates>>,
     warned: Mutex<HashMap<String, Instant>>,
     commits_fail: AtomicBool,
 }
@@ -62,9 +62,9 @@ impl Listener {
         Listener { trouble, ..Listener::default() }
     }
 
-    /// Creates a listener that also records in `places` how far each partition has been fetched.
-    pub(super) fn with_places(trouble: Arc<Trouble>, places: Arc<Places>) -> Listener {
-        Listener { trouble, places: Some(places), ..Listener::default() }
+    /// Creates a listener that also records in `fetch_states` how far each partition has been fetched.
+    pub(super) fn with_fetch_states(trouble: Arc<Trouble>, fetch_states: Arc<FetchStates>) -> Listener {
+        Listener { trouble, fetch_states: Some(fetch_states), ..Listener::default() }
     }
 
     fn warn_now(&self, facility: &str) -> bool {
@@ -76,7 +76,7 @@ impl Listener {
         let now = Instant::now();
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         match warned.get_mut(facility) {
-            Some(last) if now.duration_since(*last) < QUIET => false,
+            Some(last) if now.duration_since(*last) < REPEAT_INTERVAL => false,
             Some(last) => {
                 *last = now;
                 true
@@ -103,12 +103,13 @@ impl ClientContext for Listener {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let Some(places) = &self.places else { return };
-        let Some(topic) = statistics.topics.get(places.topic()) else { return };
+        let Some(fetch_states) = &self.fetch_states else { return };
+        let Some(topic) = statistics.topics.get(fetch_states.topic()) else { return };
         for (partition, figures) in &topic.partitions {
-            let place = u32::try_from(*partition).ok().and_then(|partition| places.get(partition));
-            if let (Some(place), Ok(end)) = (place, u64::try_from(figures.eof_offset)) {
-                place.fetched_to_end(end);
+            let fetch_state =
+                u32::try_from(*partition).ok().and_then(|partition| fetch_states.get(partition));
+            if let (Some(fetch_state), Ok(end)) = (fetch_state, u64::try_from(figures.eof_offset)) {
+                fetch_state.fetched_to_end(end);
             }
         }
     }

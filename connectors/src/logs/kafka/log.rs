@@ -2,8 +2,8 @@
 
 use super::KafkaConfig;
 use super::monitor::{self, Monitor};
-use super::place::{Place, Places};
-use super::state::{Reader, Shared, Worker};
+use super::partition_state::{FetchState, FetchStates};
+use super::state::{LogState, LogWorker, Reader};
 use super::topic::Topic;
 use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
 /// Time limit for reaching a broker at the start.
-const REACH: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The partitions that one worker reads.
 pub struct WorkerPartitions {
@@ -53,7 +53,7 @@ impl PartitionLag {
 /// A topic that the workers of a graph read. Dropping it, after its readers, commits their progress
 /// and ends its thread.
 pub struct KafkaLog {
-    shared: Arc<Shared>,
+    shared: Arc<LogState>,
     ends: Vec<u64>,
     _monitor: Monitor,
 }
@@ -64,27 +64,29 @@ impl KafkaLog {
     /// # Errors
     /// When no broker answers within 15 seconds, none grants access, or the topic does not exist.
     pub fn open(config: &KafkaConfig) -> Result<KafkaLog, Error> {
-        let deadline = Instant::now() + REACH;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         let topic = Topic::new(config, &config.topic, &config.group)?;
-        let places = Places::new(config.topic.clone(), topic.existing_partitions(deadline)?);
-        let all = |offset| places.all().iter().map(|place| (place.partition(), offset)).collect::<Vec<_>>();
+        let fetch_states = FetchStates::new(config.topic.clone(), topic.existing_partitions(deadline)?);
+        let all = |offset| {
+            fetch_states.all().iter().map(|fetch_state| (fetch_state.partition(), offset)).collect::<Vec<_>>()
+        };
         for (partition, low) in topic.all_offsets(&all(Offset::Beginning), deadline)? {
-            if let (Some(place), Some(low)) = (places.get(partition), low) {
-                place.keep_low(low);
+            if let (Some(fetch_state), Some(low)) = (fetch_states.get(partition), low) {
+                fetch_state.keep_low(low);
             }
         }
         let asked = Instant::now();
         for (partition, end) in topic.all_offsets(&all(Offset::End), deadline)? {
-            if let (Some(place), Some(end)) = (places.get(partition), end) {
-                places.keep_end(&place, end, asked);
+            if let (Some(fetch_state), Some(end)) = (fetch_states.get(partition), end) {
+                fetch_states.keep_end(&fetch_state, end, asked);
             }
         }
-        let ends = places.all().iter().map(|place| place.end().unwrap_or(0)).collect();
-        let shared = Arc::new(Shared {
+        let ends = fetch_states.all().iter().map(|fetch_state| fetch_state.end().unwrap_or(0)).collect();
+        let shared = Arc::new(LogState {
             config: config.clone(),
             label: topic.label().into(),
             trouble: Arc::clone(topic.trouble()),
-            places: Arc::new(places),
+            fetch_states: Arc::new(fetch_states),
             workers: Mutex::default(),
             problem: Mutex::default(),
         });
@@ -113,11 +115,16 @@ impl KafkaLog {
         starts: &BTreeMap<u32, u64>,
     ) -> Result<WorkerPartitions, Error> {
         let (sender, arrivals) = channel();
-        let mut worker = Worker { index, peers, fetcher: None, arrivals: sender };
+        let mut worker = LogWorker { index, peers, fetcher: None, arrivals: sender };
         // Locked until the worker is known, so that no partition appears in between.
         let mut workers = self.shared.workers();
-        let mine: Vec<_> =
-            self.shared.places.all().into_iter().filter(|place| worker.reads(place.partition())).collect();
+        let mine: Vec<_> = self
+            .shared
+            .fetch_states
+            .all()
+            .into_iter()
+            .filter(|fetch_state| worker.reads(fetch_state.partition()))
+            .collect();
         let readers = worker.take(&self.shared, &mine, starts)?;
         workers.push(worker);
         Ok(WorkerPartitions { readers, arrivals })
@@ -125,17 +132,17 @@ impl KafkaLog {
 
     /// Returns the state of reading.
     pub fn status(&self) -> KafkaStatus {
-        let lag = |place: Arc<Place>| {
-            let position = place.position()?;
+        let lag = |fetch_state: Arc<FetchState>| {
+            let position = fetch_state.position()?;
             Some(PartitionLag {
-                partition: place.partition(),
+                partition: fetch_state.partition(),
                 position,
-                end: place.end().unwrap_or(position),
+                end: fetch_state.end().unwrap_or(position),
             })
         };
         KafkaStatus {
             problem: self.shared.problem(),
-            partitions: self.shared.places.all().into_iter().filter_map(lag).collect(),
+            partitions: self.shared.fetch_states.all().into_iter().filter_map(lag).collect(),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! of a group. Nothing is ever resumed from them, and a failed commit is a warning. They are
 //! committed every five seconds and at the end.
 
-use super::place::Place;
-use super::state::Shared;
+use super::partition_state::FetchState;
+use super::state::LogState;
 use super::topic::{Topic, at, partition_list, serve};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{CommitMode, Consumer};
@@ -16,18 +16,18 @@ use std::time::{Duration, Instant};
 use tallow_model::error::{Error, chain};
 
 /// Interval for serving librdkafka's events.
-const LISTEN: Duration = Duration::from_millis(50);
+const EVENT_INTERVAL: Duration = Duration::from_millis(50);
 /// Interval between requests to the brokers.
-const ASK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit of a request.
-const ANSWER: Duration = Duration::from_secs(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval between commits of offsets.
-const COMMIT: Duration = Duration::from_secs(5);
+const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// Time limit of the last commit.
-const LAST_COMMIT: Duration = Duration::from_secs(1);
+const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for which the brokers must not know the topic before it counts as deleted: a broker that
 /// starts may not know it yet.
-const GONE: Duration = Duration::from_secs(10);
+const DELETED_AFTER: Duration = Duration::from_secs(10);
 
 /// The running thread. Dropping it ends the thread and waits for that, unless a broker that does
 /// not answer holds it up.
@@ -39,14 +39,14 @@ pub(super) struct Monitor {
 }
 
 /// Starts the thread.
-pub(super) fn start(shared: Arc<Shared>, topic: Topic) -> Result<Monitor, Error> {
+pub(super) fn start(shared: Arc<LogState>, topic: Topic) -> Result<Monitor, Error> {
     let (stop, stopped) = bounded::<()>(0);
     let (ending, ended) = bounded::<()>(0);
     let name = "kafka-monitor".to_owned();
     std::thread::Builder::new()
         .name(name.clone())
         .spawn(move || {
-            Watch::new(shared, topic).run(&stopped);
+            MonitorThread::new(shared, topic).run(&stopped);
             drop(ending);
         })
         .map_err(|source| Error::Thread { name, source })?;
@@ -56,34 +56,34 @@ pub(super) fn start(shared: Arc<Shared>, topic: Topic) -> Result<Monitor, Error>
 impl Drop for Monitor {
     fn drop(&mut self) {
         self.stop = None;
-        if self.ended.recv_timeout(2 * LAST_COMMIT) == Err(RecvTimeoutError::Timeout) {
+        if self.ended.recv_timeout(2 * LAST_COMMIT_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("offsets for lag tools were not committed at the end: no broker answers");
         }
     }
 }
 
-struct Watch {
-    shared: Arc<Shared>,
+struct MonitorThread {
+    shared: Arc<LogState>,
     topic: Topic,
     /// Time since which the brokers have not known the topic.
     missing: Option<Instant>,
 }
 
-impl Watch {
-    fn new(shared: Arc<Shared>, topic: Topic) -> Watch {
-        Watch { shared, topic, missing: None }
+impl MonitorThread {
+    fn new(shared: Arc<LogState>, topic: Topic) -> MonitorThread {
+        MonitorThread { shared, topic, missing: None }
     }
 
     fn run(mut self, stopped: &Receiver<()>) {
         let mut asked = Instant::now();
         let mut committed = Instant::now();
-        while stopped.recv_timeout(LISTEN) == Err(RecvTimeoutError::Timeout) {
+        while stopped.recv_timeout(EVENT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             self.listen();
-            if asked.elapsed() >= ASK {
+            if asked.elapsed() >= POLL_INTERVAL {
                 asked = Instant::now();
-                self.ask();
+                self.poll();
             }
-            if committed.elapsed() >= COMMIT {
+            if committed.elapsed() >= COMMIT_INTERVAL {
                 committed = Instant::now();
                 self.commit(CommitMode::Async);
             }
@@ -106,8 +106,8 @@ impl Watch {
     }
 
     /// Sends the requests; logs once when they begin to fail and once when they succeed again.
-    fn ask(&mut self) {
-        let problem = match self.ask_all() {
+    fn poll(&mut self) {
+        let problem = match self.poll_all() {
             Ok(None) => None,
             Ok(Some(problem)) => Some(problem),
             Err(error) => {
@@ -131,23 +131,27 @@ impl Watch {
     }
 
     /// Requests everything. A problem with a single partition is returned, not an error.
-    fn ask_all(&mut self) -> Result<Option<String>, Error> {
-        let Some(count) = self.topic.partitions(ANSWER)? else { return Ok(Some(self.miss())) };
+    fn poll_all(&mut self) -> Result<Option<String>, Error> {
+        let Some(count) = self.topic.partitions(REQUEST_TIMEOUT)? else { return Ok(Some(self.miss())) };
         self.missing = None;
         self.grow(count)?;
         let mut problem = None;
-        let places = self.shared.places.all();
-        let all = |offset| places.iter().map(|place| (place.partition(), offset)).collect::<Vec<_>>();
+        let fetch_states = self.shared.fetch_states.all();
+        let all = |offset| {
+            fetch_states.iter().map(|fetch_state| (fetch_state.partition(), offset)).collect::<Vec<_>>()
+        };
         // The low offsets first: a reply is dated by the ends.
         let asked = Instant::now();
-        for (partition, low) in self.topic.offsets(&all(Offset::Beginning), ANSWER)? {
-            if let (Some(place), Ok(Some(low))) = (self.shared.places.get(partition), low) {
-                place.keep_low(low);
+        for (partition, low) in self.topic.offsets(&all(Offset::Beginning), REQUEST_TIMEOUT)? {
+            if let (Some(fetch_state), Ok(Some(low))) = (self.shared.fetch_states.get(partition), low) {
+                fetch_state.keep_low(low);
             }
         }
-        for (partition, end) in self.topic.offsets(&all(Offset::End), ANSWER)? {
-            match (self.shared.places.get(partition), end) {
-                (Some(place), Ok(Some(end))) => self.shared.places.keep_end(&place, end, asked),
+        for (partition, end) in self.topic.offsets(&all(Offset::End), REQUEST_TIMEOUT)? {
+            match (self.shared.fetch_states.get(partition), end) {
+                (Some(fetch_state), Ok(Some(end))) => {
+                    self.shared.fetch_states.keep_end(&fetch_state, end, asked)
+                }
                 (_, Err(code)) => {
                     problem.get_or_insert_with(|| {
                         let topic = &self.shared.label;
@@ -163,16 +167,16 @@ impl Watch {
     /// Notes that the brokers do not know the topic. After a while it counts as deleted.
     fn miss(&mut self) -> String {
         let since = *self.missing.get_or_insert_with(Instant::now);
-        if since.elapsed() >= GONE {
+        if since.elapsed() >= DELETED_AFTER {
             self.fail("it does not exist any more: it was deleted");
         }
         format!("topic {} does not exist", self.shared.label)
     }
 
     fn fail(&self, problem: &str) {
-        for place in self.shared.places.all() {
-            let partition = place.partition();
-            place.fail(format!("read partition {partition} of topic {}: {problem}", self.shared.label));
+        for fetch_state in self.shared.fetch_states.all() {
+            let partition = fetch_state.partition();
+            fetch_state.fail(format!("read partition {partition} of topic {}: {problem}", self.shared.label));
         }
     }
 
@@ -180,7 +184,7 @@ impl Watch {
     fn grow(&self, count: u32) -> Result<(), Error> {
         // Locked while the partitions become known, see `KafkaLog::worker`.
         let mut workers = self.shared.workers();
-        let new = self.shared.places.grow(count);
+        let new = self.shared.fetch_states.grow(count);
         if new > 0 {
             tracing::info!(partitions = count, new, "the topic has new partitions");
         }
@@ -189,8 +193,9 @@ impl Watch {
 
     /// Commits the progress, even if it has not changed: brokers forget old offsets.
     fn commit(&self, mode: CommitMode) {
-        let position = |place: &Arc<Place>| Some((place.partition(), at(place.position()?)));
-        let positions: Vec<_> = self.shared.places.all().iter().filter_map(position).collect();
+        let position =
+            |fetch_state: &Arc<FetchState>| Some((fetch_state.partition(), at(fetch_state.position()?)));
+        let positions: Vec<_> = self.shared.fetch_states.all().iter().filter_map(position).collect();
         if positions.is_empty() {
             return;
         }

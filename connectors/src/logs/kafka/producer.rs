@@ -21,7 +21,7 @@ mod deliveries;
 
 use super::config::{KafkaConfig, unusable};
 use super::errors::kafka;
-use deliveries::{Refusal, Reports};
+use deliveries::{DeliveryReports, Refusal};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -40,13 +40,13 @@ const LINGER_MS: &str = "2";
 /// Longest pause between two attempts to reach a broker, in milliseconds.
 const RECONNECT_MAX_MS: &str = "1000";
 /// Time for which events are served before the condition is checked again.
-const SERVE: Duration = Duration::from_millis(2);
+const SERVE_INTERVAL: Duration = Duration::from_millis(2);
 /// Time without any acknowledgement after which waiting records are a problem.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A record to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct ProducerRecord<'a> {
     /// Name of the topic, which must exist.
     pub topic: &'a str,
     /// Number of the partition; `None` for that of the key.
@@ -64,7 +64,7 @@ pub struct Outgoing<'a> {
 
 /// A producer of records. Its methods may be called from several threads.
 pub struct KafkaProducer {
-    inner: ThreadedProducer<Reports>,
+    inner: ThreadedProducer<DeliveryReports>,
     brokers: String,
 }
 
@@ -89,7 +89,7 @@ impl KafkaProducer {
         ] {
             set_unless_given(&mut client, &names, value);
         }
-        let inner = client.create_with_context(Reports::new()).map_err(unusable)?;
+        let inner = client.create_with_context(DeliveryReports::new()).map_err(unusable)?;
         Ok(KafkaProducer { inner, brokers: config.bootstrap_servers.clone() })
     }
 
@@ -125,7 +125,7 @@ impl KafkaProducer {
     /// The record has then not been queued. To be retried when the queue was full all the time; to
     /// be skipped when the record is larger than any may be; otherwise Kafka has refused this
     /// record or one before it, which is reported once, or the producer can't continue.
-    pub fn send(&self, record: &Outgoing<'_>, within: Duration) -> Result<(), Error> {
+    pub fn send(&self, record: &ProducerRecord<'_>, within: Duration) -> Result<(), Error> {
         self.check()?;
         let started = Instant::now();
         let mut attempt = base_record(record);
@@ -138,7 +138,7 @@ impl KafkaProducer {
                 self.check()?;
                 return Err(self.not_queued(record, error));
             }
-            self.inner.poll(SERVE);
+            self.inner.poll(SERVE_INTERVAL);
             attempt = back;
         }
     }
@@ -162,7 +162,7 @@ impl KafkaProducer {
                 let on = format!("{waiting} records to {}", self.brokers);
                 return Err(kafka("flush", on)(KafkaError::Flush(Code::OperationTimedOut)));
             }
-            self.inner.poll(SERVE);
+            self.inner.poll(SERVE_INTERVAL);
         }
     }
 
@@ -185,10 +185,10 @@ impl KafkaProducer {
     /// Returns why waiting records don't get through at the moment; `None` once they do again, or
     /// if none waits.
     pub fn problem(&self) -> Option<String> {
-        self.reports().problem(SILENCE)
+        self.reports().problem(SILENCE_TIMEOUT)
     }
 
-    fn reports(&self) -> &Reports {
+    fn reports(&self) -> &DeliveryReports {
         self.inner.context()
     }
 
@@ -211,7 +211,7 @@ impl KafkaProducer {
         if self.reports().may_be_fatal() { self.inner.client().fatal_error() } else { None }
     }
 
-    fn not_queued(&self, record: &Outgoing<'_>, error: KafkaError) -> Error {
+    fn not_queued(&self, record: &ProducerRecord<'_>, error: KafkaError) -> Error {
         match error.rdkafka_error_code() {
             Some(Code::QueueFull) => {
                 let on = format!("{} at {}", record.topic, self.brokers);
@@ -236,7 +236,7 @@ impl std::fmt::Debug for KafkaProducer {
     }
 }
 
-fn base_record<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8]> {
+fn base_record<'a>(record: &ProducerRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {
     let headers = (!record.headers.is_empty()).then(|| {
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
         record

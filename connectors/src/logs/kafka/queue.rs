@@ -5,7 +5,7 @@
 //! for many messages at once, which rdkafka does not expose; this file makes it.
 //!
 //! **Safety.** All pointers come from librdkafka. A queue and its messages belong to a client,
-//! which [`Queue`] and [`Batch`] keep alive for as long as they live; each is returned once, before
+//! which [`PartitionQueue`] and [`MessageBatch`] keep alive for as long as they live; each is returned once, before
 //! that. What is read out of a message borrows the message. librdkafka lets every thread use a
 //! queue.
 #![allow(
@@ -28,22 +28,22 @@ use tallow_model::{EventTime, Record};
 const BATCH: usize = 256;
 
 /// The messages of one partition.
-pub(super) struct Queue {
+pub(super) struct PartitionQueue {
     queue: NonNull<sys::rd_kafka_queue_t>,
     consumer: Arc<BaseConsumer<Listener>>,
 }
 
 // SAFETY: librdkafka's functions for queues may be called by any thread.
-unsafe impl Send for Queue {}
+unsafe impl Send for PartitionQueue {}
 
-impl Queue {
+impl PartitionQueue {
     /// Splits the partition's queue off from the consumer's, which must still be polled for
     /// everything that is no message. `None` if the number can't be a partition.
     pub(super) fn split(
         consumer: &Arc<BaseConsumer<Listener>>,
         topic: &str,
         partition: u32,
-    ) -> Option<Queue> {
+    ) -> Option<PartitionQueue> {
         let topic = CString::new(topic).ok()?;
         let partition = i32::try_from(partition).ok()?;
         let client = consumer.client().native_ptr();
@@ -52,12 +52,12 @@ impl Queue {
         let queue = NonNull::new(queue)?;
         // SAFETY: the queue exists until it is returned; a null destination ends the forwarding.
         unsafe { sys::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut()) };
-        Some(Queue { queue, consumer: Arc::clone(consumer) })
+        Some(PartitionQueue { queue, consumer: Arc::clone(consumer) })
     }
 
     /// Takes the available messages without waiting, at most `limit`. The batch is empty only if
     /// the queue was.
-    pub(super) fn take(&self, limit: usize) -> Batch {
+    pub(super) fn take(&self, limit: usize) -> MessageBatch {
         // Most calls find nothing, so memory is allocated afterwards.
         let mut messages = [ptr::null_mut(); BATCH];
         let room = limit.min(BATCH);
@@ -66,12 +66,13 @@ impl Queue {
             unsafe { sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, messages.as_mut_ptr(), room) };
         // A negative number stands for a client that can't consume, which has no queue.
         let taken = usize::try_from(taken).unwrap_or(0);
-        let messages = messages[..taken].iter().filter_map(|it| NonNull::new(*it)).map(Message).collect();
-        Batch { messages, consumer: Arc::clone(&self.consumer) }
+        let messages =
+            messages[..taken].iter().filter_map(|it| NonNull::new(*it)).map(QueuedMessage).collect();
+        MessageBatch { messages, consumer: Arc::clone(&self.consumer) }
     }
 }
 
-impl Drop for Queue {
+impl Drop for PartitionQueue {
     fn drop(&mut self) {
         // SAFETY: it is returned once, while the client exists.
         unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
@@ -79,13 +80,13 @@ impl Drop for Queue {
 }
 
 /// Messages that have been taken from a queue.
-pub(super) struct Batch {
+pub(super) struct MessageBatch {
     // Dropped before the client that they belong to.
-    messages: Vec<Message>,
+    messages: Vec<QueuedMessage>,
     consumer: Arc<BaseConsumer<Listener>>,
 }
 
-impl Batch {
+impl MessageBatch {
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -108,9 +109,9 @@ impl Batch {
 }
 
 /// A message of a queue, which exists as long as its batch.
-struct Message(NonNull<sys::rd_kafka_message_t>);
+struct QueuedMessage(NonNull<sys::rd_kafka_message_t>);
 
-impl Message {
+impl QueuedMessage {
     /// Returns the error code of a message that is no record. A broker may send a code that the
     /// bindings have no name for, so it is read as the integer that it is in C.
     fn code(&self) -> Code {
@@ -161,7 +162,7 @@ impl Message {
     }
 }
 
-impl Drop for Message {
+impl Drop for QueuedMessage {
     fn drop(&mut self) {
         // SAFETY: it is returned once; its batch keeps the client alive, and everything that
         // borrows it is gone.

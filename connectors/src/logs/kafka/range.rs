@@ -16,7 +16,7 @@ use super::bound::{Bound, check};
 use super::errors::{is_final, is_missing};
 use super::fetcher::{Fetcher, leave};
 use super::listener::{Listener, Trouble};
-use super::queue::Queue;
+use super::queue::PartitionQueue;
 use super::state::Reader;
 use super::topic::{Topic, at, own_group, serve};
 use rdkafka::consumer::BaseConsumer;
@@ -28,12 +28,12 @@ use tallow_model::error::Error;
 use tallow_model::{PartitionReader, ReadStatus, Record};
 
 /// Time limit for resolving a range.
-const REACH: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time for which the brokers may deliver nothing of what exists.
-const STALLED: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A reader that is called less often than this does not wait.
-const ASKED: Duration = Duration::from_secs(1);
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The part of a partition that belongs to the range: `[start, end)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl KafkaRange {
     /// seconds, or the topic does not exist.
     pub fn resolve(config: &KafkaConfig, topic: &str, start: Bound, end: Bound) -> Result<KafkaRange, Error> {
         check(start, end)?;
-        let deadline = Instant::now() + REACH;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         let group = own_group(config, "range");
         let asked = Topic::new(config, topic, &group)?;
         let partitions = asked.existing_partitions(deadline)?;
@@ -173,7 +173,7 @@ impl PartitionReader for EmptyReader {
 
 /// The reader of a partition's part of the range.
 struct RangeReader {
-    queue: Queue,
+    queue: PartitionQueue,
     consumer: Arc<BaseConsumer<Listener>>,
     trouble: Arc<Trouble>,
     topic: String,
@@ -207,11 +207,11 @@ impl RangeReader {
         serve(&self.consumer);
         let now = Instant::now();
         // While nobody calls, nobody waits.
-        let waiting = self.waiting.filter(|(_, last)| now.duration_since(*last) < ASKED);
+        let waiting = self.waiting.filter(|(_, last)| now.duration_since(*last) < IDLE_INTERVAL);
         let since = waiting.map_or(now, |(since, _)| since);
         self.waiting = Some((since, now));
         let refusal = self.trouble.refusal();
-        if refusal.is_none() && now.duration_since(since) < STALLED {
+        if refusal.is_none() && now.duration_since(since) < STALL_TIMEOUT {
             return ReadStatus::Pending;
         }
         let reason = refusal.or_else(|| self.trouble.reason());

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
 /// Time limit of one attempt to reach a broker while there may be others.
-const ATTEMPT: Duration = Duration::from_millis(500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause before the next attempt.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A client that queries a topic, and reads nothing.
 pub(super) struct Topic {
@@ -133,7 +133,7 @@ impl Topic {
         deadline: Instant,
     ) -> Result<Vec<(u32, Option<u64>)>, Error> {
         self.until(deadline, || {
-            let answers = self.offsets(of, ATTEMPT)?;
+            let answers = self.offsets(of, ATTEMPT_TIMEOUT)?;
             answers
                 .into_iter()
                 .map(|(partition, offset)| {
@@ -149,7 +149,7 @@ impl Topic {
 
     /// Returns the number of partitions, by the first broker that answers.
     pub(super) fn wait_for_partitions(&self, deadline: Instant) -> Result<Option<u32>, Error> {
-        self.until(deadline, || self.partitions(ATTEMPT))
+        self.until(deadline, || self.partitions(ATTEMPT_TIMEOUT))
     }
 
     /// Returns the number of partitions of a topic that must exist.
@@ -170,7 +170,7 @@ impl Topic {
                 Err(error) => error,
             };
             // Some errors come at once, and librdkafka's events come meanwhile.
-            self.consumer.poll(PAUSE);
+            self.consumer.poll(RETRY_INTERVAL);
             serve(&self.consumer);
             if let Some(refusal) = self.trouble.refusal() {
                 return Err(Error::Invalid(format!("connect to Kafka at {}: {refusal}", self.brokers)));

@@ -9,9 +9,9 @@
 //! complete, or not after the end of the symbol's newest candle. (That candle has settled, so
 //! everything before its end has settled too.)
 
-use super::counts::Counts;
-use super::numeric::Nearest;
-use super::pool::Question;
+use super::counts::CountCache;
+use super::numeric::NumericAsF64;
+use super::pool::ReadQuery;
 use super::statements;
 use super::time::Time;
 use super::upserts::integer;
@@ -30,8 +30,8 @@ use tokio_postgres::{Error, Row};
 pub(super) struct Ping;
 
 #[async_trait]
-impl Question for Ping {
-    type Answer = ();
+impl ReadQuery for Ping {
+    type Output = ();
     const ACTION: &'static str = "read";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<(), Error> {
@@ -43,8 +43,8 @@ impl Question for Ping {
 pub(super) struct Symbols;
 
 #[async_trait]
-impl Question for Symbols {
-    type Answer = Vec<Symbol>;
+impl ReadQuery for Symbols {
+    type Output = Vec<Symbol>;
     const ACTION: &'static str = "read symbols from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Symbol>, Error> {
@@ -59,17 +59,17 @@ impl Question for Symbols {
 /// The rows of a query and, if it asks, their number.
 pub(super) struct Page<'a> {
     pub(super) query: &'a CandleQuery,
-    pub(super) counts: &'a Counts,
+    pub(super) counts: &'a CountCache,
 }
 
 #[async_trait]
-impl Question for Page<'_> {
-    type Answer = CandlePage;
+impl ReadQuery for Page<'_> {
+    type Output = CandlePage;
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
         let query = self.query;
-        let windows = Windows::of(database, query).await?;
+        let windows = PostgresWindows::of(database, query).await?;
         let count = async {
             if !query.counted {
                 return Ok(None);
@@ -94,19 +94,22 @@ impl Question for Page<'_> {
 }
 
 /// The windows of one symbol that a query selects.
-pub(super) struct Windows {
+pub(super) struct PostgresWindows {
     symbol: Symbol,
     span: Span,
     /// Start times of the settled candles in these windows, in milliseconds.
     starts: Range<u64>,
 }
 
-impl Windows {
-    pub(super) async fn of(database: &Transaction<'_>, query: &CandleQuery) -> Result<Windows, Error> {
+impl PostgresWindows {
+    pub(super) async fn of(
+        database: &Transaction<'_>,
+        query: &CandleQuery,
+    ) -> Result<PostgresWindows, Error> {
         let (symbol, span) = (query.symbol, query.span);
         let from = aligned(query.from.unwrap_or(EventTime(0)), span);
         let until = query.until.map_or(u64::MAX, |until| aligned(until, span));
-        let mut windows = Windows { symbol, span, starts: from..until };
+        let mut windows = PostgresWindows { symbol, span, starts: from..until };
         if !windows.are_settled() {
             let over = windows.over_through(database).await?;
             windows.starts.end = until.min(over / span.window_ms * span.window_ms);
@@ -115,9 +118,9 @@ impl Windows {
     }
 
     /// Returns the windows that come after the one that the query names.
-    fn rest(&self, query: &CandleQuery) -> Windows {
+    fn rest(&self, query: &CandleQuery) -> PostgresWindows {
         let rest = query.rest(EventTime(self.starts.start)..EventTime(self.starts.end));
-        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
+        PostgresWindows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -218,7 +221,7 @@ fn aligned(time: EventTime, span: Span) -> u64 {
 }
 
 fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
-    let number = |column: usize| row.try_get(column).map(|Nearest(number)| number);
+    let number = |column: usize| row.try_get(column).map(|NumericAsF64(number)| number);
     Ok(CandleRow {
         symbol,
         window_start: row.try_get::<_, Time>(0)?.into(),
@@ -228,7 +231,7 @@ fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
         low_price: number(4)?,
         close_price: number(5)?,
         avg_price: number(6)?,
-        vwap: row.try_get::<_, Option<Nearest>>(7)?.map(|Nearest(number)| number),
+        vwap: row.try_get::<_, Option<NumericAsF64>>(7)?.map(|NumericAsF64(number)| number),
         volume_sum: number(8)?,
         quote_volume: number(9)?,
         trade_count: row.try_get::<_, i64>(10)?.unsigned_abs(),

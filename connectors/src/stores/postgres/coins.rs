@@ -2,7 +2,7 @@
 
 use super::PostgresConfig;
 use super::blocking::Blocking;
-use super::connection::{OPEN_LIMIT, Purpose, Target};
+use super::connection::{OPEN_TIMEOUT, Purpose, Target};
 use super::errors::postgres;
 use tallow_model::coins::Coins;
 use tallow_model::error::Error;
@@ -22,7 +22,7 @@ pub fn name_coins(config: &PostgresConfig, coins: &Coins) -> Result<u64, Error> 
     let target = Target::of(config, Purpose::Write)?;
     let symbols: Vec<String> = coins.all().map(|coin| coin.symbol.to_string()).collect();
     let (names, ids): (Vec<&str>, Vec<&str>) = coins.all().map(|coin| (&*coin.name, &*coin.id)).unzip();
-    Blocking::start()?.wait("name coins in", &target.on, 2 * OPEN_LIMIT, async {
+    Blocking::start()?.wait("name coins in", &target.on, 2 * OPEN_TIMEOUT, async {
         let connection = target.open().await?;
         let filled = connection.client.execute(FILL, &[&symbols, &names, &ids]).await;
         filled.map_err(postgres("name coins in", &target.on))

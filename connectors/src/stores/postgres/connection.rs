@@ -11,9 +11,9 @@ use tokio_postgres::{Client, Config, NoTls};
 /// Time limit for one address to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for connecting, logging in and reading the schema's version together.
-pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time after which a connection counts as lost if sent data is not acknowledged.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(15);
 /// TCP keep-alive: a silent connection is probed three times at most.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ impl Target {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        config.tcp_user_timeout(UNACKNOWLEDGED);
+        config.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
         config.keepalives_idle(KEEPALIVE_IDLE);
         config.keepalives_interval(KEEPALIVE_INTERVAL);
         config.keepalives_retries(KEEPALIVE_RETRIES);
@@ -96,11 +96,11 @@ impl Target {
     }
 
     /// Connects, without a time limit.
-    pub(super) async fn connect(&self) -> Result<Connection, Error> {
+    pub(super) async fn connect(&self) -> Result<OpenConnection, Error> {
         let (client, driver) = self.config.connect(NoTls).await.map_err(postgres("connect to", &self.on))?;
         // A failure of the connection reaches each statement by itself.
         let driver = tokio::spawn(async { drop(driver.await) });
-        Ok(Connection { client, driver })
+        Ok(OpenConnection { client, driver })
     }
 }
 
@@ -116,12 +116,12 @@ impl PostgresConfig {
 
 /// A connection whose driver task ends with it, even if it is busy.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct OpenConnection {
     pub(super) client: Client,
     driver: JoinHandle<()>,
 }
 
-impl Drop for Connection {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }

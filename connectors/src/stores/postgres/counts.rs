@@ -23,9 +23,9 @@ type Counted = Arc<tokio::sync::Mutex<Option<(String, u64)>>>;
 
 /// The counts of the ranges that were queried last.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<HashMap<CountedRange, Counted>>);
+pub(super) struct CountCache(Mutex<HashMap<CountedRange, Counted>>);
 
-impl Counts {
+impl CountCache {
     /// Returns the count of a range in the snapshot of this transaction, from memory or by `count`.
     /// Concurrent callers with the same range share one count.
     pub(super) async fn of(

@@ -17,10 +17,10 @@ const NEGATIVE_INFINITE: u16 = 0xF000;
 
 /// The float nearest to a `NUMERIC`; equal to the float that was stored, if it was one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Nearest(pub(super) f64);
+pub(super) struct NumericAsF64(pub(super) f64);
 
-impl<'a> FromSql<'a> for Nearest {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Nearest, Box<dyn Error + Sync + Send>> {
+impl<'a> FromSql<'a> for NumericAsF64 {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<NumericAsF64, Box<dyn Error + Sync + Send>> {
         let mut words = raw.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
         let (Some(count), Some(weight), Some(sign), Some(_scale)) =
             (words.next(), words.next(), words.next(), words.next())
@@ -38,7 +38,7 @@ impl<'a> FromSql<'a> for Nearest {
             INFINITE | NEGATIVE_INFINITE => f64::INFINITY,
             _ => exactly(words.clone(), exponent).map_or_else(|| parsed(words, exponent), Ok)?,
         };
-        Ok(Nearest(if matches!(sign, NEGATIVE | NEGATIVE_INFINITE) { -size } else { size }))
+        Ok(NumericAsF64(if matches!(sign, NEGATIVE | NEGATIVE_INFINITE) { -size } else { size }))
     }
 
     accepts!(NUMERIC);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn read(raw: &[u8]) -> Result<f64, String> {
-        Nearest::from_sql(&Type::NUMERIC, raw).map(|number| number.0).map_err(|error| error.to_string())
+        NumericAsF64::from_sql(&Type::NUMERIC, raw).map(|number| number.0).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
                 let rows = client.borrow_mut().query(&statement, &[&texts]).unwrap();
                 prop_assert_eq!(rows.len(), texts.len());
                 for (text, row) in texts.iter().zip(rows) {
-                    let Nearest(number) = row.get(0);
+                    let NumericAsF64(number) = row.get(0);
                     prop_assert_eq!(number, text.parse::<f64>().unwrap(), "{}", text);
                 }
                 Ok(())

@@ -2,7 +2,7 @@
 
 use super::PostgresConfig;
 use super::blocking::Blocking;
-use super::connection::{OPEN_LIMIT, Purpose, Target};
+use super::connection::{OPEN_TIMEOUT, Purpose, Target};
 use super::errors::postgres;
 use super::timescale::{self, Timescale};
 use ::postgres as blocking;
@@ -54,7 +54,7 @@ pub fn migrate(config: &PostgresConfig) -> Result<MigrationReport, Error> {
     let on = &target.on;
     // Migrations need the blocking driver, which would wait for ever for a server that never
     // answers.
-    Blocking::start()?.wait("connect to", on, OPEN_LIMIT, target.connect())?;
+    Blocking::start()?.wait("connect to", on, OPEN_TIMEOUT, target.connect())?;
     let mut client =
         blocking::Config::from(target.config().clone()).connect(NoTls).map_err(postgres("connect to", on))?;
     lock(&mut client, on)?;

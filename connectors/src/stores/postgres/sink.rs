@@ -1,7 +1,7 @@
 //! The writer: settled steps and rejects into the database.
 
 use super::blocking::Blocking;
-use super::connection::{Connection, Purpose, Target};
+use super::connection::{OpenConnection, Purpose, Target};
 use super::errors::postgres;
 use super::progress::{self, Share};
 use super::time::Time;
@@ -15,7 +15,7 @@ use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, Step};
 
 /// Time limit of a write, connecting included; then it is given up and retried.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Writes settled results to PostgreSQL. Each process of a pipeline has one.
 ///
@@ -39,7 +39,7 @@ pub struct PostgresSink {
 /// A connection and its prepared statements.
 #[derive(Debug)]
 struct Session {
-    connection: Connection,
+    connection: OpenConnection,
     statements: Statements,
 }
 
@@ -65,7 +65,7 @@ impl PostgresSink {
             Error::Invalid(format!("{} processes have no process {}", share.processes, share.process))
         })?;
         let blocking = Blocking::start()?;
-        let (session, recorded) = blocking.wait("open", &target.on, WRITE_LIMIT, async {
+        let (session, recorded) = blocking.wait("open", &target.on, WRITE_TIMEOUT, async {
             let mut session = Session::open(&target).await?;
             let recorded = progress::begin(&mut session.connection.client, &share, &target.on).await?;
             Ok((session, recorded))
@@ -91,7 +91,7 @@ impl PostgresSink {
         let (target, process, coins) = (&self.target, self.process, &self.coins);
         let failed = postgres(ACTION, &target.on);
         let known = self.session.take();
-        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_TIMEOUT, async {
             let mut session = match known {
                 Some(session) => session,
                 None => Session::open(target).await?,
@@ -137,7 +137,7 @@ impl Sink for PostgresSink {
         }
         let target = &self.target;
         let known = self.session.take();
-        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_TIMEOUT, async {
             let mut session = match known {
                 Some(session) => session,
                 None => Session::open(target).await?,

@@ -1,9 +1,9 @@
 //! Statistics over ranges of candles. They are computed here, in one pass over the rows: the
 //! database's sums would differ from those of the embedded store in the last digits.
 
-use super::candles::Windows;
-use super::names::Name;
-use super::pool::Question;
+use super::candles::PostgresWindows;
+use super::names::NameText;
+use super::pool::ReadQuery;
 use super::statements;
 use super::time::Time;
 use async_trait::async_trait;
@@ -17,13 +17,13 @@ use tokio_postgres::{Error, Row};
 pub(super) struct Stats<'a>(pub(super) &'a CandleQuery);
 
 #[async_trait]
-impl Question for Stats<'_> {
-    type Answer = Option<CandleStats>;
+impl ReadQuery for Stats<'_> {
+    type Output = Option<CandleStats>;
     const ACTION: &'static str = "read candles from";
 
-    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, Error> {
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Output, Error> {
         let mut figures = Figures::default();
-        let windows = Windows::of(database, self.0).await?;
+        let windows = PostgresWindows::of(database, self.0).await?;
         windows.each(database, |row| figures.add(&row)).await?;
         Ok(figures.stats())
     }
@@ -40,8 +40,8 @@ pub(super) struct Since {
 }
 
 #[async_trait]
-impl Question for Since {
-    type Answer = Vec<Recent>;
+impl ReadQuery for Since {
+    type Output = Vec<Recent>;
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Recent>, Error> {
@@ -58,7 +58,7 @@ impl Question for Since {
 
 fn recent(row: &Row) -> Result<Recent, Error> {
     Ok(Recent {
-        symbol: row.try_get::<_, Name<_>>(0)?.0,
+        symbol: row.try_get::<_, NameText<_>>(0)?.0,
         start: row.try_get::<_, Time>(1)?.into(),
         previous_close: row.try_get(2)?,
         open: row.try_get(3)?,

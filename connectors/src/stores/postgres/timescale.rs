@@ -58,7 +58,7 @@ const STATE: &str = "SELECT table_of.compression_enabled,
 
 /// The state of one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct State {
+struct TableState {
     is_hypertable: bool,
     is_compressible: bool,
     compress_after_seconds: Option<i64>,
@@ -113,9 +113,9 @@ fn table(interval: Interval) -> String {
     format!("price_aggregates_{interval}")
 }
 
-fn read(client: &mut impl GenericClient, interval: Interval) -> Result<State, tokio_postgres::Error> {
-    let Some(row) = client.query_opt(STATE, &[&table(interval)])? else { return Ok(State::default()) };
-    Ok(State {
+fn read(client: &mut impl GenericClient, interval: Interval) -> Result<TableState, tokio_postgres::Error> {
+    let Some(row) = client.query_opt(STATE, &[&table(interval)])? else { return Ok(TableState::default()) };
+    Ok(TableState {
         is_hypertable: true,
         is_compressible: row.try_get::<_, Option<bool>>(0)?.unwrap_or(false),
         compress_after_seconds: row.try_get(1)?,
@@ -133,7 +133,7 @@ const fn chunk_days(interval: Interval) -> u32 {
 }
 
 /// Returns the statements that lead from a table's state to the settings.
-fn statements(interval: Interval, state: State, policies: bool, config: &PostgresConfig) -> Vec<String> {
+fn statements(interval: Interval, state: TableState, policies: bool, config: &PostgresConfig) -> Vec<String> {
     let table = table(interval);
     let mut statements = Vec::new();
     if !state.is_hypertable {

@@ -4,7 +4,7 @@
 //! would remain if they were written one after the other. Rows are sent in the order of their keys,
 //! so two writers never wait for each other in a circle.
 
-use super::names::Name;
+use super::names::NameText;
 use super::progress;
 use super::time::Time;
 use hashbrown::HashMap;
@@ -154,7 +154,7 @@ async fn ids(
 
 fn read_ids(ids: &mut HashMap<Symbol, i32>, rows: &[Row]) -> Result<(), Error> {
     for row in rows {
-        let Name(symbol) = row.try_get(0)?;
+        let NameText(symbol) = row.try_get(0)?;
         ids.insert(symbol, row.try_get(1)?);
     }
     Ok(())

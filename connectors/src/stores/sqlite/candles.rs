@@ -27,7 +27,7 @@ pub(super) fn symbols(connection: &Connection) -> rusqlite::Result<Vec<Symbol>> 
 
 /// Returns the rows of a query and, if it asks, their number.
 pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<CandlePage> {
-    let Some(windows) = Windows::of(connection, query)? else {
+    let Some(windows) = SqliteWindows::of(connection, query)? else {
         return Ok(CandlePage { rows: Vec::new(), total: query.counted.then_some(0) });
     };
     let mut rows = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn each(
     query: &CandleQuery,
     visit: impl FnMut(CandleRow),
 ) -> rusqlite::Result<()> {
-    let Some(windows) = Windows::of(connection, query)? else { return Ok(()) };
+    let Some(windows) = SqliteWindows::of(connection, query)? else { return Ok(()) };
     if windows.are_settled() {
         let all =
             CandleQuery { direction: Direction::Ascending, limit: usize::MAX, offset: 0, ..query.clone() };
@@ -58,7 +58,7 @@ pub(super) fn each(
 }
 
 /// The windows of one symbol that a query selects.
-struct Windows {
+struct SqliteWindows {
     crypto_id: i64,
     symbol: Symbol,
     span: Span,
@@ -66,14 +66,14 @@ struct Windows {
     starts: Range<i64>,
 }
 
-impl Windows {
+impl SqliteWindows {
     /// Returns the windows of a query; `None` for an unknown symbol.
-    fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
+    fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<SqliteWindows>> {
         let Some(crypto_id) = crypto_id(connection, query.symbol)? else { return Ok(None) };
         let (symbol, span) = (query.symbol, query.span);
         let from = aligned(query.from.unwrap_or(EventTime(0)), span);
         let until = query.until.map_or(i64::MAX, |until| aligned(until, span));
-        let mut windows = Windows { crypto_id, symbol, span, starts: from..until };
+        let mut windows = SqliteWindows { crypto_id, symbol, span, starts: from..until };
         if !windows.are_settled() {
             let (over, length) = (over_through(connection, crypto_id, span.base)?, windows.length());
             windows.starts.end = until.min(over / length * length);
@@ -82,10 +82,10 @@ impl Windows {
     }
 
     /// Returns the windows that come after the one that the query names.
-    fn rest(&self, query: &CandleQuery) -> Windows {
+    fn rest(&self, query: &CandleQuery) -> SqliteWindows {
         let [from, until] = [self.starts.start, self.starts.end].map(|start| EventTime(start.unsigned_abs()));
         let rest = query.rest(from..until);
-        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
+        SqliteWindows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -135,7 +135,7 @@ impl Windows {
     }
 
     /// Returns the range of rolled-up windows of the page; `None` if it is empty.
-    fn page(&self, connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
+    fn page(&self, connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<SqliteWindows>> {
         let mut statement =
             connection.prepare_cached(&statements::starts(self.span.base, query.direction))?;
         let starts = statement.query_map(
@@ -148,7 +148,7 @@ impl Windows {
         )?;
         let starts = starts.collect::<rusqlite::Result<Vec<i64>>>()?;
         let (Some(first), Some(last)) = (starts.iter().min(), starts.iter().max()) else { return Ok(None) };
-        Ok(Some(Windows { starts: *first..*last + self.length(), ..*self }))
+        Ok(Some(SqliteWindows { starts: *first..*last + self.length(), ..*self }))
     }
 
     fn rolled_up(

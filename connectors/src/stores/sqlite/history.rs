@@ -1,6 +1,6 @@
 //! The reader: queries on the database file while it is being written.
 
-use super::pool::{Readers, Weight};
+use super::pool::{SqlitePool, Weight};
 use super::{alerts, candles, stats};
 use async_trait::async_trait;
 use std::path::Path;
@@ -14,7 +14,7 @@ use tallow_model::{EventTime, Symbol};
 /// Every query uses a primary key or an index and reads the rows of its range, not the table.
 #[derive(Clone, Debug)]
 pub struct SqliteHistory {
-    readers: Readers,
+    readers: SqlitePool,
 }
 
 impl SqliteHistory {
@@ -24,7 +24,7 @@ impl SqliteHistory {
     /// When the file is missing, can't be read, or is not a database of exactly this program's
     /// version.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteHistory, Error> {
-        Ok(SqliteHistory { readers: Readers::open(path.as_ref())? })
+        Ok(SqliteHistory { readers: SqlitePool::open(path.as_ref())? })
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Weight {
 
 /// A pool of [`MAX_READERS`] connections, opened on demand and kept with their compiled statements.
 #[derive(Clone, Debug)]
-pub(super) struct Readers {
+pub(super) struct SqlitePool {
     path: Arc<PathBuf>,
     permits: Arc<Semaphore>,
     /// Permits that a heavy query needs as well.
@@ -36,11 +36,11 @@ pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
-impl Readers {
+impl SqlitePool {
     /// Opens the file, so that an unreadable one is reported at once.
-    pub(super) fn open(path: &Path) -> Result<Readers, Error> {
+    pub(super) fn open(path: &Path) -> Result<SqlitePool, Error> {
         let first = open_for_reading(path)?;
-        Ok(Readers {
+        Ok(SqlitePool {
             path: Arc::new(path.to_path_buf()),
             permits: Arc::new(Semaphore::new(MAX_READERS)),
             heavy: Arc::new(Semaphore::new(MAX_HEAVY)),
@@ -119,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tallow.db");
         open_for_writing(&path).unwrap();
-        let readers = Readers::open(&path).unwrap();
+        let readers = SqlitePool::open(&path).unwrap();
         for weight in [Weight::Heavy, Weight::Light].into_iter().cycle().take(4 * MAX_READERS) {
             let given_up = timeout(Duration::from_millis(10), readers.read("read", weight, endless)).await;
             assert!(given_up.is_err());
@@ -134,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tallow.db");
         open_for_writing(&path).unwrap();
-        let readers = Readers::open(&path).unwrap();
+        let readers = SqlitePool::open(&path).unwrap();
         let heavy: Vec<_> = (0..2 * MAX_READERS)
             .map(|_| {
                 let readers = readers.clone();

@@ -34,21 +34,21 @@ pub(super) const NAME: &str = "kafka-alerts";
 
 /// Time-out of the check's transaction. As long as any broker allows by default: an outage that
 /// begins within these milliseconds and lasts longer is taken for a newer run.
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The claim to the alerts of one worker.
 #[derive(Debug)]
 pub(super) struct Claim {
     transactions: Transactions,
-    question: Question,
+    question: ProbeOffset,
     /// Whether the transaction of a check is still open.
-    asking: bool,
+    probing: bool,
     /// Object of the claim, for messages.
     what: String,
 }
 
 /// The offset that is never committed, and its group.
-struct Question {
+struct ProbeOffset {
     group: ConsumerGroupMetadata,
     offsets: TopicPartitionList,
 }
@@ -60,9 +60,9 @@ impl Claim {
     /// # Errors
     /// When the brokers don't permit it.
     pub(super) fn make(config: &KafkaConfig, id: &str, within: Duration) -> Result<Claim, Error> {
-        let transactions = Transactions::open(config, format!("{id}-claim"), TIMEOUT)?;
+        let transactions = Transactions::open(config, format!("{id}-claim"), TRANSACTION_TIMEOUT)?;
         transactions.init(within).map_err(Fault::into_error)?;
-        Ok(Claim { transactions, question: Question::new(config)?, asking: false, what: id.to_owned() })
+        Ok(Claim { transactions, question: ProbeOffset::new(config)?, probing: false, what: id.to_owned() })
     }
 
     /// Checks that the claim is still valid.
@@ -72,11 +72,11 @@ impl Claim {
     /// the brokers don't permit it.
     pub(super) fn check(&mut self, within: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + within;
-        if self.asking {
+        if self.probing {
             self.end(deadline)?;
         }
         self.transactions.begin().map_err(|fault| self.error(fault))?;
-        self.asking = true;
+        self.probing = true;
         let left = deadline.saturating_duration_since(Instant::now());
         let asked = self.transactions.send_offsets(&self.question.offsets, &self.question.group, left);
         match asked {
@@ -89,7 +89,7 @@ impl Claim {
     fn end(&mut self, deadline: Instant) -> Result<(), Error> {
         let ended = self.transactions.abort(deadline.saturating_duration_since(Instant::now()));
         ended.map_err(|fault| self.error(fault))?;
-        self.asking = false;
+        self.probing = false;
         Ok(())
     }
 
@@ -108,8 +108,8 @@ impl Claim {
     }
 }
 
-impl Question {
-    fn new(config: &KafkaConfig) -> Result<Question, Error> {
+impl ProbeOffset {
+    fn new(config: &KafkaConfig) -> Result<ProbeOffset, Error> {
         // A consumer only for the group's metadata: it has no topic, and joins no group.
         let failed = kafka("make a consumer for", &config.bootstrap_servers);
         let asker =
@@ -120,12 +120,12 @@ impl Question {
         })?;
         let failed = kafka("add an offset of topic", &config.alerts_topic);
         let offsets = partition_list(&config.alerts_topic, [(0, at(0))]).map_err(failed)?;
-        Ok(Question { group, offsets })
+        Ok(ProbeOffset { group, offsets })
     }
 }
 
-impl std::fmt::Debug for Question {
+impl std::fmt::Debug for ProbeOffset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Question").finish_non_exhaustive()
+        f.debug_struct("ProbeOffset").finish_non_exhaustive()
     }
 }

@@ -18,13 +18,13 @@ pub(super) struct Version {
 
 /// The newest version of each alert.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownVersions {
     newest: HashMap<String, EventTime>,
     /// Number of alerts left when some were last forgotten.
     kept: usize,
 }
 
-impl Known {
+impl KnownVersions {
     pub(super) fn is_new(&self, version: &Version) -> bool {
         self.newest.get(&version.alert_id).is_none_or(|newest| *newest < version.settled_at)
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_a_newer_version_is_new_and_what_can_not_come_again_is_forgotten() {
-        let mut known = Known::default();
+        let mut known = KnownVersions::default();
         let given = [5, 5, 3, 6].map(|time| {
             let new = known.is_new(&version("BTC", time));
             known.note(version("BTC", time));

@@ -26,11 +26,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest pause between two attempts to reach a broker, in milliseconds.
 const RECONNECT_MAX_MS: &str = "1000";
 /// Time to wait for the end of an abort before reports are served.
-const ABORT_SLICE: Duration = Duration::from_millis(50);
+const ABORT_POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Time to wait for reports before the condition is checked again.
-const SERVE: Duration = Duration::from_millis(1);
+const SERVE_INTERVAL: Duration = Duration::from_millis(1);
 /// Least time limit of a commit, so that it is begun.
-const LEAST: Duration = Duration::from_millis(100);
+const MIN_COMMIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The failure of a call, by what must follow.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Fault {
 
 /// The producer of one transactional id.
 pub(super) struct Transactions {
-    producer: BaseProducer<Reports>,
+    producer: BaseProducer<TransactionReports>,
     id: String,
     brokers: String,
 }
@@ -87,7 +87,7 @@ impl Transactions {
                 client.set(names[0], value);
             }
         }
-        let producer = client.create_with_context(Reports::default()).map_err(unusable)?;
+        let producer = client.create_with_context(TransactionReports::default()).map_err(unusable)?;
         Ok(Transactions { producer, id, brokers: config.bootstrap_servers.clone() })
     }
 
@@ -129,7 +129,7 @@ impl Transactions {
             let Err((error, back)) = self.producer.send(record) else { return Ok(()) };
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if Instant::now() < deadline => {
-                    self.producer.poll(SERVE);
+                    self.producer.poll(SERVE_INTERVAL);
                 }
                 Some(Code::Fatal | Code::Fenced) => {
                     return Err(self.fault("write in a transaction of", error));
@@ -156,9 +156,9 @@ impl Transactions {
         let deadline = Instant::now() + within;
         // The commit would wait for the acknowledgements too, but a tenth of a second at a time.
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(SERVE);
+            self.producer.poll(SERVE_INTERVAL);
         }
-        let within = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+        let within = deadline.saturating_duration_since(Instant::now()).max(MIN_COMMIT_TIMEOUT);
         match self.producer.commit_transaction(within) {
             Ok(()) => Ok(()),
             Err(error) => match (self.fault("commit a transaction of", error), self.refusal()) {
@@ -174,7 +174,9 @@ impl Transactions {
         loop {
             // The call waits until all records are accounted for, which needs somebody to serve
             // their reports meanwhile.
-            let Err(error) = self.producer.abort_transaction(ABORT_SLICE.min(within)) else { return Ok(()) };
+            let Err(error) = self.producer.abort_transaction(ABORT_POLL_TIMEOUT.min(within)) else {
+                return Ok(());
+            };
             let fault = self.fault("abort a transaction of", error);
             if !matches!(fault, Fault::Again(_)) || Instant::now() >= deadline {
                 return Err(fault);
@@ -232,19 +234,19 @@ impl std::fmt::Debug for Transactions {
 
 /// The reports of librdkafka on one producer.
 #[derive(Default)]
-struct Reports(Mutex<Heard>);
+struct TransactionReports(Mutex<TransactionReport>);
 
 #[derive(Default)]
-struct Heard {
+struct TransactionReport {
     /// Failure of the first refused record of the transaction.
     refusal: Option<Code>,
     /// Newest trouble with a broker since the last acknowledgement.
     trouble: Option<String>,
 }
 
-impl Reports {
+impl TransactionReports {
     fn begin(&self) {
-        *self.lock() = Heard::default();
+        *self.lock() = TransactionReport::default();
     }
 
     fn refusal(&self) -> Option<Code> {
@@ -255,12 +257,12 @@ impl Reports {
         self.lock().trouble.clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, TransactionReport> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Reports {
+impl ClientContext for TransactionReports {
     /// The calls report what matters of the library's own lines too.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "librdkafka");
@@ -275,7 +277,7 @@ impl ClientContext for Reports {
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for TransactionReports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {

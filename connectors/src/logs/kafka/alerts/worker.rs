@@ -1,7 +1,7 @@
 //! The alerts of one worker: a transaction for each batch, and the recovery when one fails.
 
 use super::claim::Claim;
-use super::known::{Known, Version};
+use super::known::{KnownVersions, Version};
 use super::transactions::{Fault, Transactions};
 use crate::logs::kafka::KafkaConfig;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use tallow_model::error::Error;
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for taking a transactional id over, which may need the end of the last owner's
 /// transaction.
-const TAKE_OVER: Duration = Duration::from_secs(30);
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit of the check of the claim.
-const CHECK: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An alert to be written.
-pub(super) struct Outgoing {
+pub(super) struct PendingAlert {
     pub(super) version: Version,
     pub(super) symbol: Symbol,
     pub(super) json: Vec<u8>,
@@ -33,11 +33,11 @@ pub(super) struct WorkerAlerts {
     id: String,
     claim: Claim,
     transactions: Transactions,
-    state: State,
+    state: TransactionState,
 }
 
 #[derive(Debug)]
-enum State {
+enum TransactionState {
     /// No transaction is open.
     Ready,
     /// The commit of these versions was begun, and its outcome is unknown.
@@ -56,7 +56,7 @@ impl WorkerAlerts {
     /// When the brokers don't permit it, or a later run has taken over in turn.
     pub(super) fn take_over(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let mut alerts = WorkerAlerts::claim(config, worker)?;
-        alerts.claim.check(TAKE_OVER)?;
+        alerts.claim.check(TAKE_OVER_TIMEOUT)?;
         Ok(alerts)
     }
 
@@ -72,10 +72,10 @@ impl WorkerAlerts {
 
     fn claim(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let id = transactional_id(config, worker);
-        let claim = Claim::make(config, &id, TAKE_OVER)?;
+        let claim = Claim::make(config, &id, TAKE_OVER_TIMEOUT)?;
         let transactions = Transactions::open(config, id.clone(), TRANSACTION_TIMEOUT)?;
-        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
-        Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: State::Ready })
+        transactions.init(TAKE_OVER_TIMEOUT).map_err(Fault::into_error)?;
+        Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: TransactionState::Ready })
     }
 
     /// Finishes what an earlier attempt has left: afterwards no transaction is open. Returns
@@ -85,18 +85,18 @@ impl WorkerAlerts {
     /// # Errors
     /// To be retried if it could not be finished in time; otherwise another run has taken over, or
     /// the brokers don't permit it.
-    pub(super) fn settle(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+    pub(super) fn settle(&mut self, known: &mut KnownVersions, deadline: Instant) -> Result<bool, Error> {
         let fault = match &mut self.state {
-            State::Ready => return Ok(false),
-            State::Committing(_) => return self.commit(known, deadline),
-            State::Aborting => match self.transactions.abort(left(deadline)) {
+            TransactionState::Ready => return Ok(false),
+            TransactionState::Committing(_) => return self.commit(known, deadline),
+            TransactionState::Aborting => match self.transactions.abort(left(deadline)) {
                 Ok(()) => {
-                    self.state = State::Ready;
+                    self.state = TransactionState::Ready;
                     return Ok(false);
                 }
                 Err(fault) => fault,
             },
-            State::Lost => return self.recover(deadline),
+            TransactionState::Lost => return self.recover(deadline),
         };
         self.fail(fault, deadline)
     }
@@ -109,15 +109,15 @@ impl WorkerAlerts {
     /// As [`WorkerAlerts::settle`]. Until the next call of it the alerts may or may not be written.
     pub(super) fn write(
         &mut self,
-        alerts: Vec<Outgoing>,
-        known: &mut Known,
+        alerts: Vec<PendingAlert>,
+        known: &mut KnownVersions,
         deadline: Instant,
     ) -> Result<bool, Error> {
         self.reach(deadline)?;
         if let Err(fault) = self.transactions.begin() {
             return self.fail(fault, deadline);
         }
-        self.state = State::Aborting;
+        self.state = TransactionState::Aborting;
         for alert in &alerts {
             let topic = &self.config.alerts_topic;
             let sent = self.transactions.send(topic, alert.symbol.text().as_bytes(), &alert.json, deadline);
@@ -125,7 +125,7 @@ impl WorkerAlerts {
                 return self.fail(fault, deadline);
             }
         }
-        self.state = State::Committing(alerts.into_iter().map(|alert| alert.version).collect());
+        self.state = TransactionState::Committing(alerts.into_iter().map(|alert| alert.version).collect());
         self.commit(known, deadline)
     }
 
@@ -137,11 +137,13 @@ impl WorkerAlerts {
         self.transactions.reach(&self.config.alerts_topic, left(deadline))
     }
 
-    fn commit(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+    fn commit(&mut self, known: &mut KnownVersions, deadline: Instant) -> Result<bool, Error> {
         if let Err(fault) = self.transactions.commit(left(deadline)) {
             return self.fail(fault, deadline);
         }
-        if let State::Committing(written) = std::mem::replace(&mut self.state, State::Ready) {
+        if let TransactionState::Committing(written) =
+            std::mem::replace(&mut self.state, TransactionState::Ready)
+        {
             written.into_iter().for_each(|version| known.note(version));
         }
         Ok(false)
@@ -152,18 +154,18 @@ impl WorkerAlerts {
         match fault {
             Fault::Again(error) | Fault::Refused(error) => Err(error),
             Fault::Abort(error) => {
-                self.state = State::Aborting;
+                self.state = TransactionState::Aborting;
                 // If the abort fails, the next call tries it first.
                 match self.transactions.abort(left(deadline)) {
-                    Ok(()) => self.state = State::Ready,
-                    Err(Fault::Lost(_)) => self.state = State::Lost,
+                    Ok(()) => self.state = TransactionState::Ready,
+                    Err(Fault::Lost(_)) => self.state = TransactionState::Lost,
                     Err(_) => {}
                 }
                 Err(error)
             }
             Fault::Lost(error) => {
                 tracing::debug!(?error, id = self.id, "a producer can't go on");
-                self.state = State::Lost;
+                self.state = TransactionState::Lost;
                 self.recover(deadline)
             }
         }
@@ -174,16 +176,16 @@ impl WorkerAlerts {
         self.reach(deadline)?;
         // Checked before as well, so that a replaced run does not disturb the one that has taken
         // over.
-        self.claim.check(CHECK)?;
+        self.claim.check(CHECK_TIMEOUT)?;
         let transactions = Transactions::open(&self.config, self.id.clone(), TRANSACTION_TIMEOUT)?;
-        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
-        self.claim.check(CHECK)?;
+        transactions.init(TAKE_OVER_TIMEOUT).map_err(Fault::into_error)?;
+        self.claim.check(CHECK_TIMEOUT)?;
         tracing::warn!(
             id = self.id,
             "a transaction was open for too long and its outcome is not known: reading the alerts back"
         );
         self.transactions = transactions;
-        self.state = State::Ready;
+        self.state = TransactionState::Ready;
         Ok(true)
     }
 }

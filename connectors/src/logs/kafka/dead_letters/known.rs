@@ -7,7 +7,7 @@ use tallow_model::EventTime;
 
 /// Dead letters that are remembered of a partition, some 50 bytes each: a replay that goes back
 /// further writes them again.
-const MOST: usize = 200_000;
+const MAX_LETTERS: usize = 200_000;
 
 /// The fields that distinguish a record from every other one that has ever been at its position, in
 /// this log or in an earlier one of the same name.
@@ -39,25 +39,25 @@ impl Identity<'_> {
 
 /// The dead letters in the topic, or in flight to it.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownLetters {
     most: usize,
-    partitions: HashMap<u32, Newest>,
+    partitions: HashMap<u32, NewestLetters>,
 }
 
 /// The dead letters of one partition.
 #[derive(Debug, Default)]
-struct Newest {
+struct NewestLetters {
     digests: HashSet<u128>,
     order: VecDeque<u128>,
 }
 
-impl Default for Known {
-    fn default() -> Known {
-        Known { most: MOST, partitions: HashMap::new() }
+impl Default for KnownLetters {
+    fn default() -> KnownLetters {
+        KnownLetters { most: MAX_LETTERS, partitions: HashMap::new() }
     }
 }
 
-impl Known {
+impl KnownLetters {
     /// Returns whether this record has a dead letter. A letter without a log time stands for any
     /// record with these bytes at this position.
     pub(super) fn has(&self, record: &Identity<'_>) -> bool {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_record_is_told_by_its_place_its_time_and_its_bytes() {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         known.note(&RECORD);
         known.note(&RECORD);
         assert_eq!(known.count(), 1);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn one_that_does_not_say_when_is_of_any_time() {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         known.note(&Identity { log_time: None, ..RECORD });
         assert!(known.has(&RECORD) && known.has(&Identity { log_time: None, ..RECORD }));
         assert!(!known.has(&Identity { raw: b"oups", ..RECORD }));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn of_each_partition_only_the_newest_are_known() {
-        let mut known = Known { most: 2, ..Known::default() };
+        let mut known = KnownLetters { most: 2, ..KnownLetters::default() };
         let at = |partition, offset| Identity { partition, offset, ..RECORD };
         for (partition, offset) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
             known.note(&at(partition, offset));

@@ -39,7 +39,7 @@ pub(super) struct Refusal {
 
 /// The reports of librdkafka.
 #[derive(Debug)]
-pub(super) struct Reports {
+pub(super) struct DeliveryReports {
     queued: AtomicU64,
     acknowledged: AtomicU64,
     failed: AtomicU64,
@@ -48,11 +48,11 @@ pub(super) struct Reports {
     troubled: AtomicBool,
     /// Whether `state` has a refusal, for the same reason.
     refused: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<DeliveryState>,
 }
 
 #[derive(Debug)]
-struct Trouble {
+struct BrokerTrouble {
     reason: String,
     at: Instant,
     /// Whether waiting can't help.
@@ -60,9 +60,9 @@ struct Trouble {
 }
 
 #[derive(Debug)]
-struct State {
+struct DeliveryState {
     /// Newest trouble with a broker since the last acknowledgement.
-    trouble: Option<Trouble>,
+    trouble: Option<BrokerTrouble>,
     /// First refusal that has not been reported.
     refusal: Option<Refusal>,
     failures: BTreeMap<String, u64>,
@@ -71,17 +71,17 @@ struct State {
     settled: (u64, Instant),
 }
 
-impl Reports {
+impl DeliveryReports {
     /// Creates the reports of a producer without records.
-    pub(super) fn new() -> Reports {
-        Reports {
+    pub(super) fn new() -> DeliveryReports {
+        DeliveryReports {
             queued: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             fatal: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
             refused: AtomicBool::new(false),
-            state: Mutex::new(State {
+            state: Mutex::new(DeliveryState {
                 trouble: None,
                 refusal: None,
                 failures: BTreeMap::new(),
@@ -128,7 +128,7 @@ impl Reports {
     }
 
     /// Returns why waiting records don't get through: trouble reported while they waited, or, after
-    /// `silence`, the lack of acknowledgements. Trouble from before, while there was nothing to
+    /// `silence`, the lack of acknowledgements. BrokerTrouble from before, while there was nothing to
     /// send, may be over.
     pub(super) fn problem(&self, silence: Duration) -> Option<String> {
         let counts = self.counts();
@@ -157,12 +157,12 @@ impl Reports {
             .map(|trouble| trouble.reason.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DeliveryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Reports {
+impl ClientContext for DeliveryReports {
     /// The library's own lines repeat what [`ClientContext::error`] reports.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "librdkafka");
@@ -177,13 +177,13 @@ impl ClientContext for Reports {
         // "All brokers are down" says less than the cause.
         if code != Some(Code::AllBrokersDown) || state.trouble.is_none() {
             let is_refusal = code.is_some_and(is_refusal);
-            state.trouble = Some(Trouble { reason: reason.to_owned(), at: Instant::now(), is_refusal });
+            state.trouble = Some(BrokerTrouble { reason: reason.to_owned(), at: Instant::now(), is_refusal });
             self.troubled.store(true, Ordering::Release);
         }
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for DeliveryReports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -216,14 +216,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn down(reports: &Reports) {
+    fn down(reports: &DeliveryReports) {
         reports.error(KafkaError::Global(Code::BrokerTransportFailure), "refused");
         reports.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
     }
 
     #[test]
     fn the_reason_is_told_while_records_wait_and_not_that_all_are_down() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.problem(LONG), None);
         reports.queue();
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_refused_login_is_told_from_a_broker_that_is_away() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.turned_away(), None);
         reports.error(KafkaError::Global(Code::Authentication), "wrong password");
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_was_said_before_anything_waited_counts_only_when_nothing_is_acknowledged() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.problem(LONG), None);
         reports.queue();
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn silence_is_a_problem_only_while_records_wait() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         assert_eq!(reports.problem(Duration::ZERO), None);
         reports.queue();
         assert_eq!(reports.problem(LONG), None);

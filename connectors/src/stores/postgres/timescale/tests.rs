@@ -6,13 +6,13 @@ use super::*;
 use crate::stores::postgres::migrate;
 use crate::stores::postgres::services::database::Database;
 
-const FRESH: State = State {
+const FRESH: TableState = TableState {
     is_hypertable: false,
     is_compressible: false,
     compress_after_seconds: None,
     drop_after_seconds: None,
 };
-const SETTLED: State = State {
+const SETTLED: TableState = TableState {
     is_hypertable: true,
     is_compressible: true,
     compress_after_seconds: Some(7 * DAY_SECONDS),
@@ -24,7 +24,7 @@ fn config(compress_after_days: u32, keep_1m_days: u32) -> PostgresConfig {
 }
 
 /// Returns the statements for the one-minute table, each on one line.
-fn made(state: State, policies: bool, config: &PostgresConfig) -> Vec<String> {
+fn made(state: TableState, policies: bool, config: &PostgresConfig) -> Vec<String> {
     let statements = statements(Interval::OneMinute, state, policies, config);
     statements.iter().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
@@ -52,7 +52,7 @@ fn a_plain_table_is_converted_with_its_rows_and_gets_its_policies() {
 #[test]
 fn what_is_as_the_settings_say_is_left_alone() {
     assert!(made(SETTLED, true, &config(7, 90)).is_empty());
-    let unlimited = State { compress_after_seconds: None, drop_after_seconds: None, ..SETTLED };
+    let unlimited = TableState { compress_after_seconds: None, drop_after_seconds: None, ..SETTLED };
     assert!(made(unlimited, true, &config(0, 0)).is_empty());
 }
 

@@ -5,7 +5,7 @@
 //! the update of a candle, it sends an invalidation of its key over that connection, and both
 //! arrive in this order. So whoever has an update finds that candle here, or a newer one, as they
 //! would in Redis. A candle here may be older than the one in Redis by the travel time of the
-//! invalidation; if that never arrives, by [`HOLD`].
+//! invalidation; if that never arrives, by [`MAX_AGE`].
 
 use super::keys::Keys;
 use hashbrown::{HashMap, HashSet};
@@ -18,35 +18,35 @@ use tallow_model::{Interval, Symbol};
 
 /// Longest time that a candle is kept. Redis may notice an expired key some seconds late, and a
 /// connection can be dead for a while before anybody notices.
-const HOLD: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The symbol and interval of a series.
-pub(super) type Series = (Symbol, Interval);
+pub(super) type SeriesKey = (Symbol, Interval);
 
 /// The candles, shared by their readers, the connection over which they are read, and the handler
 /// of invalidations.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct TrackedCache {
     keys: Keys,
-    state: RwLock<State>,
+    state: RwLock<TrackedState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TrackedState {
     /// Number of connections so far.
     connections: u64,
-    /// Connection whose reads are tracked, if there is one.
-    connection: Option<Connection>,
-    /// Series of the query in flight that have not been invalidated meanwhile.
-    asked: HashSet<Series>,
-    candles: HashMap<Series, Candle>,
+    /// TrackedConnection whose reads are tracked, if there is one.
+    connection: Option<TrackedConnection>,
+    /// SeriesKey of the query in flight that have not been invalidated meanwhile.
+    asked: HashSet<SeriesKey>,
+    candles: HashMap<SeriesKey, Candle>,
 }
 
-struct Connection(MultiplexedConnection);
+struct TrackedConnection(MultiplexedConnection);
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for TrackedConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Connection")
+        f.write_str("TrackedConnection")
     }
 }
 
@@ -56,23 +56,23 @@ struct Candle {
     asked: Instant,
 }
 
-impl Held {
-    pub(super) fn new(keys: Keys) -> Held {
-        Held { keys, state: RwLock::default() }
+impl TrackedCache {
+    pub(super) fn new(keys: Keys) -> TrackedCache {
+        TrackedCache { keys, state: RwLock::default() }
     }
 
     /// Returns the newest candle of a series, if it is kept.
-    pub(super) fn get(&self, series: Series) -> Option<Arc<LatestCandle>> {
+    pub(super) fn get(&self, series: SeriesKey) -> Option<Arc<LatestCandle>> {
         let state = self.read();
-        let held = state.candles.get(&series)?;
-        (held.asked.elapsed() < HOLD).then(|| held.candle.clone())
+        let tracked = state.candles.get(&series)?;
+        (tracked.asked.elapsed() < MAX_AGE).then(|| tracked.candle.clone())
     }
 
     /// Begins a query for these series, the only one in flight, and returns the connection for it;
     /// `None` if Redis tracks nothing, so that the result can't be kept.
-    pub(super) fn ask(&self, series: &[Series]) -> Option<MultiplexedConnection> {
+    pub(super) fn ask(&self, series: &[SeriesKey]) -> Option<MultiplexedConnection> {
         let mut state = self.write();
-        let Connection(connection) = state.connection.as_ref()?;
+        let TrackedConnection(connection) = state.connection.as_ref()?;
         let connection = connection.clone();
         state.asked = series.iter().copied().collect();
         Some(connection)
@@ -92,7 +92,7 @@ impl Held {
     /// Returns the number of a new connection, over which nothing has been read yet.
     pub(super) fn connect(&self) -> u64 {
         let mut state = self.write();
-        *state = State { connections: state.connections + 1, ..State::default() };
+        *state = TrackedState { connections: state.connections + 1, ..TrackedState::default() };
         state.connections
     }
 
@@ -100,7 +100,7 @@ impl Held {
     pub(super) fn remember(&self, number: u64, connection: MultiplexedConnection) {
         let mut state = self.write();
         if state.connections == number {
-            state.connection = Some(Connection(connection));
+            state.connection = Some(TrackedConnection(connection));
         }
     }
 
@@ -108,7 +108,7 @@ impl Held {
     pub(super) fn lose(&self, number: u64) {
         let mut state = self.write();
         if state.connections == number {
-            *state = State { connections: number, ..State::default() };
+            *state = TrackedState { connections: number, ..TrackedState::default() };
         }
     }
 
@@ -131,11 +131,11 @@ impl Held {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read(&self) -> RwLockReadGuard<'_, TrackedState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, TrackedState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,14 @@
-//! Reads of newest candles, batched over all concurrent readers.
+//! BatchedReads of newest candles, batched over all concurrent readers.
 //!
 //! One query is in flight at a time. Readers that arrive meanwhile wait for the next one, which
-//! reads all their series, each once. Results that Redis tracks are then kept, see [`Held`]: so a
+//! reads all their series, each once. Results that Redis tracks are then kept, see [`TrackedCache`]: so a
 //! symbol that everybody reads costs Redis and the parser no more than one that few read.
 
 use super::RedisConfig;
-use super::held::{Held, Series};
 use super::keys::Keys;
 use super::newest;
-use super::server::{PATIENCE, Server, timed_out};
+use super::server::{RESPONSE_TIMEOUT, Server, timed_out};
+use super::tracked_cache::{SeriesKey, TrackedCache};
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue};
 use std::collections::BTreeMap;
@@ -22,32 +22,32 @@ use tokio::sync::{mpsc, oneshot};
 const READ: &str = "read newest candles from";
 
 /// Most readers that may wait for the next query; further ones wait for a free slot.
-const MOST_WAITING: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 /// A candle, or `None` if the series has none.
-type Newest = Option<Arc<LatestCandle>>;
+type NewestCandle = Option<Arc<LatestCandle>>;
 
 /// A waiting reader.
-struct Reader {
-    series: Series,
-    answer: oneshot::Sender<Result<Newest, Arc<Error>>>,
+struct WaitingRead {
+    series: SeriesKey,
+    answer: oneshot::Sender<Result<NewestCandle, Arc<Error>>>,
 }
 
 /// The connection that queries Redis.
 #[derive(Clone)]
-pub(super) struct Questions {
+pub(super) struct ReadConnection {
     pub(super) server: Server,
     pub(super) keys: Keys,
     commands: ConnectionManager,
 }
 
-impl Questions {
+impl ReadConnection {
     /// Prepares a connection, which is made when first needed. Must be called within a tokio
     /// runtime.
-    pub(super) fn new(config: &RedisConfig) -> Result<Questions, Error> {
+    pub(super) fn new(config: &RedisConfig) -> Result<ReadConnection, Error> {
         let server = Server::new(config)?;
         let commands = server.manager()?;
-        Ok(Questions { server, keys: Keys::new(config), commands })
+        Ok(ReadConnection { server, keys: Keys::new(config), commands })
     }
 
     /// Runs a command; repeats it once if the connection turns out to be lost.
@@ -64,12 +64,16 @@ impl Questions {
                 answer => answer,
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(timed_out()));
+        let answer =
+            tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.unwrap_or_else(|_| Err(timed_out()));
         answer.map_err(self.server.error(action))
     }
 
-    /// Reads the newest candle of each of these series.
-    pub(super) async fn candles(&self, series: &[Series]) -> Result<Vec<Result<Newest, Error>>, Error> {
+    /// BatchedReads the newest candle of each of these series.
+    pub(super) async fn candles(
+        &self,
+        series: &[SeriesKey],
+    ) -> Result<Vec<Result<NewestCandle, Error>>, Error> {
         if series.is_empty() {
             return Ok(Vec::new());
         }
@@ -77,10 +81,14 @@ impl Questions {
         Ok(self.read(series, stored))
     }
 
-    /// Reads the newest candles over the tracked connection, and keeps those that are not
+    /// BatchedReads the newest candles over the tracked connection, and keeps those that are not
     /// invalidated meanwhile.
-    async fn remembered(&self, series: &[Series], held: &Held) -> Result<Vec<Result<Newest, Error>>, Error> {
-        let Some(mut connection) = held.ask(series) else { return self.candles(series).await };
+    async fn remembered(
+        &self,
+        series: &[SeriesKey],
+        tracked: &TrackedCache,
+    ) -> Result<Vec<Result<NewestCandle, Error>>, Error> {
+        let Some(mut connection) = tracked.ask(series) else { return self.candles(series).await };
         let asked = Instant::now();
         let question = newest::candles(&self.keys, series);
         let Ok(stored) = question.query_async(&mut connection).await else {
@@ -88,13 +96,13 @@ impl Questions {
             return self.candles(series).await;
         };
         let candles = self.read(series, stored);
-        held.hold(asked, candles.iter().flatten().flatten().cloned());
+        tracked.hold(asked, candles.iter().flatten().flatten().cloned());
         Ok(candles)
     }
 
     /// Parses the values stored under the keys of these series.
-    fn read(&self, series: &[Series], stored: Vec<Option<Vec<u8>>>) -> Vec<Result<Newest, Error>> {
-        let read = |((symbol, interval), json): (&Series, Option<Vec<u8>>)| {
+    fn read(&self, series: &[SeriesKey], stored: Vec<Option<Vec<u8>>>) -> Vec<Result<NewestCandle, Error>> {
+        let read = |((symbol, interval), json): (&SeriesKey, Option<Vec<u8>>)| {
             let Some(json) = json else { return Ok(None) };
             let (candle, _) = newest::read_candle(&json).map_err(|detail| {
                 let what = format!("{} at {}", self.keys.latest(*symbol, *interval), self.server.name());
@@ -107,32 +115,32 @@ impl Questions {
 }
 
 /// The readers' end. The batching task ends with the last of these.
-pub(super) struct Reads {
+pub(super) struct BatchedReads {
     server: Server,
-    held: Arc<Held>,
-    readers: mpsc::Sender<Reader>,
+    tracked: Arc<TrackedCache>,
+    readers: mpsc::Sender<WaitingRead>,
 }
 
-impl Reads {
+impl BatchedReads {
     /// Starts the batching task. Must be called within a tokio runtime.
-    pub(super) fn start(questions: Questions, held: Arc<Held>) -> Reads {
+    pub(super) fn start(questions: ReadConnection, tracked: Arc<TrackedCache>) -> BatchedReads {
         let server = questions.server.clone();
-        let (readers, waiting) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(run(questions, held.clone(), waiting));
-        Reads { server, held, readers }
+        let (readers, waiting) = mpsc::channel(MAX_WAITING);
+        tokio::spawn(run(questions, tracked.clone(), waiting));
+        BatchedReads { server, tracked, readers }
     }
 
     /// Returns the newest candle of a series.
-    pub(super) async fn newest(&self, series: Series) -> Result<Newest, Error> {
-        if let Some(candle) = self.held.get(series) {
+    pub(super) async fn newest(&self, series: SeriesKey) -> Result<NewestCandle, Error> {
+        if let Some(candle) = self.tracked.get(series) {
             return Ok(Some(candle));
         }
         let asked = async {
             let (answer, asked) = oneshot::channel();
-            self.readers.send(Reader { series, answer }).await.ok()?;
+            self.readers.send(WaitingRead { series, answer }).await.ok()?;
             asked.await.ok()
         };
-        let failure = match tokio::time::timeout(PATIENCE, asked).await {
+        let failure = match tokio::time::timeout(RESPONSE_TIMEOUT, asked).await {
             Ok(Some(newest)) => return newest.map_err(Error::Shared),
             Ok(None) => std::io::Error::other("the task that asks has ended").into(),
             Err(_) => timed_out(),
@@ -141,15 +149,19 @@ impl Reads {
     }
 }
 
-async fn run(questions: Questions, held: Arc<Held>, mut waiting: mpsc::Receiver<Reader>) {
+async fn run(
+    questions: ReadConnection,
+    tracked: Arc<TrackedCache>,
+    mut waiting: mpsc::Receiver<WaitingRead>,
+) {
     let mut readers = Vec::new();
-    while waiting.recv_many(&mut readers, MOST_WAITING).await > 0 {
-        let mut wanted: BTreeMap<Series, Vec<_>> = BTreeMap::new();
-        for Reader { series, answer } in readers.drain(..) {
+    while waiting.recv_many(&mut readers, MAX_WAITING).await > 0 {
+        let mut wanted: BTreeMap<SeriesKey, Vec<_>> = BTreeMap::new();
+        for WaitingRead { series, answer } in readers.drain(..) {
             wanted.entry(series).or_default().push(answer);
         }
-        let series: Vec<Series> = wanted.keys().copied().collect();
-        let candles: Vec<_> = match questions.remembered(&series, &held).await {
+        let series: Vec<SeriesKey> = wanted.keys().copied().collect();
+        let candles: Vec<_> = match questions.remembered(&series, &tracked).await {
             Ok(candles) => candles.into_iter().map(|newest| newest.map_err(Arc::new)).collect(),
             Err(error) => vec![Err(Arc::new(error)); series.len()],
         };

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Age up to which a reply about a partition's end proves that this is its end.
-const FRESH: Duration = Duration::from_secs(5);
+const MAX_REPLY_AGE: Duration = Duration::from_secs(5);
 
 /// The value for "unknown".
 const NONE: u64 = u64::MAX;
 
 /// The state of one partition.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct FetchState {
     partition: u32,
     /// Offset that is read next; unknown if this process does not read the partition.
     position: AtomicU64,
@@ -29,10 +29,10 @@ pub(super) struct Place {
     failure: OnceLock<String>,
 }
 
-impl Place {
-    fn new(partition: u32) -> Place {
+impl FetchState {
+    fn new(partition: u32) -> FetchState {
         let none = || AtomicU64::new(NONE);
-        Place {
+        FetchState {
             partition,
             position: none(),
             low: none(),
@@ -92,27 +92,27 @@ fn number(atomic: &AtomicU64) -> Option<u64> {
 
 /// The states of all partitions of a topic, by number.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct FetchStates {
     topic: String,
     made: Instant,
-    list: RwLock<Vec<Arc<Place>>>,
+    list: RwLock<Vec<Arc<FetchState>>>,
 }
 
-impl Places {
-    pub(super) fn new(topic: String, partitions: u32) -> Places {
-        let list = (0..partitions).map(|partition| Arc::new(Place::new(partition))).collect();
-        Places { topic, made: Instant::now(), list: RwLock::new(list) }
+impl FetchStates {
+    pub(super) fn new(topic: String, partitions: u32) -> FetchStates {
+        let list = (0..partitions).map(|partition| Arc::new(FetchState::new(partition))).collect();
+        FetchStates { topic, made: Instant::now(), list: RwLock::new(list) }
     }
 
     pub(super) fn topic(&self) -> &str {
         &self.topic
     }
 
-    pub(super) fn get(&self, partition: u32) -> Option<Arc<Place>> {
+    pub(super) fn get(&self, partition: u32) -> Option<Arc<FetchState>> {
         self.list.read().unwrap_or_else(PoisonError::into_inner).get(partition as usize).cloned()
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Place>> {
+    pub(super) fn all(&self) -> Vec<Arc<FetchState>> {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -120,33 +120,33 @@ impl Places {
     pub(super) fn grow(&self, count: u32) -> usize {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let known = list.len();
-        list.extend((0..count).skip(known).map(|partition| Arc::new(Place::new(partition))));
+        list.extend((0..count).skip(known).map(|partition| Arc::new(FetchState::new(partition))));
         list.len() - known
     }
 
     /// Stores the reply to a request made at `asked`: the offset past the partition's last readable
     /// record.
-    pub(super) fn keep_end(&self, place: &Place, end: u64, asked: Instant) {
-        place.end.store(end, Ordering::Relaxed);
+    pub(super) fn keep_end(&self, fetch_state: &FetchState, end: u64, asked: Instant) {
+        fetch_state.end.store(end, Ordering::Relaxed);
         // Stored after the end, so that whoever sees this time sees no older end.
-        place.asked_ms.store(self.millis(asked), Ordering::Release);
+        fetch_state.asked_ms.store(self.millis(asked), Ordering::Release);
     }
 
     /// Returns whether nothing readable lies at or past `position`, by a fresh reply.
-    pub(super) fn is_end(&self, place: &Place, position: u64) -> bool {
-        let Some(asked_ms) = number(&place.asked_ms) else { return false };
-        let fresh = self.millis(Instant::now()).saturating_sub(asked_ms) <= FRESH.as_millis() as u64;
-        fresh && place.end().is_some_and(|end| position >= end)
+    pub(super) fn is_end(&self, fetch_state: &FetchState, position: u64) -> bool {
+        let Some(asked_ms) = number(&fetch_state.asked_ms) else { return false };
+        let fresh = self.millis(Instant::now()).saturating_sub(asked_ms) <= MAX_REPLY_AGE.as_millis() as u64;
+        fresh && fetch_state.end().is_some_and(|end| position >= end)
     }
 
     /// Returns the partition's first offset and its end, by a reply to a request made after
     /// `since`.
-    pub(super) fn asked_since(&self, place: &Place, since: Instant) -> Option<(u64, u64)> {
-        let asked_ms = number(&place.asked_ms)?;
+    pub(super) fn asked_since(&self, fetch_state: &FetchState, since: Instant) -> Option<(u64, u64)> {
+        let asked_ms = number(&fetch_state.asked_ms)?;
         if asked_ms <= self.millis(since) {
             return None;
         }
-        Some((place.low()?, place.end()?))
+        Some((fetch_state.low()?, fetch_state.end()?))
     }
 
     fn millis(&self, at: Instant) -> u64 {
@@ -161,21 +161,23 @@ mod tests {
 
     #[test]
     fn the_end_is_only_what_a_fresh_answer_says() {
-        let places = Places::new("ticks".to_owned(), 1);
-        let place = places.get(0).unwrap();
-        assert!(!places.is_end(&place, 0), "nobody has answered yet");
-        places.keep_end(&place, 7, Instant::now());
-        assert!(places.is_end(&place, 7));
-        assert!(!places.is_end(&place, 6));
-        let aged = Places { made: places.made.checked_sub(FRESH * 2).unwrap(), ..places };
-        assert!(!aged.is_end(&place, 7), "the answer is as old as that");
+        let fetch_states = FetchStates::new("ticks".to_owned(), 1);
+        let fetch_state = fetch_states.get(0).unwrap();
+        assert!(!fetch_states.is_end(&fetch_state, 0), "nobody has answered yet");
+        fetch_states.keep_end(&fetch_state, 7, Instant::now());
+        assert!(fetch_states.is_end(&fetch_state, 7));
+        assert!(!fetch_states.is_end(&fetch_state, 6));
+        let aged =
+            FetchStates { made: fetch_states.made.checked_sub(MAX_REPLY_AGE * 2).unwrap(), ..fetch_states };
+        assert!(!aged.is_end(&fetch_state, 7), "the answer is as old as that");
     }
 
     #[test]
     fn partitions_are_added_and_never_taken_away() {
-        let places = Places::new("ticks".to_owned(), 2);
-        assert_eq!([4, 4, 1].map(|count| places.grow(count)), [2, 0, 0]);
-        let numbers: Vec<u32> = places.all().iter().map(|place| place.partition()).collect();
+        let fetch_states = FetchStates::new("ticks".to_owned(), 2);
+        assert_eq!([4, 4, 1].map(|count| fetch_states.grow(count)), [2, 0, 0]);
+        let numbers: Vec<u32> =
+            fetch_states.all().iter().map(|fetch_state| fetch_state.partition()).collect();
         assert_eq!(numbers, [0, 1, 2, 3]);
     }
 }
