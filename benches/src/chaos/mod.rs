@@ -27,8 +27,8 @@ use tallow_connectors::logs::kafka::KafkaConfig;
 use tallow_dataflow::{AnomalySettings, Settings};
 use watch::Watch;
 
-/// Longest recovery of the pipeline from a fault.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest recovery of the pipeline from a fault. On a quiet machine it takes seconds.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Time for which a process is stopped by SIGSTOP.
 const STOPPED: Duration = Duration::from_secs(15);
 

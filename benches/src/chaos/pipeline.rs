@@ -15,8 +15,8 @@ use tallow_dataflow::AnomalySettings;
 const OPENS: &str = "2026-01-05T15:00:00Z";
 /// Number of symbols in the market.
 const SYMBOLS: u32 = 8;
-/// Longest duration of a stop.
-const STOP: Duration = Duration::from_secs(15);
+/// Longest duration of a stop. On a quiet machine it takes at most five seconds.
+const STOP: Duration = Duration::from_secs(60);
 
 /// A process whose log goes to a file.
 struct Process {
