@@ -1,40 +1,59 @@
 //! The settings of the graph. All but the last group change the meaning of the results.
 
+use serde::{Deserialize, Serialize};
 use tallow_model::MINUTE_MS;
+use tallow_model::setting::{Bounded, DAY_MS, Positive, UNBOUNDED, WEEK_MS};
 
-/// How ticks become candles and alerts.
-#[derive(Clone, Debug, PartialEq)]
+/// The rules by which ticks become candles and alerts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How far behind the newest event time of its partition a tick may be and still be on time, in milliseconds.
+    /// The distance, in milliseconds, by which a tick may be behind the newest event time of its
+    /// partition and still be on time.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub max_out_of_orderness_ms: u64,
-    /// How long after its end a one-minute window can be corrected, in milliseconds of logical time.
+    /// The time after its end, in milliseconds of logical time, in which a one-minute window can be
+    /// corrected.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub allowed_lateness_ms: u64,
-    /// How far past its log time a timestamp may lie, in milliseconds.
+    /// The distance, in milliseconds, by which a timestamp may be ahead of its log time.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub max_future_ms: u64,
-    /// The anomaly detector.
+    /// The settings of the anomaly detector, which have a section of their own.
+    #[serde(skip)]
     pub anomalies: AnomalySettings,
 
-    /// How long a partition that is read to its end must be silent before it stops holding the frontier back, in
-    /// milliseconds of the clock.
+    /// The silence, in milliseconds of the clock, after which a partition that is read to its end no
+    /// longer holds the frontier back.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub idle_timeout_ms: u64,
-    /// How far ahead of the frontier a partition may run before it is paused, in milliseconds of event time.
+    /// The distance, in milliseconds of event time, by which a partition may be ahead of the frontier
+    /// before it is paused.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub max_skew_ms: u64,
-    /// How often at most an open candle is shown, in milliseconds of the clock; none to show no open candles.
+    /// The minimum time between two versions of an open candle, in milliseconds of the clock; `None`
+    /// for no open candles.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub live_interval_ms: Option<u64>,
-    /// How many records a worker reads from a partition before it lets the rest of the graph run.
+    /// The number of records that a worker reads from a partition before it lets the rest of the graph
+    /// run.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub batch_records: usize,
 }
 
 /// The settings of the z-score detector.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnomalySettings {
-    /// How far back the baseline reaches, in milliseconds; at least one minute, at most one day.
+    /// The length of the baseline, in milliseconds of event time: one minute to one day.
+    #[serde(with = "Bounded::<MINUTE_MS, DAY_MS>")]
     pub lookback_ms: u64,
-    /// The least standard deviation that a return is measured against.
+    /// The minimum standard deviation that a return is measured against.
+    #[serde(with = "Positive")]
     pub stddev_floor: f64,
     /// The |z| from which an alert is raised.
+    #[serde(with = "Positive")]
     pub threshold: f64,
-    /// How many returns a baseline must have.
+    /// The minimum number of returns in a baseline.
     pub min_samples: u32,
 }
 

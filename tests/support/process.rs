@@ -76,6 +76,11 @@ impl Tallow {
         Tallow { child, stderr, listener: Some(listener) }
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Fails with what it has said when it has ended.
     pub(crate) fn still_runs(&mut self) {
         let ended = self.child.try_wait().expect("a status");

@@ -3,18 +3,22 @@
 use super::objects;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
+use tallow_model::setting::{Bounded, UNBOUNDED, WEEK_MS};
 
-/// `[checkpoint]`
+/// `[checkpoint]` of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Where they are kept; empty for nowhere.
+    /// The folder or object store that keeps the checkpoints, as a URL; empty for no checkpoints.
     pub url: String,
-    /// How far apart they are, in milliseconds of event time.
+    /// The distance between two checkpoints, in milliseconds of event time: whole seconds.
+    #[serde(with = "Bounded::<1_000, WEEK_MS>")]
     pub interval_ms: u64,
-    /// How long after one the next is begun at the earliest, in milliseconds of the clock.
+    /// The minimum time between the starts of two checkpoints, in milliseconds of the clock.
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub min_pause_ms: u64,
-    /// How many are kept.
+    /// The number of checkpoints that are kept.
+    #[serde(with = "Bounded::<3, UNBOUNDED>")]
     pub keep: usize,
 }
 
@@ -30,11 +34,18 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
-    /// Whether the URL is one of a place for checkpoints; asks nobody.
+    /// Checks the URL, without a network call, and the interval.
     ///
     /// # Errors
-    /// When it is none. The text does not repeat what may be a secret.
+    /// If the URL names no folder or object store, or the interval is no whole number of seconds. The
+    /// text never repeats a part of the URL that may be a secret.
     pub fn check(&self) -> Result<(), Error> {
+        if !self.interval_ms.is_multiple_of(1_000) {
+            return Err(Error::Invalid(format!(
+                "checkpoint.interval_ms is {}, not a whole number of seconds",
+                self.interval_ms
+            )));
+        }
         if self.url.is_empty() { Ok(()) } else { objects::check(&self.url, &objects::variables()) }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tallow_model::secret::Secret;
+use tallow_model::setting::{Bounded, UNBOUNDED};
 
 /// `[redis]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,5 +13,6 @@ pub struct RedisConfig {
     /// What keys and channels begin with: `crypto` for `crypto:BTC:latest` and `crypto:updates`.
     pub prefix: String,
     /// How long the newest candle is kept without a newer one, in seconds.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub ttl_seconds: u64,
 }

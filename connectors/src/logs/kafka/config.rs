@@ -7,6 +7,7 @@ use rdkafka::types::RDKafkaConfRes;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 use tallow_model::secret::Secret;
+use tallow_model::setting::{Bounded, UNBOUNDED};
 
 /// `[kafka]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +22,10 @@ pub struct KafkaConfig {
     /// The topic of records that were not accepted.
     pub dead_letters_topic: String,
     /// Partitions of the topic of ticks where it has to be made.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub partitions: u32,
     /// On how many brokers a topic that has to be made is kept.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub replication_factor: u32,
     /// The consumer group whose committed offsets show to other tools how far the log has been read.
     pub group: String,
