@@ -34,17 +34,18 @@ pub(crate) struct Cli {
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run everything in one process: a simulated market, its log, the graph, the store and the server.
+    /// Run everything in one process: a simulated market, its log, the graph, the store and the
+    /// server.
     Up(UpFlags),
     /// Run one process of the pipeline: it reads Kafka, and writes to PostgreSQL, Redis and Kafka.
     Run(RunFlags),
-    /// Run several processes of the pipeline on this machine. When one ends, all are restarted from the
-    /// newest checkpoint.
+    /// Run several processes of the pipeline on this machine. When one ends, all are restarted from
+    /// the newest checkpoint.
     Launch(LaunchFlags),
     /// Serve the API and the dashboard from PostgreSQL and Redis.
     Serve(ServeFlags),
-    /// Replay files of ticks, or a range of a topic, at full speed, and write candles, alerts and rejects
-    /// to a folder.
+    /// Replay files of ticks, or a range of a topic, at full speed, and write candles, alerts and
+    /// rejects to a folder.
     Backtest(BacktestFlags),
     /// Create the topics and migrate the database to the schema of this program. Idempotent.
     Migrate,
@@ -128,9 +129,9 @@ pub(crate) struct RunFlags {
     /// The index of this process, from 0.
     #[arg(short = 'p', long, default_value_t = 0, value_name = "I")]
     process: u16,
-    /// The addresses on which the processes listen for each other, as host:port, one a line; the same
-    /// file for all. Without it the processes are on this machine, from port 2101 on. These ports have no
-    /// password and no encryption: keep them on a private network.
+    /// The addresses on which the processes listen for each other, as host:port, one a line; the
+    /// same file for all. Without it the processes are on this machine, from port 2101 on. These
+    /// ports have no password and no encryption: keep them on a private network.
     #[arg(long, value_name = "FILE")]
     hostfile: Option<PathBuf>,
     /// Remove all checkpoints and read the topic from its beginning.
@@ -159,7 +160,8 @@ pub(crate) struct LaunchFlags {
     /// Remove all checkpoints and read the topic from its beginning.
     #[arg(long)]
     pub(crate) from_scratch: bool,
-    /// The address of the first process's status server; the other processes use the ports after it.
+    /// The address of the first process's status server; the other processes use the ports after
+    /// it.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
     /// The global flags, which each process is given.
@@ -224,7 +226,8 @@ pub(crate) struct ServeFlags {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("input").required(true))]
 pub(crate) struct BacktestFlags {
-    /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each file is one partition.
+    /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each file is one
+    /// partition.
     #[arg(long, group = "input", num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// The Kafka topic to replay instead of files. Its live consumers are not affected.
@@ -269,8 +272,8 @@ pub(crate) struct ProduceFlags {
     /// The speed of event time relative to the clock, for sim and file: a factor, or max.
     #[arg(long, value_name = "N|max")]
     pub(crate) speed: Option<Speed>,
-    /// JSONL files, plain, gzip or zstd; `-` is standard input. Lines are sent unchanged; several files
-    /// are merged by time.
+    /// JSONL files, plain, gzip or zstd; `-` is standard input. Lines are sent unchanged; several
+    /// files are merged by time.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// The seed of the simulated market; the same seed gives the same market.
@@ -282,8 +285,8 @@ pub(crate) struct ProduceFlags {
     /// The mean number of trades per second and symbol.
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<f64>,
-    /// The opening time of the simulated market (RFC 3339). The default is now; at a speed other than 1,
-    /// now minus --duration.
+    /// The opening time of the simulated market (RFC 3339). The default is now; at a speed other
+    /// than 1, now minus --duration.
     #[arg(long, value_name = "TIME", value_parser = event_time)]
     pub(crate) start: Option<EventTime>,
     /// The length of the simulation in event time: 60m, 1h30m, 20s. The default is no end.
@@ -331,7 +334,8 @@ impl Cli {
         self.global.config.as_deref()
     }
 
-    /// Overrides the settings with the flags. Returns the command with the flags that are no settings.
+    /// Overrides the settings with the flags. Returns the command with the flags that are no
+    /// settings.
     ///
     /// # Errors
     /// If flags contradict each other, a value is out of bounds or the host file can't be used.

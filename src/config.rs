@@ -1,7 +1,9 @@
-//! The settings: the defaults of `config/default.toml`, overridden by a file, the environment and flags.
+//! The settings: the defaults of `config/default.toml`, overridden by a file, the environment and
+//! flags.
 //!
-//! A setting is one field with its bounds and one commented line in `config/default.toml`. Each layer
-//! is checked against the bounds when it is laid; [`Config::check`] checks the rules between settings.
+//! A setting is one field with its bounds and one commented line in `config/default.toml`. Each
+//! layer is checked against the bounds when it is laid; [`Config::check`] checks the rules between
+//! settings.
 
 mod layers;
 mod produce;
@@ -167,8 +169,8 @@ impl ServerConfig {
         format!("{scheme}://{address}")
     }
 
-    /// The settings of the status server of a pipeline process. It needs no keys and has no rate limit,
-    /// because `tallow serve` polls it.
+    /// The settings of the status server of a pipeline process. It needs no keys and has no rate
+    /// limit, because `tallow serve` polls it.
     pub(crate) fn reporting(&self) -> ServerSettings {
         ServerSettings { allowed_origins: self.serving.allowed_origins.clone(), ..ServerSettings::default() }
     }
@@ -192,8 +194,8 @@ impl TracesConfig {
 }
 
 impl LoggingConfig {
-    /// Checks the level. The logger would take a bare word that is no level for the name of a module,
-    /// and then log nothing.
+    /// Checks the level. The logger would take a bare word that is no level for the name of a
+    /// module, and then log nothing.
     fn check(&self) -> anyhow::Result<()> {
         for directive in self.level.split(',').map(str::trim) {
             let bare = !directive.contains(['=', '[']);

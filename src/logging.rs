@@ -1,8 +1,10 @@
-//! Log lines on standard error, as text or JSON; and traces, sent over OTLP if a collector is configured.
+//! Log lines on standard error, as text or JSON; and traces, sent over OTLP if a collector is
+//! configured.
 //!
-//! Spans have a target of their own, [`SPANS`]. Log lines exclude it, and traces consist of it. Without
-//! a collector no layer is interested in the spans, so a span costs one check of a flag. This holds only
-//! if the subscriber has no layer for spans at all: an optional layer is interested in every span.
+//! Spans have a target of their own, [`SPANS`]. Log lines exclude it, and traces consist of it.
+//! Without a collector no layer is interested in the spans, so a span costs one check of a flag.
+//! This holds only if the subscriber has no layer for spans at all: an optional layer is interested
+//! in every span.
 
 use crate::config::{LogFormat, LoggingConfig, TracesConfig};
 use anyhow::{Context, anyhow};

@@ -1,7 +1,7 @@
 //! The command line of Tallow: reads the arguments and the settings, and runs a command.
 //!
-//! Exit codes: 0 for success, 1 for a failure, 2 for bad usage or configuration. An error is one line on
-//! standard error, which only this file prints.
+//! Exit codes: 0 for success, 1 for a failure, 2 for bad usage or configuration. An error is one
+//! line on standard error, which only this file prints.
 
 mod cli;
 mod commands;
@@ -23,7 +23,8 @@ use std::time::Duration;
 use tallow_model::error::chain;
 
 /// The allocator of the program and of librdkafka, whose threads allocate the records that a worker
-/// frees. The system's allocator takes a lock for that; a topic settles a third faster with jemalloc.
+/// frees. The system's allocator takes a lock for that; a topic settles a third faster with
+/// jemalloc.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -94,7 +95,8 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     }
 }
 
-/// Returns a flag that the first termination signal sets. The second signal ends the process at once.
+/// Returns a flag that the first termination signal sets. The second signal ends the process at
+/// once.
 fn stop_signal() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in TERM_SIGNALS {

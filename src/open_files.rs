@@ -1,5 +1,5 @@
-//! The limit of open files. A connection is an open file: a server with too many of them leaves none to
-//! the log and the stores, which then fail for good.
+//! The limit of open files. A connection is an open file: a server with too many of them leaves
+//! none to the log and the stores, which then fail for good.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tallow_server::ServerSettings;
@@ -8,7 +8,8 @@ use tallow_server::ServerSettings;
 /// stores, connections to services. At most half of all files are reserved.
 const RESERVE: u64 = 256;
 
-/// Raises the limit as far as the system allows, and lowers the limits of the server if they exceed it.
+/// Raises the limit as far as the system allows, and lowers the limits of the server if they exceed
+/// it.
 pub(crate) fn provide(settings: ServerSettings) -> ServerSettings {
     let Some(files) = raise() else { return settings };
     let fitted = fit(&settings, files);
@@ -39,8 +40,8 @@ fn raise() -> Option<u64> {
     }
 }
 
-/// Returns the settings with connections and WebSocket clients lowered, in proportion, until they fit
-/// into `files`.
+/// Returns the settings with connections and WebSocket clients lowered, in proportion, until they
+/// fit into `files`.
 fn fit(settings: &ServerSettings, files: u64) -> ServerSettings {
     let room = u128::from(files - RESERVE.min(files / 2));
     let wanted = settings.max_connections as u128 + settings.max_websockets as u128;

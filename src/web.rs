@@ -46,8 +46,8 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the app on `threads` threads. The app is made inside their runtime, so that it can spawn
-    /// tasks there.
+    /// Serves the app on `threads` threads. The app is made inside their runtime, so that it can
+    /// spawn tasks there.
     ///
     /// # Errors
     /// If the app can't be made, or the system has no threads to give.

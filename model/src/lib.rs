@@ -26,6 +26,7 @@ pub mod store;
 mod symbol;
 mod tick;
 mod time;
+pub mod version;
 
 pub use alert::{Alert, AlertStatus, AlertType, DETECTOR, SettledAlert, Severity};
 pub use candle::{Candle, LiveCandle, SettledCandle, Volume};

@@ -1,9 +1,9 @@
-//! `tallow backtest`: replays files, or a range of a topic, at full speed, and writes the results to a
-//! folder.
+//! `tallow backtest`: replays files, or a range of a topic, at full speed, and writes the results
+//! to a folder.
 //!
-//! Each file is a partition, numbered in the order of the command line; worker *i* modulo the number of
-//! workers reads partition *i*. The workers send their results to one collecting thread, which writes
-//! them. The results depend on the records and the settings alone.
+//! Each file is a partition, numbered in the order of the command line; worker *i* modulo the
+//! number of workers reads partition *i*. The workers send their results to one collecting thread,
+//! which writes them. The results depend on the records and the settings alone.
 
 mod channel;
 mod collector;
@@ -89,7 +89,8 @@ fn range(range: &KafkaRange, workers: usize) -> anyhow::Result<Input> {
     Ok(Input { partitions: partitions.collect::<Result<_, _>>()?, records: Some(range.records()) })
 }
 
-/// Runs the graph to the end of its input. All senders of the channel are dropped before it returns.
+/// Runs the graph to the end of its input. All senders of the channel are dropped before it
+/// returns.
 fn settle(
     workers: usize,
     settings: &Settings,

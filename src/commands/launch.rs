@@ -1,15 +1,15 @@
 //! `tallow launch`: a supervisor of several pipeline processes on this machine. When one ends, the
-//! others are stopped too, and all start again from the newest checkpoint: a process of a cluster can't
-//! continue without the others.
+//! others are stopped too, and all start again from the newest checkpoint: a process of a cluster
+//! can't continue without the others.
 //!
 //! ```text
 //! launch ─┬─► tallow run -p 0 ─┐
 //!         └─► tallow run -p 1 ─┴─► each line of their logs, prefixed with the process
 //! ```
 //!
-//! - **Waits.** One second before the first restart, twice as long each time, half a minute at most.
-//!   After `launch.max_failures` failures in a row the supervisor gives up: that is a crash loop. Once
-//!   all processes have run for `launch.healthy_ms`, the wait and the count start anew.
+//! - **Waits.** One second before the first restart, twice as long each time, half a minute at
+//!   most. After `launch.max_failures` failures in a row the supervisor gives up: that is a crash
+//!   loop. Once all processes have run for `launch.healthy_ms`, the wait and the count start anew.
 //! - **From scratch.** `--from-scratch` is repeated at a restart until all processes have answered
 //!   `/ready`, or have run for `launch.healthy_ms`.
 //! - **Bad usage.** A process that exits with 2 would do so again: nothing is restarted.
@@ -141,8 +141,8 @@ fn free_addresses(ip: IpAddr, count: u16) -> anyhow::Result<Vec<SocketAddr>> {
     addresses.collect::<Result<_, _>>().context("find free ports")
 }
 
-/// Returns the addresses of the status servers: `first` for the first process, the ports after it for
-/// the others. If the port of `first` is 0, all ports are free ones.
+/// Returns the addresses of the status servers: `first` for the first process, the ports after it
+/// for the others. If the port of `first` is 0, all ports are free ones.
 ///
 /// # Errors
 /// If there are too few ports after that of `first`.

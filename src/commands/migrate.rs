@@ -1,5 +1,5 @@
-//! `tallow migrate`: migrates the database to the schema of this program, and creates the missing topics.
-//! Idempotent, also if two run at once.
+//! `tallow migrate`: migrates the database to the schema of this program, and creates the missing
+//! topics. Idempotent, also if two run at once.
 
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};

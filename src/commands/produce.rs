@@ -6,9 +6,10 @@
 //! files     ─┘
 //! ```
 //!
-//! The key of a record is the symbol, the value is the JSON of the tick, and the timestamp is the time of
-//! sending. While no broker can be reached, records wait; none is dropped as long as the process lives. The
-//! command ends with its feed or at a signal, and logs the number of acknowledged and failed records.
+//! The key of a record is the symbol, the value is the JSON of the tick, and the timestamp is the
+//! time of sending. While no broker can be reached, records wait; none is dropped as long as the
+//! process lives. The command ends with its feed or at a signal, and logs the number of
+//! acknowledged and failed records.
 
 mod files;
 mod market;

@@ -1,5 +1,6 @@
-//! `tallow run`: one process of the pipeline. It reads its partitions of the topic of ticks, settles its
-//! symbols together with the other processes, and writes the settled candles and alerts.
+//! `tallow run`: one process of the pipeline. It reads its partitions of the topic of ticks,
+//! settles its symbols together with the other processes, and writes the settled candles and
+//! alerts.
 //!
 //! ```text
 //! Kafka ─► dataflow ─► outlet ─┬─► PostgreSQL      needs every change; if one of these can't keep up,
@@ -8,8 +9,9 @@
 //!                              └─► Redis           has the present; nothing waits for it
 //! ```
 //!
-//! A start resumes from the newest checkpoint, or reads the topic from its beginning: the stores get the
-//! same rows again and stay as they are. A checkpoint is stored only after all stores have its content.
+//! A start resumes from the newest checkpoint, or reads the topic from its beginning: the stores
+//! get the same rows again and stay as they are. A checkpoint is stored only after all stores have
+//! its content.
 
 mod others;
 mod sinks;
@@ -149,8 +151,8 @@ impl PipelineProcess {
     }
 }
 
-/// Runs the graph over the topic, from the offsets of the checkpoint. A partition belongs to the worker
-/// of its number modulo the number of workers in all processes.
+/// Runs the graph over the topic, from the offsets of the checkpoint. A partition belongs to the
+/// worker of its number modulo the number of workers in all processes.
 fn read(
     config: &Config,
     cluster: Cluster,

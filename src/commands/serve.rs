@@ -1,7 +1,7 @@
 //! `tallow serve`: the API and the dashboard from PostgreSQL and Redis, in any number of processes.
 //!
-//! The status of the pipeline comes from the processes that run it. A server has no state: a restart
-//! loses nothing but the connections.
+//! The status of the pipeline comes from the processes that run it. A server has no state: a
+//! restart loses nothing but the connections.
 
 use crate::config::Config;
 use crate::open_files;
@@ -22,8 +22,8 @@ const CACHED_UPDATES: usize = 16_384;
 /// Serves until `stop` is set.
 ///
 /// # Errors
-/// If the server can't start, or the listener fails for good. An unreachable store is no error: it is
-/// logged, and requests that need the store get a 503 until it is back.
+/// If the server can't start, or the listener fails for good. An unreachable store is no error: it
+/// is logged, and requests that need the store get a 503 until it is back.
 pub(crate) fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<()> {
     let tls = config.server.tls()?;
     let listener = listen(config.server.listen)?;

@@ -1,14 +1,14 @@
-//! `tallow up`: everything in one process. A simulated market writes a log, and the dataflow reads that
-//! log. Settled candles and alerts go to the embedded store, and with the open candles to the cache. The
-//! server reads both.
+//! `tallow up`: everything in one process. A simulated market writes a log, and the dataflow reads
+//! that log. Settled candles and alerts go to the embedded store, and with the open candles to the
+//! cache. The server reads both.
 //!
 //! ```text
 //! market ─► journal ─► log ─► dataflow ─► outlet ─┬─► store ─┐
 //! (a thread)                  (its threads)       └─► cache ─┴─► server
 //! ```
 //!
-//! A start resumes from the newest checkpoint in the data folder, or replays the log from its beginning:
-//! the store gets the same rows again and stays as it is.
+//! A start resumes from the newest checkpoint in the data folder, or replays the log from its
+//! beginning: the store gets the same rows again and stays as it is.
 
 mod feed;
 mod graph;
@@ -49,8 +49,8 @@ use tallow_server::{App, Tls};
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The number of updates that the cache keeps for a subscriber that is behind.
 const CACHED_UPDATES: usize = 16_384;
-/// The time that a stop waits for the store. Changes that are not stored by then are read again from the
-/// log at the next start.
+/// The time that a stop waits for the store. Changes that are not stored by then are read again
+/// from the log at the next start.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time that a stop waits for the checkpoint under way.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,8 +58,8 @@ const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Runs the pipeline until `stop` is set.
 ///
 /// # Errors
-/// If the pipeline can't start, or a part of it fails for good. An address that can't be listened on is
-/// reported before anything is written.
+/// If the pipeline can't start, or a part of it fails for good. An address that can't be listened
+/// on is reported before anything is written.
 pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
     let tls = config.server.tls()?;
@@ -79,8 +79,8 @@ pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> an
     outcome.and(stopped)
 }
 
-/// Creates the data folder if it is missing, and opens the log in it. The log is locked: a second process
-/// gets an error.
+/// Creates the data folder if it is missing, and opens the log in it. The log is locked: a second
+/// process gets an error.
 fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
     let data = &config.up.data;
     let keep = || format!("keep data in {}", data.display());

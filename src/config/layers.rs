@@ -1,7 +1,7 @@
 //! The layers of settings: a file, the environment and flags override the defaults key by key.
 //!
-//! The defaults are the schema: a key that they don't have is an error. Each value is checked when it
-//! is set, so that the error names the key and the file, variable or flag.
+//! The defaults are the schema: a key that they don't have is an error. Each value is checked when
+//! it is set, so that the error names the key and the file, variable or flag.
 
 use super::Config;
 use anyhow::{Context, anyhow, bail};
@@ -124,8 +124,8 @@ impl Layers {
     }
 }
 
-/// Parses the text of a variable as a value of the type of the default. A text of another type stays a
-/// string, which the deserializer refuses with an error that shows the text.
+/// Parses the text of a variable as a value of the type of the default. A text of another type
+/// stays a string, which the deserializer refuses with an error that shows the text.
 fn parsed(text: String, default: &Value) -> Value {
     match default {
         Value::Integer(_) | Value::Float(_) => match (text.parse(), text.parse()) {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -25,6 +26,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("{} failed: {}: {}", name(command), output.status, complaint.trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("read the output of {}", name(command)))
+}
+
+/// Runs a program that reads `input`, with its output on standard error.
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<()> {
+    let mut child = command.stdin(Stdio::piped()).stdout(std::io::stderr()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { bail!("{} failed: {status}", name(command)) }
 }
 
 /// Whether a program runs and succeeds. Its output is dropped.

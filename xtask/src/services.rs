@@ -4,6 +4,7 @@
 //! Compose answers, they are the containers of `docker-compose.yml`; otherwise they are processes
 //! of this machine.
 
+mod daemon;
 mod docker;
 mod folder;
 mod install;
@@ -11,16 +12,18 @@ mod kafka;
 mod native;
 mod postgres;
 mod redis;
+mod service;
 
 use anyhow::{Context, Result};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use docker::Containers;
 use folder::Folder;
 use native::Processes;
+pub(crate) use service::Service;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What `scripts/services` is asked to do.
+/// The arguments of `scripts/services`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -56,27 +59,6 @@ struct Names {
 impl Names {
     fn services(&self) -> Vec<Service> {
         if self.names.is_empty() { Service::ALL.to_vec() } else { self.names.clone() }
-    }
-}
-
-/// One of the services, in the order in which they are listed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Service {
-    Postgres,
-    Redis,
-    Kafka,
-}
-
-impl Service {
-    pub(crate) const ALL: [Service; 3] = [Service::Postgres, Service::Redis, Service::Kafka];
-
-    /// The service's name on the command line, and the stem of its files.
-    fn name(self) -> &'static str {
-        match self {
-            Service::Postgres => "postgres",
-            Service::Redis => "redis",
-            Service::Kafka => "kafka",
-        }
     }
 }
 
@@ -236,9 +218,4 @@ impl Services {
 /// tool.
 fn topic_pattern(topics: &[String]) -> String {
     topics.join("|").replace('.', "\\.")
-}
-
-/// Tells the user on standard error: standard output belongs to the export lines.
-fn say(text: &str) {
-    eprintln!("services: {text}");
 }

@@ -3,127 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod machine;
+
+use machine::{CLIENTS, Machine, script};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// The programs that talk to the services, and their packages.
-const CLIENTS: [(&str, &str); 3] =
-    [("psql", "postgresql-client"), ("redis-cli", "redis-tools"), ("kcat", "kcat")];
-
-/// The part of Docker that the script uses. A container runs from `up` to `stop`. The volume of the
-/// database keeps its first password, whatever becomes of the container.
-const DOCKER: &str = r#"#!/usr/bin/env bash
-echo "$*" >> "$STAND_IN/calls"
-case "$1 ${2-}" in
-    "info " | "compose version") exit ;;
-    "inspect -f") cat "$STAND_IN/health-${4#id-}" 2> /dev/null; exit ;;
-esac
-# compose -f FILE -p PROJECT COMMAND …
-shift 5
-command=$1
-shift
-case $command in
-    up)
-        for it in "$@"; do
-            case $it in
-                -*) ;;
-                *) echo "${HEALTH:-healthy}" > "$STAND_IN/health-$it" ;;
-            esac
-        done
-        [ -s "$STAND_IN/volume" ] || echo "$TALLOW_POSTGRES_PASSWORD" > "$STAND_IN/volume"
-        echo "127.0.0.1:$TALLOW_POSTGRES_PORT" > "$STAND_IN/port-timescaledb"
-        echo "127.0.0.1:$TALLOW_REDIS_PORT" > "$STAND_IN/port-redis"
-        echo "127.0.0.1:$TALLOW_KAFKA_PORT" > "$STAND_IN/port-kafka"
-        ;;
-    stop) for it in "$@"; do rm -f "$STAND_IN/health-$it"; done ;;
-    ps) [ ! -e "$STAND_IN/health-$2" ] || echo "id-$2" ;;
-    port) cat "$STAND_IN/port-$1" ;;
-    exec) sed -n "s/^ALTER ROLE tallow PASSWORD '\(.*\)'$/\1/p" > "$STAND_IN/volume" ;;
-esac
-"#;
-
-/// Debian's apt-get, which installs a package by making an empty program.
-const APT_GET: &str = r#"#!/usr/bin/env bash
-echo "apt-get $*" >> "$STAND_IN/calls"
-for it in "$@"; do
-    case $it in
-        postgresql-client) name=psql ;;
-        redis-tools) name=redis-cli ;;
-        kcat) name=kcat ;;
-        *) continue ;;
-    esac
-    printf '#!/bin/sh\n' > "$STAND_IN/bin/$name"
-    chmod +x "$STAND_IN/bin/$name"
-done
-"#;
-
-/// A machine with Docker and without the programs that talk to the services.
-struct Machine {
-    folder: tempfile::TempDir,
-}
-
-impl Machine {
-    fn new() -> Machine {
-        let machine = Machine { folder: tempfile::tempdir().unwrap() };
-        let programs = machine.path("bin");
-        fs::create_dir(&programs).unwrap();
-        for (name, text) in
-            [("docker", DOCKER), ("apt-get", APT_GET), ("sudo", "#!/usr/bin/env bash\nexec \"$@\"\n")]
-        {
-            fs::write(programs.join(name), text).unwrap();
-            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        for directory in ["/bin", "/usr/bin", "/usr/sbin"] {
-            for program in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-                let name = program.file_name();
-                if CLIENTS.iter().all(|(client, _)| *client != name) && !programs.join(&name).exists() {
-                    symlink(program.path(), programs.join(&name)).unwrap();
-                }
-            }
-        }
-        machine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = script(arguments, &self.path("services"));
-        command.env("PATH", self.path("bin")).env("STAND_IN", self.folder.path());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn succeed(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Returns the calls of Docker and apt-get since the last time.
-    fn calls(&self) -> String {
-        let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
-        fs::write(self.path("calls"), "").unwrap();
-        calls
-    }
-}
-
-fn script(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/services"));
-    command
-        .args(arguments)
-        .env("XTASK_BIN", env!("CARGO_BIN_EXE_xtask"))
-        .env("TALLOW_SERVICES", folder)
-        .env_remove("TALLOW_NO_DOCKER")
-        .stdin(Stdio::null());
-    command
-}
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 /// The value of an export line.
 fn exported<'a>(exports: &'a str, name: &str) -> &'a str {
@@ -275,10 +161,7 @@ fn a_service_that_fails_is_explained_and_stops_the_others() {
     let folder = machine.path("services");
     // Users other than root enter it.
     fs::set_permissions(machine.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let redis = machine.path("bin/redis-server");
-    let _ = fs::remove_file(&redis);
-    fs::write(&redis, "#!/bin/sh\necho no memory is left\nsleep 1\nexit 1\n").unwrap();
-    fs::set_permissions(&redis, fs::Permissions::from_mode(0o755)).unwrap();
+    machine.install("redis-server", "#!/bin/sh\necho no memory is left\nsleep 1\nexit 1\n");
     let said = fail_to_start(&mut machine.command(&["up", "postgres", "redis"]));
     assert!(said.contains("redis: it has ended") && said.contains("no memory is left"), "{said}");
     assert!(said.contains("stopping what was started: postgres"), "{said}");

@@ -21,7 +21,7 @@ use tallow_benches::report::spread;
 use tallow_benches::tallow::{of_files, settle};
 use tallow_benches::totals::Settled;
 use tallow_connectors::logs::kafka::{
-    Bound, KafkaConfig, KafkaProducer, KafkaRange, Outgoing, ensure_topics,
+    Bound, KafkaConfig, KafkaProducer, KafkaRange, ProducerRecord, ensure_topics,
 };
 use tallow_dataflow::Settings;
 
@@ -144,7 +144,7 @@ fn fill(config: &KafkaConfig, files: &[PathBuf]) -> Result<u64> {
         let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
         for line in BufReader::with_capacity(1 << 20, file).split(b'\n') {
             let line = line.with_context(|| format!("read {}", path.display()))?;
-            let record = Outgoing {
+            let record = ProducerRecord {
                 topic: &config.topic,
                 partition: Some(partition),
                 key: None,

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::clock::SystemClock;
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Clock, Interval};
@@ -115,7 +115,7 @@ fn main() -> Result<()> {
                 );
                 let at = Instant::now();
                 events.send(Event::Sent(Sent { symbol, time_ms, at, counts: number >= rate * warm_up }))?;
-                let record = Outgoing {
+                let record = ProducerRecord {
                     topic: &topic,
                     partition: None,
                     key: Some(key.as_bytes()),

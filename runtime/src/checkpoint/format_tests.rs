@@ -1,4 +1,4 @@
-//! What is written reads back, and what is not what was written is found out.
+//! A part that is written reads back, and every change to its bytes is found.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use super::*;
@@ -33,14 +33,14 @@ fn encoded(pieces: Vec<State>) -> Bytes {
     encode(&(head(), pieces), &origin()).unwrap().into_bytes()
 }
 
-/// Decodes to the end.
+/// Decodes all rows.
 fn decoded(bytes: Bytes) -> Result<State, Error> {
     let mut state = State::default();
     StoredPart::read("part", bytes)?.decode_into(&mut state)?;
     Ok(state)
 }
 
-/// The bytes with the checksum that they must have.
+/// Replaces the checksum by the one that the bytes must have.
 fn sealed(mut bytes: Vec<u8>) -> Bytes {
     let end = bytes.len().saturating_sub(CHECKSUM);
     bytes.truncate(end);
@@ -61,7 +61,7 @@ prop_compose! {
     }
 }
 
-/// Any bits, those that are no number too.
+/// Any bits, not-a-number included.
 fn prices() -> impl Strategy<Value = Price> {
     prop_oneof![any::<f64>(), any::<u64>().prop_map(f64::from_bits)].prop_map(Price)
 }
@@ -157,7 +157,7 @@ fn one_of_each() -> State {
     }
 }
 
-/// The names of all fields, those of fields too.
+/// Collects the names of all fields, nested ones included.
 fn flatten(name: &str, value: &Value, into: &mut BTreeSet<String>) {
     let below = |field: &str| if name.is_empty() { field.to_owned() } else { format!("{name}.{field}") };
     match value {
@@ -185,7 +185,8 @@ fn the_header_names_the_fields_that_a_row_has() {
     }
 }
 
-/// Fails when rows are written in another way under the same version: then older checkpoints could not be read.
+/// Fails when rows are written in another way under the same version: older checkpoints could then
+/// not be read.
 #[test]
 fn a_part_of_this_format_reads_as_it_did_when_it_was_written() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/checkpoints/format-1.part");
@@ -241,7 +242,7 @@ fn a_row_without_a_valid_symbol_is_refused() {
     let mut piece = one_of_each();
     piece.minutes.clear();
     piece.rollups.clear();
-    // Words of a symbol that no text has, and a time past all times.
+    // The words of a symbol that no text has, and a time past all times.
     let words = postcard::to_stdvec(&[0xffff_ffff_ffff_ffff_u64, 0, 0]).unwrap();
     piece.moves[0].symbol = postcard::from_bytes(&words).unwrap();
     assert!(decoded(encoded(vec![piece.clone()])).unwrap_err().to_string().contains("symbol"));
@@ -299,7 +300,7 @@ proptest! {
         }
         bytes.extend_from_slice(&compressed);
         bytes.extend_from_slice(&[0; CHECKSUM]);
-        // The header says that there are no rows.
+        // The header claims that there are no rows.
         prop_assert!(decoded(sealed(bytes)).is_err() || rows == 0);
     }
 }

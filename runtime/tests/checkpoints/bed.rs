@@ -13,7 +13,7 @@ use tallow_runtime::checkpoint::{
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is put together by hand instead of by a graph.
+/// A part that is put together by hand instead of by a graph.
 pub(crate) type Part = (PartHead, Vec<State>);
 
 pub(crate) fn origin() -> Origin {

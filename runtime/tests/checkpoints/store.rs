@@ -1,4 +1,4 @@
-//! Which checkpoint a start takes up.
+//! The choice of the checkpoint that a start resumes from.
 
 use crate::bed::{
     PATIENCE, assert_shares, config_of, id, newest, origin, part, store_in, write, write_parts, writer,

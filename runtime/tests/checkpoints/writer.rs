@@ -1,4 +1,4 @@
-//! How parts are stored: after the sinks, again and again, without ever making the graph wait.
+//! Storing parts: after the sinks, with retries, and without ever making the graph wait.
 
 use crate::bed::{
     PATIENCE, assert_shares, id, newest, part, settings, store_in, until, until_problem, until_written,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tallow_dataflow::Outlet;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, Reject, Step};
 
-/// The number of bytes in the channel from which the workers pause reading. Results of records that are
-/// read by then may exceed it.
+/// The number of bytes in the channel from which the workers pause reading. Results of records that
+/// are read by then may exceed it.
 const MAX_CHANNEL_BYTES: usize = 64 << 20;
 
 /// A message of a worker.

@@ -8,7 +8,8 @@ use tallow_connectors::export::Summary;
 /// The interval between two updates of the progress line.
 pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The progress line, which is overwritten in place; nothing is printed if standard error is no terminal.
+/// The progress line, which is overwritten in place; nothing is printed if standard error is no
+/// terminal.
 pub(super) struct ProgressLine {
     started: Instant,
     /// The maximum number of records, if it is known.

@@ -135,8 +135,9 @@ impl Process {
     fn start(program: &Path, number: u16, arguments: Vec<OsString>) -> anyhow::Result<Process> {
         let mut child = Command::new(program)
             .args(arguments)
-            // In one group with the supervisor, Ctrl-C at a terminal would signal the process too. The
-            // signal that the supervisor passes on would then be the second, which ends a process at once.
+            // In one group with the supervisor, Ctrl-C at a terminal would signal the process too.
+            // The signal that the supervisor passes on would then be the second, which ends a
+            // process at once.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

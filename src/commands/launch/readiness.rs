@@ -1,8 +1,8 @@
 //! The `/ready` endpoints of the processes of one start.
 //!
-//! A process answers `/ready` after `--from-scratch` has removed the old checkpoints: with 200 if it has
-//! caught up with the topic, else with 503. Both count here, because what the process has read since
-//! then must not be thrown away by a second `--from-scratch`.
+//! A process answers `/ready` after `--from-scratch` has removed the old checkpoints: with 200 if
+//! it has caught up with the topic, else with 503. Both count here, because what the process has
+//! read since then must not be thrown away by a second `--from-scratch`.
 
 use anyhow::Context;
 use std::net::SocketAddr;

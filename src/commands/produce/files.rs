@@ -1,13 +1,14 @@
 //! The feed of files: sends each line of ticks unchanged, byte for byte.
 //!
-//! **Order.** The lines of a file keep their order. Several files are merged by time: the next line comes
-//! from the file whose next line has the earliest time. A line without a time, or with an earlier time
-//! than a line before it, counts with the latest time of its file so far. So files that were recorded
-//! side by side are played side by side, and a late tick stays as late as it was. If a file has no line
-//! ready, as standard input may for long, the other files wait for it.
+//! **Order.** The lines of a file keep their order. Several files are merged by time: the next line
+//! comes from the file whose next line has the earliest time. A line without a time, or with an
+//! earlier time than a line before it, counts with the latest time of its file so far. So files
+//! that were recorded side by side are played side by side, and a late tick stays as late as it
+//! was. If a file has no line ready, as standard input may for long, the other files wait for it.
 //!
-//! **Key.** The symbol of the tick. A line that is no tick is sent without a key, to any partition; the
-//! pipeline rejects it and writes it to the dead letters with a reason. No line is left out here.
+//! **Key.** The symbol of the tick. A line that is no tick is sent without a key, to any partition;
+//! the pipeline rejects it and writes it to the dead letters with a reason. No line is left out
+//! here.
 
 use super::pace::Pace;
 use super::topic::Topic;
@@ -58,8 +59,8 @@ impl Files {
     /// Sends all lines, until the files end or the command is stopped.
     ///
     /// # Errors
-    /// If a file can't be read to its end, after all lines before that are sent; or if a record can't be
-    /// sent for good.
+    /// If a file can't be read to its end, after all lines before that are sent; or if a record
+    /// can't be sent for good.
     pub(super) fn run(mut self, topic: &mut Topic) -> anyhow::Result<()> {
         let mut pace = Pace::new(self.speed);
         loop {

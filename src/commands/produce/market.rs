@@ -1,5 +1,5 @@
-//! The feed of the simulated market. Past trades are sent at the configured speed, later ones each at its
-//! time: never ahead of the clock, because a tick from the future would be rejected.
+//! The feed of the simulated market. Past trades are sent at the configured speed, later ones each
+//! at its time: never ahead of the clock, because a tick from the future would be rejected.
 
 use super::pace::Pace;
 use super::topic::{Go, Topic};
@@ -66,8 +66,8 @@ impl Market {
         Ok(Market { trades, speed: config.speed, from_ms, end_ms })
     }
 
-    /// Sends the trades until the market ends or the command is stopped. Delayed trades are sent at once at
-    /// the end of the market.
+    /// Sends the trades until the market ends or the command is stopped. Delayed trades are sent at
+    /// once at the end of the market.
     ///
     /// # Errors
     /// If a record can't be sent for good.

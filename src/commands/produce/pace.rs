@@ -7,8 +7,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Pace {
     speed: Speed,
-    /// An event time and the clock time that it stands for, in milliseconds. `None` before the first
-    /// record.
+    /// An event time and the clock time that it stands for, in milliseconds. `None` before the
+    /// first record.
     anchor: Option<(u64, u64)>,
 }
 

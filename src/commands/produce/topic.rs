@@ -1,11 +1,12 @@
-//! The topic that a feed is written to: retries while no broker is reachable, and counts the records.
+//! The topic that a feed is written to: retries while no broker is reachable, and counts the
+//! records.
 
 use anyhow::bail;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::error::{Action, chain};
@@ -29,7 +30,8 @@ pub(super) struct Topic {
     polled: Instant,
     /// Whether the loss of the broker has been logged.
     unreachable: bool,
-    /// The number of records that were never queued: Kafka can't take them, or the command was stopped.
+    /// The number of records that were never queued: Kafka can't take them, or the command was
+    /// stopped.
     left_out: u64,
 }
 
@@ -81,7 +83,7 @@ impl Topic {
     /// If Kafka has refused a record, or the producer has failed for good.
     pub(super) fn send(&mut self, symbol: Option<Symbol>, line: &[u8]) -> anyhow::Result<Go> {
         let key = symbol.map(|symbol| symbol.text());
-        let record = Outgoing {
+        let record = ProducerRecord {
             topic: &self.name,
             partition: None,
             key: key.as_ref().map(|key| key.as_bytes()),
@@ -135,8 +137,8 @@ impl Topic {
         if self.is_stopped() { Go::Break(()) } else { Go::Continue(()) }
     }
 
-    /// Waits for all acknowledgements, after the stop signal for [`STOP_TIMEOUT`] at most, and logs the
-    /// counts.
+    /// Waits for all acknowledgements, after the stop signal for [`STOP_TIMEOUT`] at most, and logs
+    /// the counts.
     ///
     /// # Errors
     /// If a record has not been acknowledged.

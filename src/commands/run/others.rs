@@ -11,8 +11,8 @@ use tallow_runtime::cluster::{Cluster, Handshake, connect};
 /// process that never starts must still become a failure.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Returns a function that connects to the other processes, to resume from `checkpoint` together. It
-/// returns `None` if its flag is set before.
+/// Returns a function that connects to the other processes, to resume from `checkpoint` together.
+/// It returns `None` if its flag is set before.
 pub(super) fn connector(
     config: &Config,
     cluster: Cluster,
@@ -23,8 +23,8 @@ pub(super) fn connector(
     move |stop| connect(&cluster, &handshake, stop, CONNECT_TIMEOUT)
 }
 
-/// The settings that must be equal in all processes. Addresses are not among them: two names may lead to
-/// one host.
+/// The settings that must be equal in all processes. Addresses are not among them: two names may
+/// lead to one host.
 fn shared(config: &Config) -> Vec<(String, String)> {
     let rest = [
         ("dataflow.idle_timeout_ms", config.dataflow.graph.idle_timeout_ms.to_string()),

@@ -14,8 +14,8 @@ use tallow_runtime::cluster::Cluster;
 use tallow_runtime::pipeline::{Destinations, Store};
 use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
-/// The time that a stop waits for all sinks together. Changes that are not stored by then are read again
-/// from the log at the next start.
+/// The time that a stop waits for all sinks together. Changes that are not stored by then are read
+/// again from the log at the next start.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The running sinks.

@@ -1,9 +1,9 @@
-//! The feed: writes trades of the simulated market to the log, past ones at full speed, then each at its
-//! time.
+//! The feed: writes trades of the simulated market to the log, past ones at full speed, then each
+//! at its time.
 //!
-//! Past and present are one loop: after any pause (a full disk, a machine that sleeps) the feed catches up
-//! in the same way. It holds the ticks of one second of the market and a few hundred kilobytes of lines
-//! at most.
+//! Past and present are one loop: after any pause (a full disk, a machine that sleeps) the feed
+//! catches up in the same way. It holds the ticks of one second of the market and a few hundred
+//! kilobytes of lines at most.
 
 use super::journal::{Flushed, Journal};
 use super::progress_log::ProgressLog;
@@ -20,8 +20,8 @@ use tallow_model::{Clock, EventTime};
 const STEP_MS: u64 = 1_000;
 /// The number of bytes that are flushed at a time while the feed catches up.
 const FLUSH_BYTES: usize = 256 << 10;
-/// The maximum time between two flushes, in milliseconds. The log needs them even without lines, for its
-/// sync to disk.
+/// The maximum time between two flushes, in milliseconds. The log needs them even without lines,
+/// for its sync to disk.
 const MAX_REST_MS: u64 = 1_000;
 
 /// The market, and the log that it is written to.
@@ -48,9 +48,9 @@ impl Feed {
         Feed { market, journal, progress, stopped, at_ms: from.millis(), primed: Arc::default() }
     }
 
-    /// The flag that is set once each partition that will get ticks has some, or the log has reached the
-    /// present. Reading must not start earlier: an empty partition does not hold time back, so history that
-    /// is written to it later would be late.
+    /// The flag that is set once each partition that will get ticks has some, or the log has
+    /// reached the present. Reading must not start earlier: an empty partition does not hold time
+    /// back, so history that is written to it later would be late.
     pub(super) fn primed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.primed)
     }

@@ -45,8 +45,8 @@ pub(super) fn start(
     let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<WorkerSlots<_>>>()?;
     let restore: WorkerSlots<_> = restore.into_iter().collect();
     let workers = config.dataflow.workers;
-    // Partitions without traded symbols end, but the input of a worker must not: a worker that has no
-    // other partitions still takes part in checkpoints. No reader is ever sent.
+    // Partitions without traded symbols end, but the input of a worker must not: a worker that has
+    // no other partitions still takes part in checkpoints. No reader is ever sent.
     let (senders, arrivals): (Vec<Sender<LateReader>>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
     let arrivals: WorkerSlots<_> = arrivals.into_iter().collect();
     let alone = move |_: &_| Ok(Some(workers.into()));
@@ -69,8 +69,8 @@ pub(super) fn start(
 /// A partition of the log, which no other process writes.
 struct LogPartition {
     reader: FileLogReader,
-    /// Whether a traded symbol belongs to the partition. If not, the partition is finished at its end, and
-    /// need not be idle for a while before it no longer holds time back.
+    /// Whether a traded symbol belongs to the partition. If not, the partition is finished at its
+    /// end, and need not be idle for a while before it no longer holds time back.
     grows: bool,
 }
 

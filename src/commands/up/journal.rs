@@ -1,4 +1,5 @@
-//! The log, as the feed writes it. A failed write is retried, as on a full disk; no tick is dropped.
+//! The log, as the feed writes it. A failed write is retried, as on a full disk; no tick is
+//! dropped.
 
 use super::progress_log::ProgressLog;
 use super::stop::Stopped;
@@ -12,7 +13,8 @@ use tallow_model::error::{Action, chain};
 use tallow_model::feed::FeedTick;
 use tallow_model::retry::{Backoff, BackoffSettings};
 
-/// The waits after a failed flush. They are short, because a market that waits for its log falls behind.
+/// The waits after a failed flush. They are short, because a market that waits for its log falls
+/// behind.
 const FLUSH_WAITS: BackoffSettings =
     BackoffSettings { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
 
@@ -40,8 +42,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a log, which may have records already. The partitions in `used` will get
-    /// ticks.
+    /// Opens the journal of a log, which may have records already. The partitions in `used` will
+    /// get ticks.
     ///
     /// # Errors
     /// If the log can't be read.
@@ -92,7 +94,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the appended ticks, which are all ticks before `through`. Retries while the disk is full.
+    /// Writes the appended ticks, which are all ticks before `through`. Retries while the disk is
+    /// full.
     ///
     /// # Errors
     /// If a retry can't help.

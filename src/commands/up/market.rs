@@ -1,4 +1,5 @@
-//! The opening of the simulated market: some hours ago at the first start, at the end of the log later.
+//! The opening of the simulated market: some hours ago at the first start, at the end of the log
+//! later.
 
 use crate::config::UpConfig;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,9 +13,9 @@ const HOUR_MS: f64 = 3_600_000.0;
 
 /// Opens the market, and returns it with the time from which it trades.
 ///
-/// A symbol continues at the price of its last tick in the log; one that is not in the log starts at its
-/// usual price. The time between the end of the log and now is traded too, as far back as the backfill
-/// reaches.
+/// A symbol continues at the price of its last tick in the log; one that is not in the log starts
+/// at its usual price. The time between the end of the log and now is traded too, as far back as
+/// the backfill reaches.
 ///
 /// # Errors
 /// If a setting can't be used, or the log can't be read.

@@ -16,7 +16,8 @@ struct Progress {
     retries: u64,
     through: Option<EventTime>,
     problem: Option<String>,
-    /// The offset of the last record of each partition at the time when the log reached the present.
+    /// The offset of the last record of each partition at the time when the log reached the
+    /// present.
     present: Option<Vec<Option<u64>>>,
 }
 

@@ -1,6 +1,6 @@
 //! The report of `scripts/test`: a block for each step, and the counts at the end.
 
-use super::super::interrupt::Program;
+use crate::interrupt::Program;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! The services as containers of `docker-compose.yml`, on ports of the checkout's own.
 
 use super::folder::Folder;
-use super::{Service, postgres};
+use super::service::Service;
 use crate::process;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ impl Containers {
         let arguments =
             ["exec", "-T", Service::Postgres.container_name(), "psql", "-q", "-X", "-U", "tallow", "-d"];
         let mut command = self.compose(&arguments)?;
-        postgres::run_with_input(command.args(["tallow", "-v", "ON_ERROR_STOP=1"]), &statement)
+        process::run_with_input(command.args(["tallow", "-v", "ON_ERROR_STOP=1"]), &statement)
             .context("set the password of the database")
     }
 
@@ -137,6 +137,6 @@ impl Containers {
     pub(super) fn delete_topics(&self, pattern: &str) -> Result<()> {
         let tool =
             ["exec", "-T", "kafka", "/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:9092"];
-        process::run(self.compose(&tool)?.args(["--delete", "--topic", pattern]))
+        process::run(self.compose(&tool)?.args(["--delete", "--if-exists", "--topic", pattern]))
     }
 }

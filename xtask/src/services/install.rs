@@ -1,6 +1,7 @@
 //! The Debian packages that the services and the programs that talk to them come from.
 
-use super::{Service, postgres};
+use super::postgres;
+use super::service::Service;
 use crate::process;
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -4,9 +4,9 @@
 //! repository. A second listener, on the port in `kafka-sasl.port`, asks for a login: SASL PLAIN,
 //! user `tallow`, password `in-the-clear`.
 
+use super::daemon;
 use super::folder::{Folder, connect, listens, random_hex};
-use super::native::Processes;
-use super::{Service, say};
+use super::service::{Service, say};
 use crate::process;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -40,19 +40,18 @@ pub(super) fn answers(folder: &Folder) -> bool {
     count_brokers().is_some_and(|count| count > 0)
 }
 
-pub(super) fn start(processes: &Processes) -> Result<()> {
-    let folder = &processes.folder;
-    let classes = class_path(processes)?;
+pub(super) fn start(folder: &Folder, root: &Path) -> Result<()> {
+    let classes = class_path(folder, root)?;
     let settings = settings_path(folder);
     fs::write(&settings, settings_text(folder)?).with_context(|| format!("write {}", settings.display()))?;
     if !folder.path().join("kafka/meta.properties").exists() {
-        format_storage(processes, &classes, &settings)?;
+        format_storage(folder, &classes, &settings)?;
     }
     let mut command = Command::new("java");
     command.args(["-Xmx768m", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]);
     command.args(logging()).args(["-cp", &classes, "kafka.Kafka"]).arg(settings);
-    processes.spawn(Service::Kafka, &mut command)?;
-    processes.await_answer(Service::Kafka)
+    daemon::spawn(folder, Service::Kafka, &mut command)?;
+    daemon::await_answer(folder, Service::Kafka, answers)
 }
 
 fn settings_text(folder: &Folder) -> Result<String> {
@@ -90,14 +89,14 @@ log.retention.ms=-1
     ))
 }
 
-fn format_storage(processes: &Processes, classes: &str, settings: &Path) -> Result<()> {
-    let log = processes.folder.open_log("kafka")?;
+fn format_storage(folder: &Folder, classes: &str, settings: &Path) -> Result<()> {
+    let log = folder.open_log("kafka")?;
     let errors = log.try_clone().context("duplicate the log")?;
     let mut command = tool("256m", classes, "kafka.tools.StorageTool");
     command.args(["format", "-t", &cluster_id()?, "-c"]).arg(settings);
     match process::run(command.stdin(Stdio::null()).stdout(log).stderr(errors)) {
         Ok(()) => Ok(()),
-        Err(_) => Err(processes.failure(Service::Kafka, "its storage can't be made")),
+        Err(_) => Err(daemon::failure(folder, Service::Kafka, "its storage can't be made")),
     }
 }
 
@@ -109,14 +108,14 @@ fn cluster_id() -> Result<String> {
 }
 
 /// The broker's class path. It is made again after a change of the project file.
-fn class_path(processes: &Processes) -> Result<String> {
-    let project = processes.root().join("scripts/kafka/pom.xml");
-    let list = processes.folder.path().join("kafka.classpath");
+fn class_path(folder: &Folder, root: &Path) -> Result<String> {
+    let project = root.join("scripts/kafka/pom.xml");
+    let list = folder.path().join("kafka.classpath");
     if let Some(classes) = known_class_path(&project, &list) {
         return Ok(classes);
     }
     say("fetching Apache Kafka");
-    let log = processes.folder.log("maven");
+    let log = folder.log("maven");
     let new = list.with_extension("classpath.new");
     let output = File::create(&log).with_context(|| format!("write {}", log.display()))?;
     let errors = output.try_clone().context("duplicate the log")?;
@@ -155,11 +154,18 @@ fn tool(memory: &str, classes: &str, class: &str) -> Command {
     command
 }
 
-pub(super) fn delete_topics(processes: &Processes, pattern: &str) -> Result<()> {
-    let address = processes.address(Service::Kafka)?;
-    if !processes.folder.port("kafka").is_some_and(listens) {
-        bail!("Kafka does not run; no topic can be deleted");
-    }
-    let mut command = tool("128m", &class_path(processes)?, "org.apache.kafka.tools.TopicCommand");
-    process::run(command.args(["--bootstrap-server", &address, "--delete", "--topic", pattern]))
+pub(super) fn delete_topics(folder: &Folder, root: &Path, pattern: &str) -> Result<()> {
+    let Some(port) = folder.port("kafka").filter(|port| listens(*port)) else {
+        bail!("Kafka does not run; no topic can be deleted")
+    };
+    let address = format!("127.0.0.1:{port}");
+    let mut command = tool("128m", &class_path(folder, root)?, "org.apache.kafka.tools.TopicCommand");
+    process::run(command.args([
+        "--bootstrap-server",
+        &address,
+        "--delete",
+        "--if-exists",
+        "--topic",
+        pattern,
+    ]))
 }

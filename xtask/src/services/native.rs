@@ -1,23 +1,17 @@
 //! The services as processes of this machine, which outlive the command that starts them.
 
 use super::folder::Folder;
-use super::{Service, kafka, postgres, redis, say};
+use super::service::{Service, say};
+use super::{daemon, kafka, postgres, redis};
 use crate::process;
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The longest wait for a service that runs and does not answer yet. A machine that is busy takes
-/// its time.
-pub(super) const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest wait for a service that was asked to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
-/// The lines of a log that are shown when its service fails.
-const SHOWN_LINES: usize = 20;
 
 pub(super) struct Processes {
     pub(super) folder: Folder,
@@ -27,10 +21,6 @@ pub(super) struct Processes {
 impl Processes {
     pub(super) fn new(root: &Path, folder: Folder) -> Processes {
         Processes { folder, root: root.to_owned() }
-    }
-
-    pub(super) fn root(&self) -> &Path {
-        &self.root
     }
 
     /// Starts the services side by side. If one fails, those that were started here are stopped
@@ -74,10 +64,14 @@ impl Processes {
 
     fn start(&self, service: Service) -> Result<()> {
         match service {
-            Service::Postgres => postgres::start(self),
-            Service::Redis => redis::start(self),
-            Service::Kafka => kafka::start(self),
+            Service::Postgres => postgres::start(&self.folder),
+            Service::Redis => redis::start(&self.folder),
+            Service::Kafka => kafka::start(&self.folder, &self.root),
         }
+    }
+
+    fn await_answer(&self, service: Service) -> Result<()> {
+        daemon::await_answer(&self.folder, service, |_| self.answers(service))
     }
 
     pub(super) fn down(&self, services: &[Service]) -> Result<()> {
@@ -120,17 +114,8 @@ impl Processes {
         marks.iter().all(|mark| command.contains(mark)).then_some(pid)
     }
 
-    pub(super) fn is_alive(&self, service: Service) -> bool {
+    fn is_alive(&self, service: Service) -> bool {
         self.live_pid(service).is_some()
-    }
-
-    /// Starts a program in a process group of its own, so that no signal of a terminal reaches it.
-    pub(super) fn spawn(&self, service: Service, command: &mut Command) -> Result<()> {
-        let log = self.folder.open_log(service.name())?;
-        let errors = log.try_clone().context("duplicate the log")?;
-        let command = command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
-        let child = command.spawn().with_context(|| format!("run {}", command.get_program().display()))?;
-        self.folder.set_pid(service.name(), child.id())
     }
 
     fn answers(&self, service: Service) -> bool {
@@ -139,28 +124,6 @@ impl Processes {
             Service::Redis => redis::answers(&self.folder),
             Service::Kafka => kafka::answers(&self.folder),
         }
-    }
-
-    /// Waits until the service answers; an error with the end of its log if it ends or takes too
-    /// long.
-    pub(super) fn await_answer(&self, service: Service) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while !self.answers(service) {
-            if !self.folder.pid(service.name()).is_some_and(process::is_running) {
-                return Err(self.failure(service, "it has ended"));
-            }
-            if Instant::now() >= deadline {
-                return Err(self.failure(service, "it does not answer"));
-            }
-            thread::sleep(process::POLL_INTERVAL);
-        }
-        Ok(())
-    }
-
-    /// An error that ends with the last lines of the service's log.
-    pub(super) fn failure(&self, service: Service, problem: &str) -> anyhow::Error {
-        let log = self.folder.log(service.name());
-        anyhow!("{problem}; the end of {}:{}", log.display(), process::tail(&log, SHOWN_LINES))
     }
 
     /// The address and the process of a service that answers.
@@ -176,6 +139,6 @@ impl Processes {
     }
 
     pub(super) fn delete_topics(&self, pattern: &str) -> Result<()> {
-        kafka::delete_topics(self, pattern)
+        kafka::delete_topics(&self.folder, &self.root, pattern)
     }
 }

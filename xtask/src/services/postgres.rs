@@ -4,14 +4,13 @@
 //! makes. That user may not be allowed to enter the folder of the services. The data are in the
 //! folder for temporary files then, and the log is opened here and handed over.
 
-use super::Service;
+use super::daemon::{self, START_TIMEOUT};
 use super::folder::Folder;
-use super::native::{Processes, START_TIMEOUT};
+use super::service::Service;
 use crate::process;
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -77,15 +76,14 @@ pub(super) fn answers(folder: &Folder) -> bool {
     process::succeeds(command.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]))
 }
 
-pub(super) fn start(processes: &Processes) -> Result<()> {
-    let folder = &processes.folder;
+pub(super) fn start(folder: &Folder) -> Result<()> {
     let programs = programs().context("initdb, psql and pg_isready are not installed")?;
     if geteuid().is_root() && process::find_program("runuser").is_none() {
         bail!("PostgreSQL refuses to run as root, and there is no runuser to run it as the user {USER}");
     }
     let data = data(folder)?;
     if !data.join("PG_VERSION").exists() {
-        initialize(processes, &programs, &data)?;
+        initialize(folder, &programs, &data)?;
     }
     let port = folder.allot("postgres")?;
     let preload = if has_timescale(&programs) { "timescaledb" } else { "" };
@@ -103,20 +101,20 @@ pub(super) fn start(processes: &Processes) -> Result<()> {
         "start",
         "-o",
     ]);
-    let started = run_logged(processes, command.arg(options));
+    let started = run_logged(folder, command.arg(options));
     // The number is there too if the server was started and did not become ready.
     if let Some(pid) = postmaster(&data) {
         folder.set_pid("postgres", pid)?;
     }
     if started.is_err() {
-        return Err(processes.failure(Service::Postgres, "the server does not start"));
+        return Err(daemon::failure(folder, Service::Postgres, "the server does not start"));
     }
     create_database(&programs, port)
 }
 
 /// Makes the folder of the data; an error that names the folder which the user of the database may
 /// not enter.
-fn initialize(processes: &Processes, programs: &Path, data: &Path) -> Result<()> {
+fn initialize(folder: &Folder, programs: &Path, data: &Path) -> Result<()> {
     if let Some(above) = data.parent()
         && let Some(barrier) = barrier(above)
     {
@@ -133,14 +131,14 @@ fn initialize(processes: &Processes, programs: &Path, data: &Path) -> Result<()>
     }
     let mut command = as_user(programs.join("initdb"));
     command.arg("-D").arg(data).args(["-U", "tallow", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
-    match run_logged(processes, &mut command) {
+    match run_logged(folder, &mut command) {
         Ok(()) => Ok(()),
-        Err(_) => Err(processes.failure(Service::Postgres, "initdb failed")),
+        Err(_) => Err(daemon::failure(folder, Service::Postgres, "initdb failed")),
     }
 }
 
-fn run_logged(processes: &Processes, command: &mut Command) -> Result<()> {
-    let log = processes.folder.open_log("postgres")?;
+fn run_logged(folder: &Folder, command: &mut Command) -> Result<()> {
+    let log = folder.open_log("postgres")?;
     let errors = log.try_clone().context("duplicate the log")?;
     process::run(command.stdin(Stdio::null()).stdout(log).stderr(errors))
 }
@@ -161,15 +159,5 @@ fn create_database(programs: &Path, port: u16) -> Result<()> {
     let mut command = Command::new(programs.join("psql"));
     command.args(["-q", "-X", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", "tallow", "-d", "postgres"]);
     command.args(["-v", "ON_ERROR_STOP=1"]);
-    run_with_input(&mut command, CREATE_DATABASE).context("create the database")
-}
-
-/// Runs a program that reads `input`, with its output on standard error.
-pub(super) fn run_with_input(command: &mut Command, input: &str) -> Result<()> {
-    let mut child = command.stdin(Stdio::piped()).stdout(std::io::stderr()).spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes())?;
-    }
-    let status = child.wait()?;
-    if status.success() { Ok(()) } else { bail!("{} failed: {status}", command.get_program().display()) }
+    process::run_with_input(&mut command, CREATE_DATABASE).context("create the database")
 }

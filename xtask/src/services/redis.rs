@@ -1,22 +1,22 @@
 //! Redis as a process of this machine: a cache that keeps nothing on disk.
 
-use super::Service;
+use super::daemon;
 use super::folder::{Folder, connect};
-use super::native::Processes;
+use super::service::Service;
 use anyhow::{Context, Result};
 use std::io::{Read, Write};
 use std::process::Command;
 
-pub(super) fn start(processes: &Processes) -> Result<()> {
-    let port = processes.folder.allot("redis")?.to_string();
-    let data = processes.folder.path().join("redis");
+pub(super) fn start(folder: &Folder) -> Result<()> {
+    let port = folder.allot("redis")?.to_string();
+    let data = folder.path().join("redis");
     std::fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
     let mut command = Command::new("redis-server");
     command
         .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"])
         .arg(data);
-    processes.spawn(Service::Redis, &mut command)?;
-    processes.await_answer(Service::Redis)
+    daemon::spawn(folder, Service::Redis, &mut command)?;
+    daemon::await_answer(folder, Service::Redis, answers)
 }
 
 pub(super) fn answers(folder: &Folder) -> bool {
