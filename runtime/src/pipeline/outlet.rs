@@ -6,7 +6,7 @@ use super::checkpoints::PartSink;
 use crate::sinks::SinkQueue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tallow_dataflow::{CheckpointPart, Outlet};
+use tallow_dataflow::{CheckpointPart, Output};
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::store::Publish;
@@ -108,7 +108,7 @@ impl WorkerOutlet {
     }
 }
 
-impl Outlet for WorkerOutlet {
+impl Output for WorkerOutlet {
     fn settled(&mut self, step: Step) {
         self.board.settled(&step);
         self.publish(&step);

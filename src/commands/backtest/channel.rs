@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tallow_dataflow::Outlet;
+use tallow_dataflow::Output;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, Reject, Step};
 
 /// The number of bytes in the channel from which the workers pause reading. Results of records that
@@ -119,7 +119,7 @@ impl ChannelOutlet {
     }
 }
 
-impl Outlet for ChannelOutlet {
+impl Output for ChannelOutlet {
     fn settled(&mut self, step: Step) {
         if !(step.candles.is_empty() && step.alerts.is_empty()) {
             self.send(Message::Settled(step));
