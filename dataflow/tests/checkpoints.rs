@@ -1,19 +1,17 @@
 //! Runs that are stopped anywhere and taken up from a checkpoint put out what one run does that never stops.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use support::crashes::{Crashes, Vault};
-use support::oracle::{Plain, assert_same, expected, lines, random_log};
-use support::{Outcome, settle};
 use tallow_dataflow::{Settings, State};
 use tallow_model::{EventTime, next_second};
+use tallow_testing::graph::crashes::{Crashes, Vault};
+use tallow_testing::graph::oracle::{Plain, assert_same, expected, lines, random_log};
+use tallow_testing::graph::{Outcome, settle};
 
 /// Time goes on in small steps, on all workers alike.
 fn eager() -> Settings {
-    Settings { batch_records: 5, max_skew_ms: 60_000, ..support::eager() }
+    Settings { batch_records: 5, max_skew_ms: 60_000, ..tallow_testing::graph::eager() }
 }
 
 /// A stop: how much of each partition there is before it, in thousandths of what is left; how much of the time until

@@ -1,21 +1,19 @@
 //! Idle partitions under a clock that the test moves: when time goes on, and what becomes of a tick that comes then.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
 use tallow_dataflow::{Settings, WorkerIo, run};
 use tallow_model::{Interval, PartitionReader, SettledCandle};
+use tallow_testing::graph::{Collector, MemoryPartition, MockClock, tick, wait_for, worker_io};
 
 const NOON: u64 = 1_700_006_400_000;
 
 /// A graph that runs on threads of its own until the test is over.
 struct Running {
-    topics: Vec<Topic>,
+    topics: Vec<MemoryPartition>,
     clock: Arc<MockClock>,
     collector: Collector,
     stop: Arc<AtomicBool>,
@@ -35,7 +33,7 @@ impl Running {
         workers: usize,
         settings: Settings,
     ) -> (Running, Vec<Sender<Box<dyn PartitionReader + Send>>>) {
-        let topics: Vec<Topic> = (0..partitions + later).map(Topic::new).collect();
+        let topics: Vec<MemoryPartition> = (0..partitions + later).map(MemoryPartition::new).collect();
         let (senders, arrivals): (Vec<_>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
         let arrivals = Mutex::new(arrivals.into_iter().map(Some).collect::<Vec<_>>());
         let clock = Arc::new(MockClock::new(NOON));

@@ -1,16 +1,14 @@
 //! Exports on their way: what becomes of them when a store fails, when a client is slow or leaves, when there are many.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::http::{Answer, Reply};
-use support::{Server, within};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::http::{Answer, Reply};
+use tallow_testing::server::{Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -288,5 +288,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-#[path = "format_tests.rs"]
 mod tests;

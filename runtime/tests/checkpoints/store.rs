@@ -1,9 +1,9 @@
 //! Which checkpoint a start takes up.
 
-use crate::bed::{
+use crate::faulty::Faulty;
+use crate::fixture::{
     PATIENCE, assert_shares, config_of, id, newest, origin, part, store_in, write, write_parts, writer,
 };
-use crate::faulty::Faulty;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tallow_dataflow::{CheckpointId, Settings};

@@ -1,7 +1,7 @@
 //! What is asked at each path, and what the contract says of it: each parameter at its bounds and beyond.
 
 use crate::market::{DAY, NOW};
-use crate::samples::MIDNIGHT;
+use tallow_testing::samples::MIDNIGHT;
 
 /// What has to be answered.
 #[derive(Clone, Copy, Debug, PartialEq)]

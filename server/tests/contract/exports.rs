@@ -1,11 +1,11 @@
 //! Exports: they are the pages put together, whatever settles while they are read.
 
 use crate::market::DAY;
-use crate::samples::{MINUTE, candle, corrected, step};
 use crate::sides::Both;
-use crate::support::Client;
 use std::collections::BTreeSet;
 use tallow_model::{Interval, SettledCandle};
+use tallow_testing::samples::{MINUTE, candle, corrected, step};
+use tallow_testing::server::Client;
 
 /// How many minutes of `LONG` there are: five parts of an export, and some more.
 const LENGTH: u64 = 5_250;

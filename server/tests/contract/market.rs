@@ -1,13 +1,13 @@
 //! What is put into both stores: a day and two hours of BTC, quotes of ETH, one symbol of which only the history knows and
 //! one of which only the cache does, and alerts.
 
-use crate::samples::{
-    HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
-};
 use tallow_model::store::{CheckpointFigures, PartitionStatus, PipelineStatus};
 use tallow_model::{
     AlertStatus, Counts, EventTime, Interval, LiveCandle, PartitionProgress, SettledAlert, SettledCandle,
     Step,
+};
+use tallow_testing::samples::{
+    HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
 };
 
 /// The midnight from which on there are minutes.

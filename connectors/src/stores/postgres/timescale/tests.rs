@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::stores::postgres::migrate;
-use crate::stores::postgres::services::database::Database;
+use tallow_testing::database::Database;
 
 const FRESH: State = State {
     is_hypertable: false,

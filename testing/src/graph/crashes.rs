@@ -1,0 +1,305 @@
+//! Runs that are stopped at any moment and taken up from checkpoints.
+
+use super::memory::{Collector, MockClock, Outcome, Random, wait_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tallow_dataflow::{
+    CheckpointId, CheckpointPart, CheckpointPolicy, Outlet, Restore, ResumePoint, Settings, State, WorkerIo,
+    run,
+};
+use tallow_model::{
+    Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step,
+};
+
+/// A checkpoint that some workers have given their parts of.
+#[derive(Clone, Default)]
+pub struct Parts {
+    pub workers: usize,
+    pub partitions: Vec<ResumePoint>,
+    /// Of each part.
+    pub states: Vec<State>,
+}
+
+impl Parts {
+    fn is_complete(&self) -> bool {
+        self.states.len() == self.workers
+    }
+
+    /// The whole state, in one order.
+    pub fn state(&self) -> State {
+        let mut whole = State::default();
+        for state in &self.states {
+            whole.minutes.extend(&state.minutes);
+            whole.moves.extend(&state.moves);
+            whole.rollups.extend(&state.rollups);
+        }
+        whole.minutes.sort_unstable_by_key(|row| (row.symbol, row.start));
+        whole.moves.sort_unstable_by_key(|row| (row.symbol, row.start));
+        whole.rollups.sort_unstable();
+        whole
+    }
+}
+
+/// The checkpoints of all runs.
+#[derive(Clone, Default)]
+pub struct Vault(Arc<Mutex<BTreeMap<CheckpointId, Parts>>>);
+
+impl Vault {
+    /// The newest one that all workers have given their parts of.
+    pub fn newest(&self) -> Option<(CheckpointId, Parts)> {
+        let parts = self.0.lock().unwrap();
+        parts.iter().rev().find(|(_, parts)| parts.is_complete()).map(|(id, parts)| (*id, parts.clone()))
+    }
+
+    /// All that are complete.
+    pub fn complete(&self) -> BTreeMap<CheckpointId, Parts> {
+        let parts = self.0.lock().unwrap();
+        parts
+            .iter()
+            .filter(|(_, parts)| parts.is_complete())
+            .map(|(id, parts)| (*id, parts.clone()))
+            .collect()
+    }
+
+    fn put(&self, part: &CheckpointPart) {
+        let mut all = self.0.lock().unwrap();
+        let parts = all.entry(part.id).or_default();
+        parts.workers = part.workers;
+        parts.partitions.extend(&part.partitions);
+        let mut whole = State::default();
+        let taken: Result<(), ()> = part.for_each_piece(|piece| {
+            whole.minutes.extend(piece.minutes);
+            whole.moves.extend(piece.moves);
+            whole.rollups.extend(piece.rollups);
+            Ok(())
+        });
+        taken.unwrap();
+        assert_eq!(part.rows(), whole.minutes.len() + whole.moves.len() + whole.rollups.len());
+        parts.states.push(whole);
+    }
+}
+
+/// Collects, and puts parts into the vault.
+struct Keeper {
+    collector: Collector,
+    vault: Vault,
+}
+
+impl Outlet for Keeper {
+    fn settled(&mut self, step: Step) {
+        self.collector.settled(step);
+    }
+    fn live(&mut self, candles: Vec<LiveCandle>) {
+        self.collector.live(candles);
+    }
+    fn rejected(&mut self, rejects: Vec<Reject>) {
+        self.collector.rejected(rejects);
+    }
+    fn progress(&mut self, partitions: &[PartitionProgress]) {
+        self.collector.progress(partitions);
+    }
+    fn failed(&mut self, partition: u32, message: String) {
+        self.collector.failed(partition, message);
+    }
+    fn checkpoint(&mut self, part: CheckpointPart) {
+        self.vault.put(&part);
+    }
+    fn is_full(&self) -> bool {
+        self.collector.is_full()
+    }
+}
+
+/// A partition whose lines have their number as offset, read from any offset up to a limit that moves.
+struct Lines {
+    partition: u32,
+    lines: Arc<Vec<String>>,
+    next: u64,
+    limit: Arc<AtomicU64>,
+    ends: bool,
+    read: Arc<AtomicU64>,
+}
+
+impl PartitionReader for Lines {
+    fn partition(&self) -> u32 {
+        self.partition
+    }
+    fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
+        let until = self.limit.load(Ordering::SeqCst).min(self.lines.len() as u64);
+        for _ in 0..limit {
+            if self.next >= until {
+                self.read.store(self.next, Ordering::SeqCst);
+                return if self.ends { ReadStatus::Finished } else { ReadStatus::CaughtUp };
+            }
+            let payload = Some(self.lines[self.next as usize].as_bytes());
+            visit(Record { offset: self.next, log_time: None, payload });
+            self.next += 1;
+        }
+        ReadStatus::More
+    }
+}
+
+/// A log, and everything that the runs over it have put out.
+pub struct Crashes {
+    pub settings: Settings,
+    pub clock: Arc<MockClock>,
+    lines: Vec<Arc<Vec<String>>>,
+    pub vault: Vault,
+    runs: Vec<Collector>,
+}
+
+/// One run over the log, on its own threads.
+pub struct Running {
+    collector: Collector,
+    workers: usize,
+    limits: Vec<Arc<AtomicU64>>,
+    read: Vec<Arc<AtomicU64>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    /// A test that has failed leaves no threads behind.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Running {
+    /// Lets so many lines of each partition be read.
+    pub fn offer(&self, limits: &[u64]) {
+        for (limit, to) in self.limits.iter().zip(limits) {
+            limit.store(*to, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits until so many lines of each partition have been read.
+    pub fn reads(&self, limits: &[u64]) {
+        wait_for("the lines to be read", || {
+            self.read.iter().zip(limits).all(|(read, limit)| read.load(Ordering::SeqCst) >= *limit)
+        });
+    }
+
+    /// Waits until everything before a time has settled.
+    pub fn settles(&self, frontier: u64) {
+        wait_for("the frontier", || self.collector.frontier(self.workers) >= frontier);
+    }
+
+    /// Stops it where it is.
+    pub fn stop(mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Crashes {
+    pub fn over(lines: &[Vec<String>], settings: &Settings) -> Crashes {
+        Crashes {
+            settings: settings.clone(),
+            clock: Arc::new(MockClock::new(4_000_000_000_000)),
+            lines: lines.iter().cloned().map(Arc::new).collect(),
+            vault: Vault::default(),
+            runs: Vec::new(),
+        }
+    }
+
+    /// Starts from the newest checkpoint. There are so many lines of each partition from the start: one that got its lines
+    /// only after another would have been idle, and its lines late.
+    pub fn start(&mut self, workers: usize, interval_ms: u64, lines: &[u64]) -> Running {
+        self.run(workers, interval_ms, lines, false)
+    }
+
+    /// Starts from the newest checkpoint and runs to the end of the log.
+    pub fn finish(&mut self, workers: usize, interval_ms: u64) {
+        let all = vec![u64::MAX; self.lines.len()];
+        let mut running = self.run(workers, interval_ms, &all, true);
+        running.thread.take().unwrap().join().unwrap();
+    }
+
+    fn run(&mut self, workers: usize, interval_ms: u64, offered: &[u64], ends: bool) -> Running {
+        let collector = Collector::default();
+        let restored = self.vault.newest();
+        let counter = |_: &Arc<Vec<String>>| Arc::new(AtomicU64::new(0));
+        let limits: Vec<_> = offered.iter().map(|limit| Arc::new(AtomicU64::new(*limit))).collect();
+        let read: Vec<Arc<AtomicU64>> = self.lines.iter().map(counter).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (settings, clock) = (self.settings.clone(), Arc::clone(&self.clock));
+            let (collector, vault) = (collector.clone(), self.vault.clone());
+            let (lines, limits, read) = (self.lines.clone(), limits.clone(), read.clone());
+            let run_number = self.runs.len() as u128;
+            let stop = Arc::clone(&stop);
+            move || {
+                let result = run(workers, &settings, stop, move |index, peers| {
+                    let restore = restored.as_ref().map(|(id, parts)| share(id, parts, index, peers));
+                    let point = |partition: u32| {
+                        let points = restored.iter().flat_map(|(_, parts)| &parts.partitions);
+                        points.clone().find(|point| point.partition == partition).copied()
+                    };
+                    let open = |partition: usize| Lines {
+                        partition: partition as u32,
+                        lines: Arc::clone(&lines[partition]),
+                        next: point(partition as u32).map_or(0, |point| point.offset),
+                        limit: Arc::clone(&limits[partition]),
+                        ends,
+                        read: Arc::clone(&read[partition]),
+                    };
+                    let own = (0..lines.len()).filter(|partition| partition % peers == index);
+                    WorkerIo {
+                        readers: own.map(|it| Box::new(open(it)) as Box<dyn PartitionReader>).collect(),
+                        arrivals: None,
+                        outlet: Box::new(Keeper { collector: collector.clone(), vault: vault.clone() }),
+                        clock: Arc::clone(&clock) as Arc<_>,
+                        checkpoints: Some(CheckpointPolicy {
+                            interval_ms,
+                            run: run_number,
+                            may_begin: Arc::new(|| true),
+                        }),
+                        restore,
+                    }
+                });
+                result.unwrap();
+            }
+        });
+        self.runs.push(collector.clone());
+        Running { collector, workers, limits, read, stop, thread: Some(thread) }
+    }
+
+    /// Everything that any of the runs has put out, each version once, and the counts of the last.
+    pub fn outcome(&self) -> Outcome {
+        let outcomes: Vec<Outcome> = self.runs.iter().map(Collector::outcome).collect();
+        let candles: BTreeSet<_> = outcomes.iter().flat_map(|it| it.candles.iter().copied()).collect();
+        let alerts: BTreeSet<_> = outcomes.iter().flat_map(|it| it.alerts.iter().copied()).collect();
+        let rejects = outcomes.iter().flat_map(|it| it.rejects.iter().cloned());
+        let rejects: BTreeMap<_, _> = rejects.map(|it| ((it.partition, it.offset), it)).collect();
+        Outcome {
+            candles: candles.into_iter().collect(),
+            alerts: alerts.into_iter().collect(),
+            rejects: rejects.into_values().collect(),
+            counts: outcomes.last().map_or(Counts::default(), |it| it.counts),
+            failures: outcomes.into_iter().flat_map(|it| it.failures).collect(),
+        }
+        .sort()
+    }
+
+    /// What the last run has put out.
+    pub fn last(&self) -> Outcome {
+        self.runs.last().unwrap().outcome()
+    }
+}
+
+/// A worker's share of a checkpoint: rows scattered without regard to whose they are.
+fn share(id: &CheckpointId, parts: &Parts, index: usize, peers: usize) -> Restore {
+    let mut random = Random(id.frontier.millis());
+    let mut mine = || random.below(peers as u64) as usize == index;
+    let whole = parts.state();
+    Restore {
+        frontier: id.frontier,
+        partitions: parts.partitions.clone(),
+        state: State {
+            minutes: whole.minutes.into_iter().filter(|_| mine()).collect(),
+            moves: whole.moves.into_iter().filter(|_| mine()).collect(),
+            rollups: whole.rollups.into_iter().filter(|_| mine()).collect(),
+        },
+    }
+}
