@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, ProducerRecord};
 
 const KEYS: [&str; 8] = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "AVAX", "POL"];
 const LIMIT: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let started = Instant::now();
     for n in 0..records as usize {
-        let record = Outgoing {
+        let record = ProducerRecord {
             topic: &config.topic,
             partition: None,
             key: Some(KEYS[n % KEYS.len()].as_bytes()),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tallow_connectors::feeds::coingecko::{
-    Client, CoinGeckoConfig, Counts, Failure, Feed, Found, Plan, Quote, Remedy, TimeOf, quotes,
+    Client, CoinGeckoConfig, Feed, FeedTotals, Found, Plan, Quote, Remedy, RequestFailure, TimeOf, quotes,
 };
 use tallow_model::error::{Action, chain};
 use tallow_model::secret::Secret;
@@ -66,7 +66,7 @@ async fn next(feed: &mut Feed) -> Vec<String> {
     quotes.into_iter().map(|quote| String::from_utf8(quote.line).unwrap()).collect()
 }
 
-async fn failure(server: &MockServer) -> Failure {
+async fn failure(server: &MockServer) -> RequestFailure {
     Client::try_new(&config(&server.uri(), &["bitcoin:BTC"])).unwrap().ask().await.unwrap_err()
 }
 
@@ -318,7 +318,7 @@ async fn unchanged_prices_are_observations_too_one_an_interval() {
     }
     assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
     assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
-    assert_eq!(feed.counts(), Counts { requests: 4, quotes: 4, ..Counts::default() });
+    assert_eq!(feed.counts(), FeedTotals { requests: 4, quotes: 4, ..FeedTotals::default() });
 }
 
 #[tokio::test]
@@ -331,7 +331,7 @@ async fn failures_of_every_kind_are_lived_through() {
     Mock::given(method("GET")).respond_with(json(r#"{"bitcoin":{"usd":5},"x":{}}"#)).mount(&server).await;
     let mut feed = Feed::try_new(config(&server.uri(), &["bitcoin:BTC", "x:X"])).unwrap();
     assert_eq!(next(&mut feed).await.len(), 1);
-    assert_eq!(feed.counts(), Counts { requests: 6, failures: 5, quotes: 1, left_out: 1 });
+    assert_eq!(feed.counts(), FeedTotals { requests: 6, failures: 5, quotes: 1, left_out: 1 });
 }
 
 #[tokio::test]

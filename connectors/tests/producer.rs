@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::error::{Action, chain};
 use tallow_model::secret::Secret;
 use tallow_testing::services::{kafka, unique};
@@ -29,8 +29,8 @@ fn producer(brokers: &str, options: &[&str]) -> KafkaProducer {
     KafkaProducer::open(&config(brokers, options), "tallow-tests").unwrap()
 }
 
-fn record<'a>(topic: &'a str, key: Option<&'a [u8]>, payload: &'a [u8]) -> Outgoing<'a> {
-    Outgoing { topic, partition: None, key, payload: Some(payload), headers: &[], timestamp_ms: None }
+fn record<'a>(topic: &'a str, key: Option<&'a [u8]>, payload: &'a [u8]) -> ProducerRecord<'a> {
+    ProducerRecord { topic, partition: None, key, payload: Some(payload), headers: &[], timestamp_ms: None }
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_record_arrives_as_it_was_given() {
     let topic = Topic::make(&brokers, unique("given"), 3, &[]);
     let producer = producer(&brokers, &[]);
     let headers: [(&str, &[u8]); 2] = [("reason", b"too late"), ("detail", b"\xff\x00")];
-    let given = Outgoing {
+    let given = ProducerRecord {
         topic: &topic.name,
         partition: Some(2),
         key: Some(b"BTC"),
@@ -73,7 +73,7 @@ fn a_record_arrives_as_it_was_given() {
         timestamp_ms: Some(1_763_271_031_120),
     };
     producer.send(&given, LIMIT).unwrap();
-    producer.send(&Outgoing { payload: None, headers: &[], ..given }, LIMIT).unwrap();
+    producer.send(&ProducerRecord { payload: None, headers: &[], ..given }, LIMIT).unwrap();
     producer.flush(LIMIT).unwrap();
     let read = topic.read();
     assert_eq!(read.len(), 2);

@@ -6,7 +6,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Fault};
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::error::{Action, chain};
 use tallow_testing::topic::Topic;
 
@@ -36,7 +36,7 @@ fn cluster() -> (Cluster, KafkaProducer) {
 fn send(producer: &KafkaProducer, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let payload = number.to_string();
-        let record = Outgoing {
+        let record = ProducerRecord {
             topic: TOPIC,
             partition: Some(1),
             key: None,
@@ -116,7 +116,7 @@ fn a_fatal_error_is_told_as_one_to_stop_for_and_again_each_time() {
         );
     }
     assert!(!producer.is_usable());
-    let record = Outgoing {
+    let record = ProducerRecord {
         topic: TOPIC,
         partition: None,
         key: None,

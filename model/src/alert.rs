@@ -1,26 +1,27 @@
-//! Alerts: what the anomaly detector says of a candle, with everything needed to check it by hand.
+//! Alerts: the anomaly detector's verdicts on candles, with every number that a reader needs to
+//! check one by hand.
 
 use crate::number::Price;
 use crate::symbol::Symbol;
 use crate::time::{EventTime, Interval, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
-/// The detector's name in an alert's id.
+/// The detector's name in the id of an alert.
 pub const DETECTOR: &str = "zscore";
 
-/// Which way the price went.
+/// The direction of the price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AlertType {
-    /// The return was positive.
+    /// A positive return.
     #[serde(rename = "PRICE_SPIKE")]
     PriceSpike,
-    /// The return was negative.
+    /// A negative return.
     #[serde(rename = "PRICE_DROP")]
     PriceDrop,
 }
 
 impl AlertType {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             AlertType::PriceSpike => "PRICE_SPIKE",
@@ -29,11 +30,11 @@ impl AlertType {
     }
 }
 
-/// How far out the return was.
+/// The size of the return's deviation, by its score z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
-    /// |z| from the threshold.
+    /// |z| from the detector's threshold.
     Low,
     /// |z| from 6.
     Medium,
@@ -42,10 +43,10 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// All, from the least.
+    /// All severities, the lowest first.
     pub const ALL: [Severity; 3] = [Severity::Low, Severity::Medium, Severity::High];
 
-    /// The severity of a score that has reached the threshold.
+    /// Returns the severity of a score that has reached the threshold.
     pub fn of(z: f64) -> Severity {
         match z.abs() {
             z if z >= 8.0 => Severity::High,
@@ -54,7 +55,7 @@ impl Severity {
         }
     }
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Severity::Low => "LOW",
@@ -64,18 +65,18 @@ impl Severity {
     }
 }
 
-/// Whether an alert stands.
+/// The state of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertStatus {
-    /// It stands.
+    /// The alert stands.
     Raised,
-    /// A correction has undone it.
+    /// A correction of the candle has undone the alert.
     Retracted,
 }
 
 impl AlertStatus {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             AlertStatus::Raised => "raised",
@@ -87,7 +88,7 @@ impl AlertStatus {
 /// The detector's verdict on a one-minute candle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Alert {
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
     /// The start of the candle's window.
     pub window_start: EventTime,
@@ -95,57 +96,57 @@ pub struct Alert {
     pub open: Price,
     /// The candle's close.
     pub close: Price,
-    /// The close of the symbol's candle before it.
+    /// The close of the symbol's previous candle.
     pub previous_close: Price,
     /// (return − mean) / max(σ, floor).
     pub z_score: Price,
-    /// Mean of the baseline's returns.
+    /// The mean of the baseline's returns.
     pub mean: Price,
-    /// Sample standard deviation of the baseline's returns.
+    /// The sample standard deviation of the baseline's returns.
     pub stddev: Price,
-    /// How many returns the baseline has.
+    /// The number of returns in the baseline.
     pub samples: u32,
-    /// The |z| from which the detector was set to raise.
+    /// The |z| from which the detector raises an alert.
     pub threshold: Price,
     /// The revision of the candle that was judged.
     pub revision: u32,
 }
 
 impl Alert {
-    /// `symbol:interval:window_start:detector`: the same log gives the same ids.
+    /// Returns the id, `symbol:interval:window_start:detector`: the same log gives the same ids.
     pub fn id(&self) -> String {
         format!("{}:{}:{}:{DETECTOR}", self.symbol, Interval::OneMinute, self.window_start.millis())
     }
 
-    /// Which way the price went.
+    /// Returns the direction of the price.
     pub fn alert_type(&self) -> AlertType {
         if self.close > self.previous_close { AlertType::PriceSpike } else { AlertType::PriceDrop }
     }
 
-    /// How far out the return was.
+    /// Returns the severity of the score.
     pub fn severity(&self) -> Severity {
         Severity::of(self.z_score.0)
     }
 
-    /// Close against previous close, in percent.
+    /// Returns the change from the previous close to the close, in percent.
     pub fn price_change_percent(&self) -> f64 {
         (self.close.0 / self.previous_close.0 - 1.0) * 100.0
     }
 
-    /// The end of the candle's window.
+    /// Returns the end of the candle's window.
     pub fn window_end(&self) -> EventTime {
         EventTime(self.window_start.millis() + MINUTE_MS)
     }
 }
 
-/// A settled change of an alert: raised (or raised anew with other figures), or retracted.
+/// A settled change of an alert: raised, raised again with other figures, or retracted.
 ///
 /// The versions of an alert are ordered by `settled_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SettledAlert {
-    /// The alert; of a retracted one, as it stood last.
+    /// The alert; of a retracted one, its last version.
     pub alert: Alert,
-    /// Whether it stands.
+    /// The alert's state after the change.
     pub status: AlertStatus,
     /// The logical time of the change.
     pub settled_at: EventTime,

@@ -1,4 +1,4 @@
-//! Candles as they leave the graph: settled for books, open for eyes.
+//! Candles as they leave the graph: settled ones for the stores, open ones for display.
 
 use crate::number::{
     FixedText, NOTIONAL_PLACES, NotionalSum, PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum,
@@ -8,37 +8,39 @@ use crate::symbol::Symbol;
 use crate::time::{EventTime, Interval};
 use serde::{Deserialize, Serialize};
 
-/// Open, high, low, close and exact sums of one window. The symbol and the interval stand beside it.
+/// Open, high, low, close and exact sums of one window. The symbol and the interval stand beside
+/// it.
 ///
-/// Unlike a bar it no longer knows the places of its first and last tick: between windows, order is by window.
+/// A candle no longer knows the positions of its first and last tick, as a bar does: between
+/// windows, the order of the windows decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Candle {
     /// The start of the window.
     pub window_start: EventTime,
-    /// Price of the first tick.
+    /// The price of the first tick.
     pub open: Price,
-    /// The highest price.
+    /// The highest price of the window.
     pub high: Price,
-    /// The lowest price.
+    /// The lowest price of the window.
     pub low: Price,
-    /// Price of the last tick.
+    /// The price of the last tick.
     pub close: Price,
-    /// How many ticks it was made of.
+    /// The number of ticks.
     pub count: u32,
-    /// How many of them carried a size.
+    /// The number of ticks that carried a size.
     pub sized: u32,
-    /// Sum of the prices.
+    /// The sum of the prices.
     pub price_sum: PriceSum,
-    /// Sum of the sizes.
+    /// The sum of the sizes.
     pub size_sum: SizeSum,
-    /// Sum of price × size.
+    /// The sum of price × size.
     pub notional_sum: NotionalSum,
     /// The newest rolling 24-hour volume that a quote carried.
     pub day_volume: Option<Price>,
 }
 
 impl Candle {
-    /// Adds the candle of a later, adjoining or not, part of the same larger window.
+    /// Adds the candle of a later part of the same larger window. The two parts need not adjoin.
     pub fn append(&mut self, later: &Candle) {
         self.high = self.high.max(later.high);
         self.low = self.low.min(later.low);
@@ -51,31 +53,32 @@ impl Candle {
         self.day_volume = later.day_volume.or(self.day_volume);
     }
 
-    /// The mean of the prices, every tick weighing the same: the float nearest to the exact mean.
+    /// Returns the mean of the prices, all ticks weighted equally: the float nearest to the exact
+    /// mean.
     pub fn average(&self) -> Price {
         Price(nearest_ratio(self.price_sum, i128::from(self.count) * 10i128.pow(PRICE_PLACES.unsigned_abs())))
     }
 
-    /// The mean of the prices weighted by size; none where nothing was traded.
+    /// Returns the mean of the prices weighted by size; `None` if nothing was traded.
     pub fn vwap(&self) -> Option<Price> {
-        // Both in the finer unit, that of the size.
+        // Both in the finer unit, the unit of the size.
         let notional =
             self.notional_sum.saturating_mul(10i128.pow((SIZE_PLACES - NOTIONAL_PLACES).unsigned_abs()));
         (self.size_sum > 0).then(|| Price(nearest_ratio(notional, self.size_sum)))
     }
 
-    /// The traded base quantity, as an exact decimal.
+    /// Returns the traded base quantity, as an exact decimal.
     pub fn traded_volume(&self) -> FixedText {
         FixedText { units: self.size_sum, places: SIZE_PLACES }
     }
 
-    /// The traded quote quantity, as an exact decimal.
+    /// Returns the traded quote quantity, as an exact decimal.
     pub fn quote_volume(&self) -> FixedText {
         FixedText { units: self.notional_sum, places: NOTIONAL_PLACES }
     }
 
-    /// The volume to show: the traded volume; for a feed without sizes the newest rolling 24-hour volume, which
-    /// is never added up; else zero.
+    /// Returns the volume to show: the traded volume; for a feed without sizes the newest rolling
+    /// 24-hour volume, which is never summed; else zero.
     pub fn volume(&self) -> Volume {
         match self.day_volume {
             Some(volume) if self.sized == 0 => Volume::Rolling(volume),
@@ -84,17 +87,17 @@ impl Candle {
     }
 }
 
-/// What a candle's volume is.
+/// The volume of a candle, by its origin.
 #[derive(Clone, Copy, Debug)]
 pub enum Volume {
     /// The exact sum of the sizes of the window's trades.
     Traded(FixedText),
-    /// The newest 24-hour figure that a quote of this window carried.
+    /// The newest 24-hour volume that a quote of this window carried.
     Rolling(Price),
 }
 
 impl Volume {
-    /// The nearest float.
+    /// Returns the nearest float.
     pub fn value(&self) -> f64 {
         match self {
             Volume::Traded(sum) => sum.value(),
@@ -112,33 +115,33 @@ impl std::fmt::Display for Volume {
     }
 }
 
-/// A version of a candle that is settled: final unless a late tick corrects it.
+/// A settled version of a candle: final unless a late tick corrects it.
 ///
-/// The versions of a candle are ordered by `candle.count`: a correction only ever adds ticks. `revision` counts
-/// them, 0 for the first.
+/// The versions of a candle are ordered by `candle.count`, because a correction only ever adds
+/// ticks. `revision` counts the versions from 0. See [`crate::version`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SettledCandle {
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// How long its window is.
+    /// The length of the window.
     pub interval: Interval,
-    /// The candle.
+    /// The candle of this version.
     pub candle: Candle,
-    /// How many times it has been corrected before this version.
+    /// The number of corrections before this version.
     pub revision: u32,
     /// The logical time at which this version became the settled one.
     pub settled_at: EventTime,
 }
 
-/// The candle of a window that is still open, as far as it has been seen.
+/// The candle of a window that is still open, with the ticks seen so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveCandle {
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// How long its window is.
+    /// The length of the window.
     pub interval: Interval,
     /// The candle so far.
     pub candle: Candle,
-    /// Event time of its newest tick.
+    /// The event time of the newest tick.
     pub event_time: EventTime,
 }

@@ -1,9 +1,9 @@
-//! Figures over candles, in one pass and in constant space.
+//! Statistics of candles, in one pass and in constant space.
 
 use crate::rows::CandleRow;
 use crate::store::CandleStats;
 
-/// The figures of the candles added so far, oldest first.
+/// The statistics of the candles added so far, oldest first.
 #[derive(Default)]
 pub struct Figures(Option<SoFar>);
 
@@ -16,14 +16,14 @@ impl Figures {
         }
     }
 
-    /// The figures; none where there were no candles.
+    /// Returns the statistics; `None` if no candle was added.
     pub fn stats(self) -> Option<CandleStats> {
         self.0.map(SoFar::stats)
     }
 }
 
 struct SoFar {
-    /// All but the figures that are known only in the end.
+    /// All statistics except those that are computed at the end.
     figures: CandleStats,
     /// Σ average × ticks.
     price_sum: f64,
@@ -65,7 +65,7 @@ impl SoFar {
         stats.highest_price = stats.highest_price.max(row.high_price);
         stats.candle_count += 1;
         stats.last_close = row.close_price;
-        // A row without a vwap has no traded volume: what it shows is a rolling figure, or nothing.
+        // A row without a vwap has no traded volume: its volume is a rolling one, or zero.
         if row.vwap.is_some() {
             stats.total_volume += row.volume_sum;
             self.volume_and_size_of_return.add(row.volume_sum, change.abs());
@@ -85,7 +85,8 @@ impl SoFar {
     }
 }
 
-/// Count, means and central moments of pairs, updated one pair at a time (Welford): no difference of large sums.
+/// Count, means and central moments of pairs (x, y), updated one pair at a time by Welford's
+/// method, which avoids differences of large sums.
 #[derive(Default)]
 struct Moments {
     count: f64,
@@ -107,12 +108,12 @@ impl Moments {
         self.xy += dx * (y - self.mean_y);
     }
 
-    /// That of the first of each pair; none of fewer than two.
+    /// Returns the sample standard deviation of x; `None` for fewer than two pairs.
     fn sample_stddev(&self) -> Option<f64> {
         (self.count >= 2.0).then(|| (self.xx.max(0.0) / (self.count - 1.0)).sqrt())
     }
 
-    /// None where one side does not vary.
+    /// Returns the correlation of x and y; `None` if one of them does not vary.
     fn correlation(&self) -> Option<f64> {
         let scale = self.xx.sqrt() * self.yy.sqrt();
         (scale > 0.0).then(|| (self.xy / scale).clamp(-1.0, 1.0))

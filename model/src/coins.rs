@@ -1,4 +1,4 @@
-//! What coins are called, and CoinGecko's ids of them, by symbol.
+//! The names of coins and their CoinGecko ids, by symbol.
 
 use crate::Symbol;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use std::sync::LazyLock;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Coin {
-    /// CoinGecko's id.
+    /// The coin's CoinGecko id.
     pub id: String,
-    /// The symbol.
+    /// The symbol of the coin's ticks.
     pub symbol: Symbol,
-    /// What people call it; the symbol where nothing is said.
+    /// The common name; the symbol if none is given.
     pub name: String,
 }
 
@@ -49,7 +49,7 @@ impl From<Coin> for String {
     }
 }
 
-/// The coins that are known without being told.
+/// The built-in coins: id, symbol, name.
 const KNOWN: [(&str, &str, &str); 24] = [
     ("ADA", "Cardano", "cardano"),
     ("ATOM", "Cosmos Hub", "cosmos"),
@@ -85,24 +85,24 @@ static DEFAULT: LazyLock<Coins> = LazyLock::new(|| {
     Coins(KNOWN.iter().filter_map(coin).collect())
 });
 
-/// Coins by their symbol.
+/// Coins by symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coins(BTreeMap<Symbol, Coin>);
 
 impl Default for Coins {
-    /// Those that are known without being told.
+    /// Returns the built-in coins.
     fn default() -> Coins {
         Coins::known().clone()
     }
 }
 
 impl Coins {
-    /// Those that are known without being told.
+    /// Returns the built-in coins.
     pub fn known() -> &'static Coins {
         &DEFAULT
     }
 
-    /// Those of the settings, and of the others the known ones.
+    /// Returns the configured coins, and the built-in ones for all other symbols.
     pub fn with(settings: &[Coin]) -> Coins {
         let mut coins = Coins::default();
         for coin in settings {
@@ -118,12 +118,12 @@ impl Coins {
         coins
     }
 
-    /// That with a symbol.
+    /// Returns the coin of a symbol.
     pub fn of(&self, symbol: Symbol) -> Option<&Coin> {
         self.0.get(&symbol)
     }
 
-    /// All of them.
+    /// Returns all coins, by symbol.
     pub fn all(&self) -> impl Iterator<Item = &Coin> {
         self.0.values()
     }

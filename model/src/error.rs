@@ -22,7 +22,7 @@ pub enum Error {
         tried: &'static str,
         /// The object of the attempt: a path, a topic, a database by host and name.
         on: String,
-        /// What the caller must do, as the connector that failed has decided.
+        /// The caller's next action, as the connector that failed has decided.
         action: Action,
         /// The error of the driver or of the system.
         source: Source,
@@ -72,7 +72,7 @@ pub enum Error {
     Invalid(String),
 }
 
-/// What the caller must do about an error.
+/// The caller's next action after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Try again later: the failure may pass (a full disk, a locked database).
@@ -99,7 +99,7 @@ impl Error {
         Error::External { tried, on: path.display().to_string(), action, source: source.into() }
     }
 
-    /// Returns what the caller must do.
+    /// Returns the caller's next action.
     pub fn action(&self) -> Action {
         match self {
             Error::External { action, .. } => *action,

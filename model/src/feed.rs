@@ -1,17 +1,17 @@
-//! What a feed of trades gives: ticks, and the JSON in which each of them goes to a log.
+//! Trades of a feed, and the JSON in which each one is written to a log.
 
 use crate::{Decimal, EventTime, Symbol};
 
-/// Who made a tick, as its JSON says.
+/// The producer of a tick, as the tick's JSON names it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Producer {
-    /// The `producer_id`.
+    /// The tick's field `producer_id`.
     pub id: &'static str,
-    /// The `source`: `simulated` for a market that does not exist.
+    /// The tick's field `source`; `simulated` for a market that does not exist.
     pub source: &'static str,
 }
 
-/// Who took the liquidity.
+/// The side that took the liquidity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// A buyer lifted the ask.
@@ -21,7 +21,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Side::Buy => "buy",
@@ -33,28 +33,28 @@ impl Side {
 /// One trade of one market.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeedTick {
-    /// Who made it.
+    /// The producer of the tick.
     pub producer: &'static Producer,
-    /// Which market.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Event time: when it was traded.
+    /// Event time: the time of the trade.
     pub time: EventTime,
     /// The price in quote currency, a whole multiple of the market's price step.
     pub price: Decimal,
     /// The traded base quantity.
     pub size: Decimal,
-    /// Unique within the symbol, and growing from trade to trade.
+    /// The trade's number, unique within the symbol and growing from trade to trade.
     pub trade_id: u64,
-    /// Who took the liquidity.
+    /// The side that took the liquidity.
     pub side: Side,
 }
 
 impl FeedTick {
     /// Appends the tick's JSON, one line without its line feed.
     ///
-    /// `received_ms` is the time at which the line is written to its log, milliseconds since the epoch. A timestamp
-    /// is judged to lie in the future against it. Times are written as integers, the cheaper to read of the two forms
-    /// that a tick may have.
+    /// `received_ms` is the time at which the line is written to its log, in milliseconds since the
+    /// epoch: a timestamp is judged to lie in the future against it. Times are written as integers,
+    /// the cheaper to read of the two forms that a tick may have.
     pub fn to_json_line(&self, received_ms: u64, buf: &mut Vec<u8>) {
         let symbol = self.symbol.text();
         let mut digits = itoa::Buffer::new();
@@ -85,7 +85,7 @@ impl FeedTick {
     }
 }
 
-/// `units` × 10⁻ᵖˡᵃᶜᵉˢ, without trailing zeros after the point.
+/// Returns `units` × 10⁻ᵖˡᵃᶜᵉˢ, without trailing zeros after the point.
 ///
 /// The float beside it is the nearest one for up to 2⁵³ units and 22 places.
 pub fn decimal(mut units: u64, mut places: u8) -> Decimal {
@@ -97,7 +97,8 @@ pub fn decimal(mut units: u64, mut places: u8) -> Decimal {
     Decimal { mantissa: units, exponent: -i32::from(places), value }
 }
 
-/// Appends the decimal, digit for digit, in plain notation where it is no longer than a float's digits can be.
+/// Appends the decimal, digit for digit, in plain notation as long as that is no longer than a
+/// float's digits can be.
 pub fn write_decimal(decimal: &Decimal, buf: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(decimal.mantissa).as_bytes();

@@ -1,4 +1,5 @@
-//! What the graph reads: records of a partitioned log, pulled by the source, never pushed.
+//! The log as the graph reads it: records of numbered partitions, pulled by the source, never
+//! pushed.
 
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
@@ -6,57 +7,59 @@ use serde::{Deserialize, Serialize};
 /// One record of a partition, borrowed from its reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Its place in the partition; grows from record to record, not necessarily by one.
+    /// The record's position in the partition. Offsets grow, not necessarily by one.
     pub offset: u64,
-    /// When it was written to the log, by the log's own clock, where the log keeps that.
+    /// The time at which the record was written, by the log's own clock; `None` if the log keeps
+    /// none.
     pub log_time: Option<EventTime>,
-    /// The bytes; none for a tombstone.
+    /// The payload bytes; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
 }
 
-/// How a read ended.
+/// The end of a read.
 #[derive(Debug)]
 pub enum ReadStatus {
-    /// There is more to read right away.
+    /// More records can be read right away.
     More,
     /// Everything written so far has been read; more may come.
     CaughtUp,
-    /// Nothing to give right now, and nobody knows whether that is the end: the log can't be reached, or has not answered
-    /// yet. The partition is neither idle nor silent.
+    /// No record can be read now, and whether this is the end is unknown: the log can't be reached,
+    /// or has not answered yet. The partition is neither idle nor silent.
     Pending,
-    /// Everything has been read and nothing will ever follow.
+    /// Everything has been read, and nothing will ever follow.
     Finished,
-    /// The rest of the partition can't be read. It counts as finished; the message says what failed on what.
+    /// The rest of the partition can't be read. The partition counts as finished; the message says
+    /// what failed on what.
     Failed(String),
 }
 
 /// A reader of one partition, used by the one worker that owns the partition.
 ///
-/// It never blocks longer than a local read takes: with nothing to give it says [`ReadStatus::CaughtUp`], or
-/// [`ReadStatus::Pending`] where it can't tell that this is the end.
+/// A read never blocks longer than a local read takes. Without a record to give it returns
+/// [`ReadStatus::CaughtUp`], or [`ReadStatus::Pending`] if it can't tell that this is the end.
 pub trait PartitionReader {
-    /// The partition's number, the same in every run over the same log.
+    /// Returns the partition's number, the same in every run over the same log.
     fn partition(&self) -> u32;
 
     /// Shows up to `limit` records, in offset order, each once.
     fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus;
 }
 
-/// Why a record was not accepted.
+/// The reason why a record was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {
-    /// Not a tick at all.
+    /// The payload is no tick at all.
     Malformed,
-    /// A tick with a value that can't be.
+    /// The payload is a tick with an impossible value.
     Invalid,
-    /// Its timestamp is too far past the time at which it was written.
+    /// The tick's timestamp is too far after the time at which it was written.
     Future,
-    /// Its window is past correcting.
+    /// The tick's window can't be corrected any more.
     TooLate,
 }
 
 impl RejectReason {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             RejectReason::Malformed => "malformed",
@@ -67,46 +70,46 @@ impl RejectReason {
     }
 }
 
-/// A record that was not accepted, with everything needed to look into it.
+/// A rejected record, with everything needed to look into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// The partition it was read from.
+    /// The partition of the record.
     pub partition: u32,
-    /// Its offset there.
+    /// The offset in that partition.
     pub offset: u64,
-    /// When it was written to the log, where the log keeps that.
+    /// The time at which the record was written; `None` if the log keeps none.
     pub log_time: Option<EventTime>,
-    /// Why.
+    /// The reason for the rejection.
     pub reason: RejectReason,
-    /// What exactly, in words.
+    /// A description of the defect.
     pub detail: String,
     /// The bytes as they were read.
     pub raw: Vec<u8>,
 }
 
-/// In which bucket the records read so far ended. The buckets add up to `records_in`.
+/// The number of records by outcome. The buckets add up to `records_in`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records read.
+    /// The number of records read.
     pub records_in: u64,
-    /// Accepted before their window closed.
+    /// Records accepted before their window closed.
     pub on_time: u64,
-    /// Accepted as corrections.
+    /// Records accepted as corrections.
     pub late: u64,
-    /// See [`RejectReason::Malformed`].
+    /// Records rejected as [`RejectReason::Malformed`].
     pub malformed: u64,
-    /// See [`RejectReason::Invalid`].
+    /// Records rejected as [`RejectReason::Invalid`].
     pub invalid: u64,
-    /// See [`RejectReason::Future`].
+    /// Records rejected as [`RejectReason::Future`].
     pub future: u64,
-    /// See [`RejectReason::TooLate`].
+    /// Records rejected as [`RejectReason::TooLate`].
     pub too_late: u64,
     /// Records without a value.
     pub tombstones: u64,
 }
 
 impl Counts {
-    /// The buckets by name, in the order in which they are shown.
+    /// Returns the buckets by name, in the order in which they are shown.
     pub fn buckets(&self) -> [(&'static str, u64); 7] {
         [
             ("on_time", self.on_time),
@@ -142,17 +145,18 @@ impl Counts {
     }
 }
 
-/// How far one partition has been read.
+/// The progress of reading one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionProgress {
-    /// Which partition.
+    /// The partition's number.
     pub partition: u32,
-    /// The buckets of its records.
+    /// The outcomes of the partition's records.
     pub counts: Counts,
     /// The offset of the last record read.
     pub offset: Option<u64>,
     /// The largest event time accepted.
     pub max_event_time: Option<EventTime>,
-    /// Whether it is read to its end and silent, so that it does not hold the frontier back.
+    /// Whether the partition is read to its end and silent, so that it does not hold the frontier
+    /// back.
     pub idle: bool,
 }

@@ -16,14 +16,16 @@ pub const SIZE_PLACES: i32 = 15;
 /// Decimal places of price × size in a [`NotionalSum`].
 pub const NOTIONAL_PLACES: i32 = 12;
 
-/// The bounds of an accepted price, and the largest accepted size and notional: within them a window can sum a
-/// hundred million ticks without leaving 128 bits. They are some orders of magnitude beyond any real market.
+/// The lowest accepted price.
+///
+/// The bounds of price, size and notional are some orders of magnitude beyond any real market.
+/// Within them a window can sum a hundred million ticks without leaving 128 bits.
 pub const MIN_PRICE: f64 = 1e-18;
-/// See [`MIN_PRICE`].
+/// The highest accepted price. See [`MIN_PRICE`].
 pub const MAX_PRICE: f64 = 1e12;
-/// See [`MIN_PRICE`].
+/// The largest accepted size. See [`MIN_PRICE`].
 pub const MAX_SIZE: f64 = 1e15;
-/// See [`MIN_PRICE`].
+/// The largest accepted notional. See [`MIN_PRICE`].
 pub const MAX_NOTIONAL: f64 = 1e18;
 
 /// Sum of prices in units of 10⁻¹⁸.
@@ -70,26 +72,28 @@ impl fmt::Debug for Price {
     }
 }
 
-/// A non-negative decimal as it was written: `mantissa × 10^exponent`, with the nearest float beside it.
+/// A non-negative decimal as it was written: `mantissa × 10^exponent`, with the nearest float
+/// beside it.
 ///
-/// At most 19 significant digits are kept; what is beyond them is cut off in the mantissa, not in the float.
+/// At most 19 significant digits are kept; further digits are cut off in the mantissa, not in the
+/// float.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decimal {
     /// The significant digits, without trailing zeros where they were written after the point.
     pub mantissa: u64,
     /// The power of ten of the mantissa's last digit.
     pub exponent: i32,
-    /// The nearest 64-bit float; infinite where the text is beyond its range.
+    /// The nearest 64-bit float; infinite if the text is beyond its range.
     pub value: f64,
 }
 
 impl Decimal {
-    /// The number in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
+    /// Returns the number in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
     pub fn fixed(&self, places: i32) -> i128 {
         scale_by_ten(u128::from(self.mantissa), self.exponent.saturating_add(places))
     }
 
-    /// The exact product with `other` in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
+    /// Returns the exact product with `other` in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
     pub fn product_fixed(&self, other: &Decimal, places: i32) -> i128 {
         let mantissa = u128::from(self.mantissa) * u128::from(other.mantissa);
         let exponent = self.exponent.saturating_add(other.exponent).saturating_add(places);
@@ -108,7 +112,7 @@ const POWERS: [u128; 39] = {
     powers
 };
 
-/// `value × 10^exponent`, cut towards zero, saturating at the largest `i128`.
+/// Returns `value × 10^exponent`, cut towards zero, saturating at the largest `i128`.
 fn scale_by_ten(value: u128, exponent: i32) -> i128 {
     let scaled = if exponent >= 0 {
         match POWERS.get(exponent as usize) {
@@ -128,13 +132,14 @@ fn scale_by_ten(value: u128, exponent: i32) -> i128 {
     i128::try_from(scaled).unwrap_or(i128::MAX)
 }
 
-/// The float nearest to `numerator / denominator`, both non-negative.
+/// Returns the float nearest to `numerator / denominator`, both non-negative.
 ///
-/// Correctly rounded: the bits are found by long division in integers. Dividing two rounded floats instead would be
-/// off by up to two units in the last place, which is enough to print 105382.29999999999 for 105382.3.
+/// The result is correctly rounded: its bits are found by long division in integers. Dividing two
+/// rounded floats instead would be off by up to two units in the last place, which is enough to
+/// print 105382.29999999999 for 105382.3.
 ///
 /// # Panics
-/// When the denominator is not positive or the numerator is negative.
+/// If the denominator is not positive or the numerator is negative.
 pub fn nearest_ratio(numerator: i128, denominator: i128) -> f64 {
     assert!(denominator > 0 && numerator >= 0, "ratio {numerator}/{denominator} out of domain");
     let denominator = denominator.unsigned_abs();
@@ -153,7 +158,7 @@ pub fn nearest_ratio(numerator: i128, denominator: i128) -> f64 {
         }
     }
     if remainder != 0 {
-        // Sticky bit: what was cut off only matters for breaking a tie.
+        // Sticky bit: the digits that were cut off only matter for breaking a tie.
         quotient |= 1;
     }
     // `as` rounds to nearest, ties to even; scaling by a power of two is exact.
@@ -170,7 +175,7 @@ pub struct FixedText {
 }
 
 impl FixedText {
-    /// The nearest float.
+    /// Returns the nearest float.
     pub fn value(&self) -> f64 {
         let power = i128::try_from(POWERS[self.places.unsigned_abs() as usize]).unwrap_or(i128::MAX);
         let magnitude = nearest_ratio(self.units.saturating_abs(), power);

@@ -1,4 +1,4 @@
-//! The figures of a pipeline as they cross a border.
+//! The statistics of a pipeline in JSON: written by `/api/v1/stats`, read by other processes.
 
 use crate::rows::optional_rfc3339;
 use crate::store::{CheckpointFigures, PartitionStatus, PipelineStatus, SinkStatus};
@@ -6,20 +6,20 @@ use crate::{Counts, EventTime, Interval, PartitionProgress, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The answer of `/api/v1/stats`. A process of which several work together speaks of its own part.
+/// The response of `/api/v1/stats`. Each of several processes of one pipeline reports its own part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PipelineStats {
-    /// Where the ticks come from.
+    /// The source of the ticks.
     pub source: String,
-    /// Whether it has caught up with its log and answers for the present.
+    /// Whether the pipeline has caught up with its log and serves the present.
     pub ready: bool,
-    /// Since when the process that answers runs.
+    /// The time since the responding process started.
     pub uptime_seconds: f64,
-    /// Records read.
+    /// The number of records read.
     pub records_in: u64,
     /// The records by bucket; they add up to `records_in`.
     pub records: BTreeMap<String, u64>,
-    /// How many symbols have been seen; null where no store can say.
+    /// The number of symbols seen; null if no store can tell.
     pub symbols: Option<usize>,
     /// Everything with a logical time below this is settled.
     #[serde(with = "optional_rfc3339")]
@@ -27,51 +27,51 @@ pub struct PipelineStats {
     /// The newest event time seen.
     #[serde(with = "optional_rfc3339")]
     pub max_event_time: Option<EventTime>,
-    /// Now minus the newest event time seen, never below 0: how old the newest tick is.
+    /// Now minus the newest event time seen, never below 0: the age of the newest tick.
     pub lag_seconds: Option<f64>,
     /// Candles settled for the first time, by interval.
     pub candles_settled: BTreeMap<String, u64>,
     /// Corrections, by interval.
     pub corrections: BTreeMap<String, u64>,
-    /// Alerts.
+    /// The number of alerts.
     pub alerts: AlertStats,
     /// The partitions that are read.
     pub partitions: Vec<PartitionStats>,
     /// The log and the sinks.
     pub sinks: Vec<SinkStatus>,
-    /// The checkpoints, where any are taken.
+    /// The checkpoints; `None` if none are taken.
     #[serde(default)]
     pub checkpoint: Option<CheckpointFigures>,
-    /// What has failed for good.
+    /// The failure that ended the pipeline, if it has failed.
     pub failure: Option<String>,
 }
 
-/// How many alerts there were.
+/// The number of alerts by kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertStats {
-    /// Raised.
+    /// The number of alerts raised.
     pub raised: u64,
     /// Raised, by severity.
     pub by_severity: BTreeMap<String, u64>,
-    /// Retracted.
+    /// The number of alerts retracted.
     pub retracted: u64,
 }
 
-/// How far a partition has been read.
+/// The progress of reading a partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartitionStats {
-    /// Which one.
+    /// The partition's number.
     pub partition: u32,
-    /// Records read from it.
+    /// The number of records read from the partition.
     pub records_in: u64,
-    /// The offset of the last one.
+    /// The offset of the last record read.
     pub offset: Option<u64>,
     /// The largest event time accepted.
     #[serde(with = "optional_rfc3339")]
     pub max_event_time: Option<EventTime>,
-    /// Whether it is read to its end and silent.
+    /// Whether the partition is read to its end and silent.
     pub idle: bool,
-    /// Records written and not yet read, where that is known.
+    /// The number of records written and not yet read, if known.
     pub pending: Option<u64>,
 }
 
@@ -80,7 +80,7 @@ fn by_interval(counts: [u64; 3]) -> BTreeMap<String, u64> {
 }
 
 impl From<PipelineStatus> for PipelineStats {
-    /// What only the process that answers knows is left open: uptime, symbols and lag.
+    /// Leaves out the fields that only the responding process knows: uptime, symbols and lag.
     fn from(status: PipelineStatus) -> PipelineStats {
         let buckets = status.counts.buckets();
         PipelineStats {

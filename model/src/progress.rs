@@ -1,19 +1,21 @@
-//! Up to which logical time everything has been given, out of the frontiers of all workers.
+//! Progress: the logical time up to which everything has been given, from the frontiers of all
+//! workers.
 
 use crate::{EventTime, MINUTE_MS, Step};
 use std::ops::Range;
 
 /// The frontiers of the workers whose steps go into one sink.
 ///
-/// The least of them is the time below which nothing more will come from anyone. A worker that has given no step yet
-/// holds it back entirely; one whose input has ended no longer does. When all inputs have ended, what is known to be
-/// complete reaches just past the newest change: not further, because the same log may be continued in another run.
+/// The least frontier is the time below which no worker will give anything more. A worker that has
+/// not given a step yet holds the progress back entirely; a worker whose input has ended no longer
+/// does. When all inputs have ended, progress reaches just past the newest change. It reaches no
+/// further, because another run may continue the same log.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The number of the first worker.
     first: usize,
     workers: Vec<Reach>,
-    /// Just past the newest logical time that any step spoke of.
+    /// Just past the newest logical time in any step.
     newest: Option<EventTime>,
 }
 
@@ -25,15 +27,15 @@ enum Reach {
 }
 
 impl Progress {
-    /// That of these workers, none of which has given a step.
+    /// Returns the progress of workers that have not given a step yet.
     pub fn new(workers: Range<usize>) -> Progress {
         Progress { first: workers.start, workers: vec![Reach::Unknown; workers.len()], newest: None }
     }
 
-    /// Takes note of a worker's step. Steps of one worker come in order.
+    /// Notes a worker's step. Steps of one worker come in order.
     pub fn observe(&mut self, step: &Step) {
         let worker = step.worker.checked_sub(self.first).and_then(|place| self.workers.get_mut(place));
-        // A step of somebody else says nothing of these workers.
+        // A step of another process's worker says nothing of these workers.
         if let Some(reach) = worker {
             *reach = step.frontier.map_or(Reach::Ended, Reach::Through);
         }
@@ -43,7 +45,8 @@ impl Progress {
         self.newest = candles.chain(alerts).chain(step.frontier).max().max(self.newest);
     }
 
-    /// Every change with a logical time below this has been given; none while a worker has not been heard of.
+    /// Returns the time below which every change has been given; `None` until every worker has
+    /// given a step.
     pub fn through(&self) -> Option<EventTime> {
         let mut least = None;
         for reach in &self.workers {
@@ -57,10 +60,10 @@ impl Progress {
     }
 }
 
-/// How far a store is complete that records it beside its rows.
+/// The progress that a store records beside its rows.
 ///
-/// The frontier moves every second and a commit waits for the disk: without changes it is recorded once a minute. What
-/// the store says is then still true, only not the last word.
+/// The frontier moves every second, and a commit waits for the disk. Progress without changes is
+/// therefore recorded once a minute only: the recorded time is true, and may be up to a minute old.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     progress: Progress,
@@ -69,17 +72,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// That of a store that says so of the runs before, into which these workers' steps will go.
+    /// Continues from the progress that the store recorded in an earlier run, with the workers of
+    /// this one.
     pub fn new(workers: Range<usize>, recorded: Option<EventTime>) -> Recorded {
         Recorded { progress: Progress::new(workers), through: recorded, recorded }
     }
 
-    /// Every change with a logical time below this is in the store.
+    /// Returns the time below which every change is in the store.
     pub fn through(&self) -> Option<EventTime> {
         self.through
     }
 
-    /// What it is once these steps are stored, and whether there is anything to write.
+    /// Returns the progress once these steps are stored, and whether there is anything to write.
     pub fn after(&self, steps: &[Step]) -> (Recorded, bool) {
         let mut progress = self.progress.clone();
         steps.iter().for_each(|step| progress.observe(step));

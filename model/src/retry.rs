@@ -1,4 +1,5 @@
-//! How long to wait before trying again: exponential, with a cap, and jitter so that many do not come back at once.
+//! The waits between attempts: exponential, with a cap, and with jitter so that many callers do not
+//! return at once.
 
 use rand::RngExt;
 use std::time::Duration;
@@ -18,8 +19,8 @@ impl Default for BackoffSettings {
     }
 }
 
-/// The waits of one series of failures: each twice the one before up to the cap, of which a random part between a
-/// half and the whole is waited.
+/// The waits of one series of failures. Each is twice the previous one up to the cap, times a
+/// random factor between a half and one.
 #[derive(Debug)]
 pub struct Backoff {
     settings: BackoffSettings,
@@ -27,12 +28,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The start of a series.
+    /// Returns the start of a series.
     pub fn new(settings: BackoffSettings) -> Backoff {
         Backoff { settings, next: settings.first.min(settings.longest) }
     }
 
-    /// How long to wait after one more failure.
+    /// Returns the wait after one more failure.
     pub fn next_wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.settings.longest);

@@ -1,4 +1,5 @@
-//! The shapes that cross Tallow's borders, as CONTRACT names them: the latest candle, rows of candles and alerts.
+//! The rows and messages that leave Tallow, with the field names of `docs/api-contract.md`: the
+//! latest candle, rows of candles and alerts.
 
 use crate::{
     AlertStatus, AlertType, EventTime, Interval, LiveCandle, SettledAlert, SettledCandle, Severity, Symbol,
@@ -14,7 +15,7 @@ pub mod rfc3339 {
     /// Writes RFC 3339 UTC.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The errors of the serializer.
     pub fn serialize<S: Serializer>(time: &EventTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&time.rfc3339())
     }
@@ -22,7 +23,7 @@ pub mod rfc3339 {
     /// Reads RFC 3339.
     ///
     /// # Errors
-    /// When the text is not such a time, or one before 1970.
+    /// If the text is no such time, or a time before 1970.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventTime, D::Error> {
         let text = String::deserialize(deserializer)?;
         let instant: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
@@ -30,7 +31,7 @@ pub mod rfc3339 {
     }
 }
 
-/// A time that may be missing: as [`rfc3339`], or null.
+/// A time that may be missing: [`rfc3339`] or null.
 pub mod optional_rfc3339 {
     use super::rfc3339;
     use crate::EventTime;
@@ -42,7 +43,7 @@ pub mod optional_rfc3339 {
     /// Writes RFC 3339 UTC, or null.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The errors of the serializer.
     pub fn serialize<S: Serializer>(time: &Option<EventTime>, serializer: S) -> Result<S::Ok, S::Error> {
         time.map(Time).serialize(serializer)
     }
@@ -50,7 +51,7 @@ pub mod optional_rfc3339 {
     /// Reads RFC 3339, or null.
     ///
     /// # Errors
-    /// As [`rfc3339::deserialize`].
+    /// The errors of [`rfc3339::deserialize`].
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventTime>, D::Error> {
         Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
     }
@@ -61,36 +62,37 @@ pub mod optional_rfc3339 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LatestCandle {
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// How long its window is.
+    /// The length of the window.
     pub interval: Interval,
-    /// Start of the window in epoch seconds.
+    /// The start of the window in epoch seconds.
     pub window_start: u64,
-    /// End of the window in epoch seconds.
+    /// The end of the window in epoch seconds.
     pub window_end: u64,
-    /// Price of the first tick.
+    /// The price of the first tick.
     pub open: f64,
-    /// The highest price.
+    /// The highest price of the window.
     pub high: f64,
-    /// The lowest price.
+    /// The lowest price of the window.
     pub low: f64,
-    /// Price of the newest tick.
+    /// The price of the newest tick.
     pub close: f64,
-    /// Sum of the sizes; for a feed without sizes the newest rolling 24-hour volume.
+    /// The sum of the sizes; for a feed without sizes the newest rolling 24-hour volume.
     pub volume_sum: f64,
-    /// Sum of price × size; none where the volume is a rolling one, and not told by versions that did not know it.
+    /// The sum of price × size. `None` for a rolling volume, and in messages of versions that did
+    /// not know the field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote_volume: Option<f64>,
-    /// How many ticks.
+    /// The number of ticks.
     pub event_count: u64,
     /// Whether the window is settled.
     pub is_closed: bool,
-    /// Corrections so far; 0 while open.
+    /// The number of corrections; 0 while open.
     pub revision: u32,
-    /// Grows by one per symbol and interval; 0 until it has been published.
+    /// The number of the update, which grows by one per symbol and interval; 0 before publication.
     pub seq: u64,
-    /// Event time of the newest tick; of a closed candle the end of its window. Milliseconds.
+    /// The event time of the newest tick in milliseconds; of a closed candle the end of its window.
     pub event_time: EventTime,
 }
 
@@ -132,36 +134,62 @@ impl From<&SettledCandle> for LatestCandle {
     }
 }
 
+impl LatestCandle {
+    /// A closed candle of the history in the form of an update.
+    ///
+    /// The sequence number is 0, because this candle has not been published.
+    pub fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
+        LatestCandle {
+            symbol: row.symbol,
+            interval,
+            window_start: row.window_start.millis() / 1000,
+            window_end: row.window_end.millis() / 1000,
+            open: row.open_price,
+            high: row.high_price,
+            low: row.low_price,
+            close: row.close_price,
+            volume_sum: row.volume_sum,
+            quote_volume: row.vwap.map(|_| row.quote_volume),
+            event_count: row.trade_count,
+            is_closed: true,
+            revision: row.revision,
+            seq: 0,
+            event_time: row.window_end,
+        }
+    }
+}
+
 /// One closed candle of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandleRow {
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Start of the window.
+    /// The start of the window.
     #[serde(with = "rfc3339")]
     pub window_start: EventTime,
-    /// End of the window.
+    /// The end of the window.
     #[serde(with = "rfc3339")]
     pub window_end: EventTime,
-    /// Price of the first tick.
+    /// The price of the first tick.
     pub open_price: f64,
-    /// The highest price.
+    /// The highest price of the window.
     pub high_price: f64,
-    /// The lowest price.
+    /// The lowest price of the window.
     pub low_price: f64,
-    /// Price of the last tick.
+    /// The price of the last tick.
     pub close_price: f64,
-    /// Mean price of the ticks.
+    /// The mean price of the ticks.
     pub avg_price: f64,
-    /// Mean price weighted by size; none where nothing was traded. A row without it carries a rolling volume or none.
+    /// The mean price weighted by size; `None` if nothing was traded. A row without it has a
+    /// rolling volume, or none.
     pub vwap: Option<f64>,
-    /// Sum of the sizes; for a feed without sizes the newest rolling 24-hour volume.
+    /// The sum of the sizes; for a feed without sizes the newest rolling 24-hour volume.
     pub volume_sum: f64,
-    /// Sum of price × size.
+    /// The sum of price × size.
     pub quote_volume: f64,
-    /// How many ticks.
+    /// The number of ticks.
     pub trade_count: u64,
-    /// Corrections so far.
+    /// The number of corrections.
     pub revision: u32,
 }
 
@@ -189,41 +217,41 @@ impl From<&SettledCandle> for CandleRow {
 /// One alert of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertRow {
-    /// `symbol:interval:window_start:detector`.
+    /// The id, `symbol:interval:window_start:detector`.
     pub alert_id: String,
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Up or down.
+    /// The direction of the price.
     pub alert_type: AlertType,
-    /// How far out.
+    /// The severity of the score.
     pub severity: Severity,
-    /// Close against previous close, in percent.
+    /// The change from the previous close to the close, in percent.
     pub price_change_pct: f64,
     /// The previous close.
     pub old_price: f64,
-    /// The close.
+    /// The candle's close.
     pub new_price: f64,
     /// (return − mean) / max(σ, floor).
     pub z_score: f64,
-    /// Mean of the baseline's returns.
+    /// The mean of the baseline's returns.
     pub mean: f64,
-    /// Sample standard deviation of the baseline's returns.
+    /// The sample standard deviation of the baseline's returns.
     pub stddev: f64,
-    /// Returns in the baseline.
+    /// The number of returns in the baseline.
     pub samples: u32,
     /// The |z| from which an alert is raised.
     pub threshold: f64,
-    /// Start of the candle's window.
+    /// The start of the candle's window.
     #[serde(with = "rfc3339")]
     pub window_start: EventTime,
-    /// End of the candle's window.
+    /// The end of the candle's window.
     #[serde(with = "rfc3339")]
     pub window_end: EventTime,
-    /// Revision of the candle that was judged.
+    /// The revision of the candle that was judged.
     pub revision: u32,
-    /// Whether it stands.
+    /// Whether the alert stands.
     pub status: AlertStatus,
-    /// Event time of its raising: the window's end.
+    /// The event time at which the alert was raised: the end of the window.
     #[serde(with = "rfc3339")]
     pub created_at: EventTime,
 }
@@ -253,18 +281,19 @@ impl From<&SettledAlert> for AlertRow {
     }
 }
 
-/// An alert as it is published: a message on `crypto-alerts` and `crypto:alerts`, and `data` of a WebSocket frame.
+/// An alert as it is published: a message on `crypto-alerts` and `crypto:alerts`, and `data` of a
+/// WebSocket frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertMessage {
-    /// `symbol:interval:window_start:detector`.
+    /// The id, `symbol:interval:window_start:detector`.
     pub alert_id: String,
-    /// Whose candle.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Up or down.
+    /// The direction of the price.
     pub alert_type: AlertType,
-    /// How far out.
+    /// The severity of the score.
     pub severity: Severity,
-    /// Close against previous close, in percent.
+    /// The change from the previous close to the close, in percent.
     pub price_change_percent: f64,
     /// The candle's open.
     pub open_price: f64,
@@ -272,28 +301,28 @@ pub struct AlertMessage {
     pub close_price: f64,
     /// (return − mean) / max(σ, floor).
     pub z_score: f64,
-    /// Mean of the baseline's returns.
+    /// The mean of the baseline's returns.
     pub mean: f64,
-    /// Sample standard deviation of the baseline's returns.
+    /// The sample standard deviation of the baseline's returns.
     pub stddev: f64,
-    /// Returns in the baseline.
+    /// The number of returns in the baseline.
     pub samples: u32,
     /// The |z| from which an alert is raised.
     pub threshold: f64,
-    /// Start of the candle's window.
+    /// The start of the candle's window.
     #[serde(with = "rfc3339")]
     pub window_start: EventTime,
-    /// End of the candle's window.
+    /// The end of the candle's window.
     #[serde(with = "rfc3339")]
     pub window_end: EventTime,
-    /// Event time: the window's end.
+    /// The event time of the alert: the end of the window.
     #[serde(with = "rfc3339")]
     pub timestamp: EventTime,
-    /// Revision of the candle that was judged.
+    /// The revision of the candle that was judged.
     pub revision: u32,
-    /// Whether it stands.
+    /// Whether the alert stands.
     pub status: AlertStatus,
-    /// The logical time of this change: of two versions of an alert the newer has the later one.
+    /// The logical time of this change. Of two versions of an alert the newer has the later time.
     #[serde(with = "rfc3339")]
     pub settled_at: EventTime,
 }

@@ -1,14 +1,14 @@
-//! Text that must not reach a log: passwords, keys, addresses with either in them.
+//! Text that must not reach a log: passwords, keys, and addresses that contain either.
 
 use serde::{Deserialize, Serialize};
 
-/// Text that shows itself only to who asks for it by name.
+/// Text that `Debug` does not show.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, to be given to whom it is meant for.
+    /// Returns the text itself, for the service that it is meant for.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -4,15 +4,17 @@ use crate::alert::SettledAlert;
 use crate::candle::SettledCandle;
 use crate::time::EventTime;
 
-/// Everything that one worker settled as its frontier moved once.
+/// All changes that one worker settled when its frontier moved once.
 ///
-/// Within a step the changes are sorted by logical time, then kind, symbol and window: the same input and the same
-/// steps give the same bytes. Of one candle or alert there may be several versions, in order.
+/// Within a step the changes are sorted by logical time, then kind, symbol and window: the same
+/// input and the same steps give the same bytes. A step may hold several versions of one candle or
+/// alert, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
     /// The worker, counted over all processes.
     pub worker: usize,
-    /// All of this worker's changes with a logical time below this have now been given; none once the input has ended.
+    /// All of this worker's changes with a logical time below this have been given; `None` once the
+    /// input has ended.
     pub frontier: Option<EventTime>,
     /// New versions of candles.
     pub candles: Vec<SettledCandle>,

@@ -1,10 +1,11 @@
-//! The traits between the pipeline, its stores and the server. The embedded and the real ones implement the same.
+//! The traits between the pipeline, its stores and the server. Embedded and external stores
+//! implement the same ones.
 //!
-//! - [`Sink`]: takes what has settled. Blocking, on a thread of its own.
-//! - [`History`]: answers queries over settled candles and alerts.
-//! - [`Publish`]: takes what a cache shows. Never blocking.
-//! - [`Cache`]: the newest candle of each symbol, and the stream of updates.
-//! - [`Pipeline`]: what the running dataflow says of itself.
+//! - [`Sink`]: writes settled changes. Blocking, on a thread of its own.
+//! - [`History`]: reads settled candles and alerts.
+//! - [`Publish`]: publishes to a cache. Never blocking.
+//! - [`Cache`]: reads the newest candle of each symbol, and the stream of updates.
+//! - [`Pipeline`]: reports the status of the running dataflow.
 
 use crate::distribution::Distribution;
 use crate::error::Error;
@@ -18,44 +19,48 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How many rejects a store keeps; of more, the newest.
+/// The number of rejects that a store keeps: the newest ones.
 pub const MAX_KEPT_REJECTS: usize = 100_000;
 
-/// How many bytes of a rejected record a store keeps; of a longer one, the first.
+/// The number of bytes of a rejected record that a store keeps: the first ones.
 pub const MAX_RAW_BYTES: usize = 16 * 1024;
 
-/// Takes settled changes into a store.
+/// Writes settled changes into a store.
 pub trait Sink: Send {
-    /// The sink's name in logs, metrics and `/health`.
+    /// Returns the sink's name in logs, metrics and `/health`.
     fn name(&self) -> &'static str;
 
-    /// Stores the changes of these steps, all of them or none. Storing the same steps again changes nothing, and an
-    /// older version of a candle or alert never replaces a newer one.
+    /// Stores all changes of these steps, or none of them.
+    ///
+    /// Storing the same steps again changes nothing, and an older version of a candle or alert
+    /// never replaces a newer one.
     ///
     /// # Errors
     /// Nothing has been stored; [`Error::action`] says what to do.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error>;
 
-    /// Keeps records that were not accepted, as far as the store has a place for them: a bounded one, the newest stay.
-    /// Writing the same ones again changes nothing. The same are those of the same place, time of writing and bytes: the
-    /// offsets of a log that is made anew begin again.
+    /// Keeps rejected records, up to a bound: the newest stay.
+    ///
+    /// Writing the same rejects again changes nothing. Two rejects are the same if they agree in
+    /// partition, offset, time of writing and bytes: the offsets of a log that was created again
+    /// start at 0 again.
     ///
     /// # Errors
     /// None has been kept; [`Error::action`] says what to do.
     fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error>;
 
-    /// Every change with a logical time below this is in the store, this run's and those of the runs before. None
-    /// while nothing is known.
+    /// Returns the time below which every change is in the store, those of earlier runs included;
+    /// `None` while that is unknown.
     fn stored_through(&self) -> Option<EventTime>;
 }
 
-/// The interval of a query: settled, or rolled up from settled ones. Of the rolled-up windows only those that are over
-/// are answered.
+/// The interval of a query: a settled interval, or a multiple of one. Of rolled-up windows a query
+/// returns only those that have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The settled interval that is read.
     pub base: Interval,
-    /// The length of the windows answered, in milliseconds: that of `base` or a multiple.
+    /// The length of the returned windows in milliseconds: that of `base`, or a multiple of it.
     pub window_ms: u64,
 }
 
@@ -66,10 +71,10 @@ impl From<Interval> for Span {
 }
 
 impl Span {
-    /// Whether the windows can be made of candles of the base.
+    /// Checks that the windows can be made of candles of the base.
     ///
     /// # Errors
-    /// When they can't: they are no multiple, or longer than time.
+    /// If the length is no multiple of the base, or is longer than time.
     pub fn check(self) -> Result<(), Error> {
         let (base, window_ms) = (self.base, self.window_ms);
         if window_ms == 0 || window_ms > MAX_EVENT_TIME.millis() || !window_ms.is_multiple_of(base.millis()) {
@@ -81,41 +86,41 @@ impl Span {
     }
 }
 
-/// Newest or oldest first.
+/// The order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Oldest first.
+    /// The oldest row first.
     Ascending,
-    /// Newest first.
+    /// The newest row first.
     Descending,
 }
 
-/// Which candles of a symbol to read.
+/// A query for candles of one symbol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CandleQuery {
-    /// Whose.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// How long the windows are.
+    /// The interval of the windows.
     pub span: Span,
     /// Windows that start at or after this.
     pub from: Option<EventTime>,
     /// Windows that start before this.
     pub until: Option<EventTime>,
-    /// In which order.
+    /// The order of the rows.
     pub direction: Direction,
-    /// Only those that come after the window that starts here, in that order; so the page after one that ended with it,
-    /// whatever has settled before it meanwhile.
+    /// Only windows that come after the one that starts here, in the query's order: the page after
+    /// one that ended with it, whatever has settled before it meanwhile.
     pub after: Option<EventTime>,
-    /// At most so many.
+    /// The greatest number of rows.
     pub limit: usize,
-    /// After leaving out so many.
+    /// The number of rows to leave out first.
     pub offset: usize,
-    /// Whether to say how many there are in all, which may cost more than the rows.
+    /// Whether to count all rows, which may cost more than reading them.
     pub counted: bool,
 }
 
 impl CandleQuery {
-    /// Every candle, oldest first, without their number.
+    /// Returns the query for every candle, oldest first, without their number.
     pub fn all(symbol: Symbol, span: impl Into<Span>) -> CandleQuery {
         CandleQuery {
             symbol,
@@ -130,12 +135,12 @@ impl CandleQuery {
         }
     }
 
-    /// The newest candle alone.
+    /// Returns the query for the newest candle alone.
     pub fn newest(symbol: Symbol, span: impl Into<Span>) -> CandleQuery {
         CandleQuery { direction: Direction::Descending, limit: 1, ..CandleQuery::all(symbol, span) }
     }
 
-    /// What `after` leaves of windows that start in this range.
+    /// Returns the part of a range of window starts that `after` leaves.
     pub fn rest(&self, starts: Range<EventTime>) -> Range<EventTime> {
         match (self.after, self.direction) {
             (None, _) => starts,
@@ -147,69 +152,71 @@ impl CandleQuery {
     }
 }
 
-/// Candles read, and how many there are in all.
+/// A page of candles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CandlePage {
-    /// The rows asked for.
+    /// The rows of the page.
     pub rows: Vec<CandleRow>,
-    /// How many rows the query has without `after`, limit and offset, if it asks.
+    /// The number of rows without `after`, limit and offset, if the query counts.
     pub total: Option<u64>,
 }
 
-/// Figures over a range of closed candles.
+/// Statistics of a range of closed candles.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandleStats {
-    /// Start of the first window; none where there are no candles.
+    /// The start of the first window.
     pub first: EventTime,
-    /// End of the last window.
+    /// The end of the last window.
     pub last: EventTime,
-    /// The lowest low.
+    /// The lowest low of the range.
     pub lowest_price: f64,
-    /// The highest high.
+    /// The highest high of the range.
     pub highest_price: f64,
-    /// Mean price, every tick weighing the same.
+    /// The mean price, all ticks weighted equally.
     pub average_price: f64,
-    /// Sum of the traded sizes. Rolling 24-hour volumes are not added up.
+    /// The sum of the traded sizes. Rolling 24-hour volumes are not summed.
     pub total_volume: f64,
-    /// How many candles.
+    /// The number of candles.
     pub candle_count: u64,
-    /// The first open.
+    /// The open of the first candle.
     pub first_open: f64,
-    /// The last close.
+    /// The close of the last candle.
     pub last_close: f64,
-    /// Sample standard deviation (n − 1) of the simple returns, close / previous close − 1, from each candle of the
-    /// range to the next, adjoining or not; a fraction, not annualised. None with fewer than three candles.
+    /// The sample standard deviation (n − 1) of the simple returns, close / previous close − 1,
+    /// from each candle of the range to the next, adjoining or not: a fraction, not annualised.
+    /// `None` for fewer than three candles.
     pub volatility: Option<f64>,
-    /// Pearson's correlation between a candle's traded volume and the absolute value of its simple return, over the
-    /// candles that have both. None where either does not vary.
+    /// Pearson's correlation between a candle's traded volume and the absolute value of its simple
+    /// return, over the candles that have both. `None` if either does not vary.
     pub volume_price_correlation: Option<f64>,
 }
 
-/// What has settled of a symbol from a time on: its quarters of an hour, and the minutes since the last of them.
+/// The figures of a rolling window of one symbol, made of its quarters of an hour and of the
+/// minutes since the last of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recent {
-    /// Whose.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Start of the first candle.
+    /// The start of the first candle.
     pub start: EventTime,
-    /// The close of the quarter that ends at the time, if there is one.
+    /// The close of the quarter that ends where the window starts, if there is one.
     pub previous_close: Option<f64>,
-    /// The first open.
+    /// The open of the first candle.
     pub open: f64,
-    /// The highest high.
+    /// The highest high of the window.
     pub high: f64,
-    /// The lowest low.
+    /// The lowest low of the window.
     pub low: f64,
-    /// Sum of the traded sizes. Rolling 24-hour volumes are not added up.
+    /// The sum of the traded sizes. Rolling 24-hour volumes are not summed.
     pub volume: f64,
-    /// Sum of price × size.
+    /// The sum of price × size.
     pub quote_volume: f64,
-    /// How many ticks.
+    /// The number of ticks.
     pub trades: u64,
 }
 
 impl Recent {
-    /// Of the first candle alone.
+    /// Returns the figures of the first candle alone.
     pub fn of(first: &CandleRow, previous_close: Option<f64>) -> Recent {
         Recent {
             symbol: first.symbol,
@@ -234,168 +241,172 @@ impl Recent {
     }
 }
 
-/// Which alerts to read: newest window first, those of the same window by id.
+/// A query for alerts: newest window first, alerts of the same window by id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertQuery {
-    /// Whose; none for every symbol's.
+    /// The market's symbol; `None` for all symbols.
     pub symbol: Option<Symbol>,
     /// Windows that end at or after this.
     pub since: Option<EventTime>,
     /// Windows that end before this.
     pub until: Option<EventTime>,
-    /// Only of this severity.
+    /// Only alerts of this severity.
     pub severity: Option<Severity>,
-    /// With those that a correction has undone.
+    /// Whether to include alerts that a correction has retracted.
     pub include_retracted: bool,
-    /// At most so many.
+    /// The greatest number of rows.
     pub limit: usize,
 }
 
-/// Reads what has settled.
+/// Reads settled candles and alerts.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// The store's name in `X-Data-Source` and `/health`.
+    /// Returns the store's name in `X-Data-Source` and `/health`.
     fn name(&self) -> &'static str;
 
-    /// Whether it can be reached.
+    /// Checks that the store can be reached.
     ///
     /// # Errors
-    /// When not, and why.
+    /// If it can't, with the reason.
     async fn ping(&self) -> Result<(), Error>;
 
-    /// Every symbol it has, sorted.
+    /// Reads all symbols, sorted.
     ///
     /// # Errors
-    /// When the store can't answer.
+    /// If the store can't answer.
     async fn symbols(&self) -> Result<Vec<Symbol>, Error>;
 
-    /// Closed candles.
+    /// Reads closed candles.
     ///
     /// # Errors
-    /// When the store can't answer.
+    /// If the store can't answer.
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error>;
 
-    /// Figures over the candles of a query, its limit and offset aside; none where there are no candles.
+    /// Computes the statistics of a query's candles, its limit and offset aside; `None` if there
+    /// are no candles.
     ///
     /// # Errors
-    /// When the store can't answer.
+    /// If the store can't answer.
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error>;
 
-    /// What has settled from this time on of each symbol of which anything has, or of one alone; sorted by symbol.
+    /// Reads the rolling window from this time on, of one symbol or of every symbol that has
+    /// settled candles in it; sorted by symbol.
     ///
     /// # Errors
-    /// When the store can't answer.
+    /// If the store can't answer.
     async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error>;
 
-    /// Alerts.
+    /// Reads alerts.
     ///
     /// # Errors
-    /// When the store can't answer.
+    /// If the store can't answer.
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error>;
 }
 
-/// Something new, as it goes to every subscriber. Serialised once: `json` is the `data` of a WebSocket frame.
+/// An update for every subscriber, serialised once: `json` is the `data` of a WebSocket frame.
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// A candle that moved, or closed, or was corrected.
+    /// A candle that moved, closed or was corrected.
     Candle {
         /// The candle.
         candle: Arc<LatestCandle>,
-        /// Its JSON.
+        /// The candle's JSON.
         json: Arc<str>,
     },
     /// An alert raised or retracted.
     Alert {
         /// The alert.
         alert: Arc<AlertMessage>,
-        /// Its JSON.
+        /// The alert's JSON.
         json: Arc<str>,
     },
-    /// Candles and alerts may be missing here that will not come any more. Numbers tell of candles alone, and not of those
-    /// that were given up before they had one.
+    /// Candles and alerts may be missing here that will not come any more. Sequence numbers reveal
+    /// missing candles only, and not those that were dropped before they were numbered.
     Gap,
 }
 
-/// The newest one-minute candle of each symbol and the stream of updates.
+/// Reads the newest candles, and subscribes to the stream of updates.
 #[async_trait]
 pub trait Cache: Send + Sync {
-    /// The cache's name in `X-Data-Source` and `/health`.
+    /// Returns the cache's name in `X-Data-Source` and `/health`.
     fn name(&self) -> &'static str;
 
-    /// Whether it can be reached.
+    /// Checks that the cache can be reached.
     ///
     /// # Errors
-    /// When not, and why.
+    /// If it can't, with the reason.
     async fn ping(&self) -> Result<(), Error>;
 
-    /// The newest one-minute candle of a symbol, open or closed.
+    /// Reads the newest one-minute candle of a symbol, open or closed.
     ///
     /// # Errors
-    /// When the cache can't answer.
+    /// If the cache can't answer.
     async fn latest(&self, symbol: Symbol) -> Result<Option<Arc<LatestCandle>>, Error>;
 
-    /// Those of all symbols, sorted by symbol.
+    /// Reads the newest one-minute candles of all symbols, sorted by symbol.
     ///
     /// # Errors
-    /// When the cache can't answer.
+    /// If the cache can't answer.
     async fn latest_all(&self) -> Result<Vec<Arc<LatestCandle>>, Error>;
 
-    /// The newest candle of a symbol and interval that has been published.
+    /// Reads the newest published candle of a symbol and interval.
     ///
     /// # Errors
-    /// When the cache can't answer.
+    /// If the cache can't answer.
     async fn newest(&self, symbol: Symbol, interval: Interval) -> Result<Option<Arc<LatestCandle>>, Error>;
 
-    /// Every update from now on. A receiver that falls behind is told how many it missed.
+    /// Subscribes to every update from now on. A receiver that falls behind learns how many it
+    /// missed.
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Update>;
 }
 
-/// Takes what a cache shows: open candles, and everything that settles. Never blocks.
+/// Publishes to a cache: open candles, and everything that settles. Never blocks.
 pub trait Publish: Send + Sync {
     /// Publishes open candles.
     fn publish_live(&self, candles: &[LiveCandle]);
 
-    /// Publishes what has settled: every candle, corrections of old windows too, then every alert.
+    /// Publishes settled changes: every candle, corrections of old windows included, then every
+    /// alert.
     fn publish_settled(&self, step: &Step);
 }
 
-/// Where one sink stands.
+/// The status of one sink.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SinkStatus {
-    /// Its name.
+    /// The sink's name.
     pub name: String,
-    /// Steps that wait to be written.
+    /// The number of steps that wait to be written.
     pub queue: u64,
-    /// Writes that had to be tried again.
+    /// The number of writes that were retried.
     pub retries: u64,
     /// Everything with a logical time below this has been stored.
     #[serde(with = "optional_rfc3339")]
     pub stored_through: Option<EventTime>,
-    /// Why it does not write at the moment, if it does not.
+    /// The reason why the sink does not write at the moment, if it does not.
     pub problem: Option<String>,
-    /// How long its writes took, in seconds, until they were stored; where that is measured, which is in the process that
-    /// writes.
+    /// The time until a write was stored, in seconds; measured in the process that writes.
     #[serde(skip)]
     pub write_seconds: Option<Distribution>,
 }
 
-/// Where one partition of the log stands.
+/// The status of one partition of the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartitionStatus {
-    /// How far it has been read.
+    /// The progress of reading.
     pub progress: PartitionProgress,
-    /// Records written and not yet read, where that is known.
+    /// The number of records written and not yet read, if known.
     pub pending: Option<u64>,
-    /// For how long, in seconds of the clock, no record has been read from it; known in the process that reads it.
+    /// The time since a record was last read, in seconds of the clock; known in the process that
+    /// reads.
     pub silent_seconds: Option<f64>,
 }
 
-/// Where the dataflow of this pipeline stands.
+/// The status of the dataflow of one pipeline.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PipelineStatus {
-    /// Where the ticks come from: `simulated`, `coingecko`, …
+    /// The source of the ticks: `simulated`, `coingecko`, …
     pub source: String,
-    /// Whether it has caught up with its log and answers for the present.
+    /// Whether the pipeline has caught up with its log and serves the present.
     pub ready: bool,
     /// The buckets of the records read.
     pub counts: Counts,
@@ -403,50 +414,53 @@ pub struct PipelineStatus {
     pub watermark: Option<EventTime>,
     /// The newest event time seen.
     pub max_event_time: Option<EventTime>,
-    /// How long after the end of its window, in seconds of the clock, a candle was settled for the first time; counted once
-    /// the log has been caught up with, in the process that settles.
+    /// The time from the end of a window until its candle was settled for the first time, in
+    /// seconds of the clock. Counted in the process that settles, once it has caught up with the
+    /// log.
     pub close_seconds: Option<Distribution>,
     /// Candles settled for the first time, by interval in the order of `Interval::ALL`.
     pub candles_settled: [u64; 3],
-    /// Corrections, likewise.
+    /// Corrections, by interval in the order of `Interval::ALL`.
     pub corrections: [u64; 3],
     /// Alerts raised, by severity in the order of `Severity::ALL`.
     pub alerts_raised: [u64; 3],
-    /// Alerts retracted.
+    /// The number of alerts retracted.
     pub alerts_retracted: u64,
     /// The partitions that are read here, by number.
     pub partitions: Vec<PartitionStatus>,
     /// The log and the sinks.
     pub sinks: Vec<SinkStatus>,
-    /// The checkpoints, where any are taken.
+    /// The checkpoints; `None` if none are taken.
     pub checkpoint: Option<CheckpointFigures>,
-    /// What has failed for good, if anything has.
+    /// The failure that ended the pipeline, if it has failed.
     pub failure: Option<String>,
 }
 
-/// Where the checkpoints of a pipeline stand.
+/// The status of a pipeline's checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointFigures {
-    /// The frontier of the newest that is stored.
+    /// The frontier of the newest stored checkpoint.
     #[serde(with = "optional_rfc3339")]
     pub frontier: Option<EventTime>,
-    /// When that was, by the clock.
+    /// The time at which it was stored, by the clock.
     #[serde(with = "optional_rfc3339")]
     pub stored_at: Option<EventTime>,
-    /// Its bytes.
+    /// The number of bytes of that checkpoint.
     pub bytes: u64,
-    /// How long it took to store, waits for the sinks included.
+    /// The time that storing it took, waits for the sinks included.
     pub duration_seconds: f64,
-    /// How many have been stored.
+    /// The number of checkpoints stored.
     pub stored: u64,
-    /// How many parts were given up, because a newer one was there first or they could not be stored.
+    /// The number of parts given up, because a newer one came first or they could not be stored.
     pub given_up: u64,
-    /// How long it took to take one up at the start: to read it, and to bring the graph to its state.
+    /// The time that resuming from a checkpoint took at the start: reading it, and restoring the
+    /// graph's state.
     pub restore_seconds: Option<f64>,
 }
 
 impl CheckpointFigures {
-    /// Those of two processes of one pipeline: a checkpoint is stored once both have stored their parts.
+    /// Combines the figures of two processes of one pipeline: a checkpoint is stored once both have
+    /// stored their parts.
     pub fn with(&self, other: &CheckpointFigures) -> CheckpointFigures {
         CheckpointFigures {
             frontier: self.frontier.min(other.frontier),
@@ -463,12 +477,12 @@ impl CheckpointFigures {
     }
 }
 
-/// What the running dataflow says of itself.
+/// Reports the status of the running dataflow.
 pub trait Pipeline: Send + Sync {
-    /// Where it stands now.
+    /// Returns the current status.
     fn status(&self) -> PipelineStatus;
 
-    /// Where the ticks come from, as the status has it; for who wants to know that alone, each time somebody asks.
+    /// Returns the name of the tick source; cheaper than `status` for callers on every request.
     fn source(&self) -> String {
         self.status().source
     }

@@ -17,7 +17,7 @@ impl Symbol {
     /// Reads a symbol, folding lower case up.
     ///
     /// # Errors
-    /// Says which rule the text breaks.
+    /// The rule that the text breaks.
     pub fn parse(text: &[u8]) -> Result<Symbol, InvalidSymbol> {
         if text.is_empty() {
             return Err(InvalidSymbol::Empty);
@@ -45,12 +45,12 @@ impl Symbol {
         Symbol([word(0), word(1), word(2)])
     }
 
-    /// What it is stored as.
+    /// Returns the words that the symbol is stored as.
     pub fn words(&self) -> [u64; 3] {
         self.0
     }
 
-    /// The symbol that is stored as these words, if there is one.
+    /// Returns the symbol that is stored as these words, if there is one.
     pub fn of_words(words: [u64; 3]) -> Option<Symbol> {
         let symbol = Symbol(words);
         let SymbolText { bytes, len } = symbol.text();
@@ -62,7 +62,7 @@ impl Symbol {
         is_one.then_some(symbol)
     }
 
-    /// The symbol as text.
+    /// Returns the symbol as text.
     pub fn text(&self) -> SymbolText {
         let mut bytes = [0u8; 24];
         for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
@@ -72,8 +72,8 @@ impl Symbol {
         SymbolText { bytes, len }
     }
 
-    /// A hash that is the same in every process and every version of Tallow: it decides which worker and which
-    /// partition a symbol belongs to.
+    /// Returns a hash that is the same in every process and every version of Tallow. It decides
+    /// which worker and which partition a symbol belongs to.
     pub fn stable_hash(&self) -> u64 {
         // A multiply-xorshift chain with the constants of SplitMix64: full avalanche, three multiplications a word.
         let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
@@ -96,7 +96,7 @@ pub struct SymbolText {
 impl std::ops::Deref for SymbolText {
     type Target = str;
     fn deref(&self) -> &str {
-        // Only ASCII gets in through `parse`; bytes of another origin are shown as far as they are text.
+        // `parse` admits ASCII only; bytes of another origin are shown as far as they are text.
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or("?")
     }
 }
@@ -141,14 +141,14 @@ impl<'de> Deserialize<'de> for Symbol {
     }
 }
 
-/// Why a text is not a symbol.
+/// The reason why a text is not a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidSymbol {
-    /// It has no characters.
+    /// The text has no characters.
     Empty,
-    /// It has this many bytes, more than [`MAX_SYMBOL_LEN`].
+    /// The text has this many bytes, more than [`MAX_SYMBOL_LEN`].
     TooLong(usize),
-    /// It has this byte, which is not one of `A–Z a–z 0–9 . _ -`.
+    /// The text has this byte, which is not one of `A–Z a–z 0–9 . _ -`.
     Character(u8),
 }
 

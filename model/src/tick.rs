@@ -18,21 +18,21 @@ use json::{Scanner, Value};
 /// One observed price.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tick {
-    /// Which market.
+    /// The market's symbol.
     pub symbol: Symbol,
-    /// Event time: when the price was observed.
+    /// Event time: the time at which the price was observed.
     pub time: EventTime,
     /// The price in quote currency, within [`MIN_PRICE`] and [`MAX_PRICE`].
     pub price: Decimal,
-    /// The traded base quantity; none for a quote.
+    /// The traded base quantity; `None` for a quote.
     pub size: Option<Decimal>,
     /// The rolling 24-hour volume that came with a quote.
     pub day_volume: Option<Price>,
-    /// When the record was written to its log, where the record says so itself (`received`).
+    /// The time at which the record was written to its log, if the record states it (`received`).
     pub received: Option<EventTime>,
 }
 
-/// The fields of interest, as they were found.
+/// The fields of interest, as found.
 #[derive(Default)]
 struct Fields<'a> {
     symbol: Option<Value<'a>>,
@@ -47,7 +47,8 @@ struct Fields<'a> {
 /// Reads a tick from the bytes of one record.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] and [`DecodeError::Invalid`], with the field and the value in the text.
+/// [`DecodeError::Malformed`] and [`DecodeError::Invalid`], with the field and the value in the
+/// text.
 pub fn decode(bytes: &[u8]) -> Result<Tick, DecodeError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| DecodeError::Malformed(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
@@ -151,7 +152,7 @@ fn event_time(name: &str, value: &Value<'_>) -> Result<EventTime, DecodeError> {
             let instant: jiff::Timestamp = text
                 .parse()
                 .map_err(|_| DecodeError::Malformed(format!("{name} {text:?} is not an RFC 3339 time")))?;
-            // Before the epoch this rounds towards zero, and is then refused all the same.
+            // A time before the epoch is rounded towards zero here, and then refused.
             if instant < jiff::Timestamp::UNIX_EPOCH {
                 return Err(out_of_range(&text));
             }

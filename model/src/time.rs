@@ -1,7 +1,8 @@
-//! Event time, windows and logical time: the three notions every other file speaks in.
+//! Event time, windows and logical time: the three notions that every other file uses.
 //!
-//! Event time is the tick's own `timestamp`. It is never compared with arrival time except in one rule, the
-//! rejection of timestamps from the future. Windows are half-open, `[start, end)`, aligned to the Unix epoch.
+//! Event time is the tick's own `timestamp`. It is compared with arrival time in one rule only, the
+//! rejection of timestamps from the future. Windows are half-open, `[start, end)`, and aligned to
+//! the Unix epoch.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +22,12 @@ pub const MAX_EVENT_TIME: EventTime = EventTime(253_402_300_799_999);
 pub struct EventTime(pub u64);
 
 impl EventTime {
-    /// The number of milliseconds since the Unix epoch.
+    /// Returns the number of milliseconds since the Unix epoch.
     pub fn millis(self) -> u64 {
         self.0
     }
 
-    /// The RFC 3339 form in UTC, with milliseconds only where there are any.
+    /// Returns the RFC 3339 form in UTC, with milliseconds only if there are any.
     pub fn rfc3339(self) -> String {
         let precision = if self.0.is_multiple_of(SECOND_MS) { None } else { Some(3) };
         let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(precision);
@@ -55,7 +56,7 @@ impl Interval {
     /// Every interval that the graph settles, shortest first.
     pub const ALL: [Interval; 3] = [Interval::OneMinute, Interval::FiveMinutes, Interval::FifteenMinutes];
 
-    /// The window's length in milliseconds.
+    /// Returns the window's length in milliseconds.
     pub const fn millis(self) -> u64 {
         match self {
             Interval::OneMinute => MINUTE_MS,
@@ -64,7 +65,7 @@ impl Interval {
         }
     }
 
-    /// The name used in files, on the wire and in the API.
+    /// Returns the name used in files, on the wire and in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Interval::OneMinute => "1m",
@@ -73,17 +74,17 @@ impl Interval {
         }
     }
 
-    /// The interval of this name, if it is one that the graph settles.
+    /// Returns the interval of this name, if the graph settles it.
     pub fn parse(name: &str) -> Option<Interval> {
         Interval::ALL.into_iter().find(|interval| interval.name() == name)
     }
 
-    /// The start of the window that contains `time`.
+    /// Returns the start of the window that contains `time`.
     pub const fn window_start(self, time: EventTime) -> EventTime {
         EventTime(time.0 - time.0 % self.millis())
     }
 
-    /// The end, not itself included, of the window that contains `time`.
+    /// Returns the end, not itself included, of the window that contains `time`.
     pub const fn window_end(self, time: EventTime) -> EventTime {
         EventTime(self.window_start(time).0 + self.millis())
     }
@@ -95,12 +96,13 @@ impl std::fmt::Display for Interval {
     }
 }
 
-/// The first whole second strictly after `ms`.
+/// Returns the first whole second strictly after `ms`.
 ///
-/// Every logical time is a whole second: window ends are, and corrections are put on one. Hence, for a
-/// watermark `w`, `next_second(w)` is the least logical time that any later record can get, and so it is the
-/// frontier that `w` stands for: a window is closed exactly when its end is below `next_second(w)`, that is when
-/// `w` has reached the end. It also keeps the frontier from moving more than once a second of event time.
+/// Every logical time is a whole second: window ends are, and corrections are put on one. For a
+/// watermark `w`, `next_second(w)` is therefore the least logical time that any later record can
+/// get. So it is the frontier that `w` stands for: a window is closed exactly when its end is below
+/// `next_second(w)`, that is, when `w` has reached the end. It also keeps the frontier from moving
+/// more than once a second of event time.
 pub const fn next_second(ms: u64) -> u64 {
     (ms / SECOND_MS + 1) * SECOND_MS
 }

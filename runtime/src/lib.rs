@@ -1,7 +1,7 @@
-//! Running a pipeline: the graph on threads, the queues and threads of sinks, checkpoints, the
-//! processes of a cluster, and the status of remote ones.
+//! Runs a pipeline: the graph on threads, the queues and threads of sinks, checkpoints, the
+//! processes of a cluster, and the status of remote pipelines.
 //!
-//! It names no connector: logs, stores and caches come as traits of `tallow-model`.
+//! This crate names no connector: logs, stores and caches come as traits of `tallow-model`.
 
 pub mod checkpoint;
 pub mod cluster;

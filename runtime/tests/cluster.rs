@@ -13,7 +13,7 @@ use tallow_model::error::chain;
 use tallow_runtime::cluster::{Cluster, Handshake, connect};
 use tallow_testing::ports::free_addresses;
 
-/// How long anything may take before a test gives up.
+/// The time after which a test gives up waiting.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn hello() -> Handshake {
@@ -54,7 +54,7 @@ impl Process {
         self.thread.join().unwrap().unwrap_or_else(|error| panic!("{}", chain(&error))).unwrap()
     }
 
-    /// What it says instead.
+    /// The bytes that it sends instead.
     fn fails(self) -> String {
         match self.thread.join().unwrap() {
             Ok(workers) => panic!("no error: {:?}", workers.map(|it| it.peers.len())),
@@ -88,7 +88,7 @@ fn framed(json: &str) -> Vec<u8> {
     [b"tallow\0\x01", &length[..], json.as_bytes()].concat()
 }
 
-/// What another process of this cluster would say, so that it can be said by hand.
+/// The handshake of another process of this cluster, to be sent by hand.
 fn words(process: usize, to: usize, processes: usize) -> String {
     format!(
         r#"{{"program":"1.2.3","encoding":"{}","process":{process},"to":{to},"processes":{processes},"threads":2,

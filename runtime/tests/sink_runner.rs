@@ -15,7 +15,7 @@ use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the sink does at its next write; with nothing left to do it stores.
+/// The outcomes of the next writes; once they are used up, writes succeed.
 enum Turn {
     Fail(ErrorKind),
     Panic,

@@ -1,12 +1,12 @@
 import { defineConfig } from "vite";
 
-/** Where a server runs that `npm run dev` takes its data from. */
+/** The server whose data `npm run dev` shows. */
 const server = process.env["TALLOW_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   build: {
     target: "es2022",
-    // The policy of the page allows no script or style within the document.
+    // The policy of the page forbids inline scripts and styles.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     emptyOutDir: true,

@@ -179,7 +179,7 @@ fn read(
             WorkerIo {
                 readers: readers.collect(),
                 arrivals,
-                outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+                output: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
                 checkpoints: policy.clone(),
                 restore: restore.take(index - first),

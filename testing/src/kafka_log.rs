@@ -38,11 +38,13 @@ pub fn config(brokers: &str, topic: &str) -> KafkaConfig {
 
 /// A producer that is not the one under test.
 pub struct Writer {
+    /// The client of librdkafka.
     pub producer: BaseProducer,
     topic: String,
 }
 
 impl Writer {
+    /// Connects with further properties of librdkafka.
     pub fn new(config: &KafkaConfig, properties: &[(&str, &str)]) -> Writer {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &config.bootstrap_servers);
@@ -75,6 +77,7 @@ impl Writer {
         self.flush();
     }
 
+    /// Waits until the broker has all records.
     pub fn flush(&self) {
         self.producer.flush(LIMIT).unwrap();
     }
@@ -83,8 +86,11 @@ impl Writer {
 /// What was read of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
+    /// The offsets that were read.
     pub offsets: Vec<u64>,
+    /// The payloads as text; `None` for a tombstone.
     pub payloads: Vec<Option<String>>,
+    /// The times of the records.
     pub times: Vec<Option<EventTime>>,
     /// Why it could not be read on.
     pub failure: Option<String>,

@@ -48,6 +48,7 @@ impl RedisServer {
         until("Redis answers", || self.try_connect().ok());
     }
 
+    /// Kills the server, which loses its data.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
@@ -60,6 +61,7 @@ impl RedisServer {
         self.signal("STOP");
     }
 
+    /// Lets a paused server go on.
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -81,6 +83,7 @@ impl RedisServer {
         self.try_connect().unwrap()
     }
 
+    /// Host and port of the server.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -89,10 +92,12 @@ impl RedisServer {
         format!("redis://:{password}@{}/?{query}", self.address())
     }
 
+    /// Settings that lead to the server.
     pub fn config(&self) -> RedisConfig {
         self.config_with(self.password)
     }
 
+    /// Settings that lead to the server with another password.
     pub fn config_with(&self, password: &str) -> RedisConfig {
         let url = self.url(password, "").into();
         RedisConfig { url, prefix: "crypto".to_owned(), ttl_seconds: 300 }

@@ -9,11 +9,14 @@ use tallow_model::{
 
 /// A Sunday's midnight, so that every window length of a day or less is aligned to it.
 pub const MIDNIGHT: u64 = 1_763_251_200_000;
+/// A minute in milliseconds.
 pub const MINUTE: u64 = 60_000;
+/// An hour in milliseconds.
 pub const HOUR: u64 = 60 * MINUTE;
 /// After everything that the samples hold.
 pub const FAR: u64 = MIDNIGHT + 1_000 * 24 * HOUR;
 
+/// Parses a symbol that must be valid.
 pub fn symbol(name: &str) -> Symbol {
     name.parse().unwrap()
 }
@@ -74,6 +77,7 @@ pub fn frontier(worker: usize, frontier: Option<u64>) -> Step {
     Step { worker, frontier: frontier.map(EventTime), ..Step::default() }
 }
 
+/// An alert of the window that starts at `window_start`, in milliseconds.
 pub fn alert(name: &str, window_start: u64, z_score: f64) -> Alert {
     Alert {
         symbol: symbol(name),
@@ -90,6 +94,7 @@ pub fn alert(name: &str, window_start: u64, z_score: f64) -> Alert {
     }
 }
 
+/// A version of an alert that settles `delay_ms` after its window.
 pub fn settled_alert(alert: Alert, status: AlertStatus, delay_ms: u64) -> SettledAlert {
     SettledAlert { alert, status, settled_at: EventTime(alert.window_end().millis() + delay_ms) }
 }

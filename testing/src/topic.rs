@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 /// A topic, deleted when dropped if it was made here.
 pub struct Topic {
     brokers: String,
+    /// The name of the topic.
     pub name: String,
     partitions: i32,
     /// Whether it is to be deleted.
@@ -22,9 +23,13 @@ pub struct Topic {
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
+    /// The partition of the record.
     pub partition: i32,
+    /// The key as bytes.
     pub key: Option<Vec<u8>>,
+    /// The payload; `None` for a tombstone.
     pub payload: Option<Vec<u8>>,
+    /// The headers in the order of the record.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Milliseconds since the epoch.
     pub timestamp: i64,

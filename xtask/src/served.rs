@@ -57,7 +57,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     Ok(succeeded)
 }
 
-/// How the program `tallow` is built.
+/// The cargo profile of the program `tallow`.
 pub(crate) enum Profile {
     Debug,
     Release,

@@ -23,7 +23,7 @@ pub(crate) use service::Service;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What `scripts/services` is asked to do.
+/// The arguments of `scripts/services`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -23,22 +23,22 @@ const COLUMNS: &[&str] = &[
     "status",
 ];
 
-/// The versions of alerts, of which the newest are written, retracted ones included.
+/// Versions of alerts, of which the newest are written, retracted ones included.
 #[derive(Default)]
 pub(super) struct Alerts(Vec<SettledAlert>);
 
 impl Alerts {
-    /// Takes versions, in any order.
+    /// Adds versions, in any order.
     pub(super) fn add(&mut self, versions: &[SettledAlert]) {
         self.0.extend_from_slice(versions);
     }
 
-    /// Writes the newest versions in order; how many there are, and how many of them are retracted.
+    /// Writes the newest versions in order; returns their number and the number of retracted ones.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// When `out` fails.
     pub(super) fn write(mut self, format: Format, out: &mut impl Write) -> io::Result<(u64, u64)> {
-        // The newest version first, which is the one that `dedup` leaves.
+        // The newest version comes first; `dedup` keeps that one.
         self.0.sort_unstable_by(|a, b| same_alert(a, b).then_with(|| age(b, a)));
         self.0.dedup_by(|later, earlier| same_alert(later, earlier).is_eq());
         let mut table = Table::new(format, COLUMNS, out)?;
@@ -50,13 +50,13 @@ impl Alerts {
     }
 }
 
-/// Equal for two versions of one alert, else the order in which alerts are written.
+/// Compares the keys in the order in which alerts are written; equal for two versions of one alert.
 fn same_alert(a: &SettledAlert, b: &SettledAlert) -> Ordering {
     let key = |settled: &SettledAlert| (settled.alert.symbol, settled.alert.window_start);
     key(a).cmp(&key(b))
 }
 
-/// The newest version last. At one logical time an alert is retracted before it is raised anew.
+/// Orders versions by age. At one logical time an alert is retracted before it is raised anew.
 fn age(a: &SettledAlert, b: &SettledAlert) -> Ordering {
     let key = |settled: &SettledAlert| (settled.settled_at, Reverse(settled.status));
     key(a).cmp(&key(b)).then_with(|| a.cmp(b))

@@ -23,24 +23,24 @@ const COLUMNS: &[&str] = &[
     "revision",
 ];
 
-/// Below so many outdated versions it is not worth looking for them before the end.
+/// Fewest outdated versions that are worth dropping before the end.
 const OUTDATED_MIN: usize = 1 << 18;
 
-/// The versions of candles, of which the newest are written.
+/// Versions of candles, of which the newest are written.
 #[derive(Default)]
 pub(super) struct Candles {
     versions: Vec<SettledCandle>,
-    /// Versions that another one replaces: one for each correction.
+    /// Number of versions that another one replaces: one for each correction.
     outdated: usize,
 }
 
 impl Candles {
-    /// Takes versions, in any order.
+    /// Adds versions, in any order.
     pub(super) fn add(&mut self, versions: &[SettledCandle]) {
         self.versions.extend_from_slice(versions);
         self.outdated += versions.iter().filter(|version| version.revision > 0).count();
-        // Many corrections must not take more memory than the candles do. It costs a sort each time a third of the
-        // versions has been found outdated.
+        // Many corrections must not take more memory than the candles do. This costs one sort each
+        // time a third of the versions is outdated.
         if self.outdated > OUTDATED_MIN.max(self.versions.len() / 3) {
             self.keep_newest();
         }
@@ -59,10 +59,11 @@ impl Candles {
         self.outdated = 0;
     }
 
-    /// Writes the newest versions in order; how many there are of each interval, and how often they were corrected.
+    /// Writes the newest versions in order; returns their number by interval, and the number of
+    /// corrections.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// When `out` fails.
     pub(super) fn write(mut self, format: Format, out: &mut impl Write) -> io::Result<(CandleCounts, u64)> {
         self.keep_newest();
         let (mut counts, mut corrections) = (CandleCounts::default(), 0);
@@ -80,13 +81,15 @@ impl Candles {
     }
 }
 
-/// Equal for two versions of one candle, else the order in which candles are written.
+/// Compares the keys in the order in which candles are written; equal for two versions of one
+/// candle.
 fn same_candle(a: &SettledCandle, b: &SettledCandle) -> Ordering {
     let key = |settled: &SettledCandle| (settled.symbol, settled.interval, settled.candle.window_start);
     key(a).cmp(&key(b))
 }
 
-/// The newest version last. Beyond the number of ticks it only makes the choice the same in every run.
+/// Orders versions by age. Beyond the number of ticks, this only makes the choice the same in every
+/// run.
 fn age(a: &SettledCandle, b: &SettledCandle) -> Ordering {
     let key = |settled: &SettledCandle| (settled.candle.count, settled.revision);
     key(a).cmp(&key(b)).then_with(|| a.cmp(b))

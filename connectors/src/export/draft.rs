@@ -5,32 +5,33 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tallow_model::error::Error;
 
-/// The file while it is written, hidden and under another name. Dropped before it is published, it is removed.
+/// A hidden file that is being written. Dropping it before it is published removes it.
 pub(super) struct Draft {
     folder: PathBuf,
-    /// What it is to be, for messages.
+    /// Final path, for messages.
     path: PathBuf,
     hidden: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Draft {
-    /// Begins the file `name` in a folder.
+    /// Creates the draft of the file `name` in a folder.
     ///
     /// # Errors
-    /// When it can't be created there.
+    /// When the file can't be created.
     pub(super) fn create(folder: &Path, name: &str) -> Result<Draft, Error> {
         let path = folder.join(name);
-        // The process in the name keeps two runs into one folder from writing into each other's drafts.
+        // The process number in the name keeps two runs into one folder from writing to each
+        // other's drafts.
         let hidden = folder.join(format!(".{name}.{}.draft", std::process::id()));
         let file = File::create(&hidden).map_err(|source| Error::file("create", &path, source))?;
         Ok(Draft { folder: folder.to_owned(), path, hidden, file: BufWriter::with_capacity(1 << 16, file) })
     }
 
-    /// Writes into it.
+    /// Writes to the draft by `write`.
     ///
     /// # Errors
-    /// When that fails, with the file's name.
+    /// When writing fails; the text names the file.
     pub(super) fn write_with<T>(
         &mut self,
         write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
@@ -38,7 +39,7 @@ impl Draft {
         write(&mut self.file).map_err(|source| self.failed(source))
     }
 
-    /// Opens what has been written for reading.
+    /// Opens the written content for reading.
     ///
     /// # Errors
     /// When not all of it can be written, or it can't be opened.
@@ -54,10 +55,10 @@ impl Draft {
         self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(|source| self.failed(source))
     }
 
-    /// Gives the completed file its name, in place of one that has it.
+    /// Gives the complete file its name, and replaces an existing one.
     ///
     /// # Errors
-    /// When it can't be moved there.
+    /// When the file can't be moved.
     pub(super) fn publish_as(self, name: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
         std::fs::rename(&self.hidden, &path).map_err(|source| Error::file("create", &path, source))
@@ -70,7 +71,8 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Once published it is gone from here; where it can't be removed it is a hidden file that says what it is.
+        // A published draft no longer exists here; one that can't be removed is a hidden file whose
+        // name says what it is.
         let _ = std::fs::remove_file(&self.hidden);
     }
 }

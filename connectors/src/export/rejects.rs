@@ -1,10 +1,10 @@
-//! `rejects.jsonl`: every record that was not accepted, with its bytes.
+//! `rejects.jsonl`: every rejected record with its bytes.
 //!
-//! Each reject is written to disk as it comes and only its place is kept. Where the rejects of several partitions came
-//! mixed, the file is rewritten in order at the end.
+//! Each reject is written to disk as it comes, and only its position is kept. If the rejects of
+//! several partitions came mixed, the file is rewritten in order at the end.
 //!
-//! `raw` is the record as text. Bytes that are no UTF-8 appear in it as `U+FFFD`, and then `raw_base64` has the record
-//! as it was.
+//! `raw` is the record as text. Bytes that are not UTF-8 appear in it as `U+FFFD`, and then
+//! `raw_base64` has the record as it was.
 
 use super::draft::Draft;
 use base64::Engine;
@@ -20,7 +20,7 @@ const NAME: &str = "rejects.jsonl";
 
 /// A line of the file.
 #[derive(Serialize)]
-struct Line<'a> {
+struct RejectLine<'a> {
     partition: u32,
     offset: u64,
     reason: &'static str,
@@ -30,24 +30,25 @@ struct Line<'a> {
     raw_base64: Option<String>,
 }
 
-impl<'a> Line<'a> {
-    fn of(reject: &'a Reject) -> Line<'a> {
+impl<'a> RejectLine<'a> {
+    fn of(reject: &'a Reject) -> RejectLine<'a> {
         let raw = String::from_utf8_lossy(&reject.raw);
-        // Only a replacement makes it owned.
+        // Only a replacement makes the text owned.
         let raw_base64 = matches!(raw, Cow::Owned(_)).then(|| STANDARD.encode(&reject.raw));
         let Reject { partition, offset, reason, detail, .. } = reject;
-        Line { partition: *partition, offset: *offset, reason: reason.name(), detail, raw, raw_base64 }
+        RejectLine { partition: *partition, offset: *offset, reason: reason.name(), detail, raw, raw_base64 }
     }
 }
 
-/// Where a reject's line is. Ordered as the lines are to be.
+/// The position of a reject's line, ordered as the lines are to be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct LinePosition {
     partition: u32,
-    /// The length of the line with its newline. A record has at most a megabyte, a line a few times that.
+    /// Length of the line with its newline. A record has at most a megabyte, a line a few times
+    /// that.
     len: u32,
     offset: u64,
-    /// The position of the line in the draft.
+    /// Position of the line in the draft.
     at: u64,
 }
 
@@ -55,35 +56,35 @@ struct Place {
 pub(super) struct Rejects {
     folder: PathBuf,
     draft: Draft,
-    places: Vec<Place>,
+    positions: Vec<LinePosition>,
     end: u64,
     line: Vec<u8>,
 }
 
 impl Rejects {
-    /// Begins the file in a folder.
+    /// Creates the file in a folder.
     ///
     /// # Errors
-    /// When it can't be created.
+    /// When the file can't be created.
     pub(super) fn create(folder: &Path) -> Result<Rejects, Error> {
         let draft = Draft::create(folder, "rejects.unsorted.jsonl")?;
-        Ok(Rejects { folder: folder.to_owned(), draft, places: Vec::new(), end: 0, line: Vec::new() })
+        Ok(Rejects { folder: folder.to_owned(), draft, positions: Vec::new(), end: 0, line: Vec::new() })
     }
 
-    /// Writes a reject.
+    /// Writes one reject.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When writing fails.
     pub(super) fn add(&mut self, reject: &Reject) -> Result<(), Error> {
         self.line.clear();
         let line = &mut self.line;
         self.draft.write_with(|out| {
-            serde_json::to_writer(&mut *line, &Line::of(reject))?;
+            serde_json::to_writer(&mut *line, &RejectLine::of(reject))?;
             line.push(b'\n');
             out.write_all(line)
         })?;
         let len = self.line.len() as u64;
-        self.places.push(Place {
+        self.positions.push(LinePosition {
             partition: reject.partition,
             len: u32::try_from(len).unwrap_or(u32::MAX),
             offset: reject.offset,
@@ -93,47 +94,47 @@ impl Rejects {
         Ok(())
     }
 
-    /// The complete file, in order.
+    /// Returns the complete file, in order.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When writing fails.
     pub(super) fn complete(mut self) -> Result<Draft, Error> {
-        let order = |place: &Place| (place.partition, place.offset);
-        if !self.places.is_sorted_by_key(order) {
-            self.places.sort_unstable_by_key(order);
+        let order = |position: &LinePosition| (position.partition, position.offset);
+        if !self.positions.is_sorted_by_key(order) {
+            self.positions.sort_unstable_by_key(order);
             let mut unsorted = BufReader::with_capacity(1 << 20, self.draft.reopen()?);
             let mut sorted = Draft::create(&self.folder, NAME)?;
             let mut at = 0;
-            for place in &self.places {
+            for position in &self.positions {
                 let line = &mut self.line;
                 sorted.write_with(|out| {
-                    copy_line(&mut unsorted, at, place, line)?;
+                    copy_line(&mut unsorted, at, position, line)?;
                     out.write_all(line)
                 })?;
-                at = place.at + u64::from(place.len);
+                at = position.at + u64::from(position.len);
             }
-            // Drops and so removes the unsorted one.
+            // Dropping the unsorted draft removes it.
             self.draft = sorted;
         }
         self.draft.complete()?;
         Ok(self.draft)
     }
 
-    /// The file's name.
+    /// Returns the name of the file.
     pub(super) const fn name() -> &'static str {
         NAME
     }
 }
 
-/// Reads the line at a place, from a file that is read at `at`.
+/// Copies the line at a position from a file that is read at `at`.
 fn copy_line(
     file: &mut BufReader<std::fs::File>,
     at: u64,
-    place: &Place,
+    position: &LinePosition,
     line: &mut Vec<u8>,
 ) -> io::Result<()> {
-    // Relative, because that keeps the buffer where it can.
-    file.seek_relative(place.at.wrapping_sub(at).cast_signed())?;
-    line.resize(place.len as usize, 0);
+    // A relative seek keeps the buffer if it can.
+    file.seek_relative(position.at.wrapping_sub(at).cast_signed())?;
+    line.resize(position.len as usize, 0);
     file.read_exact(line)
 }

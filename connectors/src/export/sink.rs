@@ -1,4 +1,4 @@
-//! Takes the results of a replay and writes them when it has ended.
+//! The sink of a replay: collects its results and writes them at its end.
 
 use super::alerts::Alerts;
 use super::candles::Candles;
@@ -12,18 +12,19 @@ use std::time::Duration;
 use tallow_model::error::Error;
 use tallow_model::{Counts, Reject, Step};
 
-/// What the caller knows of the run.
+/// The figures that the caller knows of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
-    /// The buckets of all partitions' records.
+    /// Records of all partitions, by bucket.
     pub counts: Counts,
-    /// From the start of reading to the last settled result.
+    /// Time from the start of reading to the last settled result.
     pub elapsed: Duration,
-    /// Worker threads over all processes.
+    /// Worker threads of all processes.
     pub workers: usize,
 }
 
-/// Collects the results of a replay. Dropped before [`finish`](Export::finish), it leaves nothing behind.
+/// Collects the results of a replay. Dropped before [`finish`](Export::finish), it leaves nothing
+/// behind.
 pub struct Export {
     folder: PathBuf,
     format: Format,
@@ -33,10 +34,11 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins an export into a folder, which is created where it is missing. Tries at once whether it can be written.
+    /// Begins an export into a folder, which is created if missing. Checks at once that the folder
+    /// can be written.
     ///
     /// # Errors
-    /// When it is a file, or can't be created or written.
+    /// When the path is a file, or can't be created or written.
     pub fn create(folder: &Path, format: Format) -> Result<Export, Error> {
         if folder.exists() && !folder.is_dir() {
             return Err(Error::Invalid(format!(
@@ -54,24 +56,25 @@ impl Export {
         })
     }
 
-    /// Takes what a worker has settled. The steps of several workers may come in any order.
+    /// Adds a worker's step. The steps of several workers may come in any order.
     pub fn settled(&mut self, step: &Step) {
         self.candles.add(&step.candles);
         self.alerts.add(&step.alerts);
     }
 
-    /// Writes records that were not accepted.
+    /// Writes rejected records.
     ///
     /// # Errors
-    /// When they can't be written.
+    /// When writing fails.
     pub fn rejected(&mut self, rejects: &[Reject]) -> Result<(), Error> {
         rejects.iter().try_for_each(|reject| self.rejects.add(reject))
     }
 
-    /// Writes all files, and only when each is complete gives them their names.
+    /// Writes all files, and gives them their names only when each is complete.
     ///
     /// # Errors
-    /// When one can't be written; then none has been, unless it is the moving into place that failed.
+    /// When a file can't be written. Then no file has its name, unless moving them into place
+    /// failed.
     pub fn finish(self, run: &Run) -> Result<Summary, Error> {
         let Export { folder, format, candles, alerts, rejects } = self;
         let candles_name = format!("candles.{}", format.name());
@@ -116,7 +119,7 @@ impl Export {
     }
 }
 
-/// A complete file, and what writing it gave.
+/// Returns a complete file, and the result of writing it.
 fn written<T>(
     folder: &Path,
     name: &str,

@@ -1,17 +1,17 @@
-//! `summary.json`: what a run read, what came of it and what it took.
+//! `summary.json`: what a run read, what it settled and what it took.
 
 use serde::Serialize;
 
-/// Closed candles of each interval.
+/// Numbers of closed candles, by interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CandleCounts {
-    /// One-minute candles.
+    /// Number of one-minute candles.
     #[serde(rename = "1m")]
     pub one_minute: u64,
-    /// Five-minute candles.
+    /// Number of five-minute candles.
     #[serde(rename = "5m")]
     pub five_minutes: u64,
-    /// Fifteen-minute candles.
+    /// Number of fifteen-minute candles.
     #[serde(rename = "15m")]
     pub fifteen_minutes: u64,
 }
@@ -19,46 +19,47 @@ pub struct CandleCounts {
 /// The content of `summary.json`. The buckets add up to `records_in`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Records read.
+    /// Number of records read.
     pub records_in: u64,
-    /// Accepted before their window closed.
+    /// Records accepted before their window closed.
     pub on_time: u64,
-    /// Accepted as corrections.
+    /// Records accepted as corrections.
     pub late: u64,
-    /// Rejected: not a tick at all.
+    /// Records rejected because they are not ticks.
     pub malformed: u64,
-    /// Rejected: a tick with a value that can't be.
+    /// Records rejected for a value that no tick can have.
     pub invalid: u64,
-    /// Rejected: timestamps from the future.
+    /// Records rejected for a timestamp from the future.
     pub future: u64,
-    /// Rejected: past correcting.
+    /// Records rejected because their window can't be corrected any more.
     pub too_late: u64,
     /// Records without a value.
     pub tombstones: u64,
-    /// Candles written.
+    /// Number of candles written.
     pub candles: CandleCounts,
-    /// Alerts written, retracted ones included.
+    /// Number of alerts written, retracted ones included.
     pub alerts: u64,
-    /// Those of them that are retracted.
+    /// Number of retracted alerts among them.
     pub alerts_retracted: u64,
-    /// Corrections of candles: the revisions of the candles written, added up.
+    /// Number of corrections: the sum of the revisions of the candles written.
     pub corrections: u64,
-    /// From the start of reading to the last settled result, in seconds.
+    /// Seconds from the start of reading to the last settled result.
     pub elapsed_seconds: f64,
-    /// Records read in a second of that.
+    /// Records read a second in that time.
     pub ticks_per_second: f64,
-    /// The most memory that the process ever held, in bytes; 0 where the system does not say.
+    /// Peak memory of the process in bytes; 0 if the system does not tell.
     pub peak_rss_bytes: u64,
-    /// Worker threads over all processes.
+    /// Worker threads of all processes.
     pub workers: usize,
 }
 
-/// The largest resident size of this process so far, in bytes; 0 where the system does not say.
+/// Returns the largest resident size of this process so far, in bytes; 0 if the system does not
+/// tell.
 pub fn peak_rss_bytes() -> u64 {
     std::fs::read_to_string("/proc/self/status").ok().and_then(|status| peak_in(&status)).unwrap_or(0)
 }
 
-/// The line `VmHWM:     1234 kB`.
+/// Parses the line `VmHWM:     1234 kB`.
 fn peak_in(status: &str) -> Option<u64> {
     let kilobytes =
         status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;

@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use tallow_model::Price;
 
-/// How candles and alerts are written.
+/// The file format of candles and alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated, with a header.
+    /// Comma-separated values with a header.
     Csv,
     /// One JSON object a line.
     Jsonl,
@@ -17,7 +17,7 @@ impl Format {
     /// Every format, the default first.
     pub const ALL: [Format; 2] = [Format::Csv, Format::Jsonl];
 
-    /// Its name, which is also the extension of its files.
+    /// Returns the name, which is also the extension of files.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Csv => "csv",
@@ -25,27 +25,25 @@ impl Format {
         }
     }
 
-    /// The format of this name.
+    /// Returns the format of this name.
     pub fn parse(name: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 }
 
-/// One value of a row.
+/// A value of a row.
 pub(super) enum Cell<'a> {
-    /// Letters, digits and `. _ - :`, which neither format has to escape.
+    /// Letters, digits and `. _ - :`, which need no escape in either format.
     Name(&'a str),
-    /// An integer.
     Integer(u64),
-    /// A float; absent where it is not finite.
+    /// A float; absent if it is not finite.
     Float(Price),
-    /// What displays itself as a plain decimal.
+    /// A value that displays itself as a plain decimal.
     Decimal(&'a dyn Display),
-    /// Nothing.
     Absent,
 }
 
-/// Writes rows.
+/// Writes the rows of a table.
 pub(super) struct Table<'w, W> {
     format: Format,
     columns: &'static [&'static str],
@@ -53,10 +51,10 @@ pub(super) struct Table<'w, W> {
 }
 
 impl<'w, W: Write> Table<'w, W> {
-    /// A table with these columns; its header, where the format has one, is written at once.
+    /// Creates a table with these columns; writes the header, if the format has one.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// When `out` fails.
     pub(super) fn new(
         format: Format,
         columns: &'static [&'static str],
@@ -71,7 +69,7 @@ impl<'w, W: Write> Table<'w, W> {
     /// Writes a row with a cell for each column.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// When `out` fails.
     pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
         debug_assert_eq!(cells.len(), self.columns.len(), "a cell for each column");
         match self.format {

@@ -1,4 +1,4 @@
-//! What is written, byte for byte.
+//! The files of an export, byte for byte.
 
 use super::{CandleCounts, Export, Format, Run};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn symbol(text: &str) -> Symbol {
     text.parse().expect("a symbol")
 }
 
-/// A candle of these further fields of ticks, a millisecond apart.
+/// Returns a candle of ticks with these further fields, a millisecond apart.
 fn candle(name: &str, interval: Interval, start: u64, revision: u32, ticks: &[&str]) -> SettledCandle {
     let start = EventTime(start);
     let bars = ticks.iter().enumerate().map(|(i, fields)| {

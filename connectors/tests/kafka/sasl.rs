@@ -4,7 +4,7 @@ use crate::absence::OwnBroker;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{
-    KafkaAlerts, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaProducer, Outgoing, ensure_topics,
+    KafkaAlerts, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaProducer, ProducerRecord, ensure_topics,
 };
 use tallow_model::error::{Action, Error, chain};
 use tallow_model::store::Sink;
@@ -42,7 +42,7 @@ fn a_login_that_is_accepted_reads_and_writes_and_one_that_is_refused_stops() {
     let producer = KafkaProducer::open(&config, "test").unwrap();
     assert_eq!(producer.partitions(&config.topic, LIMIT).unwrap(), 3);
     let payload = Some(&b"a tick"[..]);
-    let record = Outgoing {
+    let record = ProducerRecord {
         topic: &config.topic,
         partition: Some(1),
         key: None,

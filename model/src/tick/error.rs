@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Why a record is not a tick.
+/// The reason why a record is not a tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// Not a JSON object, or a required field is missing or of another type.
     Malformed(String),
-    /// The shape is right and a value is not one that a tick can have.
+    /// The shape is right, and a value is not one that a tick can have.
     Invalid(String),
 }
 

@@ -356,7 +356,7 @@ impl<'a> Scanner<'a> {
                     self.value()?;
                 }
             }
-            // After a value: close as many levels as end here, or go on in the innermost.
+            // After a value: close the levels that end here, or continue in the innermost one.
             loop {
                 if depth == 1 {
                     return Ok(());

@@ -1,4 +1,4 @@
-//! Where the checkpoints of a process stand: which of its parts are under way, and what was stored last.
+//! The checkpoints of a process that are under way, and the last one that was stored.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,43 +7,45 @@ use tallow_dataflow::CheckpointId;
 use tallow_model::Clock;
 use tallow_model::clock::SystemClock;
 
-/// How long a worker may take to give its part before the next checkpoint is begun without it.
+/// The time that a worker may take to give its part. After it the next checkpoint begins without
+/// that part.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many of the newest checkpoints are known after nothing is under way of them.
+/// The number of newest checkpoints that are remembered once none of their parts is under way.
 const REMEMBERED: usize = 4;
 
-/// Where the checkpoints of this process stand. A checkpoint is stored here once all parts of this process are; whether
-/// those of other processes are too only the store can tell.
+/// The checkpoints of this process. One counts as stored once all parts of this process are;
+/// whether the parts of other processes are stored too, only the store can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointStatus {
-    /// The newest that is stored.
+    /// The newest stored checkpoint.
     pub last: Option<CheckpointId>,
-    /// When that was, by the clock, in milliseconds.
+    /// The time at which it was stored, by the clock, in milliseconds.
     pub completed_at_ms: Option<u64>,
     /// The bytes of this process's parts of it.
     pub bytes: u64,
-    /// How long its parts took to encode, added up.
+    /// The time that encoding its parts took, summed.
     pub encoding: Duration,
-    /// How long it took from its first part until its last was stored, waits for the sinks included.
+    /// The time from its first part until its last one was stored, waits for the sinks included.
     pub duration: Duration,
-    /// How many have been stored.
+    /// The number of stored checkpoints.
     pub written: u64,
-    /// How many parts were not stored, because a newer one was there first or they could not be.
+    /// The number of parts that were not stored, because a newer one came first or because they
+    /// could not be.
     pub given_up: u64,
-    /// How many parts wait for the sinks to store what came before them.
+    /// The number of parts that wait for the sinks to store what came before them.
     pub waiting_for_sinks: usize,
-    /// Why a part can't be stored at the moment.
+    /// The reason why a part can't be stored at the moment.
     pub problem: Option<String>,
 }
 
-/// What all threads know of it. Locked only for moments.
+/// The state that all threads share. Locked only for moments.
 #[derive(Debug)]
 pub(super) struct Board {
     workers: usize,
     min_pause: Duration,
     state: Mutex<State>,
-    /// A part was stored or given up, or old checkpoints were removed.
+    /// Notified when a part was stored or given up, or old checkpoints were removed.
     settled: Condvar,
 }
 
@@ -54,7 +56,7 @@ struct State {
     begun: BTreeMap<CheckpointId, Progress>,
     /// The problem of each worker's part.
     problems: BTreeMap<usize, String>,
-    /// How often old checkpoints are being removed.
+    /// The number of removals of old checkpoints that are running.
     collecting: usize,
     closed: bool,
 }
@@ -76,12 +78,12 @@ impl Progress {
 }
 
 impl Board {
-    /// That of a process with so many workers.
+    /// Returns the state of a process with this many workers.
     pub(super) fn new(workers: usize, min_pause: Duration) -> Board {
         Board { workers, min_pause, state: Mutex::default(), settled: Condvar::new() }
     }
 
-    /// Whether another checkpoint may be begun.
+    /// Returns whether another checkpoint may begin.
     pub(super) fn may_begin(&self) -> bool {
         let state = self.lock();
         if state.closed || state.begun.values().any(|progress| progress.under_way() > 0) {
@@ -93,7 +95,7 @@ impl Board {
         })
     }
 
-    /// A worker has given its part; false when none is taken any more.
+    /// Notes that a worker has given its part. Returns false if no part is taken any more.
     pub(super) fn given(&self, id: CheckpointId) -> bool {
         let mut state = self.lock();
         if state.closed {
@@ -112,18 +114,18 @@ impl Board {
         true
     }
 
-    /// A part begins to wait for the sinks.
+    /// Notes that a part begins to wait for the sinks.
     pub(super) fn waits(&self) {
         self.lock().status.waiting_for_sinks += 1;
     }
 
-    /// It has ended to.
+    /// Notes that a part no longer waits for the sinks.
     pub(super) fn waited(&self) {
         self.lock().status.waiting_for_sinks -= 1;
     }
 
-    /// A part is stored; true when it was the last of this process: then old ones are to be removed, and
-    /// [`Board::collected`] to be told.
+    /// Notes that a part is stored. Returns true for the last part of this process: then the caller
+    /// removes old checkpoints and calls [`Board::collected`].
     pub(super) fn stored(&self, id: CheckpointId, worker: usize, bytes: u64, encoding: Duration) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -150,13 +152,13 @@ impl Board {
         whole
     }
 
-    /// Old ones have been removed.
+    /// Notes that old checkpoints have been removed.
     pub(super) fn collected(&self) {
         self.lock().collecting -= 1;
         self.settled.notify_all();
     }
 
-    /// A part won't be stored.
+    /// Notes that a part will not be stored.
     pub(super) fn given_up(&self, id: CheckpointId) {
         let mut state = self.lock();
         state.status.given_up += 1;
@@ -166,7 +168,8 @@ impl Board {
         self.forget(state);
     }
 
-    /// A worker's part can't be stored at the moment; true when that is news.
+    /// Notes that a worker's part can't be stored at the moment. Returns whether the problem is
+    /// new.
     pub(super) fn trouble(&self, worker: usize, problem: String) -> bool {
         self.lock().problems.insert(worker, problem).is_none()
     }
@@ -177,13 +180,13 @@ impl Board {
         CheckpointStatus { problem, ..state.status.clone() }
     }
 
-    /// From now on no part is taken.
+    /// Takes no more parts from now on.
     pub(super) fn close(&self) {
         self.lock().closed = true;
     }
 
-    /// Waits until no part is under way and nothing is being removed, at most until the deadline; then says how many
-    /// parts are.
+    /// Waits until no part is under way and nothing is being removed, at most until the deadline.
+    /// Returns the number of parts still under way.
     pub(super) fn wait_settled(&self, deadline: Instant) -> usize {
         let mut state = self.lock();
         loop {
@@ -196,7 +199,7 @@ impl Board {
         }
     }
 
-    /// Forgets what nothing will come of any more.
+    /// Forgets the checkpoints that can't change any more.
     fn forget(&self, mut state: MutexGuard<'_, State>) {
         // Some of the newest stay: a worker may be late with its part.
         if let Some(oldest) = state.begun.keys().rev().nth(REMEMBERED - 1).copied() {

@@ -4,17 +4,17 @@ use super::objects;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 
-/// `[checkpoint]`
+/// The section `[checkpoint]` of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Where they are kept; empty for nowhere.
+    /// The URL of the bucket; empty for no checkpoints.
     pub url: String,
-    /// How far apart they are, in milliseconds of event time.
+    /// The distance between checkpoints, in milliseconds of event time.
     pub interval_ms: u64,
-    /// How long after one the next is begun at the earliest, in milliseconds of the clock.
+    /// The least time between the beginnings of two checkpoints, in milliseconds of the clock.
     pub min_pause_ms: u64,
-    /// How many are kept.
+    /// The number of checkpoints to keep.
     pub keep: usize,
 }
 
@@ -30,10 +30,10 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
-    /// Whether the URL is one of a place for checkpoints; asks nobody.
+    /// Checks that the URL names a place for checkpoints, without a request to it.
     ///
     /// # Errors
-    /// When it is none. The text does not repeat what may be a secret.
+    /// If it names none. The text does not repeat the URL, which may hold a secret.
     pub fn check(&self) -> Result<(), Error> {
         if self.url.is_empty() { Ok(()) } else { objects::check(&self.url, &objects::variables()) }
     }

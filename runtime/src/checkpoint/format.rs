@@ -22,43 +22,43 @@ use super::section::{Row, Section};
 use super::{PartHead, PartSource};
 use bytes::{Buf, Bytes, BytesMut};
 use object_store::PutPayload;
-use tallow_dataflow::{RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_dataflow::{RetainedMinute, RetainedReturn, RollupVersions, State};
 use tallow_model::error::Error;
 
 const MAGIC: [u8; 8] = *b"TALLOWCP";
 const VERSION: u32 = 1;
-/// Magic, version and the header's length.
+/// Magic, version and the length of the header.
 const PREAMBLE: usize = 16;
 const CHECKSUM: usize = blake3::OUT_LEN;
 /// The most rows in a chunk.
 const CHUNK_ROWS: usize = 8_192;
-/// The most bytes that the rows of a chunk may have: a row has some 300 at most.
+/// The most bytes of a chunk's rows, uncompressed: a row has 300 bytes at most.
 const CHUNK_BYTES: usize = 4 << 20;
-/// Section and lengths of a chunk.
+/// The section and the lengths of a chunk.
 const CHUNK_HEAD: usize = 13;
 /// Higher levels take longer than they save: see `examples/checkpoint_speed.rs`.
 const LEVEL: i32 = 1;
 
-/// A part as it is written.
+/// An encoded part.
 #[derive(Clone, Debug)]
 pub struct EncodedPart {
-    /// Which part.
+    /// The part's identity and resume points.
     pub head: PartHead,
     content: PutPayload,
 }
 
 impl EncodedPart {
-    /// Its bytes, in pieces.
+    /// Returns the bytes, in pieces.
     pub(super) fn content(&self) -> PutPayload {
         self.content.clone()
     }
 
-    /// How many bytes it has.
+    /// Returns the number of bytes.
     pub fn size(&self) -> u64 {
         self.content.content_length() as u64
     }
 
-    /// Whether these are its bytes.
+    /// Returns whether the part has exactly these bytes.
     pub(super) fn is_same(&self, mut bytes: &[u8]) -> bool {
         self.content.iter().all(|piece| match bytes.split_at_checked(piece.len()) {
             Some((start, rest)) => {
@@ -69,16 +69,16 @@ impl EncodedPart {
         }) && bytes.is_empty()
     }
 
-    /// Its bytes in one piece.
+    /// Returns the bytes in one piece.
     pub fn into_bytes(self) -> Bytes {
         self.content.into()
     }
 }
 
-/// Writes a part: no more than a piece of its rows is held, and the compressed bytes.
+/// Encodes a part. Memory holds one piece of its rows at a time, and the compressed bytes.
 ///
 /// # Errors
-/// When the rows can't be written down: a mistake of the program.
+/// If the rows can't be serialised, which is a mistake of the program.
 pub fn encode(part: &dyn PartSource, origin: &Origin) -> Result<EncodedPart, Error> {
     let mut chunks = Chunks::new().map_err(cannot_compress)?;
     part.for_each_piece(&mut |piece| chunks.add(&piece))?;
@@ -112,9 +112,9 @@ fn cannot_compress(error: std::io::Error) -> Error {
 struct Chunks {
     compressor: zstd::bulk::Compressor<'static>,
     written: Vec<Bytes>,
-    /// How many rows of each section.
+    /// The number of rows in each section.
     rows: [u64; Section::COUNT],
-    /// Room for the rows of a chunk.
+    /// A buffer for the rows of a chunk.
     room: Vec<u8>,
 }
 
@@ -126,7 +126,7 @@ impl Chunks {
 
     fn add(&mut self, piece: &State) -> Result<(), Error> {
         self.add_rows::<RetainedMinute>(piece)?;
-        self.add_rows::<RetainedMove>(piece)?;
+        self.add_rows::<RetainedReturn>(piece)?;
         self.add_rows::<RollupVersions>(piece)
     }
 
@@ -153,13 +153,13 @@ impl Chunks {
     }
 }
 
-/// A part whose checksum is right and whose header was understood. Its rows are decoded when they are wanted.
+/// A part with the right checksum and a known header. Its rows are decoded on demand.
 #[derive(Clone, Debug)]
 pub struct StoredPart {
-    /// Which part.
+    /// The part's identity and resume points.
     pub head: PartHead,
     pub(super) header: Header,
-    /// How messages call it.
+    /// The part's name in messages.
     name: String,
     chunks: Bytes,
     rows: [u64; Section::COUNT],
@@ -168,10 +168,10 @@ pub struct StoredPart {
 }
 
 impl StoredPart {
-    /// Takes the bytes of the object of that name.
+    /// Reads the bytes of the object of that name.
     ///
     /// # Errors
-    /// When they are not those of a part, or were damaged; or are of a format that this program doesn't know.
+    /// If they are no part or are damaged, or if this program does not know their format.
     pub fn read(name: &str, bytes: Bytes) -> Result<StoredPart, Error> {
         let damaged = |detail: &str| Error::Damaged { what: name.to_owned(), detail: detail.to_owned() };
         if bytes.len() < PREAMBLE + CHECKSUM {
@@ -204,20 +204,21 @@ impl StoredPart {
         Ok(StoredPart { head, header, name, chunks, rows, checksum: *checksum.as_bytes(), size })
     }
 
-    /// How many bytes it has.
+    /// Returns the number of bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows.
     pub fn rows(&self) -> u64 {
         self.rows.iter().sum()
     }
 
-    /// Adds its rows to the state.
+    /// Adds the rows to the state.
     ///
     /// # Errors
-    /// When the checksum was right and the rows are none all the same. Then some of them may have been added.
+    /// If the rows can't be decoded although the checksum was right. Some of them may have been
+    /// added then.
     pub fn decode_into(&self, state: &mut State) -> Result<(), Error> {
         let damaged = |detail: String| Error::Damaged { what: self.name.clone(), detail };
         let mut reader = Reader::new().map_err(|error| damaged(error.to_string()))?;
@@ -232,7 +233,7 @@ impl StoredPart {
     }
 }
 
-/// Reads chunks. Whatever a length says, no more memory is asked for than a chunk may have.
+/// Reads chunks. A chunk gets no more memory than a chunk may have, whatever its lengths claim.
 struct Reader {
     decompressor: zstd::bulk::Decompressor<'static>,
     rows: [u64; Section::COUNT],
@@ -265,7 +266,7 @@ impl Reader {
         self.rows[section.index()] += rows as u64;
         match section {
             Section::Minutes => self.decode_rows::<RetainedMinute>(rows, state),
-            Section::Moves => self.decode_rows::<RetainedMove>(rows, state),
+            Section::Moves => self.decode_rows::<RetainedReturn>(rows, state),
             Section::Rollups => self.decode_rows::<RollupVersions>(rows, state),
         }
     }

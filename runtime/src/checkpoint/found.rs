@@ -1,4 +1,4 @@
-//! A checkpoint that was found and is whole.
+//! A complete checkpoint, found in the bucket.
 
 use super::format::StoredPart;
 use super::names;
@@ -7,26 +7,27 @@ use std::collections::BTreeSet;
 use tallow_dataflow::{CheckpointId, ResumePoint, State};
 use tallow_model::error::Error;
 
-/// A checkpoint whose parts are all there and have the right checksum. It holds their bytes, compressed as they were read.
+/// A checkpoint with all its parts, each with the right checksum. It holds their bytes, still
+/// compressed.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Which one.
+    /// The checkpoint's frontier and run.
     pub id: CheckpointId,
-    /// How many parts it has: how many workers there were then.
+    /// The number of parts, one for each worker of the run that took it.
     pub parts: usize,
-    /// Where all partitions are read on, in their order.
+    /// The resume points of all partitions, by partition.
     pub partitions: Vec<ResumePoint>,
-    /// How many bytes it has.
+    /// The number of bytes.
     pub bytes: u64,
-    /// How many minutes, moves and roll-ups.
+    /// The number of rows: minutes, moves and roll-ups.
     pub rows: u64,
-    /// The program that wrote it.
+    /// The program that wrote the checkpoint.
     pub program: String,
     stored: Vec<StoredPart>,
 }
 
 impl Found {
-    /// That of all its parts.
+    /// Returns the checkpoint of all its parts.
     pub(super) fn new(id: CheckpointId, stored: Vec<StoredPart>) -> Result<Found, Error> {
         let damaged = |detail: String| Error::Damaged { what: names::folder(id), detail };
         let Some(first) = stored.first() else { return Err(damaged("it has no parts".to_owned())) };
@@ -47,8 +48,9 @@ impl Found {
         Ok(Found { id, parts: stored.len(), partitions, bytes, rows, program, stored })
     }
 
-    /// What tells it from every other checkpoint, and from one of the same name with other content: what processes
-    /// compare that must all take up the same.
+    /// Returns a name that no other checkpoint has, not even one of the same frontier and run with
+    /// other content. Processes compare it, because all of them must resume from the same
+    /// checkpoint.
     pub fn name(&self) -> String {
         let mut hash = blake3::Hasher::new();
         self.stored.iter().for_each(|part| {
@@ -58,10 +60,11 @@ impl Found {
         format!("{}-{}-{}", names::folder(self.id), self.parts, &content[..16])
     }
 
-    /// The state that worker `index` of `of` takes up: each part goes to exactly one of them.
+    /// Returns the state that worker `index` of `of` resumes from. Each part goes to exactly one
+    /// worker.
     ///
     /// # Errors
-    /// When the rows can't be read although the checksum was right.
+    /// If the rows can't be decoded although the checksum was right.
     pub fn share(&self, index: usize, of: usize) -> Result<State, Error> {
         let mut state = State::default();
         for part in self.stored.iter().skip(index).step_by(of.max(1)) {
@@ -70,7 +73,7 @@ impl Found {
         Ok(state)
     }
 
-    /// What differs from where and how the program reads now.
+    /// Returns the differences between the checkpoint's origin and the program's.
     pub(super) fn differences(&self, origin: &Origin) -> Vec<String> {
         self.stored.first().map(|part| part.header.differences(origin)).unwrap_or_default()
     }

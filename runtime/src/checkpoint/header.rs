@@ -1,4 +1,4 @@
-//! What a part says of itself, as JSON, before its rows.
+//! The header of a part: its identity and its layout, as JSON in front of the rows.
 
 use super::PartHead;
 use super::names::run_text;
@@ -10,32 +10,33 @@ use tallow_dataflow::{CheckpointId, ResumePoint};
 use tallow_model::EventTime;
 use tallow_model::error::Error;
 
-/// Enough to know what is in a part, and to read it without this program. A reader ignores what it doesn't know.
+/// The header describes the part well enough to read it without this program. A reader ignores
+/// fields that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
-    /// The program that wrote it.
+    /// The program that wrote the part.
     pub(super) program: String,
-    /// Where the records come from.
+    /// The source of the records.
     pub(super) source: String,
     /// The settings that change what the results mean.
     pub(super) meaning: BTreeMap<String, String>,
-    /// The frontier, for eyes.
+    /// The frontier in RFC 3339, for human readers.
     pub(super) frontier: String,
     /// The frontier, in milliseconds.
     pub(super) frontier_ms: u64,
     /// The run, in hexadecimal digits.
     pub(super) run: String,
-    /// Which worker's part.
+    /// The worker that the part belongs to.
     pub(super) worker: usize,
-    /// Of how many.
+    /// The number of workers.
     pub(super) workers: usize,
-    /// Where its partitions are read on.
+    /// The resume points of the worker's partitions.
     pub(super) partitions: Vec<ResumePoint>,
-    /// How a row is written: `postcard`.
+    /// The encoding of a row: `postcard`.
     pub(super) encoding: String,
-    /// How a chunk of rows is compressed: `zstd`.
+    /// The compression of a chunk: `zstd`.
     pub(super) compression: String,
-    /// What the last 32 bytes are of all before them: `blake3`.
+    /// The algorithm of the last 32 bytes, a checksum of all bytes before them: `blake3`.
     pub(super) checksum: String,
     /// The kinds of rows, in the order of their numbers.
     pub(super) sections: Vec<SectionHeader>,
@@ -44,13 +45,13 @@ pub(super) struct Header {
 /// One kind of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SectionHeader {
-    /// Its number in the chunks.
+    /// The section's number in the chunks.
     pub(super) number: u8,
-    /// What they are.
+    /// The section's name.
     pub(super) name: String,
-    /// How many there are in all chunks.
+    /// The number of rows in all chunks.
     pub(super) rows: u64,
-    /// What a row consists of, in the order in which it is written.
+    /// The fields of a row, in the order in which they are written.
     pub(super) fields: Vec<String>,
 }
 
@@ -59,7 +60,7 @@ pub(super) const COMPRESSION: &str = "zstd";
 pub(super) const CHECKSUM: &str = "blake3";
 
 impl Header {
-    /// That of a part with so many rows of each kind.
+    /// Returns the header of a part with this many rows of each kind.
     pub(super) fn new(head: &PartHead, origin: &Origin, rows: [u64; Section::COUNT]) -> Header {
         let sections = Section::ALL.into_iter().zip(rows).map(|(section, rows)| SectionHeader {
             number: section.number(),
@@ -84,7 +85,7 @@ impl Header {
         }
     }
 
-    /// Which part of which checkpoint it is, where it makes sense to this program.
+    /// Returns the part's identity and resume points.
     pub(super) fn head(&self) -> Result<PartHead, String> {
         let run = u128::from_str_radix(&self.run, 16).map_err(|_| format!("{:?} is no run", self.run))?;
         if self.worker >= self.workers {
@@ -95,7 +96,7 @@ impl Header {
         Ok(PartHead { id, worker: self.worker, workers: self.workers, partitions })
     }
 
-    /// How many rows there are of each kind, where they are written as this program reads them.
+    /// Returns the number of rows of each kind, if this program can read them.
     pub(super) fn rows(&self) -> Result<[u64; Section::COUNT], String> {
         let written = [&self.encoding, &self.compression, &self.checksum];
         if written.map(String::as_str) != [ENCODING, COMPRESSION, CHECKSUM] {
@@ -112,7 +113,7 @@ impl Header {
         Ok(rows)
     }
 
-    /// What differs from where and how this program reads: nothing where the part can be taken up.
+    /// Returns the differences from this program's origin: none if the part can be resumed from.
     pub(super) fn differences(&self, origin: &Origin) -> Vec<String> {
         let mut differences = Vec::new();
         let mut compare = |name: &str, was: Option<&str>, is: Option<&str>| {
@@ -134,7 +135,7 @@ impl Header {
     }
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>, Error> {
-        // A header is text and numbers; no map in it has a key that JSON can't have.
+        // A header consists of text and numbers, and no map in it has a key that JSON can't have.
         serde_json::to_vec(self).map_err(|error| Error::Invalid(format!("write a header as JSON: {error}")))
     }
 }

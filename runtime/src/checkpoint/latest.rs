@@ -1,9 +1,9 @@
-//! Room for one thing that waits, of which only the newest is of use.
+//! A slot for one waiting value, of which only the newest is of use.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Put in from any thread, taken by one task.
+/// A slot that any thread fills and one task empties.
 #[derive(Debug)]
 pub(super) struct Latest<T> {
     waiting: Mutex<Option<T>>,
@@ -15,14 +15,14 @@ impl<T> Latest<T> {
         Latest { waiting: Mutex::new(None), arrived: Notify::new() }
     }
 
-    /// Puts something in, and gives back what was still there.
+    /// Puts a value in and returns the one that it replaces.
     pub(super) fn replace(&self, with: T) -> Option<T> {
         let before = self.lock().replace(with);
         self.arrived.notify_one();
         before
     }
 
-    /// Takes what is there, as soon as something is.
+    /// Takes the value as soon as there is one.
     pub(super) async fn take(&self) -> T {
         loop {
             if let Some(waiting) = self.lock().take() {
@@ -32,7 +32,7 @@ impl<T> Latest<T> {
         }
     }
 
-    /// Waits until something is there.
+    /// Waits until there is a value.
     pub(super) async fn occupied(&self) {
         while self.lock().is_none() {
             self.arrived.notified().await;

@@ -1,11 +1,13 @@
 //! Checkpoints, kept in an object store: a folder, S3 or another that a URL names.
 //!
-//! - **Layout.** A checkpoint is a folder `FRONTIER-RUN` with an object for each worker, `part-00000-of-00002`. It exists
-//!   once all parts do. Names sort as the checkpoints do.
-//! - **Promise.** An object is written once, as a new one, and read back. A part is written after all durable sinks have
-//!   stored what they had been given before it, so a checkpoint that exists is one that may be resumed from.
-//! - **Without coordination.** No worker and no process waits for another one to write its part, and there is no index that
-//!   could disagree with what is there.
+//! - **Layout.** A checkpoint is a folder `FRONTIER-RUN` with an object for each worker,
+//!   `part-00000-of-00002`. The checkpoint exists once all parts do. Names sort as the checkpoints
+//!   do.
+//! - **Promise.** An object is created, never overwritten, and read back. A part is written after
+//!   all durable sinks have stored everything that they were given before it. So every checkpoint
+//!   that exists can be resumed from.
+//! - **No coordination.** No worker and no process waits for another one to write its part, and
+//!   there is no index that could disagree with the objects.
 
 mod board;
 mod config;

@@ -1,27 +1,27 @@
-//! The names of objects, and what is there by them.
+//! Object names: checkpoint id ↔ path, and the checkpoints in a listing.
 
 use super::objects::Listed;
 use std::collections::BTreeMap;
 use tallow_dataflow::CheckpointId;
 use tallow_model::EventTime;
 
-/// The folder of a checkpoint: the order of the names is that of the checkpoints.
+/// Returns the folder of a checkpoint. The names sort as the checkpoints do.
 pub(super) fn folder(id: CheckpointId) -> String {
     format!("{:020}-{}", id.frontier.millis(), run_text(id.run))
 }
 
-/// Whose folder it is, if it is that of a checkpoint.
+/// Parses a folder name into a checkpoint id.
 pub(super) fn id_of(folder: &str) -> Option<CheckpointId> {
     let (frontier, run) = folder.split_once('-')?;
     let id = CheckpointId {
         frontier: EventTime(frontier.parse().ok()?),
         run: u128::from_str_radix(run, 16).ok()?,
     };
-    // Other spellings of the same number are somebody else's.
+    // Another spelling of the same number is not one of Tallow's names.
     (self::folder(id) == folder).then_some(id)
 }
 
-/// The object of a part.
+/// Returns the object name of a part.
 pub(super) fn part(id: CheckpointId, worker: usize, workers: usize) -> String {
     format!("{}/{}", folder(id), part_file(worker, workers))
 }
@@ -36,15 +36,15 @@ fn part_of(file: &str) -> Option<(usize, usize)> {
     (worker < workers && part_file(worker, workers) == file).then_some((worker, workers))
 }
 
-/// A checkpoint as it is listed.
+/// The parts of a checkpoint in a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// The size of each, by the number of workers in its name and its worker.
+    /// The size of each part, by the number of workers in its name and its worker.
     parts: BTreeMap<(usize, usize), u64>,
 }
 
 impl Parts {
-    /// The sizes of the parts where all are there; else what is not as it must be.
+    /// Returns the sizes of the parts if all are there; otherwise the defect.
     pub(super) fn complete(&self) -> Result<Vec<u64>, String> {
         let Some(&(workers, _)) = self.parts.keys().next_back() else {
             return Err("it has no parts".to_owned());
@@ -66,7 +66,7 @@ impl Parts {
     }
 }
 
-/// The checkpoints in a listing, in their order. What is neither is left alone.
+/// Returns the checkpoints in a listing, in their order. Other objects are ignored.
 pub(super) fn checkpoints<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> BTreeMap<CheckpointId, Parts> {
     let mut checkpoints: BTreeMap<CheckpointId, Parts> = BTreeMap::new();
     for object in listed {
@@ -78,7 +78,7 @@ pub(super) fn checkpoints<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> B
     checkpoints
 }
 
-/// A run as it stands in names: so many digits that the order of the texts is that of the runs.
+/// Returns a run as it stands in names, padded so that texts sort as runs do.
 pub(super) fn run_text(run: u128) -> String {
     format!("{run:032x}")
 }

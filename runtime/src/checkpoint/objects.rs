@@ -1,4 +1,5 @@
-//! The object store that a URL names, and how to wait for it from threads that have no runtime of their own.
+//! The bucket of checkpoints: an object store that a URL names, with blocking access for threads
+//! without a runtime.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -21,11 +22,12 @@ use tallow_model::error::{Action, Error};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// How long a store may take for anything small.
+/// The time that a store may take for a small request.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The slowest line that an object may take, in bytes a second.
+/// The slowest transfer rate that is tolerated, in bytes a second.
 const SLOWEST: u64 = 1 << 20;
-/// How long the client of a remote store tries by itself again. Not long: whoever waits tries again too, and can say so.
+/// The time for which the client of a remote store retries by itself. It is short: the caller
+/// retries too, and reports it.
 const CLIENT_RETRIES: Duration = Duration::from_secs(10);
 /// The client's own limit to a request; [`Objects`] has a tighter one, by size.
 const CLIENT_TIMEOUT: &str = "3600 seconds";
@@ -33,29 +35,29 @@ const CLIENT_TIMEOUT: &str = "3600 seconds";
 /// An object in a listing.
 #[derive(Debug)]
 pub(super) struct Listed {
-    /// Its name, below the place that the URL names.
+    /// The name, below the bucket's URL.
     pub(super) name: String,
-    /// In bytes.
+    /// The size in bytes.
     pub(super) size: u64,
-    /// When it was written, by the store's clock, in milliseconds.
+    /// The time of writing, by the store's clock, in milliseconds.
     pub(super) written_ms: i64,
 }
 
-/// Objects below the place that a URL names. Nothing is ever written in place.
+/// The objects below a URL. No object is ever overwritten.
 #[derive(Debug)]
 pub(super) struct Objects {
-    /// There until it is dropped.
+    /// Present until the bucket is dropped.
     runtime: Option<Runtime>,
     store: Arc<dyn ObjectStore>,
-    /// How messages call the place; no secret in it.
+    /// The bucket's name in messages, without secrets.
     place: String,
-    /// Where it is, if it is a folder.
+    /// The path, if the bucket is a folder.
     folder: Option<PathBuf>,
 }
 
 impl Objects {
-    /// Those at a URL. A folder is made; what lies behind a network is not asked yet.
-    /// The variables are those of the environment that a store's client knows.
+    /// Opens the bucket at `url`. Creates a local folder; makes no network request. `variables` are
+    /// the environment variables that a store's client reads.
     pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Objects, Error> {
         if let Some(folder) = folder_of(url)? {
             let failed = |source| Error::file("create folder", &folder, source);
@@ -74,7 +76,7 @@ impl Objects {
         Objects::on(Arc::new(PrefixStore::new(store, prefix)), place)
     }
 
-    /// Those in a store that is there already.
+    /// Opens a bucket on an existing store.
     pub(super) fn on(store: Arc<dyn ObjectStore>, place: String) -> Result<Objects, Error> {
         let started = Builder::new_current_thread().enable_all().build();
         let runtime =
@@ -82,12 +84,12 @@ impl Objects {
         Ok(Objects { runtime: Some(runtime), store, place, folder: None })
     }
 
-    /// How messages call the place.
+    /// Returns the bucket's name in messages.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    /// Blocks until it is done. Not to be called on a thread that runs a runtime.
+    /// Blocks until the work is done. Must not be called on a thread that runs a runtime.
     pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match &self.runtime {
             Some(runtime) => runtime.block_on(work),
@@ -95,7 +97,7 @@ impl Objects {
         }
     }
 
-    /// Writes a new object; false when there is one of that name, which stays as it is.
+    /// Creates an object. Returns false if there is one of that name, which stays unchanged.
     pub(super) async fn create(&self, name: &str, content: PutPayload) -> Result<bool, Error> {
         let limit = limit(content.content_length() as u64);
         let mode = PutMode::Create.into();
@@ -110,7 +112,7 @@ impl Objects {
         self.within(limit, "write", name, put).await
     }
 
-    /// The bytes of an object of about that size; none when there is no such object.
+    /// Reads an object of about that size; `None` if there is none.
     pub(super) async fn get(&self, name: &str, size: u64) -> Result<Option<Bytes>, Error> {
         let at = Path::from(name);
         let get = async {
@@ -123,7 +125,7 @@ impl Objects {
         self.within(limit(size), "read", name, get).await
     }
 
-    /// All objects, or those in the folder `under`.
+    /// Lists all objects, or those in the folder `under`.
     pub(super) async fn list(&self, under: Option<&str>) -> Result<Vec<Listed>, Error> {
         let prefix = under.map(Path::from);
         let found = self.store.list(prefix.as_ref()).map_ok(|meta| Listed {
@@ -134,7 +136,7 @@ impl Objects {
         self.within(PATIENCE, "list", under.unwrap_or_default(), found.try_collect()).await
     }
 
-    /// Removes objects; one that is not there is no error.
+    /// Removes objects. A missing object is no error.
     pub(super) async fn remove(&self, names: Vec<String>) -> Result<(), Error> {
         let Some(first) = names.first().cloned() else { return Ok(()) };
         let paths = names.into_iter().map(|name| Ok(Path::from(name)));
@@ -151,10 +153,11 @@ impl Objects {
         self.within(PATIENCE, "remove", &first, removed).await
     }
 
-    /// The folders, where the place is one. A writer that was killed leaves folders there that list no object.
+    /// Lists the folders, if the bucket is one. A writer that was killed leaves folders behind that
+    /// list no object.
     pub(super) fn folders(&self) -> Result<Vec<String>, Error> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        let failed = |source| Error::file("list", &folder, source);
+        let failed = |source| Error::file("list", folder, source);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             names.extend(entry.map_err(failed)?.file_name().into_string());
@@ -162,7 +165,7 @@ impl Objects {
         Ok(names)
     }
 
-    /// Removes a folder and whatever is left in it, where the place is a folder.
+    /// Removes a folder and its content, if the bucket is a folder.
     pub(super) fn remove_folder(&self, name: &str) -> Result<(), Error> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let path = folder.join(name);
@@ -195,7 +198,7 @@ impl Objects {
 }
 
 impl Drop for Objects {
-    /// Without waiting for a disk or a server that hangs.
+    /// Does not wait for a disk or a server that hangs.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -203,7 +206,7 @@ impl Drop for Objects {
     }
 }
 
-/// Whether it may pass by itself.
+/// Returns whether the failure may pass: the classification of the store's errors.
 fn action(error: &object_store::Error) -> Action {
     use object_store::Error as Kind;
     match error {
@@ -226,14 +229,15 @@ fn unusable(place: &str, source: &object_store::Error) -> Error {
     Error::Invalid(format!("checkpoint.url names {place}, which can't be used: {source}"))
 }
 
-/// The variables of the environment, among which those of an object store may be.
+/// Returns the environment variables that an object store may read.
 pub(super) fn variables() -> Vec<(String, String)> {
     let readable =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     std::env::vars_os().filter_map(readable).collect()
 }
 
-/// Whether a URL names a folder or a place in an object store; makes nothing and asks nobody.
+/// Checks that a URL names a folder or a place in an object store. Creates nothing and makes no
+/// request.
 pub(super) fn check(url: &str, variables: &[(String, String)]) -> Result<(), Error> {
     if folder_of(url)?.is_some() {
         return Ok(());
@@ -242,7 +246,8 @@ pub(super) fn check(url: &str, variables: &[(String, String)]) -> Result<(), Err
     connect(&url, variables).map(drop).map_err(|source| unusable(url.as_str(), &source))
 }
 
-/// The folder that a `file:` URL names: an absolute one as `file:///PATH`, or any path after `file:` as it stands.
+/// Returns the folder that a `file:` URL names: an absolute one as `file:///PATH`, or any path
+/// after `file:`.
 fn folder_of(url: &str) -> Result<Option<PathBuf>, Error> {
     let Some(path) = url.strip_prefix("file:") else { return Ok(None) };
     if path.starts_with("//") {
@@ -258,7 +263,7 @@ fn folder_of(url: &str) -> Result<Option<PathBuf>, Error> {
     Ok(Some(PathBuf::from(path)))
 }
 
-/// The URL of anything but a folder. What may hold a secret is refused, and not repeated.
+/// Parses the URL of a remote store. A URL with a secret in it is refused, and not repeated.
 fn remote(text: &str) -> Result<Url, Error> {
     let refused = |why: &str| Error::Invalid(format!("checkpoint.url {why}"));
     let url = Url::parse(text).map_err(|error| {
@@ -276,7 +281,8 @@ fn remote(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// The store, with credentials and options from its usual variables, and the place in it.
+/// Connects to the store, with credentials and options from its usual variables. Returns the store
+/// and the path in it.
 fn connect(
     url: &Url,
     variables: &[(String, String)],
@@ -318,7 +324,7 @@ fn connect(
     Ok((store, prefix))
 }
 
-/// The options among the variables with this prefix; the others are of other programs.
+/// Returns the options among the variables with this prefix; the others belong to other programs.
 fn of<'a, K: FromStr>(
     prefix: &'a str,
     variables: &'a [(String, String)],

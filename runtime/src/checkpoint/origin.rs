@@ -2,17 +2,18 @@
 
 use tallow_dataflow::Settings;
 
-/// What a checkpoint belongs to: one that was taken of another log, or under other rules, is not taken up.
+/// The origin of a checkpoint. A pipeline does not resume from a checkpoint of another log, or one
+/// taken under other rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Where the records come from, as `kafka:crypto-prices`.
+    /// The source of the records, as `kafka:crypto-prices`.
     pub source: String,
     /// The settings that change what the results mean, by name.
     pub meaning: Vec<(String, String)>,
 }
 
 impl Origin {
-    /// That of a graph with these settings.
+    /// Returns the origin of a graph with these settings.
     pub fn of(source: String, settings: &Settings) -> Origin {
         let meaning = settings.meaning().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Origin { source, meaning }

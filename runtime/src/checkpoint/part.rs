@@ -1,30 +1,30 @@
-//! What the store needs to know of a part to write it.
+//! The part of a checkpoint, as the encoder reads it.
 
 use tallow_dataflow::{CheckpointId, CheckpointPart, ResumePoint, State};
 use tallow_model::error::Error;
 
-/// Which part it is, and where its partitions are read on.
+/// The identity of a part, and the resume points of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartHead {
-    /// Of which checkpoint.
+    /// The checkpoint of the part.
     pub id: CheckpointId,
-    /// Of which worker, counted over all processes.
+    /// The worker, counted over all processes.
     pub worker: usize,
-    /// Of how many parts.
+    /// The number of parts.
     pub workers: usize,
-    /// Where its partitions are read on.
+    /// The resume points of the worker's partitions.
     pub partitions: Vec<ResumePoint>,
 }
 
 /// A part whose rows come piece by piece.
 pub trait PartSource: Send {
-    /// Which part it is.
+    /// Returns the part's identity and resume points.
     fn head(&self) -> PartHead;
 
-    /// Gives the rows, any at a time.
+    /// Passes the rows to `take`, in pieces of any size.
     ///
     /// # Errors
-    /// The first that `take` returns; then no more is given.
+    /// The first error of `take`; no more rows are passed then.
     fn for_each_piece(&self, take: &mut dyn FnMut(State) -> Result<(), Error>) -> Result<(), Error>;
 }
 
@@ -39,7 +39,7 @@ impl PartSource for CheckpointPart {
     }
 }
 
-/// A part that is put together by hand, as in tests and measurements.
+/// A part made by hand, for tests and measurements.
 impl PartSource for (PartHead, Vec<State>) {
     fn head(&self) -> PartHead {
         self.0.clone()

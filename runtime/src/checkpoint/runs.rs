@@ -1,7 +1,8 @@
-//! Which runs there have been, for whoever must shut out what is left of one.
+//! The registered runs, for sinks that must fence the producers of earlier runs.
 //!
-//! Each run says how many workers it has before it produces anything. A later run, of however many workers itself, then
-//! knows up to which worker there may still be a producer that does not know yet that it is over.
+//! Each run registers its number of workers before it produces anything. A later run, with any
+//! number of workers itself, then knows up to which worker there may still be a producer that does
+//! not know yet that its run has ended.
 
 use super::names::run_text;
 use super::objects::Listed;
@@ -10,12 +11,13 @@ use serde::Serialize;
 use tallow_model::error::Error;
 
 const FOLDER: &str = "runs";
-/// The newest so many are always kept.
+/// The number of newest registrations that are always kept.
 const KEEP: usize = 3;
-/// For how long an older one is kept that had more workers than any since. Longer than any transaction may be open.
+/// The time for which an older registration is kept that had more workers than any since: longer
+/// than any transaction may stay open.
 const KEEP_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// What a registration says, for eyes: the name has the same.
+/// The content of a registration, for human readers; its name holds the same.
 #[derive(Serialize)]
 struct Registration<'a> {
     run: String,
@@ -23,7 +25,7 @@ struct Registration<'a> {
     source: &'a str,
 }
 
-/// A registration as it is listed.
+/// A registration in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Registered {
     run: u128,
@@ -32,11 +34,11 @@ struct Registered {
 }
 
 impl CheckpointStore {
-    /// Says that there is a run with so many workers in all. Its processes may all say so. Runs that no longer matter are
-    /// forgotten.
+    /// Registers a run with this many workers in all. Each of its processes may do so. Forgets the
+    /// runs that no longer matter.
     ///
     /// # Errors
-    /// When the store does not answer or can't be written.
+    /// If the store does not answer or can't be written.
     pub fn register_run(&self, run: u128, workers: usize) -> Result<(), Error> {
         let registration = Registration { run: run_text(run), workers, source: &self.origin().source };
         let content = serde_json::to_vec(&registration)
@@ -48,10 +50,10 @@ impl CheckpointStore {
         })
     }
 
-    /// The most workers of any run that is registered; 0 where there is none.
+    /// Returns the most workers of any registered run; 0 if none is registered.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// If the store does not answer.
     pub fn most_workers(&self) -> Result<usize, Error> {
         let runs = self.objects().wait(self.registered())?;
         Ok(runs.iter().map(|run| run.workers).max().unwrap_or(0))
@@ -72,8 +74,8 @@ fn parse(object: &Listed) -> Option<Registered> {
     (name(run, workers) == object.name).then_some(Registered { run, workers, written_ms: object.written_ms })
 }
 
-/// The names of those that no longer matter: a newer run has as many workers, or it is long ago. Time is the store's: what
-/// was written last was written now.
+/// Returns the names of the registrations that no longer matter: a newer run has as many workers,
+/// or the registration is old. Time is the store's: the newest registration was written now.
 fn forgotten(mut runs: Vec<Registered>) -> Vec<String> {
     runs.sort_by_key(|run| std::cmp::Reverse(run.run));
     let now_ms = runs.iter().map(|run| run.written_ms).max().unwrap_or(0);

@@ -1,18 +1,18 @@
-//! The kinds of rows in a part, and what each consists of.
+//! The sections of a part: the kinds of rows, and the fields of each.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tallow_dataflow::{RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_dataflow::{RetainedMinute, RetainedReturn, RollupVersions, State};
 use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
 
 /// A kind of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
-    /// [`RetainedMinute`]
+    /// Rows of [`RetainedMinute`].
     Minutes,
-    /// [`RetainedMove`]
+    /// Rows of [`RetainedReturn`].
     Moves,
-    /// [`RollupVersions`]
+    /// Rows of [`RollupVersions`].
     Rollups,
 }
 
@@ -24,7 +24,7 @@ impl Section {
         self as usize
     }
 
-    /// How chunks name it.
+    /// Returns the section's number in the chunks.
     pub(super) fn number(self) -> u8 {
         self as u8 + 1
     }
@@ -79,14 +79,15 @@ impl Section {
 pub(super) trait Row: Serialize + DeserializeOwned {
     const SECTION: Section;
 
-    /// Those of a state.
+    /// Returns the rows of this section in a state.
     fn of(state: &State) -> &Vec<Self>;
     fn of_mut(state: &mut State) -> &mut Vec<Self>;
 
     fn symbol(&self) -> Symbol;
     fn start(&self) -> EventTime;
 
-    /// Whether the graph could have made it. Bytes with the right checksum may still be anything.
+    /// Checks that the graph could have made the row. Bytes with the right checksum may still be
+    /// anything.
     fn check(&self) -> Result<(), &'static str> {
         if Symbol::parse(self.symbol().text().as_bytes()) != Ok(self.symbol()) {
             return Err("a row has no valid symbol");
@@ -118,15 +119,15 @@ impl Row for RetainedMinute {
     }
 }
 
-impl Row for RetainedMove {
+impl Row for RetainedReturn {
     const SECTION: Section = Section::Moves;
 
-    fn of(state: &State) -> &Vec<RetainedMove> {
-        &state.moves
+    fn of(state: &State) -> &Vec<RetainedReturn> {
+        &state.returns
     }
 
-    fn of_mut(state: &mut State) -> &mut Vec<RetainedMove> {
-        &mut state.moves
+    fn of_mut(state: &mut State) -> &mut Vec<RetainedReturn> {
+        &mut state.returns
     }
 
     fn symbol(&self) -> Symbol {

@@ -1,4 +1,4 @@
-//! Where checkpoints are kept: which there are, which one a start takes up, and which can go.
+//! The checkpoints in a bucket: which exist, which one a start resumes from, and which are removed.
 
 use super::config::CheckpointConfig;
 use super::format::{EncodedPart, StoredPart};
@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tallow_dataflow::CheckpointId;
 use tallow_model::error::{Error, chain};
 
-/// How many parts are read at a time.
+/// The number of parts that are read at a time.
 const READS: usize = 4;
 /// The fewest checkpoints that are kept, whatever the settings say.
 const KEEP_AT_LEAST: usize = 3;
 
-/// The checkpoints of one pipeline, at one place. Clones are the same store.
+/// The checkpoints of one pipeline in one bucket. Clones share the store.
 ///
-/// Its methods block, and are not to be called on a thread that runs a tokio runtime.
+/// The methods block. They must not be called on a thread that runs a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
     inner: Arc<Inner>,
@@ -30,25 +30,27 @@ pub struct CheckpointStore {
 struct Inner {
     objects: Objects,
     origin: Origin,
-    /// What was found to be damaged: it never counts as one of those kept.
+    /// Checkpoints found to be damaged: they do not count among those kept.
     damaged: Mutex<BTreeSet<CheckpointId>>,
 }
 
 impl CheckpointStore {
-    /// Opens the place that the settings name: `file:PATH` (relative to the working directory, made where it is not
-    /// there), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…` with the usual environment
-    /// variables of each, or `memory:///`, which is gone with the store. A service is not asked for anything yet.
+    /// Opens the bucket that the settings name: `file:PATH` (relative to the working directory,
+    /// created if missing), `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…` with the usual
+    /// environment variables of each, or `memory:///`, which is gone with the store. Makes no
+    /// network request.
     ///
     /// # Errors
-    /// When the URL names nothing that can be used, or the folder can't be made.
+    /// If the URL names no usable place, or the folder can't be created.
     pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
         CheckpointStore::open_with(config, origin, &objects::variables())
     }
 
-    /// As [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …) and not those of the environment.
+    /// Opens the bucket like [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …)
+    /// instead of the environment's.
     ///
     /// # Errors
-    /// As [`CheckpointStore::open`].
+    /// The errors of [`CheckpointStore::open`].
     pub fn open_with(
         config: &CheckpointConfig,
         origin: Origin,
@@ -57,10 +59,10 @@ impl CheckpointStore {
         Ok(CheckpointStore::of(Objects::open(&config.url, variables)?, origin))
     }
 
-    /// Keeps checkpoints in an object store that is there already; `place` is how messages call it.
+    /// Keeps checkpoints in an existing object store; `place` is its name in messages.
     ///
     /// # Errors
-    /// When the system can't give what waiting for it takes.
+    /// If the system has no thread to give.
     pub fn on(store: Arc<dyn ObjectStore>, place: &str, origin: Origin) -> Result<CheckpointStore, Error> {
         Ok(CheckpointStore::of(Objects::on(store, place.to_owned())?, origin))
     }
@@ -70,12 +72,12 @@ impl CheckpointStore {
         CheckpointStore { inner: Arc::new(Inner { objects, origin, damaged }) }
     }
 
-    /// How messages call the place.
+    /// Returns the bucket's name in messages.
     pub fn place(&self) -> &str {
         self.inner.objects.place()
     }
 
-    /// What its checkpoints belong to.
+    /// Returns the origin of the checkpoints.
     pub fn origin(&self) -> &Origin {
         &self.inner.origin
     }
@@ -84,12 +86,12 @@ impl CheckpointStore {
         &self.inner.objects
     }
 
-    /// The newest checkpoint that can be taken up. One of which a part is missing or damaged is passed over, and that is
-    /// logged. None where none was ever completed.
+    /// Returns the newest checkpoint that can be resumed from; `None` if none was ever completed. A
+    /// checkpoint with a missing or damaged part is passed over, and logged.
     ///
     /// # Errors
-    /// When there are complete checkpoints and none of them can be read; when the newest that can be read is of another
-    /// source or was taken under other settings; when the store does not answer.
+    /// If there are complete checkpoints and none of them can be read; if the newest readable one
+    /// has another source or was taken under other settings; if the store does not answer.
     pub fn newest(&self) -> Result<Option<Found>, Error> {
         self.objects().wait(self.find_newest())
     }
@@ -179,10 +181,10 @@ impl CheckpointStore {
         )))
     }
 
-    /// Removes all checkpoints, also those that are not complete, and says how many there were.
+    /// Removes all checkpoints, incomplete ones included. Returns their number.
     ///
     /// # Errors
-    /// When the store does not answer, or does not let them be removed; some may have gone.
+    /// If the store does not answer, or refuses the removal. Some checkpoints may be gone then.
     pub fn discard_all(&self) -> Result<usize, Error> {
         self.objects().wait(async {
             let listed = self.objects().list(None).await?;
@@ -196,13 +198,14 @@ impl CheckpointStore {
     /// Writes a part and reads it back.
     ///
     /// # Errors
-    /// When it could not be written; [`Error::Damaged`] when it was, and what came back was something else: then it has
-    /// been removed again.
+    /// If it could not be written. [`Error::Damaged`] if it read back differently: then it has been
+    /// removed again.
     pub(super) async fn put(&self, part: &EncodedPart) -> Result<(), Error> {
         let objects = self.objects();
         let head = &part.head;
         let name = names::part(head.id, head.worker, head.workers);
-        // One that is there already is of an attempt whose answer did not arrive, or was never finished.
+        // An existing object is left over from an attempt without a response, or from one that was
+        // never finished.
         objects.create(&name, part.content()).await?;
         match objects.get(&name, part.size()).await? {
             Some(bytes) if part.is_same(&bytes) => Ok(()),
@@ -217,10 +220,11 @@ impl CheckpointStore {
         }
     }
 
-    /// Removes what is older than the newest `keep` complete checkpoints, and says how many that were.
+    /// Removes the checkpoints that are older than the newest `keep` complete ones. Returns their
+    /// number.
     ///
     /// # Errors
-    /// When the store does not answer, or does not let them be removed; some may have gone.
+    /// If the store does not answer, or refuses the removal. Some checkpoints may be gone then.
     pub(super) async fn collect(&self, keep: usize) -> Result<usize, Error> {
         let listed = self.objects().list(None).await?;
         let checkpoints = names::checkpoints(&listed);

@@ -1,12 +1,13 @@
 //! The thread that stores the parts of a process, so that no worker of the graph waits for it.
 //!
-//! - **Order.** A part is encoded as soon as it comes, which lets go of what it shares with the graph. It is stored once
-//!   all durable sinks have stored what they had been given before it.
-//! - **Room.** A worker has at most one part under way and one that waits; what comes then takes the place of the one that
-//!   waits. The one under way stays, however long the sinks take: or a pipeline whose sinks lag behind would never have a
-//!   checkpoint.
-//! - **Trouble.** A part that can't be stored is tried again, with growing waits, until it is or a newer one waits. The
-//!   graph goes on meanwhile.
+//! - **Order.** A part is encoded as soon as it arrives, which releases the memory that it shares
+//!   with the graph. It is stored once all durable sinks have stored everything that they were
+//!   given before it.
+//! - **Bound.** A worker has at most one part under way and one that waits; a newer part replaces
+//!   the waiting one. The part under way stays, however long the sinks take: otherwise a pipeline
+//!   whose sinks lag behind would never have a checkpoint.
+//! - **Failures.** A part that can't be stored is retried, with growing waits, until it is stored
+//!   or a newer one waits. The graph continues meanwhile.
 
 use super::board::{Board, CheckpointStatus};
 use super::config::CheckpointConfig;
@@ -26,31 +27,32 @@ use tallow_model::retry::{Backoff, BackoffSettings};
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
-/// How often a part is written that does not read back as it was written.
+/// The number of times that a part is written which does not read back as it was written.
 const ATTEMPTS: u32 = 3;
 
-/// What a writer has to know.
+/// The settings of a writer.
 #[derive(Clone, Debug)]
 pub struct WriterSettings {
     /// The workers of this process, counted over all processes.
     pub workers: Range<usize>,
-    /// How many complete checkpoints are kept; three at least.
+    /// The number of complete checkpoints to keep; at least three.
     pub keep: usize,
-    /// How long after the begin of one the next is begun at the earliest.
+    /// The least time between the beginnings of two checkpoints.
     pub min_pause: Duration,
     /// The waits between attempts to store a part.
     pub backoff: BackoffSettings,
 }
 
 impl WriterSettings {
-    /// Those of a process with these workers.
+    /// Returns the settings of a process with these workers.
     pub fn of(config: &CheckpointConfig, workers: Range<usize>) -> WriterSettings {
         let min_pause = Duration::from_millis(config.min_pause_ms);
         WriterSettings { workers, keep: config.keep, min_pause, backoff: BackoffSettings::default() }
     }
 }
 
-/// Stores parts on a thread of its own. Dropping it without [`CheckpointWriter::close`] gives up those under way.
+/// Stores parts on a thread of its own. Dropping the writer without [`CheckpointWriter::close`]
+/// gives up the parts under way.
 #[derive(Debug)]
 pub struct CheckpointWriter {
     shared: Arc<Shared>,
@@ -64,17 +66,17 @@ struct Shared {
     settings: WriterSettings,
     board: Board,
     lanes: Vec<Lane>,
-    /// One part is encoded at a time: the processors are the graph's.
+    /// One part is encoded at a time: the processors belong to the graph.
     encoding: Arc<Semaphore>,
 }
 
-/// The way of one worker's parts.
+/// The parts of one worker that are under way.
 #[derive(Debug)]
 struct Lane {
     worker: usize,
-    /// To be encoded.
+    /// The part to be encoded next.
     fresh: Latest<Fresh>,
-    /// To be stored.
+    /// The part to be stored next.
     encoded: Latest<Encoded>,
 }
 
@@ -100,7 +102,7 @@ impl CheckpointWriter {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the system has no thread to give.
     pub fn start(store: CheckpointStore, settings: WriterSettings) -> Result<CheckpointWriter, Error> {
         let lane = |worker| Lane { worker, fresh: Latest::new(), encoded: Latest::new() };
         let shared = Arc::new(Shared {
@@ -125,7 +127,8 @@ impl CheckpointWriter {
     /// Takes a part of a worker of this process, to be stored once all tickets are. Never blocks.
     ///
     /// # Errors
-    /// When it is of another process's worker, or the writer is being closed: the part will not be stored.
+    /// If the worker belongs to another process, or the writer is being closed: the part will not
+    /// be stored.
     pub fn submit(&self, part: impl PartSource + 'static, tickets: Vec<Ticket>) -> Result<(), Error> {
         let head = part.head();
         let shared = &self.shared;
@@ -147,22 +150,22 @@ impl CheckpointWriter {
         Ok(())
     }
 
-    /// Whether another checkpoint may be begun: all parts of this process of the last are stored or given up, and it was
-    /// begun long enough ago. Cheap.
+    /// Returns whether another checkpoint may begin: all parts of this process of the last one are
+    /// stored or given up, and that one began long enough ago. Cheap.
     pub fn may_begin(&self) -> bool {
         self.shared.board.may_begin()
     }
 
-    /// Where the checkpoints of this process stand.
+    /// Returns the status of this process's checkpoints.
     pub fn status(&self) -> CheckpointStatus {
         self.shared.board.status()
     }
 
-    /// Takes nothing more, stores what is under way, and ends the thread. The sinks are to be closed before: a part waits
-    /// for them.
+    /// Takes no more parts, stores those under way, and ends the thread. The sinks must be closed
+    /// first, because a part waits for them.
     ///
     /// # Errors
-    /// When not everything was stored within the time given. What was not is given up.
+    /// If not everything was stored in time. The rest is given up.
     pub fn close(&self, within: Duration) -> Result<(), Error> {
         self.shared.board.close();
         let under_way = self.shared.board.wait_settled(Instant::now() + within);
@@ -197,7 +200,7 @@ impl Drop for CheckpointWriter {
 }
 
 impl Shared {
-    /// Until it is stopped, whatever is under way then.
+    /// Runs until it is stopped, whatever is under way then.
     fn run(&self, mut stopped: watch::Receiver<bool>) {
         let lanes = self.lanes.iter().map(|lane| join(self.encode_all(lane), self.store_all(lane)));
         let ended = self.store.objects().wait(async {
@@ -227,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// On a thread for what takes long: the others go on writing meanwhile.
+    /// Encodes on a blocking thread: the other parts are stored meanwhile.
     async fn encode(&self, part: Box<dyn PartSource>) -> Result<(EncodedPart, Duration), Error> {
         let failed = |why: String| Error::Invalid(format!("encode a part of a checkpoint: {why}"));
         let turn =
@@ -293,7 +296,7 @@ impl Shared {
         self.board.given_up(id);
     }
 
-    /// Of all processes the one with worker 0 removes what is old.
+    /// Removes old checkpoints, in the process with worker 0 only.
     async fn collect(&self) {
         if !self.settings.workers.contains(&0) {
             return;

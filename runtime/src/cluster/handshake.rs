@@ -1,11 +1,12 @@
-//! What two processes say to each other first, and whether they belong together.
+//! The handshake: the first messages between two processes, which decide whether they belong
+//! together.
 //!
 //! ```text
-//! handshake     "tallow" 0 1 · length: u32 big-endian, at most 64 KiB · JSON      from both sides
-//! verdict                  length                                 · JSON      from the side that was connected to
+//! handshake   "tallow" 0 1 · length: u32 big-endian, at most 64 KiB · JSON   from both sides
+//! verdict                    length                                 · JSON   from the accepting side
 //! ```
 //!
-//! JSON, because the two may be of different versions, and must still be able to say so.
+//! The messages are JSON, because two different versions must still be able to tell each other so.
 
 use super::members::Cluster;
 use serde::de::DeserializeOwned;
@@ -15,32 +16,33 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What tells a handshake from what another program would say.
+/// The first bytes of a handshake, which tell it from another program's traffic.
 const MAGIC: [u8; 8] = *b"tallow\0\x01";
 
 /// The most bytes of a message.
 const MAX_MESSAGE: usize = 1 << 16;
 
-/// What must be the same in all processes, beyond their number and that of their threads.
+/// The properties that must be the same in all processes, beside the numbers of processes and
+/// threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handshake {
     /// The version of the program.
     pub program: String,
     /// The settings that must be the same, by name.
     pub settings: Vec<(String, String)>,
-    /// The checkpoint that the process is about to take up, however it is named; empty for none.
+    /// The name of the checkpoint that the process resumes from; empty for none.
     pub checkpoint: String,
 }
 
-/// A handshake as it is sent. What another version does not say is empty.
+/// A handshake as it is sent. A field that another version does not send is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[derive(Default)]
 pub(super) struct Introduction {
     pub(super) program: String,
-    /// How records are encoded on their way between the processes.
+    /// The encoding of records on their way between the processes.
     pub(super) encoding: String,
-    /// Who speaks, and to whom it believes to speak.
+    /// The sender's own number, and the number that it believes to address.
     pub(super) process: usize,
     pub(super) to: usize,
     pub(super) processes: usize,
@@ -50,7 +52,7 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// What this process says to the process `to`.
+    /// Returns the introduction of this process to the process `to`.
     pub(super) fn of(cluster: &Cluster, handshake: &Handshake, to: usize) -> Introduction {
         Introduction {
             program: handshake.program.clone(),
@@ -64,7 +66,7 @@ impl Introduction {
         }
     }
 
-    /// In what it differs from `theirs`, in words; empty if the two belong together.
+    /// Returns the differences from `theirs`, in words; empty if the two belong together.
     pub(super) fn differences(&self, theirs: &Introduction) -> String {
         let mut said = String::new();
         let mut differs = |name: &str, here: Option<&str>, there: Option<&str>| {
@@ -110,16 +112,17 @@ impl Introduction {
     }
 }
 
-/// A text of another process, of which nothing gets into a log as it stands: it may be anything that speaks this language.
+/// Returns a text of another process in a form that is safe in a log: its sender may be anything
+/// that speaks this protocol.
 fn in_a_line(text: &str) -> String {
     let shown = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
     text.chars().take(200).map(shown).collect()
 }
 
-/// Whether the side that was connected to takes the connection.
+/// The verdict of the side that was connected to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Verdict {
-    /// Why not; none if it does.
+    /// The reason for a refusal; `None` if the connection is accepted.
     pub(super) refused: Option<String>,
 }
 

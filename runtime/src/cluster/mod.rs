@@ -1,11 +1,13 @@
-//! The processes that share the work: where they are, and how they find each other.
+//! The processes that share the work: their addresses, and how they connect to each other.
 //!
-//! Every process listens at its own address of the host file, connects to those with a lower number and is connected to
-//! by those with a higher one. Each new connection begins with a handshake in both directions (`handshake.rs`), in which both
-//! sides see whether they belong together: the same program, the same settings, the same cluster. Only after that do the
-//! workers' own bytes follow.
+//! Every process listens at its own address of the host file, connects to the processes with a
+//! lower number, and accepts connections of those with a higher one. Each new connection begins
+//! with a handshake in both directions (`handshake.rs`), in which both sides check that they belong
+//! together: the same program, the same settings, the same cluster. Only after that do the workers'
+//! own bytes follow.
 //!
-//! There is no authentication and no encryption between the processes: their ports belong on a private network.
+//! There is no authentication and no encryption between the processes: their ports belong on a
+//! private network.
 
 mod handshake;
 mod members;
@@ -20,12 +22,12 @@ use std::time::Duration;
 use tallow_dataflow::Workers;
 use tallow_model::Error;
 
-/// Meets the other processes, for which it waits so long at most; they may be started in any order. None if `stop` is set
-/// before all are there.
+/// Connects to all other processes, within a time limit. The processes may be started in any order.
+/// Returns `None` if `stop` is set before all are connected.
 ///
 /// # Errors
-/// When this process can't listen at its address, a process with another program or other settings is met, or not all
-/// have come in time.
+/// If this process can't listen at its address, if a process has another program or other settings,
+/// or if not all are connected in time.
 pub fn connect(
     cluster: &Cluster,
     handshake: &Handshake,

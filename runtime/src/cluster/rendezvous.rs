@@ -1,8 +1,9 @@
-//! Finds the other processes, and says who is missing while it does.
+//! Finds the other processes, and reports the missing ones meanwhile.
 //!
-//! A connection counts once both sides have seen each other's handshake and the side that was connected to has agreed. Until
-//! all are there each is looked after: a process that is gone again is waited for anew. A stranger, who says something
-//! else, too much or nothing, is dropped with a warning and holds up nobody.
+//! A connection counts once both sides have seen each other's handshake and the side that was
+//! connected to has agreed. Until all are connected, each connection is watched: a process that
+//! disappears is waited for again. A peer that says something else, too much or nothing is dropped
+//! with a warning, and holds up nobody.
 
 use super::handshake::Handshake;
 use super::handshake::{
@@ -27,21 +28,21 @@ use tallow_model::{Action, Error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
-/// How long one attempt to connect may take.
+/// The time that one attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a handshake may take, and an answer to it.
+/// The time that a handshake may take, and the verdict on it.
 const HELLO: Duration = Duration::from_secs(5);
 /// The waits between attempts to connect.
 const RETRY: BackoffSettings =
     BackoffSettings { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
-/// How often the stop signal and the connections are looked at.
+/// The time between two looks at the stop signal and the connections.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often it is said who is missing.
+/// The time between two reports of the missing processes.
 const TELL: Duration = Duration::from_secs(5);
-/// How many of those who connect may be about to introduce themselves at a time.
+/// The greatest number of incoming connections that may be in their handshake at a time.
 const MAX_GUESTS: usize = 256;
 
-/// A connection to every other process; none if `stop` is set first.
+/// Returns a connection to every other process; `None` if `stop` is set first.
 pub(super) fn meet(
     cluster: &Cluster,
     handshake: &Handshake,
@@ -57,7 +58,7 @@ pub(super) fn meet(
         problems: RefCell::new(vec![String::new(); cluster.processes()]),
     };
     let met = runtime.block_on(meeting.run(stop, limit));
-    // Without waiting for a name that is still being looked up.
+    // Does not wait for a name that is still being looked up.
     runtime.shutdown_background();
     met
 }
@@ -69,7 +70,8 @@ struct Met {
 }
 
 impl Met {
-    /// Whether the other side is still there, as far as can be seen without reading. It may talk already.
+    /// Returns whether the other side is still there, as far as can be seen without reading. It may
+    /// have sent something already.
     fn is_there(&self) -> bool {
         match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
             Ok(count) => count > 0,
@@ -78,15 +80,15 @@ impl Met {
     }
 }
 
-/// What becomes of an attempt.
+/// The outcome of an attempt.
 enum Event {
-    /// A process that this one has connected to takes the connection.
+    /// A process that this one has connected to accepts the connection.
     Agreed(usize, Met),
-    /// Somebody has connected and introduced itself.
+    /// An incoming connection with a valid introduction.
     Guest(Met, Box<Introduction>),
-    /// Somebody has connected and has not.
+    /// An incoming connection without one.
     Stranger(SocketAddr, io::Error),
-    /// A process that does not belong to this one.
+    /// A process that does not belong to this cluster.
     Refused(Error),
 }
 
@@ -95,9 +97,9 @@ type Attempts<'a> = FuturesUnordered<LocalBoxFuture<'a, Event>>;
 struct Meeting<'a> {
     cluster: &'a Cluster,
     handshake: &'a Handshake,
-    /// By process.
+    /// The connection of each process.
     met: Vec<Option<Met>>,
-    /// Why each could not be reached the last time.
+    /// The reason why each process could not be reached the last time.
     problems: RefCell<Vec<String>>,
 }
 
@@ -124,7 +126,8 @@ impl Meeting<'_> {
                         }
                         Ok((stream, address)) => guests.push(greet(cluster, handshake, stream, address).boxed_local()),
                         Err(error) => {
-                            // One that was closed at once, or no descriptors left: the listener itself is well.
+                            // A connection that was closed at once, or no descriptors left: the
+                            // listener itself is well.
                             tracing::warn!(%error, "can't accept a connection");
                             sleep(LOOK).await;
                         }
@@ -178,13 +181,13 @@ impl Meeting<'_> {
         self.peers(listener).map(Some)
     }
 
-    /// The other processes that there is no connection to.
+    /// Returns the processes without a connection.
     fn missing(&self) -> impl Iterator<Item = usize> {
         let missing = |(process, met): (usize, &Option<Met>)| met.is_none().then_some(process);
         self.met.iter().enumerate().filter_map(missing).filter(|process| *process != self.cluster.process)
     }
 
-    /// The processes that there was a connection to.
+    /// Returns the processes that had a connection and lost it.
     fn gone(&self) -> Vec<usize> {
         let gone = |(process, met): (usize, &Option<Met>)| (!met.as_ref()?.is_there()).then_some(process);
         self.met.iter().enumerate().filter_map(gone).collect()
@@ -195,7 +198,8 @@ impl Meeting<'_> {
         self.met[process] = Some(met);
     }
 
-    /// Takes the connection of somebody who has introduced itself as a process, or says why not.
+    /// Accepts the connection of a process that has introduced itself, or refuses it with the
+    /// reason.
     async fn receive(&mut self, mut met: Met, theirs: &Introduction) -> Result<(), Error> {
         let process = theirs.process;
         let misfit = misfit(self.cluster, self.handshake, process, &met.address.to_string(), theirs);
@@ -214,7 +218,7 @@ impl Meeting<'_> {
             (None, Some(refused)) => {
                 tracing::warn!(from = %met.address, refused, "refused a process");
             }
-            // One that is gone again is waited for anew.
+            // A process that disappears again is waited for again.
             (None, None) if matches!(sent, Ok(Ok(()))) => self.connected(process, met),
             (None, None) => {}
         }
@@ -238,7 +242,8 @@ impl Meeting<'_> {
     }
 }
 
-/// Why the process that has introduced itself so does not belong to this one, if so.
+/// Returns the reason why a process with this introduction does not belong to this one, if there is
+/// one.
 fn misfit(
     cluster: &Cluster,
     handshake: &Handshake,
@@ -252,7 +257,7 @@ fn misfit(
         let here = cluster.process;
         return Some(format!("process {here} does not fit process {process} at {at}: {differences}"));
     }
-    // Each connects to those with a lower number.
+    // Each process connects to those with a lower number.
     (!(cluster.process + 1..cluster.processes()).contains(&process)).then(|| {
         let (here, processes) = (cluster.process, cluster.processes());
         format!("process {here} of {processes} has no process {process}, as {at} calls itself, to wait for")
@@ -274,7 +279,7 @@ async fn listen(cluster: &Cluster) -> Result<TcpListener, Error> {
     })
 }
 
-/// Connects to a process with a lower number, again and again.
+/// Connects to a process with a lower number, until it succeeds.
 async fn dial(
     cluster: &Cluster,
     handshake: &Handshake,
@@ -292,7 +297,7 @@ async fn dial(
     }
 }
 
-/// Connects once. An error passes by itself, perhaps.
+/// Connects once. An error may pass by itself.
 async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io::Result<Event> {
     let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
     let address = &cluster.addresses[process];
@@ -300,7 +305,7 @@ async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io
     let mut stream = connecting.map_err(|_| late("to connect"))??;
     let address = stream.peer_addr()?;
     if stream.local_addr()? == address {
-        // A port of this machine that nobody listens at can be connected with itself.
+        // A local port that nobody listens at can be connected with itself.
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     prepare(&SockRef::from(&stream))?;
@@ -324,7 +329,7 @@ async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io
     })
 }
 
-/// Hears who has connected.
+/// Reads the introduction of an incoming connection.
 async fn greet(
     cluster: &Cluster,
     handshake: &Handshake,
@@ -334,7 +339,8 @@ async fn greet(
     let talk = async {
         prepare(&SockRef::from(&stream))?;
         let theirs = receive_introduction(&mut stream).await?;
-        // One that does not like what it hears is gone by now, and what it said is worth telling all the more.
+        // A peer that dislikes the introduction is gone by now, and its own introduction is worth
+        // reporting all the more.
         let _ = send_introduction(&mut stream, &Introduction::of(cluster, handshake, theirs.process)).await;
         Ok(theirs)
     };

@@ -1,4 +1,4 @@
-//! A connection to another process, once the two have met.
+//! A connection to another process, after the handshake.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tallow_dataflow::Link;
 
-/// How long what was sent may wait for the other machine before the connection counts as lost. Longer than the 15 s for
-/// which a process may be stopped: it does not read then, and where its buffers are full its machine takes nothing more.
+/// The time that sent bytes may wait for the other machine before the connection counts as lost. It
+/// is longer than the 15 s for which a process may be stopped: a stopped process does not read, and
+/// once its buffers are full its machine takes nothing more.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(16);
-/// A silent connection is asked this often whether the other machine is still there, and lost after `UNACKNOWLEDGED` too.
+/// The time between probes of a silent connection. Without an answer it is lost after
+/// `UNACKNOWLEDGED` too.
 const KEEPALIVE: Duration = Duration::from_secs(4);
 
 /// The connection.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
-    /// Where this process was found. Nobody is let in there any more, but it stays taken for as long as there are
-    /// connections, so that the same process can't be started a second time.
+    /// The listener of this process. It accepts nobody any more, but keeps the port taken as long
+    /// as there are connections, so that the same process can't be started a second time.
     pub(super) _taken: Arc<TcpListener>,
 }
 
@@ -31,12 +33,13 @@ impl Link for Socket {
     }
 
     fn close(&self) {
-        // Where that fails it is closed already.
+        // An error means that the connection is closed already.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 
-/// Sends without delay, and lets the system notice that the other machine has vanished without a word.
+/// Sends without delay, and lets the system notice that the other machine has vanished without
+/// closing the connection.
 pub(super) fn prepare(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;

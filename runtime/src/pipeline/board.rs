@@ -1,4 +1,4 @@
-//! What the running pipeline says of itself, put together out of what its threads report.
+//! The status of the running pipeline, assembled from the reports of its threads.
 
 use super::checkpoints::PartSink;
 use crate::sinks::SinkQueue;
@@ -15,62 +15,63 @@ use tallow_model::{
     next_second,
 };
 
-/// How far partitions have been read, by their numbers.
+/// The progress of reading, by partition.
 pub type Partitions = BTreeMap<u32, PartitionProgress>;
 
-/// What the board asks of the log.
+/// The status of the log, as the pipeline's status needs it.
 pub trait LogStatus: Send + Sync {
-    /// Whether it works, as one of the services.
+    /// Returns the log's status as one of the services.
     fn service(&self) -> SinkStatus;
 
-    /// Whether what stood in it at the start has been read.
+    /// Returns whether the records that the log held at the start have been read.
     fn is_read(&self, partitions: &Partitions) -> bool;
 
-    /// Records written and not yet read, by partition, where that is known.
+    /// Returns the number of records written and not yet read, by partition, if known.
     fn pending(&self) -> BTreeMap<u32, u64>;
 }
 
-/// What a board is about.
+/// The parts of a pipeline that its status covers.
 pub struct BoardSettings {
-    /// Where the ticks come from.
+    /// The source of the ticks.
     pub source: String,
     /// The workers of this process.
     pub workers: Range<usize>,
-    /// See the setting of the graph.
+    /// The graph's setting of the same name, in milliseconds.
     pub max_out_of_orderness_ms: u64,
     /// The log that is read.
     pub log: Arc<dyn LogStatus>,
-    /// The queues of the stores that must have everything.
+    /// The queues of the stores that must store everything.
     pub stores: Vec<Arc<SinkQueue>>,
-    /// Whether those work that need not have everything.
+    /// The status of each sink that need not store everything.
     pub others: Vec<Box<dyn Fn() -> SinkStatus + Send + Sync>>,
-    /// Where checkpoints go; none where none are taken.
+    /// The checkpoints that are taken; `None` if none are.
     pub checkpoints: Option<PartSink>,
-    /// When the checkpoint that is taken up began to be read.
+    /// The time at which reading the checkpoint to resume from began.
     pub restoring_since: Option<Instant>,
 }
 
-/// The board on which threads write where they stand, for moments and without waiting for anything else.
+/// The status that all threads write to, for moments and without waiting for anything else.
 pub struct Board {
     settings: BoardSettings,
     state: Mutex<State>,
 }
 
-/// How far the catch-up with the log has come.
+/// The progress of catching up with the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CatchUp {
-    /// What stood in the log at the start has not all been read.
+    /// The records that the log held at the start have not all been read.
     Reading,
-    /// It has; everything with a logical time below this is to be settled and stored.
+    /// They have been read; everything with a logical time below this is yet to be settled and
+    /// stored.
     Settling(EventTime),
-    /// It has been.
+    /// Everything up to this time has been settled and stored.
     Done(EventTime),
 }
 
 struct State {
     catch_up: CatchUp,
     partitions: Partitions,
-    /// When each partition last had a record, or was first heard of.
+    /// The time at which each partition last had a record, or first reported.
     heard: BTreeMap<u32, Instant>,
     frontiers: Progress,
     close_seconds: Distribution,
@@ -78,13 +79,13 @@ struct State {
     corrections: [u64; 3],
     alerts_raised: [u64; 3],
     alerts_retracted: u64,
-    /// How long it took to take up a checkpoint.
+    /// The time that resuming from a checkpoint took, in seconds.
     restore_seconds: Option<f64>,
     failure: Option<String>,
 }
 
 impl Board {
-    /// The board of a pipeline that is about to start.
+    /// Returns the status of a pipeline that is about to start.
     pub fn new(settings: BoardSettings) -> Board {
         let state = State {
             catch_up: CatchUp::Reading,
@@ -102,7 +103,7 @@ impl Board {
         Board { settings, state: Mutex::new(state) }
     }
 
-    /// Takes note of how far a worker has read.
+    /// Notes how far a worker has read.
     pub fn read(&self, partitions: &[PartitionProgress]) {
         let mut state = self.state();
         let now = Instant::now();
@@ -115,7 +116,7 @@ impl Board {
         self.follow(&mut state);
     }
 
-    /// Takes note of what a worker has settled.
+    /// Notes what a worker has settled.
     pub fn settled(&self, step: &Step) {
         let mut state = self.state();
         state.frontiers.observe(step);
@@ -145,12 +146,12 @@ impl Board {
         }
     }
 
-    /// Something has failed for good. The first failure stays.
+    /// Notes a final failure. The first one stays.
     pub fn fail(&self, failure: String) {
         self.state().failure.get_or_insert(failure);
     }
 
-    /// What has failed for good.
+    /// Returns the final failure, if there is one.
     pub fn failure(&self) -> Option<String> {
         let failure = self.state().failure.clone();
         failure.or_else(|| {
@@ -161,7 +162,8 @@ impl Board {
         })
     }
 
-    /// The frontier that stands for the present as of the start, once the log has been read up to it.
+    /// Returns the frontier that stands for the present as of the start; `None` until the log has
+    /// been read up to it.
     pub fn present(&self) -> Option<EventTime> {
         match self.state().catch_up {
             CatchUp::Settling(present) | CatchUp::Done(present) => Some(present),
@@ -169,18 +171,18 @@ impl Board {
         }
     }
 
-    /// Whether the log has been read, settled and stored up to the present.
+    /// Returns whether the log has been read, settled and stored up to the present.
     pub fn is_ready(&self) -> bool {
         let mut state = self.state();
         self.follow(&mut state);
         matches!(state.catch_up, CatchUp::Done(_))
     }
 
-    /// Moves the catch-up on as far as it has come.
+    /// Advances the catch-up as far as possible.
     fn follow(&self, state: &mut State) {
         if state.catch_up == CatchUp::Reading && self.settings.log.is_read(&state.partitions) {
-            // The newest and not the least of the watermarks: the history is of the present only once the partition that
-            // is furthest behind has come there.
+            // The newest and not the least of the watermarks: the history belongs to the present
+            // only once the partition that is furthest behind has reached that.
             let watermark = state
                 .max_event_time()
                 .map_or(0, |time| time.millis().saturating_sub(self.settings.max_out_of_orderness_ms));

@@ -1,4 +1,4 @@
-//! The checkpoints of a pipeline: which one it starts from, and those that it takes.
+//! The checkpoints of a pipeline: the one that it resumes from, and those that it takes.
 
 use crate::checkpoint::{
     CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Found, Origin, WriterSettings,
@@ -12,7 +12,7 @@ use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Restore, Settings, State
 use tallow_model::Error;
 use tallow_model::error::chain;
 
-/// What a start found of the runs before.
+/// The state of the checkpoint store at the start.
 pub struct Past {
     store: Option<CheckpointStore>,
     found: Option<Found>,
@@ -20,11 +20,11 @@ pub struct Past {
 }
 
 impl Past {
-    /// Looks for the newest checkpoint of this source under these settings. With `from_scratch` there is none, and the
-    /// first of the processes removes what there was.
+    /// Finds the newest checkpoint of this source under these settings. With `from_scratch` there
+    /// is none, and the first of the processes removes all existing ones.
     ///
     /// # Errors
-    /// When the place can't be used, or has checkpoints and none that can be taken up.
+    /// If the bucket can't be used, or has checkpoints and none that can be resumed from.
     pub fn find(
         config: &CheckpointConfig,
         source: &str,
@@ -65,20 +65,21 @@ impl Past {
         Ok(Past { store: Some(store), found, since: started })
     }
 
-    /// The workers that earlier runs had beyond those of this one, whose producers may not know that they are over.
+    /// Returns the workers that earlier runs had beyond those of this run. Their producers may not
+    /// know yet that their run has ended.
     ///
     /// # Errors
-    /// When the place does not answer.
+    /// If the bucket does not answer.
     pub fn former_workers(&self, cluster: &Cluster) -> Result<std::ops::Range<usize>, Error> {
         let workers = cluster.peers();
         let most = self.store.as_ref().map_or(Ok(0), CheckpointStore::most_workers)?;
         Ok(workers..most.max(workers))
     }
 
-    /// Where each partition is read on, if the log still has it.
+    /// Returns the offset at which each partition is read on, and checks that the log still has it.
     ///
     /// # Errors
-    /// When the log ends before that: it is another one of the same name.
+    /// If the log ends before that: it is another log of the same name.
     pub fn starts(&self, ends: &[u64]) -> Result<BTreeMap<u32, u64>, Error> {
         let points = self.found.iter().flat_map(|found| &found.partitions);
         for point in points.clone() {
@@ -94,10 +95,11 @@ impl Past {
         Ok(points.map(|point| (point.partition, point.offset)).collect())
     }
 
-    /// Begins to take checkpoints; none where there is no place for them.
+    /// Begins to take checkpoints, if there is a bucket for them.
     ///
     /// # Errors
-    /// When the run can't be registered, the checkpoint not be read, or the system has no thread to give.
+    /// If the run can't be registered, the checkpoint can't be read, or the system has no thread to
+    /// give.
     pub fn begin(self, config: &CheckpointConfig, cluster: &Cluster) -> Result<Checkpoints, Error> {
         let restore = self.restore(cluster)?;
         let name = self.found.as_ref().map(Found::name).unwrap_or_default();
@@ -125,16 +127,16 @@ impl Past {
     }
 }
 
-/// The checkpoints that a running pipeline takes, and the one that it takes up.
+/// The checkpoints that a running pipeline takes, and the one that it resumes from.
 pub struct Checkpoints {
     taking: Option<Taking>,
     name: String,
-    /// Of each worker of this process.
+    /// The state of each worker of this process.
     restore: Vec<Restore>,
     restoring_since: Option<Instant>,
 }
 
-/// Who stores the parts, and how often there are any.
+/// The writer of the parts, and the policy by which workers make them.
 #[derive(Clone)]
 struct Taking {
     writer: Arc<CheckpointWriter>,
@@ -143,34 +145,35 @@ struct Taking {
 }
 
 impl Checkpoints {
-    /// What tells the checkpoint that is taken up from every other; empty for none.
+    /// Returns a name that no other checkpoint has, for the one that is resumed from; empty for
+    /// none.
     pub fn name(&self) -> String {
         self.name.clone()
     }
 
-    /// When the workers take checkpoints.
+    /// Returns the policy by which workers take checkpoints.
     pub fn policy(&self) -> Option<CheckpointPolicy> {
         let Taking { writer, interval_ms, run } = self.taking.clone()?;
         let may_begin = Arc::new(move || writer.may_begin());
         Some(CheckpointPolicy { interval_ms, run, may_begin })
     }
 
-    /// What each worker of this process takes up, the first time that it is asked for.
+    /// Returns the state that each worker of this process resumes from, at the first call only.
     pub fn take_restore(&mut self) -> Vec<Restore> {
         std::mem::take(&mut self.restore)
     }
 
-    /// When the checkpoint that is taken up began to be read; none without one.
+    /// Returns the time at which reading the checkpoint began; `None` without one.
     pub fn restoring_since(&self) -> Option<Instant> {
         self.restoring_since
     }
 
-    /// Where parts go.
+    /// Returns the sink of the parts.
     pub fn sink(&self) -> Option<PartSink> {
         self.taking.as_ref().map(|taking| PartSink(taking.writer.clone()))
     }
 
-    /// Stores what is under way. The sinks must have been closed, and the graph have ended.
+    /// Stores the parts under way. The sinks must be closed and the graph ended before.
     pub fn close(self, within: Duration) {
         if let Some(Taking { writer, .. }) = self.taking
             && let Err(error) = writer.close(within)
@@ -181,7 +184,7 @@ impl Checkpoints {
     }
 }
 
-/// Takes the parts of the workers.
+/// Takes the workers' parts of checkpoints.
 #[derive(Clone)]
 pub struct PartSink(Arc<CheckpointWriter>);
 
@@ -194,7 +197,7 @@ impl PartSink {
         }
     }
 
-    /// Where the checkpoints of this process stand.
+    /// Returns the status of this process's checkpoints.
     pub fn status(&self) -> CheckpointStatus {
         self.0.status()
     }

@@ -8,11 +8,11 @@ use tallow_dataflow::{RunError, Settings, WorkerIo, Workers, run};
 use tallow_model::Error;
 use tallow_model::error::chain;
 
-/// How long after another process is lost this one may be told to stop, and then nothing was wrong: where all are stopped,
-/// not all are at the same moment.
+/// The time after the loss of another process within which this one may be stopped too. Nothing was
+/// wrong then: a cluster is not stopped at one moment.
 const STOPPED_TOO: Duration = Duration::from_secs(1);
 
-/// How often that is looked at.
+/// The time between two looks at the stop signal.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The running graph.
@@ -20,16 +20,17 @@ pub struct Graph {
     thread: JoinHandle<Result<(), Error>>,
     stop: Arc<AtomicBool>,
     threads: usize,
-    /// How many workers have been given what they read.
+    /// The number of workers that have received their partitions.
     started: Arc<AtomicUsize>,
 }
 
 impl Graph {
-    /// Runs it on so many workers of this process, once `connect` has found the other processes; it gives none when the
-    /// signal that it is given has been set before. `io` is called once for each worker, on its thread.
+    /// Runs the graph on the workers of this process, once `connect` has connected the other
+    /// processes. `connect` returns none if the stop signal is set first. `io` is called once for
+    /// each worker, on its thread.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the system has no thread to give.
     pub fn start(
         threads: usize,
         connect: impl FnOnce(&AtomicBool) -> Result<Option<Workers>, Error> + Send + 'static,
@@ -64,27 +65,28 @@ impl Graph {
         Ok(Graph { thread, stop, threads, started })
     }
 
-    /// Whether all workers of this process have been given what they read. Before that they wait for the other processes.
+    /// Returns whether all workers of this process have received their partitions. Before that they
+    /// wait for the other processes.
     pub fn has_started(&self) -> bool {
         self.started.load(Ordering::Relaxed) >= self.threads
     }
 
-    /// Whether it has ended, told or not.
+    /// Returns whether the graph has ended, by itself or stopped.
     pub fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Stops it where it is: what is open stays open.
+    /// Stops the graph where it is: open windows stay open.
     ///
     /// # Errors
-    /// When it had failed.
+    /// The failure of the graph, if it has failed.
     pub fn stop(self) -> Result<(), Error> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| Error::Pipeline("the dataflow has panicked".to_owned()))?
     }
 }
 
-/// Whether the signal is set within `STOPPED_TOO`.
+/// Returns whether the signal is set within `STOPPED_TOO`.
 fn is_set_soon(stop: &AtomicBool) -> bool {
     let deadline = Instant::now() + STOPPED_TOO;
     while !stop.load(Ordering::Relaxed) && Instant::now() < deadline {

@@ -1,42 +1,44 @@
-//! Where a worker's results go: to the queues of the stores, to the cache, and on the board. Nothing here waits.
+//! The output of a worker: to the queues of the stores, to the cache and to the status. Nothing
+//! here waits.
 
 use super::board::Board;
 use super::checkpoints::PartSink;
 use crate::sinks::SinkQueue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tallow_dataflow::{CheckpointPart, Outlet};
+use tallow_dataflow::{CheckpointPart, Output};
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::store::Publish;
 use tallow_model::{Interval, LiveCandle, PartitionProgress, Reject, SettledCandle, Step, Symbol};
 
-/// Where the results of all workers of this process go.
+/// The destinations of the results of all workers of this process.
 #[derive(Clone)]
 pub struct Destinations {
-    /// The stores, which must have everything that is theirs.
+    /// The stores, each of which must store everything that it takes.
     pub stores: Vec<Store>,
     /// The cache, which shows the present.
     pub cache: Arc<dyn Publish>,
-    /// Where checkpoints go; none where none are taken.
+    /// The sink of checkpoints; `None` if none are taken.
     pub checkpoints: Option<PartSink>,
 }
 
-/// The queue of a store, and what is its own. It is told of every step, for that is how it knows how far it is complete.
+/// The queue of a store, and the kinds of results that it takes. Every step goes to every store, so
+/// that each knows how far it is complete.
 #[derive(Clone)]
 pub struct Store {
-    /// Where to put it.
+    /// The queue before the store's sink.
     pub queue: Arc<SinkQueue>,
-    /// Whether candles are.
+    /// Whether the store takes candles.
     pub candles: bool,
-    /// Whether alerts are.
+    /// Whether the store takes alerts.
     pub alerts: bool,
-    /// Whether rejects are.
+    /// Whether the store takes rejects.
     pub rejects: bool,
 }
 
 impl Store {
-    /// What of a step is the store's own.
+    /// Returns the step with the results that the store takes.
     fn share(&self, step: &Step) -> Step {
         Step {
             worker: step.worker,
@@ -47,32 +49,34 @@ impl Store {
     }
 }
 
-/// The outlet of one worker.
+/// The output of one worker.
 ///
-/// While the log of earlier hours is read again, nothing of it goes to the cache: it would be thousands of closed
-/// candles that are no news, and open ones of windows long past. Once the present is reached, the newest closed candle of
-/// each symbol and interval is published, and from then on everything.
+/// While the log of earlier hours is read again, nothing of it goes to the cache: it would be
+/// thousands of closed candles that are no news, and open candles of windows long past. Once the
+/// present is reached, the newest closed candle of each symbol and interval is published, and from
+/// then on everything.
 pub struct WorkerOutlet {
     destinations: Destinations,
     board: Arc<Board>,
     past: Past,
 }
 
-/// What the cache gets of the past.
+/// The results of the past that the cache has yet to get.
 enum Past {
     /// The log has not been read up to the present.
     Reading(Newest),
-    /// It has, and not everything has settled. Open candles are those of the present.
+    /// The log has been read, and not everything has settled. Open candles are those of the
+    /// present.
     Settling(Newest),
-    /// Everything is of the present.
+    /// All results belong to the present.
     Over,
 }
 
-/// The newest closed candles.
+/// The newest closed candle of each series.
 type Newest = BTreeMap<(Symbol, Interval), SettledCandle>;
 
 impl WorkerOutlet {
-    /// An outlet of a worker that is about to read its partitions from their beginning.
+    /// Returns the output of a worker that is about to read its partitions from their beginning.
     pub fn new(destinations: Destinations, board: Arc<Board>) -> WorkerOutlet {
         WorkerOutlet { destinations, board, past: Past::Reading(Newest::new()) }
     }
@@ -104,7 +108,7 @@ impl WorkerOutlet {
     }
 }
 
-impl Outlet for WorkerOutlet {
+impl Output for WorkerOutlet {
     fn settled(&mut self, step: Step) {
         self.board.settled(&step);
         self.publish(&step);
@@ -140,7 +144,7 @@ impl Outlet for WorkerOutlet {
 
     fn checkpoint(&mut self, part: CheckpointPart) {
         if let Some(checkpoints) = &self.destinations.checkpoints {
-            // Whatever any store is to have of what the part holds is in its queue by now.
+            // The queues hold everything by now that the part covers.
             let tickets = self.destinations.stores.iter().map(|store| store.queue.ticket()).collect();
             checkpoints.submit(part, tickets);
         }

@@ -1,4 +1,4 @@
-//! Where a process that runs the graph says how it is.
+//! The address at which another process reports its status.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,13 +10,14 @@ use url::Url;
 #[serde(try_from = "String", into = "String")]
 pub struct ProcessUrl(Url);
 
-/// Why a text is no [`ProcessUrl`]. It does not show the text, in which a password may stand.
+/// The reason why a text is no [`ProcessUrl`]. The message does not show the text, which may hold a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a process listens at http://host:port, and this is no such address")]
 pub struct InvalidProcessUrl;
 
 impl ProcessUrl {
-    /// Where its figures are.
+    /// Returns the URL of the process's statistics.
     pub(super) fn stats(&self) -> Url {
         let mut url = self.0.clone();
         url.set_path("/api/v1/stats");
@@ -49,7 +50,7 @@ impl From<ProcessUrl> for String {
 }
 
 impl fmt::Display for ProcessUrl {
-    /// As far as it says which process it is.
+    /// Shows the part that identifies the process.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.0.port_or_known_default().unwrap_or_default();
         write!(f, "{}:{port}", self.0.host_str().unwrap_or_default())

@@ -1,8 +1,9 @@
 //! The pipeline as another process sees it: over HTTP, from the processes that run the graph.
 //!
-//! - [`PipelineStats`]: the figures as `/api/v1/stats` has them, written there and read here.
-//! - [`ProcessUrl`]: where such a process is asked.
-//! - [`RemotePipeline`]: asks each process for them once a second and puts them together.
+//! - `tallow_model::pipeline_stats`: the statistics of `/api/v1/stats`, written there and read
+//!   here.
+//! - [`ProcessUrl`]: the address of such a process.
+//! - [`RemotePipeline`]: requests the statistics of each process once a second and combines them.
 
 mod address;
 mod pipeline;

@@ -1,4 +1,4 @@
-//! Asks the processes that run the graph how they are, and puts their answers together.
+//! Requests the statistics of the processes that run the graph, and combines them.
 
 use super::address::ProcessUrl;
 use std::collections::BTreeMap;
@@ -10,22 +10,22 @@ use tallow_model::pipeline_stats::PipelineStats;
 use tallow_model::store::{PartitionStatus, Pipeline, PipelineStatus, SinkStatus};
 use tokio::task::JoinHandle;
 
-/// How often each process is asked.
+/// The time between two requests to a process.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long an answer may take.
+/// The time that a response may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The service under which a process that does not answer is listed.
+/// The service under which a process without a response is listed.
 const SERVICE: &str = "pipeline";
 
-/// The pipeline of other processes. What is said of it is at most a few seconds old; a process that does not answer
-/// is a problem of the service `pipeline`, and the whole is then not ready.
+/// The pipeline of other processes. Its status is at most a few seconds old. A process without a
+/// response is a problem of the service `pipeline`, and the whole pipeline is then not ready.
 #[derive(Debug)]
 pub struct RemotePipeline {
     processes: Vec<Arc<Process>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// One process, and its last answer.
+/// One process, and its last response.
 #[derive(Debug)]
 struct Process {
     url: ProcessUrl,
@@ -33,10 +33,10 @@ struct Process {
 }
 
 impl RemotePipeline {
-    /// Starts asking, on the runtime that this is called on.
+    /// Starts the requests, on the runtime of the caller.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// If no HTTP client can be made.
     pub fn start(urls: &[ProcessUrl]) -> Result<RemotePipeline, Error> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -61,7 +61,7 @@ impl Drop for RemotePipeline {
 }
 
 impl Process {
-    /// Asks until the task is aborted.
+    /// Requests the statistics until the task is aborted.
     async fn ask(self: Arc<Process>, client: reqwest::Client) {
         let mut turns = tokio::time::interval(INTERVAL);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -107,12 +107,13 @@ impl Pipeline for RemotePipeline {
     }
 
     fn source(&self) -> String {
-        // The last one that answers has the word, as in `combine`.
+        // The last process that responds decides, as in `combine`.
         self.processes.iter().rev().find_map(|process| process.source()).unwrap_or_default()
     }
 }
 
-/// The parts as one: counts add up, the least watermark counts, a sink of the same name is the same service.
+/// Combines the parts: counts are summed, the least watermark counts, and sinks of the same name
+/// are one service.
 fn combine(parts: impl Iterator<Item = Result<PipelineStatus, String>>) -> PipelineStatus {
     let mut whole = PipelineStatus { ready: true, ..PipelineStatus::default() };
     let mut services: BTreeMap<String, SinkStatus> = BTreeMap::new();
@@ -150,7 +151,7 @@ fn combine(parts: impl Iterator<Item = Result<PipelineStatus, String>>) -> Pipel
         whole.failure = whole.failure.or(part.failure);
     }
     whole.partitions.sort_unstable_by_key(|partition: &PartitionStatus| partition.progress.partition);
-    // A part that does not answer, or knows no watermark yet, may be anywhere.
+    // A part without a response, or without a watermark yet, may be anywhere.
     whole.watermark = if away.is_empty() { watermarks.into_iter().min().flatten() } else { None };
     whole.ready &= away.is_empty() && heard > 0;
     whole.sinks = services.into_values().collect();
@@ -274,7 +275,7 @@ mod tests {
             .await;
         let process = Process { url: server.uri().parse().unwrap(), answer: Mutex::new(Err(String::new())) };
         let answer = process.answer(&reqwest::Client::new()).await.unwrap();
-        // Which bucket a partition's records ended in is told of all partitions together.
+        // The buckets of the records are reported for all partitions together.
         assert_eq!(answer, status);
         server.reset().await;
         let refused = process.answer(&reqwest::Client::new()).await.unwrap_err();

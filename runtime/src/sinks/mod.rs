@@ -1,8 +1,9 @@
-//! Between the dataflow, which must never block, and a sink, which may: a thread of its own and a queue for each sink.
+//! The link between the dataflow, which must never block, and a sink, which may: a thread and a
+//! queue for each sink.
 //!
-//! What is given is written in the order in which it came, many steps at a time where many wait. A failure that may
-//! pass is tried again, with growing waits, until it has passed; nothing is left out and nothing overtakes. A failure
-//! that can't pass is recorded, and from then on the sink takes nothing more.
+//! Steps are written in the order of their arrival, many at a time if many wait. A failure that may
+//! pass is retried, with growing waits, until it has passed; nothing is left out and nothing
+//! overtakes. A failure that can't pass is recorded, and from then on the sink takes nothing more.
 
 mod queue;
 mod settings;
@@ -17,7 +18,8 @@ use std::time::Duration;
 use tallow_model::error::Error;
 use tallow_model::store::Sink;
 
-/// A sink on its own thread. Dropping it without [`SinkRunner::close`] gives up what has not been written.
+/// A sink on its own thread. Dropping the runner without [`SinkRunner::close`] gives up what has
+/// not been written.
 #[derive(Debug)]
 pub struct SinkRunner {
     queue: Arc<SinkQueue>,
@@ -28,7 +30,7 @@ impl SinkRunner {
     /// Starts the thread, named after the sink.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the system has no thread to give.
     pub fn start(sink: Box<dyn Sink>, settings: SinkSettings) -> Result<SinkRunner, Error> {
         let queue = Arc::new(SinkQueue::new(&*sink, settings));
         let name = format!("sink-{}", sink.name());
@@ -42,7 +44,7 @@ impl SinkRunner {
         Ok(SinkRunner { queue, thread: Some(thread) })
     }
 
-    /// Where to put steps and rejects, from any thread.
+    /// Returns the queue, which takes steps and rejects from any thread.
     pub fn queue(&self) -> Arc<SinkQueue> {
         Arc::clone(&self.queue)
     }
@@ -50,7 +52,7 @@ impl SinkRunner {
     /// Takes nothing more, writes what waits, and ends the thread.
     ///
     /// # Errors
-    /// When the sink has failed for good, or not everything was stored within the time given. What was not is given up.
+    /// If the sink has failed for good, or not everything was stored in time. The rest is given up.
     pub fn close(mut self, within: Duration) -> Result<(), Error> {
         self.queue.refuse();
         let stored = self.queue.wait_stored(within);
@@ -58,7 +60,8 @@ impl SinkRunner {
         if stored.is_ok() {
             self.join();
         } else {
-            // It may hang in a write for longer than we may wait; the thread ends after it.
+            // The sink may hang in a write for longer than the caller may wait; the thread ends
+            // after it.
             self.thread = None;
         }
         stored

@@ -1,4 +1,4 @@
-//! The queue before a sink: what waits to be written, and where the sink stands.
+//! The queue before a sink: the entries that wait to be written, and the status of the sink.
 
 use super::settings::SinkSettings;
 use std::collections::VecDeque;
@@ -14,21 +14,23 @@ use tallow_model::{EventTime, Reject, Step};
 
 /// Takes steps and rejects for one sink, in order, without ever blocking.
 ///
-/// The bound is kept by its users: the queue takes what it is given and says from then on that it is full, and the
-/// source stops reading until it is not. So it holds at most the bound and what was under way in the graph.
+/// The users of the queue keep its bound: the queue takes every entry and reports that it is full,
+/// and the source stops reading until it is not. So the queue holds at most its bound and what was
+/// under way in the graph.
 #[derive(Debug)]
 pub struct SinkQueue {
     name: &'static str,
     pub(super) settings: SinkSettings,
-    /// Changes not yet stored, those being written included. Beside the lock, so that asking is cheap.
+    /// Changes not yet stored, those being written included. Beside the lock, so that reading it is
+    /// cheap.
     changes: AtomicUsize,
-    /// Steps and lots of rejects not yet stored, likewise.
+    /// Steps and lots of rejects not yet stored. Beside the lock too.
     entries: AtomicUsize,
     failed: AtomicBool,
     state: Mutex<State>,
-    /// There is something to write, or the writer must end.
+    /// Notified when there is something to write, or the writer must end.
     pub(super) work: Condvar,
-    /// Something was stored, or the sink has failed.
+    /// Notified when something was stored, or the sink has failed.
     stored: Condvar,
 }
 
@@ -36,26 +38,26 @@ pub struct SinkQueue {
 #[derive(Debug, Default)]
 pub(super) struct State {
     entries: VecDeque<Entry>,
-    /// How many entries have come so far.
+    /// The number of entries taken so far.
     taken: u64,
-    /// How many of those have been stored, always the first.
+    /// The number of entries stored, always the first ones.
     stored: u64,
     retries: u64,
-    /// How long batches took, from their first try until they were stored.
+    /// The time from a batch's first attempt until it was stored.
     write_seconds: Option<Distribution>,
     stored_through: Option<EventTime>,
-    /// Why it does not write at the moment.
+    /// The reason why the sink does not write at the moment.
     problem: Option<String>,
-    /// Why it will never write again.
+    /// The reason why the sink will never write again.
     failure: Option<String>,
     refusing: bool,
     given_up: bool,
-    /// Who waits for a ticket.
+    /// The wakers of the tasks that wait for a ticket.
     waiting: Vec<Waker>,
 }
 
 impl State {
-    /// Whether the first `entries` are stored; the error says why they never will be.
+    /// Returns whether the first `entries` are stored; an error if they never will be.
     fn has_stored(&self, entries: u64) -> Result<bool, String> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
@@ -66,21 +68,21 @@ impl State {
     }
 }
 
-/// Everything that a queue had taken up to a moment: whoever must not be ahead of a sink waits for it. As a future it
-/// ends when all of that is stored, or with an error when it never will be: the sink has failed for good, or was closed
-/// before.
+/// Stands for everything that a queue had taken up to a moment. A task that must not be ahead of a
+/// sink awaits it: it resolves when all of that is stored, or with an error when it never will be,
+/// because the sink has failed for good or was closed before.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     queue: Arc<SinkQueue>,
-    /// How many entries had been taken.
+    /// The number of entries taken up to that moment.
     entries: u64,
 }
 
 impl Ticket {
-    /// Whether it is stored.
+    /// Returns whether everything is stored.
     ///
     /// # Errors
-    /// When it never will be.
+    /// If it never will be.
     pub fn is_stored(&self) -> Result<bool, Error> {
         self.queue.lock().has_stored(self.entries).map_err(|problem| self.queue.error(problem))
     }
@@ -119,7 +121,7 @@ impl Entry {
     }
 }
 
-/// What goes into one write.
+/// The entries of one write.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) steps: Vec<Step>,
@@ -143,30 +145,30 @@ impl SinkQueue {
         }
     }
 
-    /// Queues a step. Never blocks and never refuses for want of room: see [`SinkQueue::is_full`].
+    /// Queues a step. Never blocks, and never refuses for want of room: see [`SinkQueue::is_full`].
     ///
     /// # Errors
-    /// When the sink has failed for good or is being closed: the step will not be stored.
+    /// If the sink has failed for good or is being closed: the step will not be stored.
     pub fn try_send(&self, step: Step) -> Result<(), Error> {
         self.take(Entry::Step(step))
     }
 
-    /// Queues rejects, likewise.
+    /// Queues rejects in the same way.
     ///
     /// # Errors
-    /// As [`SinkQueue::try_send`].
+    /// The errors of [`SinkQueue::try_send`].
     pub fn try_send_rejects(&self, rejects: Vec<Reject>) -> Result<(), Error> {
         self.take(Entry::Rejects(rejects))
     }
 
-    /// Whether as much waits as may, or the sink has failed: then nothing more should be read.
+    /// Returns whether the queue is full or the sink has failed: then nothing more should be read.
     pub fn is_full(&self) -> bool {
         self.changes.load(Ordering::Relaxed) >= self.settings.max_changes
             || self.entries.load(Ordering::Relaxed) >= self.settings.max_entries
             || self.failed.load(Ordering::Relaxed)
     }
 
-    /// Where the sink stands.
+    /// Returns the status of the sink.
     pub fn status(&self) -> SinkStatus {
         let state = self.lock();
         SinkStatus {
@@ -179,21 +181,21 @@ impl SinkQueue {
         }
     }
 
-    /// Why the sink has failed for good, if it has.
+    /// Returns the reason why the sink has failed for good, if it has.
     pub fn failure(&self) -> Option<String> {
         self.lock().failure.clone()
     }
 
-    /// Stands for everything that has been queued before this call.
+    /// Returns a ticket for everything that was queued before this call.
     pub fn ticket(self: &Arc<SinkQueue>) -> Ticket {
         let entries = self.lock().taken;
         Ticket { queue: Arc::clone(self), entries }
     }
 
-    /// Waits until everything that has been queued before this call is stored.
+    /// Waits until everything that was queued before this call is stored.
     ///
     /// # Errors
-    /// When the sink has failed for good or was closed before, or it is not stored within the time given.
+    /// If the sink has failed for good or was closed before, or not everything is stored in time.
     pub fn wait_stored(&self, within: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -239,12 +241,12 @@ impl SinkQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on nothing more is taken.
+    /// Takes nothing more from now on.
     pub(super) fn refuse(&self) {
         self.lock().refusing = true;
     }
 
-    /// The writer ends as soon as it is not in the middle of a write.
+    /// Ends the writer as soon as it is not in the middle of a write.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
         state.given_up = true;
@@ -252,7 +254,7 @@ impl SinkQueue {
         self.tell(state);
     }
 
-    /// Wakes whoever waits for something to be stored.
+    /// Wakes the tasks that wait for something to be stored.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -260,7 +262,7 @@ impl SinkQueue {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits for the next things to write; none when the writer must end.
+    /// Waits for the next entries to write; `None` when the writer must end.
     pub(super) fn next_batch(&self) -> Option<Batch> {
         let mut state = self.lock();
         while state.entries.is_empty() && !state.given_up {
@@ -286,7 +288,7 @@ impl SinkQueue {
         Some(batch)
     }
 
-    /// The batch is in the store.
+    /// Notes that the batch is stored.
     pub(super) fn acknowledge(&self, batch: &Batch, stored_through: Option<EventTime>, took: Duration) {
         let mut state = self.lock();
         let distribution = state.write_seconds.get_or_insert_with(|| Distribution::new(WRITE_SECONDS));
@@ -299,7 +301,8 @@ impl SinkQueue {
         self.tell(state);
     }
 
-    /// A write has failed and will be tried again after the wait; false when the writer must end instead.
+    /// Notes that a write has failed, and waits before the next attempt. Returns false if the
+    /// writer must end instead.
     pub(super) fn wait_to_retry(&self, problem: String, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;
         let mut state = self.lock();
@@ -315,7 +318,7 @@ impl SinkQueue {
         false
     }
 
-    /// The sink will never write again.
+    /// Notes that the sink will never write again.
     pub(super) fn fail(&self, failure: String) {
         let mut state = self.lock();
         state.failure = Some(failure);

@@ -5,11 +5,11 @@ use tallow_model::retry::BackoffSettings;
 /// The bounds of a sink's queue and batches.
 #[derive(Clone, Copy, Debug)]
 pub struct SinkSettings {
-    /// From so many candles, alerts and rejects on the queue is full.
+    /// The number of candles, alerts and rejects from which the queue is full.
     pub max_changes: usize,
-    /// From so many steps and lots of rejects on, empty ones included, the queue is full.
+    /// The number of steps and lots of rejects, empty ones included, from which the queue is full.
     pub max_entries: usize,
-    /// How many changes go into one write, unless a single step has more.
+    /// The number of changes in one write, unless a single step has more.
     pub batch_changes: usize,
     /// The waits between attempts.
     pub backoff: BackoffSettings,

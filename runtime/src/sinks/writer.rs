@@ -7,18 +7,18 @@ use tallow_model::error::{Action, Error, chain};
 use tallow_model::retry::Backoff;
 use tallow_model::store::Sink;
 
-/// Why the writer stops before its queue is empty.
+/// The reason why the writer stops before its queue is empty.
 enum Stop {
-    /// The queue was told to give up.
+    /// The queue was given up.
     GivenUp,
-    /// The sink can't go on.
+    /// The sink has failed for good.
     Failed(String),
 }
 
 /// Writes until the queue ends or the sink fails for good.
 pub(super) fn run(mut sink: Box<dyn Sink>, queue: &SinkQueue) {
     let name = sink.name();
-    // A sink that panicked is never used again, so what it may have left half done is seen by nobody.
+    // A sink that panicked is never used again, so nobody sees what it may have left unfinished.
     let end = catch_unwind(AssertUnwindSafe(|| write_all(&mut *sink, queue)));
     let failure = match end {
         Ok(Stop::GivenUp) => return,
@@ -50,7 +50,8 @@ fn write_all(sink: &mut dyn Sink, queue: &SinkQueue) -> Stop {
     Stop::GivenUp
 }
 
-/// Tries until it is stored. A sink has nothing that could be left out, so [`Action::Skip`] is a failure too.
+/// Writes a batch until it is stored. A sink can leave nothing out, so [`Action::Skip`] is a
+/// failure too.
 fn until_stored(
     sink: &mut dyn Sink,
     queue: &SinkQueue,

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tallow_runtime::checkpoint::CheckpointStore;
 use tokio::sync::Semaphore;
 
-/// What it does at the next write; with nothing left to do it stores.
+/// The outcomes of the next writes; once they are used up, writes succeed.
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// Stores nothing and says so.

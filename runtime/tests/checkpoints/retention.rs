@@ -1,4 +1,4 @@
-//! Which checkpoints are removed, and when.
+//! The removal of old checkpoints.
 
 use crate::fixture::{id, newest, store_in, write, write_parts};
 use std::collections::BTreeSet;

@@ -99,7 +99,7 @@ fn checkpoints_are_kept_on_s3_as_in_a_folder() {
     assert_eq!(newest(&server.store("some/prefix", SECRET)), None);
 }
 
-/// What the promise never to write in place rests on.
+/// The promise never to overwrite an object rests on this refusal.
 #[test]
 fn s3_refuses_to_write_over_an_object() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Which checkpoint a start takes up.
+//! The choice of the checkpoint that a start resumes from.
 
 use crate::faulty::Faulty;
 use crate::fixture::{

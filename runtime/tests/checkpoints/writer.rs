@@ -1,4 +1,4 @@
-//! How parts are stored: after the sinks, again and again, without ever making the graph wait.
+//! Storing parts: after the sinks, with retries, and without ever making the graph wait.
 
 use crate::faulty::{Faulty, Turn};
 use crate::fixture::{

@@ -1,15 +1,29 @@
-/** A long history: its gaps, its axis in other zones, ranges and alerts far back, and a server that fails meanwhile. */
+/**
+ * A long history: gaps, the axis in other time zones, ranges and alerts far back, and a server that
+ * fails.
+ */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Program, until } from "./program";
-import { DESKTOP, equalsApi, inspect, launch, leave, live, painted, points } from "./view";
+import {
+  apiCandlesDrawn,
+  averageLine,
+  closeRouted,
+  launch,
+  legendTime,
+  live,
+  newPage,
+  painted,
+  points,
+  shownCandles,
+} from "./view";
 
 const HOURS = 100;
 
 let program: Program;
 let browser: Browser;
-/** What no page may do, whatever the server does. */
+/** Exceptions of any page; there must be none, whatever the server does. */
 const errors: string[] = [];
 
 beforeAll(async () => {
@@ -24,7 +38,7 @@ afterAll(async () => {
 });
 
 async function open(path: string, options: { timezoneId?: string } = {}): Promise<Page> {
-  const page = await browser.newPage({ viewport: DESKTOP, ...options });
+  const page = await newPage(browser, options);
   page.on("pageerror", (error) => errors.push(error.stack ?? error.message));
   await page.goto(`${program.url}${path}`);
   await live(page);
@@ -35,14 +49,14 @@ function state(page: Page): Promise<string | null> {
   return page.locator("#chart-state").textContent();
 }
 
-it("draws a gap as a gap", async () => {
-  const page = await browser.newPage({ viewport: DESKTOP });
+it("draws a gap without candles", async () => {
+  const page = await newPage(browser);
   // The simulated market trades in every minute; here one in seven has no trade.
-  const isQuiet = (time: number): boolean => (time / 60) % 7 === 0;
+  const isWithoutTrades = (time: number): boolean => (time / 60) % 7 === 0;
   await page.route(/\/historical\/BTC\?interval=1m/, async (route) => {
-    const answer = await route.fetch();
-    const rows = (await answer.json()) as { window_start: string }[];
-    await route.fulfill({ response: answer, json: rows.filter(({ window_start }) => !isQuiet(Date.parse(window_start) / 1000)) });
+    const response = await route.fetch();
+    const rows = (await response.json()) as { window_start: string }[];
+    await route.fulfill({ response, json: rows.filter(({ window_start }) => !isWithoutTrades(Date.parse(window_start) / 1000)) });
   });
   await page.routeWebSocket(/\/ws\//, () => undefined);
   await page.goto(`${program.url}/?symbol=BTC&interval=1m`);
@@ -51,18 +65,18 @@ it("draws a gap as a gap", async () => {
   expect(drawn.length).toBeGreaterThan(200);
   drawn.forEach(({ time, open: value }, index) => {
     expect(time - (drawn[index - 1]?.time ?? time - 60)).toBe(60);
-    expect([time, value === undefined]).toEqual([time, isQuiet(time)]);
+    expect([time, value === undefined]).toEqual([time, isWithoutTrades(time)]);
   });
-  await leave(page);
+  await closeRouted(page);
 });
 
-it("reads as much history as an average is taken over", async () => {
+it("reads as much history as the period of an average", async () => {
   const page = await open("/?symbol=BTC&interval=5m");
   await painted(page);
-  const begins = async (): Promise<number> => (await inspect(page, "line", 1))[0]?.time ?? Infinity;
+  const begins = async (): Promise<number> => (await averageLine(page, 1))[0]?.time ?? Infinity;
   await page.getByLabel("Candles of SMA 2").fill("250");
   await page.keyboard.press("Enter");
-  await until("the average to begin before the window", async () => (await begins()) <= ((await inspect(page, "shown"))[0]?.time ?? 0), 20);
+  await until("the average to begin before the window", async () => (await begins()) <= ((await shownCandles(page))[0]?.time ?? 0));
   await page.close();
 });
 
@@ -80,11 +94,11 @@ for (const [zone, ahead] of [["Asia/Kolkata", 5.5], ["America/St_Johns", -3.5]] 
     });
     const texts = (): Promise<string[]> => page.evaluate(() => (globalThis as unknown as { texts: string[] }).texts.splice(0));
     await painted(page);
-    // The window is more than a day.
+    // The window is longer than a day.
     await until("the marks of UTC", async () => (await texts()).some((text) => /^\d+ [A-Z][a-z]+$/.test(text)));
     await page.locator("#zone").click();
     await texts();
-    const shown = await inspect(page, "shown");
+    const shown = await shownCandles(page);
     const days = shown.filter(({ time }) => (time + ahead * 3600) % 86_400 === 0).map(({ time }) => {
       const date = new Date((time + ahead * 3600) * 1000);
       return `${String(date.getUTCDate())} ${date.toLocaleString("en-GB", { month: "short", timeZone: "UTC" })}`;
@@ -106,25 +120,25 @@ for (const [zone, ahead] of [["Asia/Kolkata", 5.5], ["America/St_Johns", -3.5]] 
   });
 }
 
-it("opens a range far back without all that lies between, and goes on from it in both directions", async () => {
+it("opens a range far back without the candles in between, and reads on in both directions", async () => {
   const rows = await program.candles("BTC", "1m");
   const [first, last] = [rows[400], rows[500]];
   const search = `?symbol=BTC&interval=1m&from=${first?.window_start ?? ""}&to=${last?.window_start ?? ""}`;
-  const page = await browser.newPage({ viewport: DESKTOP });
+  const page = await newPage(browser);
   page.on("pageerror", (error) => errors.push(error.stack ?? error.message));
-  let asked = 0;
+  let requests = 0;
   page.on("request", (request) => {
-    if (request.url().includes("historical/BTC?interval=1m")) asked += 1;
+    if (request.url().includes("historical/BTC?interval=1m")) requests += 1;
   });
   await page.goto(`${program.url}/${search}`);
   await painted(page);
   const range = async (): Promise<(number | undefined)[]> => {
-    const shown = await inspect(page, "shown");
+    const shown = await shownCandles(page);
     return [shown[0]?.time, shown.at(-1)?.time];
   };
   const wanted = [first, last].map((row) => Date.parse(row?.window_start ?? "") / 1000);
   await until("the range", async () => JSON.stringify(await range()) === JSON.stringify(wanted));
-  expect(asked).toBeLessThan(4);
+  expect(requests).toBeLessThan(4);
   await until("the address to be the same", () => Promise.resolve(new URL(page.url()).search === search));
   const box = await page.locator("#chart").boundingBox();
   if (box === null) throw new Error("no chart");
@@ -136,19 +150,19 @@ it("opens a range far back without all that lies between, and goes on from it in
   await until("the window to move on to the present", async () => {
     await page.mouse.wheel(6000, 0);
     return ((await points(page)).at(-1)?.time ?? 0) > Date.now() / 1000 - 600;
-  }, 120);
-  expect(await equalsApi(program, page, "BTC", "1m")).toBeGreaterThan(100);
+  });
+  expect(await apiCandlesDrawn(program, page, "BTC", "1m")).toBeGreaterThan(100);
   await page.close();
 });
 
-it("goes to the candle of an alert that is far back", async () => {
+it("goes to the candle of an alert far back", async () => {
   const rows = await program.candles("BTC", "1m");
   const { window_start = "" } = rows[200] ?? {};
-  const page = await browser.newPage({ viewport: DESKTOP });
+  const page = await newPage(browser);
   page.on("pageerror", (error) => errors.push(error.stack ?? error.message));
   await page.route(/\/api\/v1\/alerts\?/, async (route) => {
-    const answer = (await (await route.fetch()).json()) as object;
-    await route.fulfill({ json: { ...answer, alerts: [{
+    const body = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...body, alerts: [{
       alert_id: "old", symbol: "BTC", alert_type: "PRICE_SPIKE", severity: "HIGH", price_change_pct: 2.5, new_price: 3000, z_score: 9.5,
       mean: 0, stddev: 0.001, samples: 60, threshold: 4, revision: 0, status: "raised", window_start,
     }] } });
@@ -159,10 +173,10 @@ it("goes to the candle of an alert that is far back", async () => {
   await until("the explanation", async () => (await page.locator("#legend .why").allTextContents()).join().includes("9.5 σ from the mean"));
   expect(await page.locator("#symbol-name").textContent()).toBe("BTC");
   const time = Date.parse(window_start) / 1000;
-  await until("the candle", async () => (await inspect(page, "shown")).some((candle) => candle.time === time));
-  expect((await inspect(page, "reading"))?.candle.time).toBe(time);
+  await until("the candle", async () => (await shownCandles(page)).some((candle) => candle.time === time));
+  expect(await legendTime(page)).toBe(time);
   expect(Number(await page.locator("#chart").getAttribute("data-markers"))).toBeGreaterThan(0);
-  await leave(page);
+  await closeRouted(page);
 });
 
 it("goes from a range far back to the newest candle", async () => {
@@ -170,22 +184,22 @@ it("goes from a range far back to the newest candle", async () => {
   const page = await open(`/?symbol=BTC&interval=1m&from=${rows[10]?.window_start ?? ""}&to=${rows[90]?.window_start ?? ""}`);
   await painted(page);
   await page.locator("#latest").click();
-  await equalsApi(program, page, "BTC", "1m");
+  await apiCandlesDrawn(program, page, "BTC", "1m");
   await until("the newest candle to be shown", async () =>
-    ((await inspect(page, "shown")).at(-1)?.time ?? 0) === (await points(page)).at(-1)?.time);
+    ((await shownCandles(page)).at(-1)?.time ?? 0) === (await points(page)).at(-1)?.time);
   await until("the address without a range", () => Promise.resolve(!page.url().includes("from=")));
   await page.close();
 });
 
-it("says so where there is nothing in a range, and keeps it in the address", async () => {
+it("explains an empty range, and keeps it in the address", async () => {
   const search = "?symbol=BTC&interval=1m&from=2020-01-01T00:00:00Z&to=2020-01-01T02:00:00Z";
   const page = await open(`/${search}`);
-  await until("the words", async () => (await state(page))?.startsWith("No candles in this range"));
+  await until("the explanation of the empty chart", async () => (await state(page))?.startsWith("No candles in this range"));
   expect(new URL(page.url()).search).toBe(search);
   await page.close();
 });
 
-it("shows a market that there is where the address has none that can be", async () => {
+it("shows an existing market if the address names an impossible one", async () => {
   const page = await open("/?symbol=BTC/USD");
   await painted(page);
   expect(await page.locator("#symbol-name").textContent()).toBe("BTC");
@@ -193,55 +207,55 @@ it("shows a market that there is where the address has none that can be", async 
   await page.close();
 });
 
-it("says that there is no such market, and shows the others", async () => {
+it("explains that there is no such market, and shows the others", async () => {
   const page = await open("/?symbol=NOPE&from=2025-11-16T05:30:00Z&to=2025-11-16T06:30:00Z");
-  await until("the words", async () => (await state(page))?.startsWith("There is no market NOPE"));
-  await until("the cards", async () => (await page.locator('.card .fresh[data-state="live"]').count()) === 2);
+  await until("the explanation of the empty chart", async () => (await state(page))?.startsWith("There is no market NOPE"));
+  await until("the cards", async () => (await page.locator('.card .freshness[data-state="live"]').count()) === 2);
   expect(await page.locator("#problem").isVisible()).toBe(false);
   await page.locator(".card button").first().click();
-  await equalsApi(program, page, "BTC", "1m");
+  await apiCandlesDrawn(program, page, "BTC", "1m");
   expect(await page.locator("#chart-state").isVisible()).toBe(false);
   await page.close();
 });
 
-it("gives up a request that hangs, says so, and goes on when it is answered", async () => {
-  const page = await browser.newPage({ viewport: DESKTOP });
+it("gives up a hanging request, explains it, and goes on once it succeeds", async () => {
+  const page = await newPage(browser);
   page.on("pageerror", (error) => errors.push(error.stack ?? error.message));
   let hangs = true;
   await page.route(/historical\/ETH\?interval=5m/, async (route) => {
     if (!hangs) await route.continue();
   });
   await page.goto(`${program.url}/?symbol=ETH&interval=5m`);
-  await until("the words", async () => (await state(page)) === "No candles: the server takes too long", 30);
-  await until("the other series", async () => (await page.locator('.card .fresh[data-state="live"]').count()) === 2);
+  await until("the explanation of the empty chart", async () => (await state(page)) === "No candles: the server takes too long");
+  await until("the other series", async () => (await page.locator('.card .freshness[data-state="live"]').count()) === 2);
   hangs = false;
-  await equalsApi(program, page, "ETH", "5m");
+  await apiCandlesDrawn(program, page, "ETH", "5m");
   await until("nothing to be wrong", async () => !(await page.locator("#problem").isVisible()) && !(await page.locator("#chart-state").isVisible()));
-  await leave(page);
+  await closeRouted(page);
 });
 
-it("shows nothing of one symbol under the name of another while the server is gone", async () => {
+it("shows no candles of another symbol while the server is gone", async () => {
   const page = await open("/?symbol=BTC&interval=1m");
   await painted(page);
-  await equalsApi(program, page, "BTC", "1m");
+  await apiCandlesDrawn(program, page, "BTC", "1m");
   await until("the pipeline", async () => (await page.locator("#pipeline > div").count()) > 5);
   await program.kill();
-  await until("the page to say so", async () => (await page.locator("#connection").textContent()) === "disconnected");
+  await until("the page to be disconnected", async () => (await page.locator("#connection").textContent()) === "disconnected");
   await page.keyboard.press("ArrowDown");
   await until("the other symbol", async () => (await page.locator("#symbol-name").textContent()) === "ETH");
-  await until("the words", async () => (await state(page))?.startsWith("No candles: "));
+  await until("the explanation of the empty chart", async () => (await state(page))?.startsWith("No candles: "));
   expect(await points(page)).toEqual([]);
   expect(await page.locator("#legend").textContent()).toBe("");
   expect(await page.locator("#chart").getAttribute("data-markers")).toBe("0");
   await until("the old figures of the pipeline to be marked", async () => /\bold\b/.test((await page.locator("#pipeline").getAttribute("class")) ?? ""));
   await program.run();
   await live(page);
-  expect(await equalsApi(program, page, "ETH", "1m")).toBeGreaterThan(50);
+  expect(await apiCandlesDrawn(program, page, "ETH", "1m")).toBeGreaterThan(50);
   await until("nothing to be wrong", async () => !(await page.locator("#problem").isVisible()) && !(await page.locator("#chart-state").isVisible()));
   await until("the pipeline's figures", async () => !/\bold\b/.test((await page.locator("#pipeline").getAttribute("class")) ?? ""));
   await page.close();
 });
 
-it("has thrown nothing", () => {
+it("has thrown no exception", () => {
   expect(errors).toEqual([]);
 });

@@ -1,10 +1,10 @@
-/** A server that asks for a key: the page asks its user, and goes on with what it is given. */
+/** A server that requires an API key: the page asks the user for it. */
 
 import { createHash } from "node:crypto";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Program, until } from "./program";
-import { launch } from "./view";
+import { launch, live, newPage, painted } from "./view";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 
@@ -23,8 +23,8 @@ afterAll(async () => {
   await program.end();
 });
 
-it("asks for the key of the server, again for a wrong one, and goes on with the right one", async () => {
-  const page = await browser.newPage();
+it("asks for a key, asks again after a wrong one, and goes on with the right one", async () => {
+  const page = await newPage(browser);
   await page.goto(program.url);
   const dialog = page.locator("#key-dialog");
   await dialog.waitFor({ state: "visible" });
@@ -34,21 +34,21 @@ it("asks for the key of the server, again for a wrong one, and goes on with the 
   expect(await page.locator("#connection").textContent()).not.toBe("live");
   await page.locator("#key").fill(KEY);
   await page.locator("#key-save").click();
-  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
-  await until("the chart", () => page.evaluate(() => performance.getEntriesByName("chart-painted").length > 0));
+  await live(page);
+  await painted(page);
   await until("prices", async () => (await page.locator(".card .price").allTextContents()).every((price) => price !== ""));
   await until("nothing to be wrong", async () => !(await dialog.isVisible()) && !(await page.locator("#problem").isVisible()));
 });
 
-it("asks for no key twice in a tab", async () => {
-  const page = await browser.newPage();
+it("asks for a key once in a tab", async () => {
+  const page = await newPage(browser);
   await page.goto(program.url);
   await page.locator("#key-dialog").waitFor({ state: "visible" });
   await page.locator("#key").fill(KEY);
   await page.locator("#key-save").click();
-  await until("the page to be live", async () => (await page.locator("#connection").textContent()) === "live");
+  await live(page);
   await page.reload();
-  await until("the page to be live again", async () => (await page.locator("#connection").textContent()) === "live");
-  await until("the chart", () => page.evaluate(() => performance.getEntriesByName("chart-painted").length > 0));
+  await live(page);
+  await painted(page);
   expect(await page.locator("#key-dialog").isVisible()).toBe(false);
 });

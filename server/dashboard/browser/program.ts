@@ -1,4 +1,7 @@
-/** A program of its own for a test: `tallow up` on a free port, over a folder that is removed in the end. */
+/**
+ * A program for one test file: `tallow up` on a free port, with a data folder that is removed in
+ * the end.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,10 +11,21 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 
-export const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../target/debug/tallow", import.meta.url));
+const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../target/debug/tallow", import.meta.url));
 
-/** Waits until something holds, and fails with what was awaited where it does not within the time. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
+/** The longest time that a test waits for something: a busy machine may need most of it. */
+export const DEADLINE_SECONDS = 180;
+const LOOK_INTERVAL_MS = 50;
+
+/**
+ * Waits until `look` returns something, and returns that; throws what was awaited after the
+ * deadline.
+ */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  seconds = DEADLINE_SECONDS,
+): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   let failure: unknown;
   while (Date.now() < deadline) {
@@ -21,12 +35,12 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
     } catch (error) {
       failure = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS));
   }
   throw new Error(`waited ${String(seconds)} s for ${what}`, { cause: failure });
 }
 
-/** A row of the API; prices as they are. */
+/** A candle of the API. */
 export interface Row {
   window_start: string;
   open_price: number;
@@ -57,17 +71,19 @@ export class Program {
     return `http://127.0.0.1:${String(this.port)}`;
   }
 
-  /** Starts it, at the port that it had if it had one, and waits until it answers. */
+  /**
+   * Starts the program, on the port of its last run if there was one, and waits until it is ready.
+   */
   async run(): Promise<void> {
     const flags = ["up", "--data", this.folder, "--port", String(this.port), ...this.flags];
     this.output = "";
     const child = spawn(BINARY, flags, { env: { ...process.env, ...this.settings, NO_COLOR: "1" } });
     this.child = child;
-    const hear = (text: Buffer): void => {
+    const collect = (text: Buffer): void => {
       this.output += text.toString();
     };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
     child.on("error", (error) => {
       this.output += String(error);
     });
@@ -75,10 +91,10 @@ export class Program {
       if (child.exitCode !== null) throw new Error(this.output);
       return Promise.resolve(Number(/listening url="?http:\/\/127\.0\.0\.1:(\d+)/.exec(this.output)?.[1]) || undefined);
     });
-    await until("the pipeline to have caught up", async () => (await fetch(`${this.url}/ready`)).ok, 150);
+    await until("the pipeline to have caught up", async () => (await fetch(`${this.url}/ready`)).ok);
   }
 
-  /** Kills it, as a failure of the machine would. */
+  /** Kills the program, as a failure of the machine would. */
   async kill(): Promise<void> {
     const { child } = this;
     if (child?.exitCode !== null) return;
@@ -93,57 +109,65 @@ export class Program {
   }
 
   async text(path: string): Promise<string> {
-    const answer = await fetch(`${this.url}${path}`);
-    if (!answer.ok) throw new Error(`${path}: ${String(answer.status)} ${await answer.text()}`);
-    return answer.text();
+    const response = await fetch(`${this.url}${path}`);
+    if (!response.ok) throw new Error(`${path}: ${String(response.status)} ${await response.text()}`);
+    return response.text();
   }
 
-  /** All closed candles from this time on, oldest first. */
+  /** All closed candles from this time on, in seconds, oldest first. */
   async candles(symbol: string, interval: string, from = 0): Promise<Row[]> {
     const rows: Row[] = [];
     for (;;) {
       const last = rows.at(-1);
       const start = last === undefined ? from * 1000 : Date.parse(last.window_start) + 1;
-      const answer = await fetch(
+      const response = await fetch(
         `${this.url}/api/v1/historical/${symbol}?interval=${interval}&order_by=asc&limit=1000&start_time=${String(start)}`,
       );
-      if (answer.status === 404) return rows;
-      const page = (await answer.json()) as Row[];
+      if (response.status === 404) return rows;
+      const page = (await response.json()) as Row[];
       rows.push(...page);
       if (page.length < 1000) return rows;
     }
   }
 }
 
-/** What part of a core a page takes over so many seconds. */
-export async function load(page: Page, seconds: number): Promise<{ scripts: number; all: number }> {
+/**
+ * The share of a core that a page uses until `isOver`. The share is computed from processor time,
+ * which does not grow when other programs keep the machine busy.
+ */
+export async function cpuShare(page: Page, isOver: () => Promise<unknown>): Promise<{ scripts: number; all: number }> {
   const session = await page.context().newCDPSession(page);
-  await session.send("Performance.enable");
-  const figures = async (): Promise<Record<string, number>> => {
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const metricsNow = async (): Promise<Record<string, number>> => {
     const { metrics } = await session.send("Performance.getMetrics");
     return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
   };
-  const before = await figures();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const after = await figures();
-  const since = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
+  const start = Date.now();
+  const before = await metricsNow();
+  await isOver();
+  const after = await metricsNow();
+  const seconds = (Date.now() - start) / 1000;
+  const shareOf = (name: string): number => ((after[name] ?? 0) - (before[name] ?? 0)) / seconds;
   await session.detach();
-  return { scripts: since("ScriptDuration") / since("Timestamp"), all: since("TaskDuration") / since("Timestamp") };
+  return { scripts: shareOf("ScriptDuration"), all: shareOf("TaskDuration") };
 }
 
-/** A way to a program that can be cut and mended, as when a machine sleeps or a network fails. */
-export class Way {
+/**
+ * A proxy of a program that can be cut off and opened again, as a machine that sleeps or a network
+ * that fails.
+ */
+export class CuttableProxy {
   private readonly sockets = new Set<Socket>();
   private readonly server = createServer((near) => {
     const far = connect(this.to, "127.0.0.1");
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    for (const [socket, peer] of [[near, far], [far, near]] as const) {
       this.sockets.add(socket);
-      socket.pipe(other);
-      // A socket that fails is closed next, and its other end with it.
+      socket.pipe(peer);
+      // A close event follows the error, and destroys the other end.
       socket.on("error", () => undefined);
       socket.on("close", () => {
         this.sockets.delete(socket);
-        other.destroy();
+        peer.destroy();
       });
     }
   });
@@ -155,7 +179,7 @@ export class Way {
     return `http://127.0.0.1:${String(this.port)}`;
   }
 
-  /** At the port that it had if it had one. */
+  /** Opens the proxy, on its last port if it had one. */
   async open(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.server.once("error", reject);

@@ -1,5 +1,5 @@
 /**
- * Lighthouse's scores of a page in Chromium: accessibility, which fails under 95, and performance, to be read.
+ * Prints Lighthouse's scores of a page in Chromium, and fails if that of accessibility is below 95.
  *
  *     node score.mjs URL          CHROMIUM is the path of the browser
  */
@@ -7,7 +7,7 @@
 import { launch } from "chrome-launcher";
 import lighthouse, { desktopConfig } from "lighthouse";
 
-const WANTED = 95;
+const MIN_ACCESSIBILITY = 95;
 
 const url = process.argv[2];
 if (url === undefined) {
@@ -33,8 +33,8 @@ try {
   const paint = audits["first-contentful-paint"].displayValue;
   console.log(`Lighthouse ${result.lhr.lighthouseVersion}: accessibility ${score(categories.accessibility)}`);
   console.log(`performance ${score(categories.performance)}, first contentful paint after ${paint}`);
-  if (score(categories.accessibility) < WANTED) {
-    console.log(`accessibility is under ${WANTED}`);
+  if (score(categories.accessibility) < MIN_ACCESSIBILITY) {
+    console.log(`accessibility is under ${MIN_ACCESSIBILITY}`);
     process.exitCode = 1;
   }
 } finally {

@@ -14,7 +14,7 @@ function pointsOf(scale: ZonedScale, times: readonly number[]): Points {
   });
 }
 
-/** The hours after the start, in UTC, of the points that weigh as much as the midnight of UTC does. */
+/** The hours after the start of the points with at least the weight of midnight UTC. */
 function midnights(zone: "UTC" | "local"): number[] {
   const utc = new ZonedScale();
   const reference = pointsOf(utc, QUARTERS);
@@ -36,13 +36,13 @@ describe("the axis", () => {
     ["Asia/Kolkata", [18.5, 42.5]],
     ["America/St_Johns", [3.5, 27.5]],
     ["Pacific/Auckland", [11, 35]],
-  ] as const)("has its days where they begin in %s", (zone, expected) => {
+  ] as const)("begins its days at midnight in %s", (zone, expected) => {
     vi.stubEnv("TZ", zone);
     expect(midnights("local")).toEqual(expected);
     expect(midnights("UTC")).toEqual([24]);
   });
 
-  it("weighs a point that comes alone as it would among all", () => {
+  it("gives an added point the weight that it has among all points", () => {
     vi.stubEnv("TZ", "Asia/Kolkata");
     const scale = new ZonedScale();
     scale.zone = "local";
@@ -54,7 +54,7 @@ describe("the axis", () => {
     expect(grown.slice(1).map(({ timeWeight }) => timeWeight)).toEqual(all.slice(1).map(({ timeWeight }) => timeWeight));
   });
 
-  it("names a day by its date, also where it does not begin at midnight of UTC", () => {
+  it("labels a day with its local date", () => {
     vi.stubEnv("TZ", "Asia/Kolkata");
     const scale = new ZonedScale();
     scale.zone = "local";

@@ -9,17 +9,17 @@ const KEY = "0123456789abcdef";
 const FILE = exportFile("BTC", "1m", { from: START, to: START + 9_999 * 60 });
 
 let server: Server;
-/** What the server does with a request. */
-let answer: (request: IncomingMessage, response: ServerResponse) => void;
+/** The handler of requests, which a test sets. */
+let handle: (request: IncomingMessage, response: ServerResponse) => void;
 
 beforeEach(async () => {
   server = createServer((request, response) => {
-    answer(request, response);
+    handle(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  const plain = fetch;
-  vi.stubGlobal("fetch", (path: string, options: RequestInit) => plain(`http://127.0.0.1:${String(port)}${path}`, options));
+  const realFetch = fetch;
+  vi.stubGlobal("fetch", (path: string, options: RequestInit) => realFetch(`http://127.0.0.1:${String(port)}${path}`, options));
   vi.stubGlobal("sessionStorage", { getItem: () => KEY });
 });
 
@@ -33,13 +33,13 @@ function line(number: number): string {
   return `BTC,${String(START + number * 60)},${"0123456789".repeat(15)}\n`;
 }
 
-describe("the file of a range", () => {
-  it("holds the windows that start within it, the last as well", () => {
+describe("an exported file", () => {
+  it("holds the windows that start within its range, both ends included", () => {
     expect(FILE.path).toBe(
       `/api/v1/historical/BTC/export?interval=1m&format=csv&order_by=asc&start_time=${String(START)}000&end_time=${String(START + 600_000)}000`,
     );
     expect(FILE.name).toBe("BTC-1m-20251116T0530Z-20251123T0410Z.csv");
-    // 05:31 to 05:44: no window of five minutes starts at either.
+    // No window of five minutes starts at 05:31 or at 05:44.
     const odd = exportFile("A.B", "5m", { from: START + 60, to: START + 14 * 60 });
     expect(odd.path).toContain(`start_time=${String(START + 300)}000&end_time=${String(START + 900)}000`);
     expect(odd.name).toBe("A.B-5m-20251116T0535Z-20251116T0545Z.csv");
@@ -48,11 +48,11 @@ describe("the file of a range", () => {
   });
 });
 
-describe("reading it", () => {
-  it("brings thousands of candles whole, with the key, and tells how far it is", async () => {
+describe("the reading of an export", () => {
+  it("returns thousands of candles, with the key, and reports the progress", async () => {
     const lines = Array.from({ length: 10_000 }, (_, number) => line(number));
     let key: string | undefined;
-    answer = (request, response) => {
+    handle = (request, response) => {
       key = request.headers.authorization;
       for (const each of lines) response.write(each);
       response.end();
@@ -66,16 +66,16 @@ describe("reading it", () => {
     expect(progress).toEqual([...progress].sort((one, other) => one - other));
   });
 
-  it("stops at a word, and the server learns of it", async () => {
-    let gone: Promise<unknown> = Promise.resolve();
-    answer = (_, response) => {
-      gone = new Promise((resolve) => response.on("close", resolve));
+  it("stops at an abort, and closes the connection", async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    handle = (_, response) => {
+      closed = new Promise((resolve) => response.on("close", resolve));
       let number = 0;
-      const goOn = (): void => {
+      const writeMore = (): void => {
         while (response.write(line(number))) number += 1;
       };
-      response.on("drain", goOn);
-      goOn();
+      response.on("drain", writeMore);
+      writeMore();
     };
     const running = new AbortController();
     const bytes = await openExport(FILE, running.signal, () => undefined);
@@ -85,11 +85,11 @@ describe("reading it", () => {
     await expect((async () => {
       while (!(await reader.read()).done);
     })()).rejects.toThrow();
-    await gone;
+    await closed;
   });
 
-  it("fails where the server breaks off, and does not take the part for the whole", async () => {
-    answer = (_, response) => {
+  it("fails if the server breaks off", async () => {
+    handle = (_, response) => {
       response.write(line(0));
       response.write(line(1), () => response.destroy());
     };
@@ -97,13 +97,13 @@ describe("reading it", () => {
     await expect(new Response(bytes).text()).rejects.toThrow();
   });
 
-  it("says what the server says is wrong, before anything is read", async () => {
-    answer = ({ method }, response) => {
+  it("fails with the server's reason before anything is read", async () => {
+    handle = ({ method }, response) => {
       response.writeHead(503, { "Content-Type": "application/problem+json" });
       response.end(method === "HEAD" ? "" : JSON.stringify({ detail: "8 exports are under way" }));
     };
     const { signal } = new AbortController();
     await expect(openExport(FILE, signal, () => undefined)).rejects.toThrow(new ApiError(503, "8 exports are under way"));
-    await expect(checkExport(FILE, signal)).rejects.toThrow(new ApiError(503, "the server answered 503"));
+    await expect(checkExport(FILE, signal)).rejects.toThrow(new ApiError(503, "the server responded with status 503"));
   });
 });

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, Outgoing};
+use tallow_connectors::logs::kafka::{KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::error::{Action, chain};
@@ -81,7 +81,7 @@ impl Outlet {
     /// When Kafka has refused a record, or the producer can't go on.
     pub(super) fn send(&mut self, symbol: Option<Symbol>, line: &[u8]) -> anyhow::Result<Go> {
         let key = symbol.map(|symbol| symbol.text());
-        let record = Outgoing {
+        let record = ProducerRecord {
             topic: &self.topic,
             partition: None,
             key: key.as_ref().map(|key| key.as_bytes()),

@@ -1,25 +1,31 @@
-//! Runs the graph over records in memory and collects what comes out.
+//! Runs of the graph over records in memory, and a collector of the results.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{AnomalySettings, Output, Settings, WorkerIo, run};
 use tallow_model::{
     Clock, Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, SettledAlert,
     SettledCandle, Step,
 };
 
-/// What a run of the graph put out, in an order that does not depend on scheduling.
+/// The results of a run, in an order that does not depend on scheduling.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
+    /// Every version of every candle.
     pub candles: Vec<SettledCandle>,
+    /// Every version of every alert.
     pub alerts: Vec<SettledAlert>,
+    /// The records that were rejected.
     pub rejects: Vec<Reject>,
+    /// The sums of the counters of all partitions.
     pub counts: Counts,
+    /// The partitions that failed, each with its message.
     pub failures: Vec<String>,
 }
 
 impl Outcome {
+    /// Sorts everything by symbol and time.
     pub fn sort(mut self) -> Outcome {
         self.candles.sort_unstable_by_key(|c| (c.symbol, c.interval, c.candle.window_start, c.revision));
         self.alerts.sort_unstable_by_key(|a| (a.alert.symbol, a.alert.window_start, a.settled_at));
@@ -28,18 +34,24 @@ impl Outcome {
     }
 }
 
-/// Collects everything from all workers.
+/// An output that collects the results of all workers.
 #[derive(Clone, Default)]
 pub struct Collector {
+    /// The steps of all workers, in the order of arrival.
     pub steps: Arc<Mutex<Vec<Step>>>,
+    /// The open candles, in the order of arrival.
     pub live: Arc<Mutex<Vec<LiveCandle>>>,
+    /// The records that were rejected.
     pub rejects: Arc<Mutex<Vec<Reject>>>,
+    /// The partitions that failed, each with its message.
     pub failures: Arc<Mutex<Vec<String>>>,
+    /// The latest progress of each partition.
     pub progress: Arc<Mutex<std::collections::BTreeMap<u32, PartitionProgress>>>,
+    /// Whether the output says that it is full.
     pub full: Arc<AtomicBool>,
 }
 
-impl Outlet for Collector {
+impl Output for Collector {
     fn settled(&mut self, step: Step) {
         self.steps.lock().unwrap().push(step);
     }
@@ -61,6 +73,7 @@ impl Outlet for Collector {
 }
 
 impl Collector {
+    /// Returns everything that has arrived, sorted.
     pub fn outcome(&self) -> Outcome {
         let steps = self.steps.lock().unwrap();
         let mut counts = Counts::default();
@@ -75,7 +88,7 @@ impl Collector {
         .sort()
     }
 
-    /// The least frontier that any worker has announced.
+    /// Returns the least frontier of all workers.
     pub fn frontier(&self, workers: usize) -> u64 {
         let steps = self.steps.lock().unwrap();
         let of = |worker| {
@@ -86,8 +99,8 @@ impl Collector {
     }
 }
 
-/// A clock that stands still until it is moved: at once, as when a machine has slept, or by the second, each of which
-/// every worker sees, as time goes by for those who are awake.
+/// A clock that stands still until it is moved: at once, as when a machine has slept, or by seconds
+/// that every worker sees, as when it is awake.
 #[derive(Default)]
 pub struct MockClock {
     now_ms: AtomicU64,
@@ -95,14 +108,15 @@ pub struct MockClock {
 }
 
 impl MockClock {
+    /// Makes a clock that shows `now_ms`.
     pub fn new(now_ms: u64) -> MockClock {
         MockClock { now_ms: AtomicU64::new(now_ms), ..MockClock::default() }
     }
-    /// Makes it then at once.
+    /// Moves the clock to `now_ms` at once.
     pub fn jump_to(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
     }
-    /// Lets time go by until then, before the eyes of so many workers.
+    /// Moves the clock to `until_ms` by seconds, each of which all workers see.
     pub fn run_to(&self, until_ms: u64, workers: usize) {
         loop {
             let now_ms = self.now_ms.load(Ordering::SeqCst);
@@ -127,27 +141,34 @@ impl Clock for MockClock {
     }
 }
 
-/// A partition in memory that a test appends to while it is read.
+/// A partition in memory, to which a test appends while it is read.
 #[derive(Clone, Default)]
 pub struct MemoryPartition {
+    /// The number of the partition.
     pub partition: u32,
+    /// The payloads that have not been read; `None` is a tombstone.
     pub records: Arc<Mutex<VecDeque<Option<Vec<u8>>>>>,
+    /// Whether the partition ends after its records.
     pub finished: Arc<AtomicBool>,
-    /// Whether the log can't be reached at the moment.
+    /// Whether the log can't be reached.
     pub away: Arc<AtomicBool>,
     next_offset: u64,
 }
 
 impl MemoryPartition {
+    /// Makes an empty partition that has not ended.
     pub fn new(partition: u32) -> MemoryPartition {
         MemoryPartition { partition, ..MemoryPartition::default() }
     }
+    /// Appends a record with this payload.
     pub fn push(&self, line: impl Into<Vec<u8>>) {
         self.records.lock().unwrap().push_back(Some(line.into()));
     }
+    /// Appends a record without a payload.
     pub fn push_tombstone(&self) {
         self.records.lock().unwrap().push_back(None);
     }
+    /// Ends the partition after its records.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::SeqCst);
     }
@@ -174,7 +195,8 @@ impl PartitionReader for MemoryPartition {
     }
 }
 
-/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold.
+/// Returns settings under which a short log has every case: short lateness, short baseline, low
+/// threshold.
 pub fn eager() -> Settings {
     Settings {
         allowed_lateness_ms: 300_000,
@@ -188,20 +210,20 @@ pub fn eager() -> Settings {
     }
 }
 
-/// Settles bounded partitions on `workers` threads; the clock shows the far future.
+/// Settles bounded partitions on `workers` threads. The clock shows the far future.
 pub fn settle(partitions: &[Vec<String>], workers: usize, settings: &Settings) -> Outcome {
     let topics = bounded(partitions);
     let clock = Arc::new(MockClock::new(4_000_000_000_000));
     let collector = Collector::default();
-    let outlet = collector.clone();
+    let output = collector.clone();
     run(workers, settings, Arc::default(), move |index, peers| {
-        worker_io(&topics, index, peers, &outlet, &clock)
+        worker_io(&topics, index, peers, &output, &clock)
     })
     .unwrap();
     collector.outcome()
 }
 
-/// The lines of each partition, and nothing after them.
+/// Returns topics that end after the lines of their partition.
 pub fn bounded(partitions: &[Vec<String>]) -> Vec<MemoryPartition> {
     partitions
         .iter()
@@ -215,26 +237,27 @@ pub fn bounded(partitions: &[Vec<String>]) -> Vec<MemoryPartition> {
         .collect()
 }
 
-/// The partitions of worker `index` out of `peers`: partition modulo workers.
+/// Returns the input and output of worker `index` of `peers`. It reads the partitions whose number
+/// modulo `peers` is `index`.
 pub fn worker_io(
     topics: &[MemoryPartition],
     index: usize,
     peers: usize,
-    outlet: &Collector,
+    output: &Collector,
     clock: &Arc<MockClock>,
 ) -> WorkerIo {
     let own = topics.iter().filter(|topic| topic.partition as usize % peers == index);
     WorkerIo {
         readers: own.map(|topic| Box::new(topic.clone()) as Box<dyn PartitionReader>).collect(),
         arrivals: None,
-        outlet: Box::new(outlet.clone()),
+        output: Box::new(output.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         checkpoints: None,
         restore: None,
     }
 }
 
-/// A tick as a line of JSON; `price` in hundredths, `size` in thousandths.
+/// Returns a tick as a line of JSON; `price` is in hundredths, `size` in thousandths.
 pub fn tick(symbol: &str, ms: u64, price: u64, size: u64) -> String {
     format!(
         r#"{{"symbol":"{symbol}","price_usd":{}.{:02},"size":{}.{:03},"timestamp":{ms}}}"#,
@@ -254,10 +277,11 @@ pub fn wait_for(what: &str, ready: impl Fn() -> bool) {
     }
 }
 
-/// A small generator of pseudo-random numbers (SplitMix64), so that a seed names a log for good.
+/// A generator of pseudo-random numbers (SplitMix64), under which a seed always names the same log.
 pub struct Random(pub u64);
 
 impl Random {
+    /// Returns a number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -265,6 +289,7 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % bound
     }
+    /// Returns `true` in `percent` of 100 calls on average.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

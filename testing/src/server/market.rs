@@ -1,4 +1,4 @@
-//! A cache and a pipeline in memory, and the candles and alerts that tests put into them.
+//! A cache and a pipeline in memory, and the candles and alerts of the tests.
 
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -13,19 +13,21 @@ use tokio::sync::broadcast;
 /// The start of the samples, 2025-11-16T05:30:00Z, in milliseconds.
 pub const START_MS: u64 = 1_763_271_000_000;
 
-/// The error of a store that a test has taken down.
+/// The error of a store that a test has made unavailable.
 pub fn down(name: &str) -> Error {
     Error::Damaged { what: name.to_owned(), detail: "taken down by the test".to_owned() }
 }
 
-/// A cache that keeps what is published.
+/// A cache with the candles that a test publishes.
 pub struct MemoryCache {
     newest: Mutex<BTreeMap<(Symbol, Interval), Arc<LatestCandle>>>,
     updates: broadcast::Sender<Update>,
+    /// Whether every query fails.
     pub is_down: AtomicBool,
 }
 
 impl MemoryCache {
+    /// Makes an empty cache whose subscribers may fall `capacity` updates behind.
     pub fn new(capacity: usize) -> MemoryCache {
         let (updates, _) = broadcast::channel(capacity);
         MemoryCache { newest: Mutex::default(), updates, is_down: AtomicBool::new(false) }
@@ -48,17 +50,18 @@ impl MemoryCache {
         self.newest.lock().unwrap().insert((candle.symbol, candle.interval), Arc::new(candle));
     }
 
-    /// Loses everything: what is published next is counted from one.
+    /// Loses all candles, so that sequence numbers restart at one.
     pub fn flush(&self) {
         self.newest.lock().unwrap().clear();
     }
 
+    /// Publishes an alert without storing it.
     pub fn publish_alert(&self, alert: AlertMessage) {
         let json = serde_json::to_string(&alert).unwrap().into();
         let _ = self.updates.send(Update::Alert { alert: Arc::new(alert), json });
     }
 
-    /// Updates may be missing here.
+    /// Publishes a gap: updates may be missing here.
     pub fn publish_gap(&self) {
         let _ = self.updates.send(Update::Gap);
     }
@@ -99,14 +102,16 @@ impl Cache for MemoryCache {
     }
 }
 
-/// A pipeline that stands as the test says.
+/// A pipeline with the status that a test sets.
 pub struct StillPipeline(Mutex<PipelineStatus>);
 
 impl StillPipeline {
+    /// Makes a pipeline with this status.
     pub fn new(status: PipelineStatus) -> StillPipeline {
         StillPipeline(Mutex::new(status))
     }
 
+    /// Changes the status of the pipeline.
     pub fn change(&self, change: impl FnOnce(&mut PipelineStatus)) {
         change(&mut self.0.lock().unwrap());
     }
@@ -118,11 +123,12 @@ impl Pipeline for StillPipeline {
     }
 }
 
+/// Parses a symbol that must be valid.
 pub fn symbol(name: &str) -> Symbol {
     name.parse().unwrap()
 }
 
-/// The one-minute candle of the given minute after the start.
+/// The one-minute candle of this minute after the start.
 pub fn candle(name: &str, minute: u64, close: f64, is_closed: bool) -> LatestCandle {
     let window_start = START_MS / 1000 + minute * 60;
     LatestCandle {
@@ -144,6 +150,7 @@ pub fn candle(name: &str, minute: u64, close: f64, is_closed: bool) -> LatestCan
     }
 }
 
+/// The alert of the given minute after the start.
 pub fn alert(name: &str, minute: u64) -> AlertMessage {
     let window_start = EventTime(START_MS + minute * 60_000);
     let window_end = EventTime(window_start.millis() + 60_000);

@@ -1,4 +1,4 @@
-//! A server on port 0 over stores in memory, and a client for it.
+//! A server on a free port over stores in memory, and a client for it.
 
 use super::history::MemoryHistory;
 use super::http::{Client, within};
@@ -12,12 +12,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A server that runs, and the stores it answers from.
+/// A running server and its stores.
 pub struct Server {
     client: Client,
+    /// The cache of the server.
     pub cache: Arc<MemoryCache>,
+    /// The history of the server.
     pub history: Arc<MemoryHistory>,
+    /// The pipeline that the server reports on.
     pub pipeline: Arc<StillPipeline>,
+    /// The clock of the server.
     pub clock: Arc<ManualClock>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServeError>>,
@@ -37,16 +41,16 @@ impl Server {
         Server::start_with(ServerSettings::default(), 1024).await
     }
 
-    /// A server with these settings over a stream that holds so many updates.
+    /// A server with these settings over a stream that holds `stream_capacity` updates.
     pub async fn start_with(settings: ServerSettings, stream_capacity: usize) -> Server {
-        // Small buffers, so that a client that does not read is felt soon.
+        // Small buffers, so that a client that does not read blocks the server soon.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(8 * 1024).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Server::start_on(socket.listen(128).unwrap(), settings, stream_capacity)
     }
 
-    /// A server that speaks TLS.
+    /// A server over TLS.
     pub async fn start_over(tls: Tls, settings: ServerSettings) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Server::start_as(listener, 1024, |cache, history, pipeline| {
@@ -54,7 +58,7 @@ impl Server {
         })
     }
 
-    /// A server that has no stores.
+    /// A server without stores.
     pub async fn of_pipeline() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Server::start_as(listener, 1, |_, _, pipeline| App::of_pipeline(pipeline, ServerSettings::default()))
@@ -83,7 +87,7 @@ impl Server {
         Server { client: Client { address }, cache, history, pipeline, clock, stop: Some(stop), running }
     }
 
-    /// Tells the server to stop.
+    /// Signals the server to stop.
     pub fn tell_to_stop(&mut self) {
         let _ = self.stop.take().unwrap().send(());
     }

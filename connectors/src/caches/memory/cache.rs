@@ -1,4 +1,4 @@
-//! The cache itself.
+//! The embedded cache: published series in memory, and a broadcast channel.
 
 use async_trait::async_trait;
 use hashbrown::HashMap;
@@ -11,13 +11,14 @@ use tallow_model::store::{Cache, Publish, Update};
 use tallow_model::{Interval, LiveCandle, Step, Symbol};
 use tokio::sync::broadcast;
 
-/// The most updates that the channel may be asked to keep.
+/// Upper bound for the capacity of the channel.
 const MAX_CAPACITY: usize = 1 << 22;
 
-/// The newest candle of each symbol and interval, open or closed, and the stream of updates, all in memory.
+/// The newest candle of each symbol and interval, open or closed, and the stream of updates, in
+/// memory.
 ///
-/// Publishing never waits for a subscriber; one that falls behind by more than the channel keeps is told so. While
-/// nobody subscribes no JSON is made.
+/// Publishing never waits for a subscriber; a subscriber that falls behind the channel's capacity
+/// is notified. JSON is made only while somebody subscribes.
 #[derive(Debug)]
 pub struct MemoryCache {
     series: RwLock<HashMap<(Symbol, Interval), PublishedSeries>>,
@@ -25,16 +26,17 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// An empty cache, whose channel keeps the newest `capacity` updates for subscribers that are behind. Each costs
-    /// a hundred bytes and, while anyone subscribes, its JSON.
+    /// Creates an empty cache. Its channel keeps the newest `capacity` updates for subscribers that
+    /// are behind; each costs a hundred bytes and, while anyone subscribes, its JSON.
     pub fn new(capacity: usize) -> MemoryCache {
         let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
         MemoryCache { series: RwLock::default(), updates }
     }
 
     fn publish_candle(&self, candle: LatestCandle) {
-        // Sent under the lock, so that the numbers on the channel are in order whoever publishes. Kept before the
-        // subscribers are counted, so that one who subscribes first and asks for the newest next misses nothing.
+        // Sent under the lock, so that the numbers on the channel are in order whoever publishes.
+        // Stored before the subscribers are counted, so that one who subscribes and then reads the
+        // newest candle misses nothing.
         let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
         let series = all.entry((candle.symbol, candle.interval)).or_default();
         if let Some(candle) = series.admit(candle)
@@ -46,7 +48,7 @@ impl MemoryCache {
 
     fn send<T: Serialize>(&self, value: &T, update: impl FnOnce(Arc<str>) -> Update) {
         match serde_json::to_string(value) {
-            // An error says that the last subscriber has just left.
+            // An error means that the last subscriber has just left.
             Ok(json) => drop(self.updates.send(update(json.into()))),
             Err(error) => tracing::error!(%error, "an update can't be written as JSON and is not sent"),
         }

@@ -1,6 +1,8 @@
-//! The embedded cache: the newest candle of each symbol in memory, and a channel of updates within the process.
+//! The embedded cache: the newest candle of each symbol in memory, and a channel of updates within
+//! the process.
 //!
-//! - [`MemoryCache`]: takes open and settled candles from the dataflow, answers as a [`Cache`](tallow_model::store::Cache).
+//! - [`MemoryCache`] takes open and settled candles from the dataflow and is a
+//!   [`Cache`](tallow_model::store::Cache).
 
 mod cache;
 

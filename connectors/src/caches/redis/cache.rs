@@ -1,10 +1,10 @@
-//! The cache of a server: the newest candles by their keys, and one subscription for all its clients.
+//! The cache of a server: newest candles by key, and one subscription for all its clients.
 
 use super::RedisConfig;
-use super::held::Held;
+use super::batched_reads::{BatchedReads, ReadConnection};
 use super::newest;
-use super::reads::{Questions, Reads};
 use super::subscription::Subscription;
+use super::tracked_cache::TrackedCache;
 use async_trait::async_trait;
 use redis::cmd;
 use std::sync::Arc;
@@ -15,16 +15,17 @@ use tallow_model::{Interval, Symbol};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
-/// The most updates that the channel may be asked to keep.
+/// Upper bound for the capacity of the channel.
 const MAX_CAPACITY: usize = 1 << 22;
 
-/// What Redis has, and says.
+/// BatchedReads newest candles from Redis and follows its channels.
 ///
-/// Every answer comes within a second, or is an error: the history can be asked instead. While Redis is away the
-/// stream of updates pauses; when it is back it goes on with the newest candles.
+/// Every query returns within a second, with a result or an error; on an error the caller reads the
+/// history instead. While Redis is away the stream of updates pauses; afterwards it resumes with
+/// the newest candles.
 pub struct RedisCache {
-    questions: Questions,
-    reads: Reads,
+    questions: ReadConnection,
+    reads: BatchedReads,
     updates: broadcast::Sender<Update>,
     subscription: AbortHandle,
 }
@@ -36,19 +37,19 @@ impl std::fmt::Debug for RedisCache {
 }
 
 impl RedisCache {
-    /// Starts the subscription, whose channel keeps the newest `capacity` updates for subscribers that are behind. To
-    /// be called within a tokio runtime.
+    /// Starts the subscription, whose channel keeps the newest `capacity` updates for subscribers
+    /// that are behind. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the URL is none. That the server can't be reached is none.
+    /// When the URL is malformed. An unreachable server is no error.
     pub fn start(config: &RedisConfig, capacity: usize) -> Result<RedisCache, Error> {
-        let questions = Questions::new(config)?;
+        let questions = ReadConnection::new(config)?;
         let (updates, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
-        let held = Arc::new(Held::new(questions.keys.clone()));
+        let tracked = Arc::new(TrackedCache::new(questions.keys.clone()));
         let (server, keys) = (questions.server.clone(), questions.keys.clone());
-        let subscription = Subscription::new(server, keys, updates.clone(), held.clone());
+        let subscription = Subscription::new(server, keys, updates.clone(), tracked.clone());
         let subscription = tokio::spawn(subscription.run()).abort_handle();
-        let reads = Reads::start(questions.clone(), held);
+        let reads = BatchedReads::start(questions.clone(), tracked);
         Ok(RedisCache { questions, reads, updates, subscription })
     }
 }

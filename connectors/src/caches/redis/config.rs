@@ -1,16 +1,16 @@
-//! How to reach Redis, and how its keys are named.
+//! Settings of Redis: its address, and the names and lifetime of its keys.
 
 use serde::{Deserialize, Serialize};
 use tallow_model::secret::Secret;
 
-/// `[redis]` of the settings.
+/// The section `[redis]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// Where the server is, as a URL.
+    /// Address of the server, as a URL.
     pub url: Secret,
-    /// What keys and channels begin with: `crypto` for `crypto:BTC:latest` and `crypto:updates`.
+    /// Prefix of keys and channels: `crypto` for `crypto:BTC:latest` and `crypto:updates`.
     pub prefix: String,
-    /// How long the newest candle is kept without a newer one, in seconds.
+    /// Lifetime in seconds of the newest candle of a symbol without a newer one.
     pub ttl_seconds: u64,
 }

@@ -1,10 +1,11 @@
-//! Which of Redis's failures pass by themselves.
+//! Classification of Redis's failures: which of them pass by themselves.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tallow_model::{Action, Error};
 
-/// What to do about a failure: try again where the connection is lost, the server slow, still loading or no longer
-/// the master; stop where it refuses, as nobody but a human can change a password, a right or its memory.
+/// Returns what to do about a failure: retry if the connection is lost, or the server slow, still
+/// loading or no longer the master; stop if the server refuses, as only a human can change a
+/// password, a permission or its memory.
 pub(crate) fn action(error: &RedisError) -> Action {
     match error.kind() {
         ErrorKind::Io | ErrorKind::Parse => Action::Retry,

@@ -1,9 +1,9 @@
-//! How keys and channels are named, and how long keys live.
+//! Names of keys and channels, and the lifetimes of keys.
 
 use super::RedisConfig;
 use tallow_model::{Interval, Symbol};
 
-/// How long the numbers of the channel are kept while nothing is published, in seconds: a week.
+/// Lifetime in seconds of the channel's numbers without an update: a week.
 pub(super) const NUMBERS_TTL_SECONDS: u64 = 7 * 24 * 3_600;
 
 /// The names under one prefix.
@@ -11,13 +11,13 @@ pub(super) const NUMBERS_TTL_SECONDS: u64 = 7 * 24 * 3_600;
 pub(super) struct Keys {
     prefix: String,
     ttl_seconds: u64,
-    /// The channel of candles.
+    /// Channel of candles.
     pub(super) updates: String,
-    /// The channel of alerts.
+    /// Channel of alerts.
     pub(super) alerts: String,
-    /// The channel of what the publisher has given up.
+    /// Channel of the updates that the publisher has dropped.
     pub(super) gaps: String,
-    /// The hash of the number of the last update, by [`Keys::field`].
+    /// Hash of the number of the last update, by [`Keys::field`].
     pub(super) numbers: String,
 }
 
@@ -34,7 +34,8 @@ impl Keys {
         }
     }
 
-    /// Where the newest candle of a symbol and interval is: `crypto:BTC:latest`, `crypto:BTC:5m:latest`.
+    /// Returns the key of the newest candle of a series: `crypto:BTC:latest`,
+    /// `crypto:BTC:5m:latest`.
     pub(super) fn latest(&self, symbol: Symbol, interval: Interval) -> String {
         match interval {
             Interval::OneMinute => format!("{}:{symbol}:latest", self.prefix),
@@ -42,7 +43,7 @@ impl Keys {
         }
     }
 
-    /// Reads the name of a key back; none where it is not one of those.
+    /// Parses the name of such a key; `None` for any other name.
     pub(super) fn parse_latest(&self, name: &[u8]) -> Option<(Symbol, Interval)> {
         let name = str::from_utf8(name).ok()?;
         let series = name.strip_prefix(&*self.prefix)?.strip_prefix(':')?.strip_suffix(":latest")?;
@@ -55,8 +56,9 @@ impl Keys {
         }
     }
 
-    /// How long the newest candle of an interval is kept, in seconds. One that is longer than a minute outlives two
-    /// windows, or it would be gone between two closed candles of a quiet market.
+    /// Returns the lifetime in seconds of the newest candle of an interval. An interval above a
+    /// minute outlives two windows; otherwise its candle would vanish between two closed candles of
+    /// a quiet market.
     pub(super) fn ttl_seconds(&self, interval: Interval) -> u64 {
         match interval {
             Interval::OneMinute => self.ttl_seconds,
@@ -64,12 +66,12 @@ impl Keys {
         }
     }
 
-    /// The field of a symbol and interval in the hash of numbers: `BTC:1m`.
+    /// Returns the field of a series in the hash of numbers: `BTC:1m`.
     pub(super) fn field(symbol: Symbol, interval: Interval) -> String {
         format!("{symbol}:{interval}")
     }
 
-    /// Reads a field back; none where it is not one.
+    /// Parses a field; `None` if it is malformed.
     pub(super) fn parse_field(field: &str) -> Option<(Symbol, Interval)> {
         let (symbol, interval) = field.rsplit_once(':')?;
         Some((symbol.parse().ok()?, Interval::parse(interval)?))

@@ -1,36 +1,36 @@
-//! The messages of the publisher: on which channel each goes, and which are kept under a key as well.
+//! The messages of the publisher: the channel of each, and the key under which some are stored too.
 
 use super::keys::Keys;
 use redis::Pipeline;
 use serde::Serialize;
 use tallow_model::{Interval, Symbol};
 
-/// One message.
-pub(super) struct Message {
+/// A message of the publisher.
+pub(super) struct PublisherMessage {
     pub(super) kind: Kind,
     pub(super) json: String,
 }
 
-/// What a message is about.
+/// The subject of a message.
 pub(super) enum Kind {
     Candle {
         series: (Symbol, Interval),
-        /// Whether it is kept under the key of its series.
+        /// Whether the message is stored under the key of its series.
         is_newest: bool,
     },
     Alert,
     Gap,
 }
 
-/// What is said of updates that will not come.
+/// The notice of updates that were dropped.
 #[derive(Serialize)]
 pub(super) struct Gap {
-    /// How many.
+    /// Number of updates dropped.
     pub(super) dropped: u64,
 }
 
-impl Message {
-    /// Whose number it has, if it has one.
+impl PublisherMessage {
+    /// Returns the series whose number the message has, if it has one.
     pub(super) fn series(&self) -> Option<(Symbol, Interval)> {
         match self.kind {
             Kind::Candle { series, .. } => Some(series),
@@ -38,7 +38,7 @@ impl Message {
         }
     }
 
-    /// Adds the commands that send it.
+    /// Appends the commands that send the message.
     pub(super) fn send(&self, keys: &Keys, pipeline: &mut Pipeline) {
         let json = &self.json;
         let channel = match &self.kind {

@@ -1,5 +1,5 @@
-//! What waits to be published: settled changes in order, up to a bound, and of each symbol and interval the newest
-//! open candle.
+//! The publisher's queue: settled changes in order, up to a bound, and the newest open candle of
+//! each series.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,63 +10,62 @@ use tallow_model::rows::LatestCandle;
 use tallow_model::store::SinkStatus;
 use tallow_model::{Interval, LiveCandle, SettledAlert, Step, Symbol};
 
-/// The sink's name.
+/// Name of the sink.
 pub(super) const NAME: &str = "redis";
 
-/// How many settled changes may wait; of more the oldest are dropped. Some five megabytes: an hour of a hundred
-/// symbols, with a good deal to spare for a log that is being caught up with.
+/// Most settled changes that may wait; beyond it the oldest are dropped. Some five megabytes: an
+/// hour of a hundred symbols, with room for a log that is being caught up with.
 const MAX_SETTLED: usize = 32_768;
 
-/// How many settled changes are published at a time.
+/// Settled changes that are published at a time.
 const BATCH_SETTLED: usize = 4_096;
 
-/// A settled change.
+/// A settled change to publish.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum SettledUpdate {
     Candle(LatestCandle),
     Alert(SettledAlert),
 }
 
-/// What is published at a time.
+/// The changes that are published at a time.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// In the order in which they came.
-    pub(super) settled: VecDeque<Change>,
-    /// At most one of each symbol and interval.
+pub(super) struct PublishBatch {
+    pub(super) settled: VecDeque<SettledUpdate>,
+    /// The newest open candle of each series.
     pub(super) open: BTreeMap<(Symbol, Interval), LatestCandle>,
-    /// How many settled changes before these have been dropped.
+    /// Number of settled changes before these that were dropped.
     pub(super) dropped: u64,
 }
 
-impl Batch {
+impl PublishBatch {
     fn len(&self) -> usize {
         self.settled.len() + self.open.len()
     }
 }
 
-/// What the publisher's thread is to do next.
+/// The next task of the publisher's thread.
 pub(super) enum Work {
-    Publish(Batch),
-    /// Nothing has come for a while.
+    Publish(PublishBatch),
+    /// Nothing has arrived for a while.
     Idle,
     End,
 }
 
-/// Takes updates without ever blocking, whatever the server does.
+/// A queue that never blocks its producers, whatever the server does.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    /// There is something to publish, or the thread must end.
+pub(super) struct PublishQueue {
+    state: Mutex<QueueState>,
+    /// Signals that there is something to publish, or that the thread must end.
     work: Condvar,
-    /// Something was published, or the thread has ended.
+    /// Signals that something was published, or that the thread has ended.
     published: Condvar,
 }
 
-/// Locked only for moments: never while the server is talked to.
+/// Locked only for moments, never during a call to the server.
 #[derive(Debug, Default)]
-struct State {
-    waiting: Batch,
-    /// How many updates the thread has taken and not yet published.
+struct QueueState {
+    waiting: PublishBatch,
+    /// Number of updates that the thread has taken and not yet published.
     taken: usize,
     retries: u64,
     problem: Option<String>,
@@ -75,8 +74,8 @@ struct State {
     ended: bool,
 }
 
-impl Queue {
-    /// Queues open candles, each in place of an older one of its symbol and interval.
+impl PublishQueue {
+    /// Queues open candles; each replaces an older one of its series.
     pub(super) fn push_live(&self, candles: &[LiveCandle]) {
         if candles.is_empty() {
             return;
@@ -97,7 +96,7 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Queues what has settled: every candle, then every alert.
+    /// Queues settled changes: every candle, then every alert.
     pub(super) fn push_settled(&self, step: &Step) {
         if step.candles.is_empty() && step.alerts.is_empty() {
             return;
@@ -106,8 +105,8 @@ impl Queue {
         if state.refusing {
             return;
         }
-        let candles = step.candles.iter().map(|settled| Change::Candle(LatestCandle::from(settled)));
-        state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(Change::Alert)));
+        let candles = step.candles.iter().map(|settled| SettledUpdate::Candle(LatestCandle::from(settled)));
+        state.waiting.settled.extend(candles.chain(step.alerts.iter().copied().map(SettledUpdate::Alert)));
         let excess = state.waiting.settled.len().saturating_sub(MAX_SETTLED);
         state.waiting.settled.drain(..excess);
         let first = state.waiting.dropped == 0 && excess > 0;
@@ -119,7 +118,7 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Where the publisher stands.
+    /// Returns the state of the publisher.
     pub(super) fn status(&self) -> SinkStatus {
         let state = self.lock();
         SinkStatus {
@@ -132,7 +131,7 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more, and waits until what has been taken is published.
+    /// Refuses further changes, and waits until those taken are published.
     pub(super) fn drain(&self, within: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -152,7 +151,7 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more; the thread ends as soon as it is not in the middle of a command.
+    /// Refuses further changes; the thread ends after its current command.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
         state.refusing = true;
@@ -161,10 +160,10 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Waits for work, but no longer than `idle`.
+    /// Waits for work, at most `idle`.
     pub(super) fn next_work(&self, idle: Duration) -> Work {
         let state = self.lock();
-        let nothing = |state: &mut State| state.waiting.len() == 0 && !state.given_up;
+        let nothing = |state: &mut QueueState| state.waiting.len() == 0 && !state.given_up;
         let waited = self.work.wait_timeout_while(state, idle, nothing);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         if state.given_up {
@@ -174,7 +173,7 @@ impl Queue {
             return Work::Idle;
         }
         let count = state.waiting.settled.len().min(BATCH_SETTLED);
-        let batch = Batch {
+        let batch = PublishBatch {
             settled: state.waiting.settled.drain(..count).collect(),
             open: std::mem::take(&mut state.waiting.open),
             dropped: std::mem::take(&mut state.waiting.dropped),
@@ -183,18 +182,18 @@ impl Queue {
         Work::Publish(batch)
     }
 
-    /// What was taken has been published.
+    /// Records that the changes taken have been published.
     pub(super) fn acknowledge(&self) {
         self.lock().taken = 0;
         self.published.notify_all();
     }
 
-    /// Nothing can be published for the moment, or it can again.
+    /// Records why nothing can be published at the moment; `None` if it can again.
     pub(super) fn set_problem(&self, problem: Option<String>) {
         self.lock().problem = problem;
     }
 
-    /// Waits before another attempt; false when the thread must end instead.
+    /// Waits before another attempt; returns false if the thread must end instead.
     pub(super) fn wait_to_retry(&self, wait: Duration) -> bool {
         let mut state = self.lock();
         state.retries += 1;
@@ -202,13 +201,13 @@ impl Queue {
         !waited.unwrap_or_else(PoisonError::into_inner).0.given_up
     }
 
-    /// The thread has ended.
+    /// Records that the thread has ended.
     pub(super) fn end(&self) {
         self.lock().ended = true;
         self.published.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

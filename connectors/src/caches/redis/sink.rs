@@ -1,8 +1,8 @@
-//! The sink: takes what the dataflow puts out, and publishes it from a thread of its own.
+//! The sink: takes the dataflow's output and publishes it from a thread of its own.
 
 use super::RedisConfig;
 use super::keys::Keys;
-use super::queue::{NAME, Queue};
+use super::queue::{NAME, PublishQueue};
 use super::server::Server;
 use super::writer::Writer;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,23 +12,25 @@ use tallow_model::error::Error;
 use tallow_model::store::{Publish, SinkStatus};
 use tallow_model::{LiveCandle, Step};
 
-/// Publishes candles and alerts to Redis, best effort: it never blocks its callers, whatever Redis does, and has no
-/// bound that could hold them back. See the [module](super) for what is written where.
+/// Publishes candles and alerts to Redis, best effort: it never blocks its callers, whatever Redis
+/// does. See the [module](super) for what is written where.
 ///
-/// To be shared by all workers of a process. Dropping it without [`RedisPublisher::close`] gives up what waits.
+/// All workers of a process share one. Dropping it without [`RedisPublisher::close`] discards what
+/// waits.
 #[derive(Debug)]
 pub struct RedisPublisher {
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl RedisPublisher {
-    /// Starts the thread, which connects, and connects again, whenever it is not connected.
+    /// Starts the thread, which connects whenever it is not connected.
     ///
     /// # Errors
-    /// When the URL is none, or the system has no thread to give. That the server can't be reached is none.
+    /// When the URL is malformed, or the system has no thread to give. An unreachable server is no
+    /// error.
     pub fn start(config: &RedisConfig) -> Result<RedisPublisher, Error> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(PublishQueue::default());
         let writer = Writer::new(Server::new(config)?, Keys::new(config), Arc::clone(&queue));
         let name = format!("sink-{NAME}");
         let thread = std::thread::Builder::new()
@@ -38,20 +40,21 @@ impl RedisPublisher {
         Ok(RedisPublisher { queue, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Where the publisher stands. It stores nothing through: it is a cache.
+    /// Returns the state of the publisher. Its `stored_through` is always empty: it is a cache.
     pub fn status(&self) -> SinkStatus {
         self.queue.status()
     }
 
-    /// Takes nothing more, publishes what waits, and ends the thread.
+    /// Refuses further changes, publishes what waits, and ends the thread.
     ///
     /// # Errors
-    /// When not everything was published within the time given. What was not is given up.
+    /// When not everything was published within the time limit; the rest is discarded.
     pub fn close(&self, within: Duration) -> Result<(), Error> {
         let published = self.queue.drain(within);
         self.queue.give_up();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Where Redis does not answer the thread may be in the middle of a command for longer than we may wait.
+        // If Redis does not answer, the thread may be inside a command for longer than the caller
+        // may wait.
         if published.is_ok() {
             join(thread);
         }
@@ -60,14 +63,14 @@ impl RedisPublisher {
 }
 
 impl Publish for RedisPublisher {
-    /// Publishes open candles, where they are newer than what has been published. While Redis is away or slow only
-    /// the newest of each symbol and interval is kept.
+    /// Publishes open candles that are newer than what has been published. While Redis is away or
+    /// slow, only the newest of each series is kept.
     fn publish_live(&self, candles: &[LiveCandle]) {
         self.queue.push_live(candles);
     }
 
-    /// Publishes what has settled: every candle, corrections of old windows too, then every alert. While Redis is
-    /// away they are kept, up to a bound; of more the oldest are dropped.
+    /// Publishes settled changes: every candle, corrections of old windows too, then every alert.
+    /// While Redis is away they are kept up to a bound; beyond it the oldest are dropped.
     fn publish_settled(&self, step: &Step) {
         self.queue.push_settled(step);
     }

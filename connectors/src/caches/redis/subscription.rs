@@ -1,11 +1,11 @@
-//! The one subscription of a process: follows the channels, makes up for what is missing, and forwards to the subscribers
-//! within the process.
+//! The one subscription of a process: follows the channels, recovers from gaps, and forwards
+//! updates to the subscribers within the process.
 
-use super::held::Held;
 use super::keys::Keys;
 use super::newest;
 use super::sequence_filter::SequenceFilter;
-use super::server::{BACKOFF, HEARTBEAT, Server};
+use super::server::{BACKOFF, PING_INTERVAL, Server};
+use super::tracked_cache::TrackedCache;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value};
 use std::collections::HashMap;
@@ -19,33 +19,32 @@ use tallow_model::version::Arrival;
 use tallow_model::{Interval, Symbol};
 use tokio::sync::{broadcast, mpsc};
 
-/// How many messages may have been received and not yet been forwarded. With more of them the connection is given up,
-/// and what is missing made up for as after any other loss.
+/// Most messages that may be received and not yet forwarded. Beyond it the connection is dropped,
+/// and the gap is recovered as after any other loss.
 const MAX_RECEIVED: usize = 65_536;
 
-/// How often at most malformed messages are spoken of.
+/// Shortest interval between log lines about malformed messages.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Subscription {
     server: Server,
     keys: Keys,
     updates: broadcast::Sender<Update>,
-    /// What was read and is remembered over this connection.
-    held: Arc<Held>,
+    tracked: Arc<TrackedCache>,
     filter: SequenceFilter,
     malformed: Malformed,
-    /// Whether messages may have been missed since the last that was forwarded.
+    /// Whether messages may have been missed since the last forwarded one.
     missed: bool,
 }
 
-/// A connection that is subscribed.
+/// A subscribed connection.
 struct Link {
     connection: MultiplexedConnection,
-    /// Its number for [`Held`].
+    /// Number of the connection, for [`TrackedCache`].
     number: u64,
     /// Ends when the connection is lost.
     messages: mpsc::Receiver<PushInfo>,
-    /// Read from their keys after subscribing, and not yet forwarded: the newest candle of each series.
+    /// Newest candle of each series, read from its key after subscribing and not yet forwarded.
     newest: HashMap<(Symbol, Interval), Stored>,
 }
 
@@ -55,7 +54,7 @@ struct Stored {
     json: Arc<str>,
 }
 
-/// Messages that could not be read.
+/// Messages that could not be parsed.
 #[derive(Default)]
 struct Malformed {
     since_complaint: u64,
@@ -67,10 +66,10 @@ impl Subscription {
         server: Server,
         keys: Keys,
         updates: broadcast::Sender<Update>,
-        held: Arc<Held>,
+        tracked: Arc<TrackedCache>,
     ) -> Subscription {
         let (filter, malformed) = (SequenceFilter::default(), Malformed::default());
-        Subscription { server, keys, updates, held, filter, malformed, missed: false }
+        Subscription { server, keys, updates, tracked, filter, malformed, missed: false }
     }
 
     /// Follows the channels until the task is aborted.
@@ -84,7 +83,7 @@ impl Subscription {
                     lost = false;
                     let since = Instant::now();
                     let error = self.follow(&mut link).await;
-                    self.held.lose(link.number);
+                    self.tracked.lose(link.number);
                     if since.elapsed() > BACKOFF.longest {
                         backoff = Backoff::new(BACKOFF);
                     }
@@ -102,19 +101,21 @@ impl Subscription {
         }
     }
 
-    /// Subscribes, then reads the newest candles: whatever is published after that comes as a message.
+    /// Subscribes, then reads the newest candles: whatever is published afterwards comes as a
+    /// message.
     async fn connect(&mut self) -> Result<Link, Error> {
         let (sender, messages) = mpsc::channel(MAX_RECEIVED);
-        let (held, number) = (self.held.clone(), self.held.connect());
-        // Given up as soon as a message has no place or the connection is lost: that ends the messages.
+        let (tracked, number) = (self.tracked.clone(), self.tracked.connect());
+        // Dropped as soon as a message has no room or the connection is lost; this ends the
+        // messages.
         let sender = Mutex::new(Some(sender));
         let push = move |push: PushInfo| {
             match push.kind {
                 PushKind::Invalidate => {
-                    held.forget(&push.data);
+                    tracked.forget(&push.data);
                     return Ok(());
                 }
-                PushKind::Disconnection => held.lose(number),
+                PushKind::Disconnection => tracked.lose(number),
                 _ => {}
             }
             let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,10 +142,11 @@ impl Subscription {
         Ok(Link { connection, number, messages, newest })
     }
 
-    /// Has Redis remember what is read over this connection. Where it can't, or its rules forbid it, nothing is held.
+    /// Has Redis track what is read over this connection. If it can't, or its rules forbid it,
+    /// nothing is kept.
     async fn remember(&self, number: u64, connection: &mut MultiplexedConnection) {
         match redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(connection).await {
-            Ok(()) => self.held.remember(number, connection.clone()),
+            Ok(()) => self.tracked.remember(number, connection.clone()),
             Err(error) => {
                 let server = self.server.name();
                 tracing::info!(server, %error, "each candle that is asked for is read from Redis anew");
@@ -152,12 +154,12 @@ impl Subscription {
         }
     }
 
-    /// Forwards until the connection is lost; gives why.
+    /// Forwards updates until the connection is lost; returns why.
     async fn follow(&mut self, link: &mut Link) -> Error {
         if std::mem::take(&mut self.missed) {
             self.send(Update::Gap);
         }
-        // What came while the newest candles were read comes first: they are no older.
+        // Messages that arrived while the newest candles were read come first: they are no older.
         while let Ok(message) = link.messages.try_recv() {
             if let Err(error) = self.take(link, message).await {
                 return error;
@@ -167,7 +169,7 @@ impl Subscription {
             self.forward_news(stored);
         }
         loop {
-            let taken = match tokio::time::timeout(HEARTBEAT, link.messages.recv()).await {
+            let taken = match tokio::time::timeout(PING_INTERVAL, link.messages.recv()).await {
                 Ok(Some(message)) => self.take(link, message).await,
                 Ok(None) => Err(self.server.error("follow updates from")(closed())),
                 Err(_) => {
@@ -213,13 +215,15 @@ impl Subscription {
             Arrival::Duplicate => return Ok(()),
             Arrival::Next | Arrival::Restart => {}
             Arrival::Gap => {
-                // Known from the start where the candle was read after subscribing, read now where it was not.
+                // Known from the start if the candle was read after subscribing; read now
+                // otherwise.
                 let newest = match link.newest.remove(&key) {
                     Some(stored) => vec![stored],
                     None => self.stored(&mut link.connection, &[key]).await?,
                 };
                 for stored in newest {
-                    // One that is not older than the update comes as a message as well, in its turn.
+                    // A candle that is not older than the update comes as a message too, in its
+                    // turn.
                     if stored.candle.seq < update.candle.seq {
                         self.forward_news(stored);
                     }
@@ -253,11 +257,11 @@ impl Subscription {
     }
 
     fn send(&self, update: Update) {
-        // An error says that nobody subscribes at the moment.
+        // An error means that nobody subscribes at the moment.
         drop(self.updates.send(update));
     }
 
-    /// The newest candles of these series, as far as Redis has them.
+    /// BatchedReads the newest candles of these series, as far as Redis has them.
     async fn stored(
         &mut self,
         connection: &mut MultiplexedConnection,
@@ -298,7 +302,7 @@ impl Malformed {
     }
 }
 
-/// The error of a connection that has ended.
+/// Returns the error of a connection that has ended.
 fn closed() -> redis::RedisError {
     let kind = std::io::ErrorKind::ConnectionAborted;
     redis::RedisError::from(std::io::Error::new(

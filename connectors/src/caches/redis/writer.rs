@@ -1,10 +1,11 @@
-//! The publisher's thread: numbers candles and sends them, many commands at a time, until each has been answered.
+//! The publisher's thread: numbers candles and sends them, many commands at a time, until each has
+//! been answered.
 
 use super::errors::action;
 use super::keys::{Keys, NUMBERS_TTL_SECONDS};
-use super::message::{Gap, Kind, Message};
-use super::queue::{Batch, Change, Queue, Work};
-use super::server::{BACKOFF, HEARTBEAT, Server};
+use super::message::{Gap, Kind, PublisherMessage};
+use super::queue::{PublishBatch, PublishQueue, SettledUpdate, Work};
+use super::server::{BACKOFF, PING_INTERVAL, Server};
 use hashbrown::HashMap;
 use redis::{Connection, Pipeline, RedisError};
 use std::sync::Arc;
@@ -17,46 +18,45 @@ use tallow_model::{Interval, Symbol};
 
 type Key = (Symbol, Interval);
 
-/// How often at most it is said that updates were dropped: whoever hears it reads again what may be missing. While a log is
-/// caught up with they may be dropped all the time.
+/// Shortest interval between notices of dropped updates: a reader of the notice reads again what
+/// may be missing. While a log is caught up with, updates may be dropped all the time.
 const GAP_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Writer {
     server: Server,
     keys: Keys,
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     connection: Option<Connection>,
-    /// What has been published, by this publisher and, as far as Redis has kept it, by those before.
-    series: HashMap<Key, Series>,
+    /// Published series: by this publisher and, as far as Redis has kept them, by earlier ones.
+    series: HashMap<Key, WriterSeries>,
     /// Taken from the queue and not yet numbered.
-    batch: Option<Batch>,
+    batch: Option<PublishBatch>,
     /// Numbered, and not known to have been published.
-    unsent: Vec<Message>,
-    /// While the server is lost.
+    unsent: Vec<PublisherMessage>,
     outage: Option<Outage>,
-    /// Whether the server has refused what it was last sent.
+    /// Whether the server has refused the last commands.
     refused: bool,
-    /// Updates that were dropped and of which nobody has been told.
+    /// Number of updates that were dropped without a notice so far.
     dropped: u64,
-    /// When it was last told.
-    told: Option<Instant>,
+    /// Time of the last notice.
+    notified: Option<Instant>,
 }
 
-/// One symbol and interval.
-struct Series {
+/// The state of one symbol and interval.
+struct WriterSeries {
     published: PublishedSeries,
-    /// When its newest candle was published: its time to live counts from there.
+    /// Time at which its newest candle was published: its lifetime counts from then.
     renewed: Instant,
 }
 
-/// A time without the server.
+/// A period without the server.
 struct Outage {
     since: Instant,
     backoff: Backoff,
 }
 
-/// Ends the queue with the thread, however that ends.
-struct Ending(Arc<Queue>);
+/// Ends the queue with the thread, whichever way the thread ends.
+struct Ending(Arc<PublishQueue>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -65,7 +65,7 @@ impl Drop for Ending {
 }
 
 impl Writer {
-    pub(super) fn new(server: Server, keys: Keys, queue: Arc<Queue>) -> Writer {
+    pub(super) fn new(server: Server, keys: Keys, queue: Arc<PublishQueue>) -> Writer {
         Writer {
             server,
             keys,
@@ -77,7 +77,7 @@ impl Writer {
             outage: None,
             refused: false,
             dropped: 0,
-            told: None,
+            notified: None,
         }
     }
 
@@ -90,7 +90,7 @@ impl Writer {
                     return;
                 }
             }
-            match self.queue.next_work(HEARTBEAT) {
+            match self.queue.next_work(PING_INTERVAL) {
                 Work::Publish(batch) => self.batch = Some(batch),
                 Work::Idle => {}
                 Work::End => return,
@@ -98,8 +98,8 @@ impl Writer {
         }
     }
 
-    /// Sends what there is to send; with nothing to send, asks whether the server is still there. Whatever fails is
-    /// done again by the next call.
+    /// Sends what there is to send; without anything to send, pings the server. The next call
+    /// repeats whatever fails.
     fn publish(&mut self) -> Result<(), Error> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -136,8 +136,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes over, from Redis, series that this publisher has not published to: its newest candle, and the number of
-    /// the last update.
+    /// Takes over from Redis the series that this publisher has not published to: the newest
+    /// candle, and the number of the last update.
     fn continue_series(&mut self, connection: &mut Connection, new: &[Key]) -> Result<(), Error> {
         if new.is_empty() {
             return Ok(());
@@ -163,30 +163,32 @@ impl Writer {
                 }
             });
             let published = PublishedSeries::resume(newest, number.unwrap_or(0));
-            self.series.insert(*key, Series { published, renewed: Instant::now() });
+            self.series.insert(*key, WriterSeries { published, renewed: Instant::now() });
         }
         Ok(())
     }
 
-    /// Says that updates were dropped, before those that came after them; unless that was said just now.
+    /// Queues a notice of dropped updates, before the updates that came after them; unless a notice
+    /// was sent just now.
     fn tell_of_gap(&mut self) {
-        if self.dropped > 0 && self.told.is_none_or(|told| told.elapsed() >= GAP_INTERVAL) {
+        if self.dropped > 0 && self.notified.is_none_or(|notified| notified.elapsed() >= GAP_INTERVAL) {
             let gap = Gap { dropped: std::mem::take(&mut self.dropped) };
             tracing::warn!(
                 dropped = gap.dropped,
                 "updates that were too many to wait for Redis have been dropped"
             );
             self.add(Kind::Gap, &gap);
-            self.told = Some(Instant::now());
+            self.notified = Some(Instant::now());
         }
     }
 
-    /// Numbers the batch: what has settled first, so that an open candle that has closed meanwhile is left out.
-    fn number(&mut self, batch: Batch) {
+    /// Numbers the batch: settled changes first, so that an open candle that has closed meanwhile
+    /// is left out.
+    fn number(&mut self, batch: PublishBatch) {
         for change in batch.settled {
             match change {
-                Change::Candle(candle) => self.number_candle(candle),
-                Change::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
+                SettledUpdate::Candle(candle) => self.number_candle(candle),
+                SettledUpdate::Alert(alert) => self.add(Kind::Alert, &AlertMessage::from(&alert)),
             }
         }
         for candle in batch.open.into_values() {
@@ -196,7 +198,7 @@ impl Writer {
 
     fn number_candle(&mut self, candle: LatestCandle) {
         let key = (candle.symbol, candle.interval);
-        let fresh = || Series { published: PublishedSeries::default(), renewed: Instant::now() };
+        let fresh = || WriterSeries { published: PublishedSeries::default(), renewed: Instant::now() };
         let series = self.series.entry(key).or_insert_with(fresh);
         let Some(candle) = series.published.admit(candle) else { return };
         let is_newest = series.published.newest().is_some_and(|newest| Arc::ptr_eq(newest, &candle));
@@ -208,16 +210,16 @@ impl Writer {
 
     fn add(&mut self, kind: Kind, message: &impl serde::Serialize) {
         match serde_json::to_string(message) {
-            Ok(json) => self.unsent.push(Message { kind, json }),
+            Ok(json) => self.unsent.push(PublisherMessage { kind, json }),
             Err(error) => tracing::error!(%error, "an update can't be written as JSON and is not sent"),
         }
     }
 
-    /// The commands of what is to be sent. Numbers are kept before they are used, so that none is used twice if the
-    /// connection breaks in between.
+    /// Returns the commands that are to be sent. Numbers are stored before they are used, so that
+    /// none is used twice if the connection breaks in between.
     fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(2 * self.unsent.len() + 2);
-        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(Message::series).collect();
+        let mut numbered: Vec<Key> = self.unsent.iter().filter_map(PublisherMessage::series).collect();
         numbered.sort_unstable();
         numbered.dedup();
         self.keep_numbers(&mut pipeline, &numbered);
@@ -239,8 +241,8 @@ impl Writer {
         pipeline.cmd("EXPIRE").arg(&self.keys.numbers).arg(NUMBERS_TTL_SECONDS).ignore();
     }
 
-    /// Writes the newest candle of every series and all numbers again, for a server that has lost them. A candle
-    /// lives no longer than it would have.
+    /// Writes the newest candle of every series and all numbers again, for a server that has lost
+    /// them. A candle lives no longer than it would have.
     fn restore(&mut self, connection: &mut Connection) -> Result<(), Error> {
         let mut pipeline = redis::pipe();
         self.keep_numbers(&mut pipeline, &self.series.keys().copied().collect::<Vec<_>>());
@@ -264,8 +266,8 @@ impl Writer {
         pipeline.exec(connection).or_else(|failure| self.heed(failure))
     }
 
-    /// What Redis has refused is left out: each command was carried out or refused for itself, and to send all of
-    /// them again would publish twice what has been published. Any other failure is given back.
+    /// Leaves out what Redis has refused: each command was executed or refused by itself, and
+    /// sending all again would publish some twice. Any other failure is returned.
     fn heed(&mut self, failure: RedisError) -> Result<(), Error> {
         let refused = action(&failure) == Action::Stop;
         let error = self.server.error("publish to")(failure);
@@ -281,7 +283,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits after a failure; false when the thread must end instead.
+    /// Waits after a failure; returns false if the thread must end instead.
     fn lost(&mut self, error: &Error) -> bool {
         let problem = chain(error);
         let (server, new) = (self.server.name(), self.outage.is_none());
@@ -299,7 +301,7 @@ impl Writer {
         self.queue.wait_to_retry(outage.backoff.next_wait())
     }
 
-    /// Everything has been sent.
+    /// Records that everything has been sent.
     fn found(&mut self) {
         if let Some(outage) = self.outage.take() {
             let after_seconds = outage.since.elapsed().as_secs_f64();
@@ -308,11 +310,11 @@ impl Writer {
     }
 }
 
-/// The keys of a batch that have no series yet.
-fn new_keys(series: &HashMap<Key, Series>, batch: &Batch) -> Vec<Key> {
+/// Returns the keys of a batch that have no series yet.
+fn new_keys(series: &HashMap<Key, WriterSeries>, batch: &PublishBatch) -> Vec<Key> {
     let settled = batch.settled.iter().filter_map(|change| match change {
-        Change::Candle(candle) => Some((candle.symbol, candle.interval)),
-        Change::Alert(_) => None,
+        SettledUpdate::Candle(candle) => Some((candle.symbol, candle.interval)),
+        SettledUpdate::Alert(_) => None,
     });
     let keys = settled.chain(batch.open.keys().copied());
     let mut new: Vec<Key> = keys.filter(|key| !series.contains_key(key)).collect();

@@ -1,52 +1,53 @@
-//! A circuit breaker: after so many failures in a row it opens, and nobody asks for a while; then one trial decides.
+//! A circuit breaker: after a number of failures in a row it opens, and the feed pauses; then one
+//! trial decides.
 //!
-//! It only counts and says how long to wait: the feed that asks has one request at a time, so there is nobody to be
-//! turned away.
+//! It only counts and returns waits: the feed has one request at a time, so there is nobody to turn
+//! away.
 
 use std::time::Duration;
 
-/// What failures in a row mean.
+/// A count of failures in a row, and its consequence.
 #[derive(Debug)]
 pub(super) struct Breaker {
-    /// After how many it opens.
+    /// Failures in a row after which it opens.
     threshold: u32,
-    /// For how long.
+    /// Time for which it stays open.
     open: Duration,
     failures: u32,
 }
 
-/// How the breaker stands after a request.
+/// The state of the breaker after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stand {
-    /// Ask on.
+    /// Continue with requests.
     Closed,
-    /// Don't ask for so long; the request after that is a trial.
+    /// Pause for this time; the next request is a trial.
     Open(Duration),
 }
 
 impl Breaker {
-    /// A closed one.
+    /// Creates a closed breaker.
     pub(super) fn new(threshold: u32, open: Duration) -> Breaker {
         Breaker { threshold, open, failures: 0 }
     }
 
-    /// A request has failed. A trial that fails opens it again at once.
+    /// Records a failed request. A failed trial opens the breaker again at once.
     pub(super) fn fail(&mut self) -> Stand {
         self.failures = self.failures.saturating_add(1);
         if self.is_open() { Stand::Open(self.open) } else { Stand::Closed }
     }
 
-    /// Whether it is open, or has been and waits for its trial.
+    /// Returns whether the breaker is open, or waits for its trial.
     pub(super) fn is_open(&self) -> bool {
         self.failures >= self.threshold
     }
 
-    /// A request has succeeded: it closes, and counts from the beginning.
+    /// Records a successful request: the breaker closes and counts from zero.
     pub(super) fn succeed(&mut self) {
         self.failures = 0;
     }
 
-    /// How many have failed in a row.
+    /// Returns the number of failures in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }

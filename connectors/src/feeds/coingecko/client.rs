@@ -1,11 +1,11 @@
-//! One request for all coins: what came back, or why nothing useful did.
+//! The client: one request for all coins, and its response or failure.
 //!
-//! An answer is bounded in time and in size, and is data only if it says so: CoinGecko and the proxies before it answer
-//! with pages, texts and JSON of other shapes too, some of them with status 200. Redirections are not followed, because
-//! the key would go with them.
+//! A response is bounded in time and in size, and is data only if it says so: CoinGecko and the
+//! proxies before it also answer with pages, texts and JSON of other shapes, some of them with
+//! status 200. Redirects are not followed, because the key would go with them.
 
 use super::config::CoinGeckoConfig;
-use super::errors::{self, Failure};
+use super::errors::{self, RequestFailure};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 use std::time::Duration;
@@ -13,32 +13,32 @@ use tallow_model::clock::SystemClock;
 use tallow_model::error::Error;
 use tallow_model::{Clock, EventTime};
 
-/// The most bytes of an answer: some hundred times what all coins need.
+/// Most bytes of a response: some hundred times the size that all coins need.
 const MAX_BODY: usize = 1 << 20;
-/// The most bytes that are read of an answer that is an error.
+/// Most bytes that are read of an error response.
 const MAX_ERROR_BODY: usize = 16 << 10;
 
-/// Asks CoinGecko.
+/// Sends requests to CoinGecko.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     url: Url,
 }
 
-/// The body of an answer that is an object, and when it was there.
+/// The body of a successful response, and its time of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct QuoteResponse {
     /// JSON: an object with a field for each coin.
     pub body: Vec<u8>,
-    /// When the last byte had come.
+    /// Time at which the last byte arrived.
     pub observed: EventTime,
 }
 
 impl Client {
-    /// A client that asks for all coins of the settings at once.
+    /// Creates a client that requests all configured coins at once.
     ///
     /// # Errors
-    /// When a setting can't be, or the certificates of this machine can't be read.
+    /// When a setting is invalid, or the certificates of this machine can't be read.
     pub fn try_new(config: &CoinGeckoConfig) -> Result<Client, Error> {
         config.check()?;
         let unusable = |problem: String| Error::Invalid(format!("ask CoinGecko: {problem}"));
@@ -74,38 +74,38 @@ impl Client {
         Ok(Client { http, url })
     }
 
-    /// Asks once.
+    /// Sends one request.
     ///
     /// # Errors
-    /// When there is no answer in time, or none that is data.
-    pub async fn ask(&self) -> Result<Answer, Failure> {
-        let response = self.http.get(self.url.clone()).send().await.map_err(Failure::unanswered)?;
+    /// When no response arrives in time, or the response is not data.
+    pub async fn ask(&self) -> Result<QuoteResponse, RequestFailure> {
+        let response = self.http.get(self.url.clone()).send().await.map_err(RequestFailure::unanswered)?;
         let status = response.status();
         let headers = response.headers().clone();
         if !status.is_success() {
             let (body, _) = read(response, MAX_ERROR_BODY).await?;
-            return Err(Failure::refused(status, &headers, &body, now()));
+            return Err(RequestFailure::refused(status, &headers, &body, now()));
         }
         let (body, whole) = read(response, MAX_BODY).await?;
         let observed = now();
         if !whole {
-            return Err(Failure::unexpected(format!("the answer is longer than {MAX_BODY} bytes")));
+            return Err(RequestFailure::unexpected(format!("the answer is longer than {MAX_BODY} bytes")));
         }
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().map(str::trim) != Some("application/json") {
             let start = errors::shown(&String::from_utf8_lossy(&body));
-            return Err(Failure::unexpected(format!(
+            return Err(RequestFailure::unexpected(format!(
                 "the answer is {kind:?}, not JSON; it begins with {start:?}"
             )));
         }
-        Ok(Answer { body, observed })
+        Ok(QuoteResponse { body, observed })
     }
 }
 
-/// The body as far as the limit, and whether that is all of it.
-async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), Failure> {
+/// Reads the body up to `limit`; returns whether that is all of it.
+async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), RequestFailure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::unanswered)? {
+    while let Some(chunk) = response.chunk().await.map_err(RequestFailure::unanswered)? {
         let room = limit - body.len();
         if chunk.len() > room {
             body.extend_from_slice(&chunk[..room]);

@@ -1,4 +1,4 @@
-//! Where CoinGecko is asked for which coins, and how often.
+//! Settings of the CoinGecko feed: address, plan, coins and intervals.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -6,55 +6,55 @@ use tallow_model::coins::Coin;
 use tallow_model::error::Error;
 use tallow_model::secret::Secret;
 
-/// The most coins of one request: the ids must fit into its address.
+/// Most coins of one request: the ids must fit into its address.
 const MAX_COINS: usize = 250;
-/// The shortest interval: below it the unit has been mistaken.
-const SHORTEST_POLL_MS: u64 = 10;
-/// The longest of the durations: a day.
-const LONGEST_MS: u64 = 24 * 3_600 * 1_000;
+/// Shortest interval: below it, the unit must be a mistake.
+const MIN_POLL_INTERVAL_MS: u64 = 10;
+/// Longest duration: a day.
+const MAX_DURATION_MS: u64 = 24 * 3_600 * 1_000;
 
-/// `[coingecko]` of the settings.
+/// The section `[coingecko]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoinGeckoConfig {
-    /// What the paths are appended to; empty for the address of the plan.
+    /// Base of all paths; empty for the address of the plan.
     pub base_url: String,
-    /// Whose key it is.
+    /// Plan that the key belongs to.
     pub plan: Plan,
-    /// The key; empty without a plan.
+    /// API key; empty without a plan.
     pub api_key: Secret,
-    /// The coins to ask for.
+    /// Coins to request.
     pub coins: Vec<Coin>,
-    /// From one request to the next, in milliseconds.
+    /// Interval between requests, in milliseconds.
     pub poll_interval_ms: u64,
-    /// How long a request may take in all, in milliseconds.
+    /// Time limit of a request, in milliseconds.
     pub timeout_ms: u64,
-    /// Which time a tick has.
+    /// Source of a tick's event time.
     pub event_time: TimeOf,
-    /// The wait after a first failure, in milliseconds.
+    /// Wait after a first failure, in milliseconds.
     pub backoff_first_ms: u64,
-    /// The longest wait between failures, in milliseconds.
+    /// Longest wait between failures, in milliseconds.
     pub backoff_max_ms: u64,
-    /// After how many failures in a row the breaker opens.
+    /// Failures in a row after which the breaker opens.
     pub breaker_failures: u32,
-    /// For how long it then stays open, in milliseconds.
+    /// Time for which the breaker stays open, in milliseconds.
     pub breaker_open_ms: u64,
 }
 
-/// Whose key it is.
+/// The plan that a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plan {
-    /// Nobody's: few requests a minute.
+    /// No key: few requests a minute.
     None,
-    /// That of the demo plan, which costs nothing.
+    /// The free demo plan.
     Demo,
-    /// That of a paid plan, which has an address of its own.
+    /// A paid plan, with an address of its own.
     Pro,
 }
 
 impl Plan {
-    /// Where the plan's requests go.
+    /// Returns the base address of the plan.
     pub const fn base_url(self) -> &'static str {
         match self {
             Plan::None | Plan::Demo => "https://api.coingecko.com/api/v3",
@@ -62,7 +62,7 @@ impl Plan {
         }
     }
 
-    /// The header that takes the plan's key.
+    /// Returns the header that carries the plan's key.
     pub const fn key_header(self) -> Option<&'static str> {
         match self {
             Plan::None => None,
@@ -72,33 +72,33 @@ impl Plan {
     }
 }
 
-/// Which time a tick has.
+/// The source of a tick's event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeOf {
-    /// When the answer came.
+    /// Arrival of the response.
     Observed,
-    /// When the source last changed the price, in whole seconds.
+    /// Last change of the price at the source, in whole seconds.
     Source,
 }
 
 impl CoinGeckoConfig {
-    /// What the paths are appended to, without a slash at its end.
+    /// Returns the base of all paths, without a trailing slash.
     pub fn base_url(&self) -> &str {
         let base = self.base_url.trim().trim_end_matches('/');
         if base.is_empty() { self.plan.base_url() } else { base }
     }
 
-    /// The machine that is asked, for messages: an address may have a password in it.
+    /// Returns the host, for messages: an address may contain a password.
     pub fn host(&self) -> String {
         let url = reqwest::Url::parse(self.base_url());
         url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Says which setting can't be.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// When one can't.
+    /// When a setting is invalid; the text names it.
     pub fn check(&self) -> Result<(), Error> {
         let refused = |problem: String| Err(Error::Invalid(format!("coingecko.{problem}")));
         if self.coins.is_empty() || self.coins.len() > MAX_COINS {
@@ -124,14 +124,14 @@ impl CoinGeckoConfig {
             return refused("base_url is no http or https address".to_owned());
         }
         for (name, value, least) in [
-            ("poll_interval_ms", self.poll_interval_ms, SHORTEST_POLL_MS),
+            ("poll_interval_ms", self.poll_interval_ms, MIN_POLL_INTERVAL_MS),
             ("timeout_ms", self.timeout_ms, 1),
             ("backoff_first_ms", self.backoff_first_ms, 1),
             ("backoff_max_ms", self.backoff_max_ms, 1),
             ("breaker_open_ms", self.breaker_open_ms, 1),
         ] {
-            if !(least..=LONGEST_MS).contains(&value) {
-                return refused(format!("{name} is {value}, not within {least} and {LONGEST_MS}"));
+            if !(least..=MAX_DURATION_MS).contains(&value) {
+                return refused(format!("{name} is {value}, not within {least} and {MAX_DURATION_MS}"));
             }
         }
         if self.breaker_failures == 0 {

@@ -1,4 +1,5 @@
-//! What a request to CoinGecko can fail with, what to do then, and how long the source wants to be left alone.
+//! Failures of a request to CoinGecko, what to do about each, and how long the source asks for a
+//! pause.
 
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -7,47 +8,55 @@ use std::time::Duration;
 use tallow_model::EventTime;
 use tallow_model::error::chain;
 
-/// The longest that a `Retry-After` is heeded.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
-/// The most characters of an answer that are shown.
+/// Longest `Retry-After` that is honoured.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// Most characters of a response that a message shows.
 const SHOWN: usize = 200;
 
-/// Why there are no quotes.
+/// A request without usable quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
-pub struct Failure {
-    /// What went wrong, in one line.
+pub struct RequestFailure {
+    /// The problem in one line.
     pub problem: String,
-    /// What to do.
+    /// Action that the feed must take.
     pub remedy: Remedy,
-    /// How long the source wants to be left alone.
+    /// Pause that the source asks for.
     pub retry_after: Option<Duration>,
 }
 
-/// What to do about a failure.
+/// The action that a failure asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Ask again later: it may pass by itself.
+    /// Retry later: the failure may pass by itself.
     Wait,
-    /// Ask again later, if such a request has succeeded before. Else it is probably the request that is wrong.
+    /// Retry later, if such a request has succeeded before. Otherwise the request itself is
+    /// probably wrong.
     Doubt,
-    /// Stop: somebody has to do something about the key.
+    /// Stop: a human has to look after the key.
     Stop,
 }
 
-impl Failure {
-    /// An answer that is not what was asked for.
-    pub(super) fn unexpected(problem: String) -> Failure {
-        Failure { problem, remedy: Remedy::Wait, retry_after: None }
+impl RequestFailure {
+    /// Returns the failure of a response that has another shape than expected.
+    pub(super) fn unexpected(problem: String) -> RequestFailure {
+        RequestFailure { problem, remedy: Remedy::Wait, retry_after: None }
     }
 
-    /// No answer, or none to its end. The address stays out of the text.
-    pub(super) fn unanswered(error: reqwest::Error) -> Failure {
-        Failure::unexpected(chain(&error.without_url()))
+    /// Returns the failure of a request without a complete response. The text leaves the address
+    /// out.
+    pub(super) fn unanswered(error: reqwest::Error) -> RequestFailure {
+        RequestFailure::unexpected(chain(&error.without_url()))
     }
 
-    /// An answer that says that it failed, by its status, headers and the beginning of its body.
-    pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: EventTime) -> Failure {
+    /// Returns the failure of an error response, by its status, headers and the beginning of its
+    /// body.
+    pub(super) fn refused(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: EventTime,
+    ) -> RequestFailure {
         let detail = detail(body);
         let (said, remedy) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -59,7 +68,7 @@ impl Failure {
             status if status.is_client_error() => ("the request is refused", Remedy::Doubt),
             _ => ("the source is out of order", Remedy::Wait),
         };
-        Failure {
+        RequestFailure {
             problem: format!("status {}, {said}: {detail}", status.as_u16()),
             remedy,
             retry_after: retry_after(headers, now),
@@ -67,7 +76,8 @@ impl Failure {
     }
 }
 
-/// What the body of an error says: the message in the forms that CoinGecko has for it, or how it begins.
+/// Returns the text of an error's body: the message in one of CoinGecko's forms, or the beginning
+/// of the body.
 fn detail(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let json = serde_json::from_slice::<Value>(body).ok();
@@ -82,18 +92,18 @@ fn detail(body: &[u8]) -> String {
     shown(&text)
 }
 
-/// The message in a JSON answer that is an error; none in one that is not.
+/// Returns the message of a JSON error; `None` for other JSON.
 pub(super) fn message(json: &Value) -> Option<&str> {
     let status = &json["status"];
     if let Some(text) = json["error"].as_str() {
         return Some(text);
     }
-    // There is a coin with the id `status`.
+    // A coin with the id `status` exists.
     (!status["error_code"].is_null())
         .then(|| status["error_message"].as_str().unwrap_or("an error without a text"))
 }
 
-/// The text in one line, cut where it is long.
+/// Returns the text in one line, cut if it is long.
 pub(super) fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut characters = line.chars().map(|it| if it.is_control() { '?' } else { it });
@@ -104,7 +114,7 @@ pub(super) fn shown(text: &str) -> String {
     start
 }
 
-/// `Retry-After` as seconds, or as a date, measured against the answer's own where it has one: clocks differ.
+/// Reads `Retry-After` in seconds, or as a date against the response's own date: clocks differ.
 fn retry_after(headers: &HeaderMap, now: EventTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match value.parse() {
@@ -114,10 +124,10 @@ fn retry_after(headers: &HeaderMap, now: EventTime) -> Option<Duration> {
             Duration::from_millis(millis(value)?.saturating_sub(date.unwrap_or(now.millis())))
         }
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// An HTTP date, in milliseconds since the epoch.
+/// Parses an HTTP date to milliseconds since the epoch.
 fn millis(date: &str) -> Option<u64> {
     let instant = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
     u64::try_from(instant.as_millisecond()).ok()

@@ -10,7 +10,7 @@
 use super::breaker::{Breaker, Stand};
 use super::client::Client;
 use super::config::CoinGeckoConfig;
-use super::errors::{Failure, Remedy};
+use super::errors::{Remedy, RequestFailure};
 use super::quote::{Found, Quote, quotes};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use tallow_model::error::Error;
 use tallow_model::retry::{Backoff, BackoffSettings};
 use tokio::time::Instant;
 
-/// What a feed has done so far.
+/// The totals of a feed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests made.
+pub struct FeedTotals {
+    /// Number of requests made.
     pub requests: u64,
-    /// Those of them that gave nothing.
+    /// Number of requests that gave nothing.
     pub failures: u64,
-    /// Quotes given.
+    /// Number of quotes returned.
     pub quotes: u64,
-    /// Coins that had no usable quote, counted at each answer.
+    /// Coins without a usable quote, summed over all responses.
     pub left_out: u64,
 }
 
-/// A feed of quotes.
+/// A feed of quotes that polls CoinGecko.
 #[derive(Debug)]
 pub struct Feed {
     config: CoinGeckoConfig,
@@ -40,18 +40,17 @@ pub struct Feed {
     next: Instant,
     backoff: Backoff,
     breaker: Breaker,
-    /// Whether such a request has ever succeeded.
     proven: bool,
-    /// The coins without a usable quote in the newest answer, and why.
+    /// Coins without a usable quote in the newest response, and the reasons.
     left_out: BTreeMap<Symbol, String>,
-    counts: Counts,
+    counts: FeedTotals,
 }
 
 impl Feed {
-    /// A feed that asks for the first time at once. Needs a Tokio runtime with time.
+    /// Creates a feed whose first request is made at once. Needs a Tokio runtime with time.
     ///
     /// # Errors
-    /// When a setting can't be.
+    /// When a setting is invalid.
     pub fn try_new(config: CoinGeckoConfig) -> Result<Feed, Error> {
         let client = Client::try_new(&config)?;
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms));
@@ -63,16 +62,16 @@ impl Feed {
             breaker,
             proven: false,
             left_out: BTreeMap::new(),
-            counts: Counts::default(),
+            counts: FeedTotals::default(),
         })
     }
 
-    /// The quotes of the next answer; waits for it, however long that takes.
+    /// Waits for the next response, however long that takes, and returns its quotes.
     ///
-    /// Cancel safe: a request under way is given up, and made again by the next call.
+    /// Cancel safe: a request in flight is dropped, and the next call repeats it.
     ///
     /// # Errors
-    /// When asking again can't help.
+    /// When a further request can't help.
     pub async fn next(&mut self) -> Result<Vec<Quote>, Error> {
         loop {
             tokio::time::sleep_until(self.next).await;
@@ -94,12 +93,12 @@ impl Feed {
         }
     }
 
-    /// What it has done so far.
-    pub fn counts(&self) -> Counts {
+    /// Returns the totals so far.
+    pub fn counts(&self) -> FeedTotals {
         self.counts
     }
 
-    async fn ask(&self) -> Result<Vec<Found>, Failure> {
+    async fn ask(&self) -> Result<Vec<Found>, RequestFailure> {
         let answer = self.client.ask().await?;
         quotes(&answer.body, &self.config.coins, self.config.event_time, answer.observed)
     }
@@ -114,8 +113,8 @@ impl Feed {
         self.proven = true;
     }
 
-    /// How long to wait after this failure.
-    fn fail(&mut self, failure: Failure) -> Result<Duration, Error> {
+    /// Returns the wait after this failure.
+    fn fail(&mut self, failure: RequestFailure) -> Result<Duration, Error> {
         let stop = match failure.remedy {
             Remedy::Wait => false,
             Remedy::Doubt => !self.proven,
@@ -150,7 +149,7 @@ impl Feed {
         Ok(wait)
     }
 
-    /// The usable quotes; counts the coins without one, and says so where that has changed.
+    /// Returns the usable quotes; counts the coins without one, and logs when that changes.
     fn sort(&mut self, read: Vec<Found>) -> Vec<Quote> {
         let mut usable = Vec::with_capacity(read.len());
         for (symbol, result) in read {
@@ -206,8 +205,8 @@ mod tests {
         Feed::try_new(config).expect("a feed")
     }
 
-    fn failure(remedy: Remedy, retry_after_s: Option<u64>) -> Failure {
-        Failure {
+    fn failure(remedy: Remedy, retry_after_s: Option<u64>) -> RequestFailure {
+        RequestFailure {
             problem: "status 500".to_owned(),
             remedy,
             retry_after: retry_after_s.map(Duration::from_secs),

@@ -13,8 +13,8 @@ mod errors;
 mod feed;
 mod quote;
 
-pub use client::{Answer, Client};
+pub use client::{Client, QuoteResponse};
 pub use config::{CoinGeckoConfig, Plan, TimeOf};
-pub use errors::{Failure, Remedy};
-pub use feed::{Counts, Feed};
+pub use errors::{Remedy, RequestFailure};
+pub use feed::{Feed, FeedTotals};
 pub use quote::{Found, PRODUCER, Quote, quotes};

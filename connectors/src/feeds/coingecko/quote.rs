@@ -1,11 +1,11 @@
-//! Quotes: what an answer says about each coin, and the tick that it becomes.
+//! Quotes: the fields of each coin in a response, and the tick that it becomes.
 //!
-//! A number passes digit for digit: its text is taken from the answer and put into the tick, and no float is made of it.
-//! A coin whose quote can't be used is left out with a reason, and the others go on. What can be used is decided by the
-//! decoder that will read the tick from the log.
+//! A number passes digit for digit: its text is copied from the response into the tick, and no
+//! float is made of it. A coin whose quote is unusable is left out with a reason, and the others
+//! continue. The decoder that will read the tick from the log decides what is usable.
 
 use super::config::TimeOf;
-use super::errors::{self, Failure};
+use super::errors::{self, RequestFailure};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -13,22 +13,22 @@ use tallow_model::coins::Coin;
 use tallow_model::feed::Producer;
 use tallow_model::{EventTime, Symbol, decode};
 
-/// Who makes these ticks.
+/// Producer of these ticks.
 pub static PRODUCER: Producer = Producer { id: "tallow-coingecko", source: "coingecko" };
 
 /// The price of a coin, as it is written to a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// The symbol.
+    /// Symbol of the coin.
     pub symbol: Symbol,
-    /// The tick, as JSON in one line.
+    /// The tick as one line of JSON.
     pub line: Vec<u8>,
 }
 
-/// What an answer gives for a coin: its quote, or why there is none.
+/// The result for one coin: its quote, or the reason why there is none.
 pub type Found = (Symbol, Result<Quote, String>);
 
-/// What an answer says about a coin.
+/// The fields of one coin in a response.
 #[derive(Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
@@ -43,25 +43,29 @@ struct Fields<'a> {
     last_updated_at: Option<&'a RawValue>,
 }
 
-/// Reads an answer: for each coin, in the order of the settings, its quote or why there is none.
+/// Parses a response: for each coin, in the order of the settings, its quote or the reason why
+/// there is none.
 ///
 /// # Errors
-/// When the answer as a whole is no answer.
+/// When the response as a whole is not usable.
 pub fn quotes(
     body: &[u8],
     coins: &[Coin],
     time_of: TimeOf,
     observed: EventTime,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<Found>, RequestFailure> {
     let unreadable = |error: serde_json::Error| {
         let start = errors::shown(&String::from_utf8_lossy(body));
-        Failure::unexpected(format!("the answer can't be read: {error}; it begins with {start:?}"))
+        RequestFailure::unexpected(format!("the answer can't be read: {error}; it begins with {start:?}"))
     };
     let found: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
     if found.contains_key("error") || found.contains_key("status") {
         let json = serde_json::from_slice(body).map_err(unreadable)?;
         if let Some(message) = errors::message(&json) {
-            return Err(Failure::unexpected(format!("the answer is an error: {}", errors::shown(message))));
+            return Err(RequestFailure::unexpected(format!(
+                "the answer is an error: {}",
+                errors::shown(message)
+            )));
         }
     }
     let quote = |coin: &Coin| match found.get(&coin.id) {
@@ -111,7 +115,8 @@ fn quote(raw: &RawValue, coin: &Coin, time_of: TimeOf, observed: EventTime) -> R
     Ok(Quote { symbol: coin.symbol, line })
 }
 
-/// Whether a JSON value is a finite number from `least` on. What only comes along with a price is left out where it is none.
+/// Returns whether a JSON value is a finite number of at least `least`. An optional field that is
+/// none is left out.
 fn is_number(text: &str, least: f64) -> bool {
     text.parse().is_ok_and(|number: f64| number.is_finite() && number >= least)
 }

@@ -1,12 +1,12 @@
 //! A simulated market whose ticks arrive out of order and late, as those of real feeds do.
 //!
-//! **Rule.** Each tick is drawn one of three fates: late, with a delay within `late_delay_ms`; out of order, with one
-//! of 1 to `max_delay_ms`; else no delay. It arrives at its event time plus the delay, and ticks come out in the order
-//! in which they arrive, those of one millisecond in the order of the market. So the sequence is only reordered:
-//! nothing is lost, doubled or changed.
+//! **Rule.** Each tick gets one of three fates: late, with a delay within `late_delay_ms`; out of
+//! order, with a delay of 1 to `max_delay_ms`; or no delay. It arrives at its event time plus the
+//! delay, and ticks come out in the order of arrival, those of one millisecond in the order of the
+//! market. So the sequence is only reordered: nothing is lost, doubled or changed.
 //!
-//! **Deterministic.** The fates come from a ChaCha8 stream of their own, drawn in the market's order: the arrivals
-//! depend neither on the clock nor on the portions in which they are taken.
+//! **Deterministic.** The fates come from a ChaCha8 stream of their own, drawn in the market's
+//! order: arrivals depend neither on the clock nor on the portions in which they are taken.
 //!
 //! **State.** The ticks under way: those of the longest delay.
 
@@ -19,23 +19,24 @@ use std::ops::RangeInclusive;
 use tallow_model::error::Error;
 use tallow_model::feed::FeedTick;
 
-/// Which share of the ticks is delayed, and how much.
+/// The share of delayed ticks, and their delays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DisorderSettings {
-    /// The fates are drawn from this.
+    /// Seed of the fates.
     pub seed: u64,
-    /// The share of ticks that arrive somewhat out of order, from 0 to 1.
+    /// Share of ticks that arrive somewhat out of order, from 0 to 1.
     pub out_of_order_share: f64,
-    /// The most that these are delayed, in milliseconds; at least 1.
+    /// Longest delay of these, in milliseconds; at least 1.
     pub max_delay_ms: u64,
-    /// The share of ticks that arrive late, from 0 to 1; both shares together are at most 1.
+    /// Share of ticks that arrive late, from 0 to 1; both shares together are at most 1.
     pub late_share: f64,
-    /// How much these are delayed, in milliseconds.
+    /// Range of delays of these, in milliseconds.
     pub late_delay_ms: RangeInclusive<u64>,
 }
 
 impl Default for DisorderSettings {
-    /// 2 % of the ticks up to 8 s out of order, and 0.1 % late by 12 to 120 s: behind a watermark of 10 s.
+    /// Returns shares of 2 % out of order by up to 8 s, and 0.1 % late by 12 to 120 s: behind a
+    /// watermark of 10 s.
     fn default() -> DisorderSettings {
         DisorderSettings {
             seed: 1,
@@ -47,12 +48,12 @@ impl Default for DisorderSettings {
     }
 }
 
-/// A tick, and when it gets there.
+/// A tick and its time of arrival.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arrival {
     /// Milliseconds since the epoch; never before the tick's event time.
     pub at_ms: u64,
-    /// The tick.
+    /// The tick itself, unchanged.
     pub tick: FeedTick,
 }
 
@@ -64,15 +65,15 @@ pub struct Disorder {
     rng: ChaCha8Rng,
     drawn: u64,
     under_way: BinaryHeap<Reverse<UnderWay>>,
-    /// Kept to be filled again.
+    /// A buffer, kept for reuse.
     ticks: Vec<FeedTick>,
 }
 
 impl Disorder {
-    /// Delays ticks of `market`, from its next one on.
+    /// Delays the ticks of `market`, from its next one on.
     ///
     /// # Errors
-    /// When a share or a delay can't be.
+    /// When a share or a delay is invalid.
     pub fn try_new(settings: DisorderSettings, market: Simulator) -> Result<Disorder, Error> {
         let (disordered, late) = (settings.out_of_order_share, settings.late_share);
         if !(disordered >= 0.0 && late >= 0.0 && disordered + late <= 1.0) {
@@ -90,7 +91,8 @@ impl Disorder {
         Ok(Disorder { settings, market, rng, drawn: 0, under_way: BinaryHeap::new(), ticks: Vec::new() })
     }
 
-    /// Appends all ticks that arrive before `until_ms` and have not been taken yet, in the order of their arrival.
+    /// Appends all ticks that arrive before `until_ms` and have not been taken yet, in order of
+    /// arrival.
     pub fn arrivals_until(&mut self, until_ms: u64, out: &mut Vec<Arrival>) {
         let mut ticks = std::mem::take(&mut self.ticks);
         self.market.ticks_until(until_ms, &mut ticks);
@@ -107,7 +109,7 @@ impl Disorder {
         }
     }
 
-    /// Ends the feed: appends what is still under way.
+    /// Ends the feed: appends the ticks that are still under way.
     pub fn finish(mut self, out: &mut Vec<Arrival>) {
         while !self.under_way.is_empty() {
             self.pop(out);
@@ -134,7 +136,7 @@ impl Disorder {
     }
 }
 
-/// A tick on its way, ordered by arrival, then by the market's order. No two have the same place.
+/// A tick under way, ordered by arrival, then by the market's order. No two are equal.
 #[derive(Clone, Debug)]
 struct UnderWay {
     place: (u64, u64),

@@ -1,7 +1,7 @@
-//! One market's trades: when, at which price, how much, and who took.
+//! The trades of one market: time, price, size and side of each.
 //!
-//! Trade ids are the event time in milliseconds times 1000, plus a counter within the millisecond: unique and growing,
-//! also after a restart, which only knows the time of the last trade.
+//! A trade id is the event time in milliseconds times 1000, plus a counter within the millisecond:
+//! unique and growing, also after a restart, which only knows the time of the last trade.
 
 use super::market::Market;
 use super::settings::SimulatorSettings;
@@ -12,22 +12,22 @@ use rand_distr::{Exp1, StandardNormal};
 use tallow_model::feed::{FeedTick, Producer, Side, decimal};
 use tallow_model::{EventTime, Symbol};
 
-/// The producer of simulated ticks: whatever is simulated says so.
+/// Producer of simulated ticks; its source says `simulated`.
 pub static PRODUCER: Producer = Producer { id: "tallow-simulator", source: "simulated" };
 
 /// Microseconds in a millisecond.
 const MS_US: u64 = 1_000;
-/// How many trades of a symbol a millisecond can hold.
+/// Most trades of a symbol in a millisecond.
 const IDS_PER_MS: u64 = 1_000;
 /// q: the share of trades that follow at once on the one before, as when one order fills in parts.
 const BURST_SHARE: f64 = 0.3;
 /// b: the mean gap within a burst, in mean gaps.
 const BURST_GAP: f64 = 0.05;
-/// The mean gap between bursts, in mean gaps: such that the mean over all of them is one.
+/// Mean gap between bursts, in mean gaps, such that the mean over all gaps is one.
 const CALM_GAP: f64 = (1.0 - BURST_SHARE * BURST_GAP) / (1.0 - BURST_SHARE);
-/// The standard deviation of the logarithm of a trade's value.
+/// Standard deviation of the logarithm of a trade's value.
 const LOG_SIZE_SD: f64 = 1.3;
-/// The most size steps that a size can have: below this a float holds every one of them.
+/// Most size steps that a size can have: below this a float holds every one of them.
 const MAX_SIZE_UNITS: f64 = 1e15;
 
 /// A market with its own stream of random numbers, so that no other market changes it.
@@ -37,18 +37,18 @@ pub(super) struct Listing {
     market: Market,
     walk: Walk,
     rng: ChaCha8Rng,
-    /// The mean gap between trades at mean activity, in microseconds.
+    /// Mean gap between trades at mean activity, in microseconds.
     mean_gap_us: f64,
     longest_gap_us: u64,
-    /// When the next trade happens, microseconds since the epoch.
+    /// Time of the next trade, in microseconds since the epoch.
     next_us: u64,
     next_id: u64,
-    /// The next trade's side, where it belongs to the burst of the one before.
+    /// Side of the next trade, if it belongs to the burst of the one before.
     burst_side: Option<Side>,
 }
 
 impl Listing {
-    /// The market of `symbol`, with this price at `from_ms`; its first trade is no earlier.
+    /// Opens the market of `symbol` with this price at `from_ms`; its first trade is no earlier.
     pub(super) fn new(
         symbol: Symbol,
         market: Market,
@@ -74,12 +74,12 @@ impl Listing {
         listing
     }
 
-    /// When the next trade happens, microseconds since the epoch.
+    /// Returns the time of the next trade, in microseconds since the epoch.
     pub(super) fn next_us(&self) -> u64 {
         self.next_us
     }
 
-    /// The next trade.
+    /// Returns the next trade.
     pub(super) fn trade(&mut self) -> FeedTick {
         self.walk.advance(self.next_us, &mut self.rng);
         let side = self
@@ -103,7 +103,8 @@ impl Listing {
         tick
     }
 
-    /// The fair price on the price step on the taker's side of it: the spread is one step.
+    /// Returns the fair price, rounded to the price step on the taker's side: the spread is one
+    /// step.
     fn quote(&self, price: f64, side: Side) -> tallow_model::Decimal {
         let units = price * 10f64.powi(i32::from(self.market.price_places));
         let units = match side {
@@ -121,7 +122,7 @@ impl Listing {
         decimal(units.clamp(1.0, MAX_SIZE_UNITS) as u64, self.market.size_places)
     }
 
-    /// Draws the time of the next trade; says whether that belongs to the same burst.
+    /// Draws the time of the next trade; returns whether it belongs to the same burst.
     fn schedule(&mut self) -> bool {
         let burst = self.rng.random::<f64>() < BURST_SHARE;
         let mean_gaps = if burst { BURST_GAP } else { CALM_GAP };
@@ -137,7 +138,7 @@ impl Listing {
     }
 }
 
-/// The random numbers of one market from one point in time on.
+/// Returns the random numbers of one market from one point in time on.
 fn rng_of(seed: u64, symbol: Symbol, from_ms: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, word) in key.chunks_exact_mut(8).zip([seed, symbol.stable_hash(), from_ms]) {

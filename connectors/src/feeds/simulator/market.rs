@@ -1,11 +1,11 @@
-//! What tells one market from another: its price level, its steps, how much it moves and how busy it is.
+//! The properties of a market: price level, steps, volatility and activity.
 
 use tallow_model::Symbol;
 
 /// The lasting properties of a market.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Market {
-    /// Where the price starts, in quote currency.
+    /// First price, in quote currency.
     pub(super) start_price: f64,
     /// Decimal places of a price.
     pub(super) price_places: u8,
@@ -15,7 +15,7 @@ pub(super) struct Market {
     pub(super) annual_volatility: f64,
     /// Trades in relation to a market of usual activity.
     pub(super) activity: f64,
-    /// The median value of a trade, in quote currency.
+    /// Median value of a trade, in quote currency.
     pub(super) median_notional: f64,
 }
 
@@ -42,8 +42,8 @@ pub(super) const NAMED: [(&str, Market); 8] = [
 ];
 
 impl Market {
-    /// The market of a symbol: as it is known, or with sane values that follow from its name. A start price of the
-    /// caller's brings the steps that suit it.
+    /// Returns the market of a symbol: a known one, or one with sane values derived from its name.
+    /// A start price given by the caller brings the steps that suit it.
     pub(super) fn of(symbol: Symbol, start_price: Option<f64>) -> Market {
         let text = symbol.text();
         let known = NAMED.iter().find(|(name, _)| *name == &*text).map(|(_, market)| *market);
@@ -74,7 +74,8 @@ impl Market {
     }
 }
 
-/// Decimal places of prices and sizes around this price: five digits of price, and size steps worth about a cent.
+/// Returns the decimal places of prices and sizes around this price: five digits of price, and size
+/// steps worth about a cent.
 fn steps(price: f64) -> (u8, u8) {
     let magnitude = libm::floor(libm::log10(price));
     // Both lie within 0 and 13.

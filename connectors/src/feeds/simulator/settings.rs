@@ -1,33 +1,33 @@
-//! The settings of the simulated market, and which of them can't be.
+//! Settings of the simulated market, and their bounds.
 
 use super::market::NAMED;
 use std::ops::RangeInclusive;
 use tallow_model::Symbol;
 use tallow_model::error::Error;
 
-/// The start prices that a market can be given.
+/// Valid start prices.
 const START_PRICES: RangeInclusive<f64> = 1e-9..=1e9;
-/// The rates of trading that a symbol can be given, in trades a second: from one in eleven days.
+/// Valid trading rates of a symbol, in trades a second: from one in eleven days.
 const TRADE_RATES: RangeInclusive<f64> = 1e-6..=10_000.0;
-/// The rates of jumps that a symbol can be given, in jumps an hour.
+/// Valid jump rates of a symbol, in jumps an hour.
 const JUMP_RATES: RangeInclusive<f64> = 0.0..=60.0;
 
-/// What a simulated market is like.
+/// The settings of a simulated market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatorSettings {
-    /// Everything random is drawn from this.
+    /// Seed of everything random.
     pub seed: u64,
-    /// The markets. Their order does not matter, and one that stands twice counts once.
+    /// The markets. Their order does not matter, and duplicates count once.
     pub symbols: Vec<Symbol>,
     /// Prices to start from instead of the usual ones, in quote currency, from 10⁻⁹ to 10⁹.
     pub start_prices: Vec<(Symbol, f64)>,
-    /// The mean rate of trades of a symbol of usual activity, from 10⁻⁶ to 10⁴ a second. The named symbols differ in
-    /// activity; over the eight of them the mean is this rate.
+    /// Mean rate of trades of a symbol of usual activity, from 10⁻⁶ to 10⁴ a second. The named
+    /// symbols differ in activity; over the eight of them the mean is this rate.
     pub trades_per_second: f64,
-    /// The mean rate of jumps of a symbol, from 0 to 60 an hour.
+    /// Mean rate of jumps of a symbol, from 0 to 60 an hour.
     pub jumps_per_hour: f64,
-    /// The longest time without a trade of a symbol, in milliseconds: a longer gap is cut short, so that whoever
-    /// watches sees every symbol move. None for the gaps as they are drawn.
+    /// Longest time without a trade of a symbol, in milliseconds: a longer gap is cut, so that a
+    /// viewer sees every symbol move. `None` leaves the gaps as they are drawn.
     pub longest_gap_ms: Option<u64>,
 }
 
@@ -45,7 +45,7 @@ impl Default for SimulatorSettings {
 }
 
 impl SimulatorSettings {
-    /// Says which setting can't be.
+    /// Checks the settings; the error names the invalid one.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.symbols.is_empty() {
             return Err(Error::Invalid("simulate a market without symbols".to_owned()));

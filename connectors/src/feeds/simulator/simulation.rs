@@ -13,7 +13,7 @@ use tallow_model::{EventTime, MAX_EVENT_TIME, Price, Symbol};
 #[derive(Clone, Debug)]
 pub struct Simulator {
     listings: Vec<Listing>,
-    /// The next trade of each listing: its time in microseconds, and the listing's place.
+    /// Next trade of each listing: its time in microseconds, and the index of the listing.
     next: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
@@ -21,14 +21,14 @@ impl Simulator {
     /// Opens the market at `start_ms`.
     ///
     /// # Errors
-    /// When a setting can't be, or the time is past the last event time there is.
+    /// When a setting is invalid, or the time is past the last event time.
     pub fn open(settings: &SimulatorSettings, start_ms: u64) -> Result<Simulator, Error> {
         Simulator::resume(settings, &[], start_ms)
     }
 
-    /// Opens the market again at `from_ms`, each symbol at the price of its last trade and with its next trade
-    /// strictly later. A symbol that `last` does not know starts at its usual price; the volatility of each starts
-    /// anew.
+    /// Reopens the market at `from_ms`, each symbol at the price of its last trade and with its
+    /// next trade strictly later. A symbol that `last` does not contain starts at its usual price;
+    /// the volatility of each starts anew.
     ///
     /// # Errors
     /// As [`Simulator::open`].
@@ -65,7 +65,8 @@ impl Simulator {
         Ok(Simulator { listings, next })
     }
 
-    /// Appends all trades before `until_ms` that have not been taken yet, in the order in which they happen.
+    /// Appends all trades before `until_ms` that have not been taken yet, in the order of their
+    /// times.
     pub fn ticks_until(&mut self, until_ms: u64, out: &mut Vec<FeedTick>) {
         while let Some(mut earliest) = self.next.peek_mut() {
             let Reverse((time_us, i)) = *earliest;
@@ -78,7 +79,7 @@ impl Simulator {
         }
     }
 
-    /// The event time of the next trade.
+    /// Returns the event time of the next trade, in milliseconds.
     pub fn next_ms(&self) -> u64 {
         self.next.peek().map_or(u64::MAX, |Reverse((time_us, _))| time_us / 1_000)
     }

@@ -1,7 +1,7 @@
 //! The fair price of one market: geometric Brownian motion whose volatility clusters, and jumps.
 //!
-//! See the [module](super) for the formulas. State: five numbers. Cost: one normal variate a step, a step being the
-//! time up to the next trade, minute or jump.
+//! See the [module](super) for the formulas. State: five numbers. Cost: one normal variate a step;
+//! a step is the time up to the next trade, minute or jump.
 
 use super::market::Market;
 use rand::{Rng, RngExt};
@@ -11,43 +11,43 @@ use rand_distr::{Exp1, StandardNormal};
 const MINUTE_US: u64 = 60_000_000;
 /// Minutes in a year of 365 days.
 const YEAR_MINUTES: f64 = 525_600.0;
-/// φ: how much of a minute's log volatility lasts into the next. The half-life is 23 minutes.
+/// φ: the share of a minute's log volatility that lasts into the next. The half-life is 23 minutes.
 const PERSISTENCE: f64 = 0.97;
 /// s: the standard deviation of the log volatility.
 const LOG_VOLATILITY_SD: f64 = 0.35;
-/// The least size of a jump, in standard deviations of the minute it happens in.
+/// Smallest jump, in standard deviations of the minute it happens in.
 const LEAST_JUMP: f64 = 7.0;
-/// The mean of what a jump has beyond that, likewise.
+/// Mean excess of a jump over the smallest, in the same unit.
 const MEAN_JUMP_EXCESS: f64 = 3.0;
-/// The mean square of a jump, likewise.
+/// Mean square of a jump, in the same unit.
 const JUMP_MEAN_SQUARE: f64 =
     LEAST_JUMP * LEAST_JUMP + 2.0 * LEAST_JUMP * MEAN_JUMP_EXCESS + 2.0 * MEAN_JUMP_EXCESS * MEAN_JUMP_EXCESS;
-/// How many price steps a price can have: below this a float holds every one of them.
+/// Most price steps that a price can have: below this a float holds every one of them.
 const MAX_UNITS: f64 = 1e15;
-/// The highest price, in quote currency.
+/// Highest price, in quote currency.
 const MAX_PRICE: f64 = 1e11;
 
-/// The fair price as it moves on.
+/// The state of the fair price.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
-    /// The natural logarithm of the price.
     log_price: f64,
-    /// Its bounds: one price step, and what a tick can carry.
+    /// Bounds of `log_price`: one price step, and the highest price.
     bounds: (f64, f64),
     /// h, the log volatility of this minute.
     log_volatility: f64,
     /// σ₀: the root mean square of the diffusive part's standard deviation over one minute.
     minute_deviation: f64,
-    /// The mean time between jumps in microseconds; none for no jumps.
+    /// Mean time between jumps in microseconds; `None` for no jumps.
     jump_gap_us: Option<f64>,
-    /// How far the price has been moved, microseconds since the epoch.
+    /// Time to which the price has been moved, in microseconds since the epoch.
     now_us: u64,
-    /// When the next jump happens.
+    /// Time of the next jump, in microseconds since the epoch.
     jump_us: u64,
 }
 
 impl Walk {
-    /// The walk of a market that has `price` at `now_us`, its volatility drawn from the lasting distribution.
+    /// Starts the walk of a market at `price` and `now_us`, with a volatility drawn from the
+    /// stationary distribution.
     pub(super) fn new(
         market: &Market,
         price: f64,
@@ -95,17 +95,18 @@ impl Walk {
         }
     }
 
-    /// The price now.
+    /// Returns the price at the current time.
     pub(super) fn price(&self) -> f64 {
         libm::exp(self.log_price)
     }
 
-    /// How busy this minute is against the mean: the more the price moves, the more is traded.
+    /// Returns the activity of this minute relative to the mean: the more the price moves, the more
+    /// is traded.
     pub(super) fn activity(&self) -> f64 {
         libm::exp(self.log_volatility - 0.5 * LOG_VOLATILITY_SD * LOG_VOLATILITY_SD)
     }
 
-    /// The standard deviation over one minute at this minute's volatility.
+    /// Returns the standard deviation over one minute at this minute's volatility.
     fn deviation(&self) -> f64 {
         self.minute_deviation * libm::exp(self.log_volatility - LOG_VOLATILITY_SD * LOG_VOLATILITY_SD)
     }

@@ -1,7 +1,8 @@
-//! Reads a stream on a thread of its own, a few blocks ahead of the one who takes them.
+//! Reads a stream on a thread of its own, a few blocks ahead of its consumer.
 //!
-//! For two kinds of stream: compressed ones, so that decompressing and everything after it overlap; and ones that may
-//! have nothing to give for long (standard input, a named pipe), so that waiting for them never blocks a worker.
+//! This serves two kinds of stream: compressed ones, so that decompression overlaps with everything
+//! after it; and ones that may be silent for long (standard input, a named pipe), so that they
+//! never block a worker.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io::{self, ErrorKind, Read};
@@ -9,24 +10,22 @@ use std::time::Duration;
 
 /// Bytes in a block.
 const BLOCK: usize = 256 << 10;
-/// Blocks in all: what is held in memory.
+/// Number of blocks, all of them in memory.
 const BLOCKS: usize = 4;
-/// How long a read waits for a block before it says [`ErrorKind::WouldBlock`].
-const PATIENCE: Duration = Duration::from_millis(5);
+/// Time that a read waits for a block before it returns [`ErrorKind::WouldBlock`].
+const BLOCK_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// What the thread sends.
-enum Message {
-    /// So many bytes at the start of a block.
+/// A message of the thread.
+enum ReadMessage {
+    /// A block, and the number of bytes used at its start.
     Block(Vec<u8>, usize),
-    /// The stream has ended.
     End,
-    /// It has failed.
     Failed(io::Error),
 }
 
 /// The stream as it comes from its thread.
 pub(super) struct ReadAhead {
-    filled: Receiver<Message>,
+    filled: Receiver<ReadMessage>,
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
     at: usize,
@@ -35,8 +34,8 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts the thread, which first opens the stream and then reads it to its end, or until the `ReadAhead` is
-    /// dropped. A thread that is just then waiting for its stream's next byte ends when that comes.
+    /// Starts the thread, which opens the stream and reads it to its end, or until the `ReadAhead`
+    /// is dropped. A thread that is waiting for its stream then ends with the stream's next byte.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -48,36 +47,36 @@ impl ReadAhead {
         std::thread::Builder::new().name("read ahead".to_owned()).spawn(move || {
             let last = match open() {
                 Ok(stream) => forward(stream, &filled_in, &empty_out),
-                Err(error) => Some(Message::Failed(error)),
+                Err(error) => Some(ReadMessage::Failed(error)),
             };
             if let Some(message) = last {
-                // Nobody is left to tell when this fails.
+                // A failure means that nobody is left to receive the message.
                 let _ = filled_in.send(message);
             }
         })?;
         for _ in 1..BLOCKS {
-            // The channel has room for every block, and the thread that holds its other end has just begun; should
-            // it be gone already, the first read says so.
+            // The channel has room for every block, and the thread at its other end has just begun;
+            // if it has ended already, the first read reports it.
             let _ = empty.send(vec![0; BLOCK]);
         }
         Ok(ReadAhead { filled, empty, block: vec![0; BLOCK], at: 0, len: 0, ended: false })
     }
 
-    /// Hands the used block back and takes the next one.
+    /// Returns the used block to the thread and takes the next one.
     fn next_block(&mut self) -> io::Result<()> {
-        match self.filled.recv_timeout(PATIENCE) {
-            Ok(Message::Block(block, len)) => {
+        match self.filled.recv_timeout(BLOCK_TIMEOUT) {
+            Ok(ReadMessage::Block(block, len)) => {
                 let used = std::mem::replace(&mut self.block, block);
                 (self.at, self.len) = (0, len);
-                // The thread is gone only after its last message, when it needs no more blocks.
+                // The thread ends only after its last message, when it needs no more blocks.
                 let _ = self.empty.send(used);
                 Ok(())
             }
-            Ok(Message::End) => {
+            Ok(ReadMessage::End) => {
                 self.ended = true;
                 Ok(())
             }
-            Ok(Message::Failed(error)) => Err(error),
+            Ok(ReadMessage::Failed(error)) => Err(error),
             Err(RecvTimeoutError::Timeout) => Err(ErrorKind::WouldBlock.into()),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(io::Error::new(ErrorKind::BrokenPipe, "the reading thread has died"))
@@ -86,19 +85,23 @@ impl ReadAhead {
     }
 }
 
-/// Sends the stream block by block; the message to end with, unless the receiver is gone.
-fn forward(mut stream: impl Read, filled: &Sender<Message>, empty: &Receiver<Vec<u8>>) -> Option<Message> {
+/// Sends the stream block by block; returns the last message, unless the receiver is gone.
+fn forward(
+    mut stream: impl Read,
+    filled: &Sender<ReadMessage>,
+    empty: &Receiver<Vec<u8>>,
+) -> Option<ReadMessage> {
     loop {
         let mut block = empty.recv().ok()?;
         let len = loop {
             match stream.read(&mut block) {
-                Ok(0) => return Some(Message::End),
+                Ok(0) => return Some(ReadMessage::End),
                 Ok(len) => break len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Some(Message::Failed(error)),
+                Err(error) => return Some(ReadMessage::Failed(error)),
             }
         };
-        filled.send(Message::Block(block, len)).ok()?;
+        filled.send(ReadMessage::Block(block, len)).ok()?;
     }
 }
 
@@ -119,7 +122,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Instant;
 
-    /// Reads to the end, asking again while nothing is there.
+    /// Reads to the end, and retries while nothing is available.
     fn read_all(ahead: &mut ReadAhead) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut bytes = Vec::new();

@@ -1,12 +1,11 @@
-//! Plain, gzip or zstd: told apart by the first bytes, and decompressed.
+//! Detection of plain, gzip and zstd streams by their first bytes, and decompression.
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 
-/// How a stream is compressed.
+/// The compression of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Codec {
-    /// Not at all.
     Plain,
     /// gzip, of one or more members.
     Gzip,
@@ -14,14 +13,14 @@ pub(super) enum Codec {
     Zstd,
 }
 
-/// Bytes that tell the formats apart.
+/// Number of bytes that tell the formats apart.
 const MAGIC_LEN: usize = 4;
 
-/// The size of a read from a compressed file.
+/// Size of a read from a compressed file.
 const COMPRESSED_BUFFER: usize = 128 << 10;
 
 impl Codec {
-    /// The codec of a stream that begins with these bytes.
+    /// Returns the codec of a stream that begins with these bytes.
     fn of(start: &[u8]) -> Codec {
         match start {
             [0x1f, 0x8b, 0x08, ..] => Codec::Gzip,
@@ -42,14 +41,14 @@ impl fmt::Display for Codec {
     }
 }
 
-/// An uncompressed stream.
+/// A stream, decompressed.
 pub(super) struct Decoder {
     codec: Codec,
     stream: Box<dyn Read + Send>,
 }
 
 impl Decoder {
-    /// Reads the first bytes of a stream to see what it is.
+    /// Reads the first bytes of a stream to detect its codec.
     ///
     /// # Errors
     /// When they can't be read.
@@ -67,7 +66,7 @@ impl Decoder {
         Ok(Decoder { codec, stream })
     }
 
-    /// How the stream is compressed.
+    /// Returns the detected codec.
     pub(super) fn codec(&self) -> Codec {
         self.codec
     }
@@ -80,7 +79,7 @@ impl Read for Decoder {
     }
 }
 
-/// The error of a decoder, saying that it is the compressed data that is wrong where it is.
+/// Adds to a decoder's error that the compressed data is damaged, if it is.
 #[cold]
 fn explained(codec: Codec, error: io::Error) -> io::Error {
     let from_the_system = error.raw_os_error().is_some() || error.kind() == ErrorKind::Interrupted;

@@ -1,28 +1,29 @@
-//! Cuts a stream of bytes into lines, without copying them out of its buffer.
+//! Splits a stream of bytes into lines, without copying them out of its buffer.
 //!
-//! Cost per line: one search for the newline (`memchr`) and one call. Memory: one buffer, which grows only as far as
-//! the longest line needs and never beyond [`MAX_LINE`] and a newline.
+//! Cost per line: one search for the newline (`memchr`) and one call. Memory: one buffer, which
+//! grows only as far as the longest line needs and never beyond [`MAX_LINE`] and a newline.
 
 use std::io::{self, ErrorKind, Read};
 
-/// The longest line, in bytes without its end, that is shown whole.
+/// Longest line in bytes, without its end, that is shown whole.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// How many bytes one read goes through before it lets its caller have a turn, in whole buffers.
+/// Bytes that one read processes before it returns, in whole buffers.
 const MAX_READ: u64 = 16 << 20;
-/// The size of the buffer at first. It fits the second-level cache; larger ones measured slower.
+/// Initial size of the buffer. It fits the second-level cache; larger ones were slower in
+/// measurements.
 const FIRST_CAPACITY: usize = 256 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Why no more lines were shown.
+/// The reason why a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pause {
-    /// As many as were asked for have been shown.
+    /// The limit of lines has been reached.
     Limit,
-    /// The stream has nothing to give at the moment ([`ErrorKind::WouldBlock`]).
+    /// The stream has nothing at the moment ([`ErrorKind::WouldBlock`]).
     Waiting,
-    /// The stream has ended, and every line of it has been shown.
+    /// The stream has ended, and every line has been shown.
     End,
 }
 
@@ -33,17 +34,17 @@ pub(crate) struct Lines<R> {
     /// The bytes read and not yet shown are `buffer[start..end]`.
     start: usize,
     end: usize,
-    /// Of those, so many are known to have no newline.
+    /// Number of these bytes that are known to have no newline.
     searched: usize,
-    /// The position of `buffer[start]` in the stream.
+    /// Position of `buffer[start]` in the stream.
     position: u64,
-    /// The rest of a line that was too long is being skipped.
+    /// Whether the rest of an overlong line is being skipped.
     skipping: bool,
     ended: bool,
 }
 
 impl<R: Read> Lines<R> {
-    /// The lines of a stream whose next byte stands at `position`.
+    /// Splits a stream whose next byte is at `position`.
     pub(crate) fn new(stream: R, position: u64) -> Lines<R> {
         Lines {
             stream,
@@ -57,16 +58,16 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The position in the stream of the first byte that has not been shown.
+    /// Returns the position in the stream of the first byte that has not been shown.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Shows up to `limit` lines, each with the position of its first byte; fewer where they are long, so that what a
-    /// caller keeps of one read is bounded.
+    /// Shows up to `limit` lines, each with the position of its first byte; fewer if they are long,
+    /// so that what a caller keeps of one read is bounded.
     ///
     /// # Errors
-    /// Those of the stream, after every whole line before the error has been shown.
+    /// When the stream fails, after every whole line before the error has been shown.
     pub(crate) fn read(&mut self, limit: usize, mut visit: impl FnMut(u64, &[u8])) -> io::Result<Pause> {
         let from = self.position;
         let mut shown = 0;
@@ -101,7 +102,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Shows up to `limit` of the lines that stand whole in the buffer, and says how many those were.
+    /// Shows up to `limit` of the whole lines in the buffer; returns their number.
     #[inline]
     fn show_whole_lines(&mut self, limit: usize, visit: &mut impl FnMut(u64, &[u8])) -> usize {
         if limit == 0 {
@@ -157,7 +158,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Shows a line that is a record, without its carriage return; says whether it was one.
+/// Shows a line that is a record, without its carriage return; returns whether it was one.
 #[inline]
 fn show(mut position: u64, mut line: &[u8], visit: &mut impl FnMut(u64, &[u8])) -> bool {
     if let [rest @ .., b'\r'] = line {
@@ -169,7 +170,7 @@ fn show(mut position: u64, mut line: &[u8], visit: &mut impl FnMut(u64, &[u8])) 
         line = rest;
         position = BYTE_ORDER_MARK.len() as u64;
     }
-    // Most lines begin with a brace: only one that does not is looked at further.
+    // Most lines begin with a brace: only another line is examined further.
     if line.first().is_none_or(u8::is_ascii_whitespace) && line.iter().all(u8::is_ascii_whitespace) {
         return false;
     }
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gives at most so many bytes at a time, and nothing at every other call.
+    /// Returns at most this many bytes at a time, and nothing at every other call.
     struct Dripping<'a> {
         bytes: &'a [u8],
         at_once: usize,

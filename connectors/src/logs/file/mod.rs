@@ -1,12 +1,16 @@
-//! JSONL files as bounded partitions: one file is one partition, one line is one record.
+//! JSONL files as bounded partitions: a file is a partition, a line is a record.
 //!
-//! - **Formats.** Plain text, gzip (of any number of members) and zstd (of any number of frames). The first bytes
-//!   decide, never the name. `-` is standard input.
+//! - **Formats.** Plain text, gzip (any number of members) and zstd (any number of frames). The
+//!   first bytes decide, never the name. `-` is standard input.
 //! - **Offset.** The position of the line's first byte in the *uncompressed* stream.
-//! - **Lines.** End with `\n` or `\r\n`; the last one need not end at all. A line of nothing but white space is no
-//!   record. A byte order mark at the start of the stream is skipped. Of a line longer than [`MAX_LINE`] only the
-//!   first [`MAX_LINE`] bytes are shown, so that one endless line can't take all memory; no tick is that long.
-//! - **Failure.** What stands before the failure is delivered, then the partition fails with the reason.
+//! - **Lines.** They end with `
+//! ` or `\r
+//! `; the last one need not end at all. A line of white space is no record. A byte order mark at
+//! the start of the stream is skipped. Of a line longer than [`MAX_LINE`] only the first
+//! [`MAX_LINE`] bytes are shown, so that one endless line can't take all memory; no tick is that
+//! long.
+//! - **Failure.** The records before the failure are delivered, then the partition fails with the
+//!   reason.
 
 mod ahead;
 mod codec;

@@ -11,23 +11,23 @@ use tallow_model::{PartitionReader, ReadStatus, Record};
 
 /// One JSONL file, or standard input, as a partition that ends.
 ///
-/// Compressed files are decompressed on a thread of their own, a megabyte ahead. So is a stream that is no regular
-/// file read: while it has nothing to give, a read says [`ReadStatus::More`] and shows no record, since the partition
-/// is not at its end and time must not go on without it.
+/// A compressed file is decompressed on a thread of its own, a megabyte ahead. A stream that is no
+/// regular file is read in the same way: while it is silent, a read returns [`ReadStatus::More`]
+/// without a record, because the partition is not at its end and time must not pass without it.
 pub struct FileReader {
     name: String,
     partition: u32,
     lines: Lines<Box<dyn Read + Send>>,
-    /// Records shown so far.
+    /// Number of records shown so far.
     records: u64,
     done: bool,
 }
 
 impl FileReader {
-    /// Opens the file at `path`, or standard input where it is `-`, as the partition of this number.
+    /// Opens the file at `path`, or standard input for `-`, as the partition of this number.
     ///
     /// # Errors
-    /// When it is not there, a folder, or can't be read.
+    /// When it is missing, a folder, or can't be read.
     pub fn open(path: &Path, partition: u32) -> Result<FileReader, Error> {
         let failed = |source| Error::file("open", path, source);
         if path == Path::new("-") {
@@ -45,7 +45,7 @@ impl FileReader {
                 Codec::Gzip | Codec::Zstd => Box::new(ReadAhead::start(|| Ok(decoder)).map_err(failed)?),
             }
         } else {
-            // Opening a named pipe waits for its writer, so that too is left to the thread.
+            // Opening a named pipe waits for its writer, so the thread does that too.
             let path = path.to_owned();
             Box::new(ReadAhead::start(move || Decoder::new(File::open(path)?)).map_err(failed)?)
         };
@@ -98,7 +98,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
-    /// Reads to the end: the records, and what the partition failed of, if it did.
+    /// Reads to the end: the records, and the failure of the partition, if any.
     fn read_all(reader: &mut FileReader) -> (Vec<(u64, String)>, Option<String>) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut records = Vec::new();
@@ -137,7 +137,7 @@ mod tests {
         encoder.finish().expect("compressed")
     }
 
-    /// Lines that compress badly, and the records that they are.
+    /// Returns lines that compress badly, and their records.
     fn log(lines: u64) -> (Vec<u8>, Vec<(u64, String)>) {
         let (mut bytes, mut records) = (Vec::new(), Vec::new());
         for i in 0..lines {
@@ -215,7 +215,7 @@ mod tests {
             let (read, failure) = read_all(&mut FileReader::open(&path, 0).expect("opened"));
             let failure = failure.expect("a failure");
             assert!(failure.contains(codec), "{failure}");
-            // What only a checksum finds wrong has been read by then.
+            // Only the checksum is wrong, so everything has been read before it is noticed.
             assert!(read.len() > 1_000 && records.starts_with(&read[..1_000]), "{codec}");
         }
     }

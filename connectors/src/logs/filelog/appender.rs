@@ -8,23 +8,24 @@ use tallow_model::error::Error;
 
 /// Appends lines to the newest segment of a partition.
 ///
-/// Everything below `end` is in the segments; `buffer` is what comes after it and has not been written. A write that
-/// fails leaves both as they were, so that the next flush tries the same bytes at the same place again.
+/// Everything below `end` is in the segments; `buffer` has the lines after it that are not written
+/// yet. A failed write leaves both unchanged, so the next flush writes the same bytes at the same
+/// position.
 pub(super) struct Appender {
     folder: PathBuf,
-    /// The newest segment's file, positioned at `end`; none after a failure.
+    /// File of the newest segment, positioned at `end`; `None` after a failure.
     file: Option<File>,
-    /// The newest segment's first offset.
+    /// First offset of the newest segment.
     base: u64,
     end: u64,
     buffer: Vec<u8>,
-    /// Lines have been written that may not be durable.
+    /// Whether lines have been written that may not be durable.
     unsynced: bool,
     segment_bytes: u64,
 }
 
 impl Appender {
-    /// Opens a partition's folder, creates it where it is missing, and cuts off a torn last line.
+    /// Opens a partition's folder, creates it if missing, and cuts off a torn last line.
     ///
     /// # Errors
     /// When the folder can't be read or written, or the segments are damaged.
@@ -67,17 +68,17 @@ impl Appender {
         Ok(appender)
     }
 
-    /// The offset past the last line written.
+    /// Returns the offset past the last line written.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// Bytes that wait for the next flush.
+    /// Returns the number of bytes that wait for the next flush.
     pub(super) fn buffered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Takes a line for the next flush; its offset.
+    /// Queues a line for the next flush; returns its offset.
     pub(super) fn append(&mut self, line: &[u8]) -> u64 {
         let offset = self.end + self.buffer.len() as u64;
         self.buffer.extend_from_slice(line);
@@ -85,10 +86,10 @@ impl Appender {
         offset
     }
 
-    /// Writes what has been appended, into one segment.
+    /// Writes the queued lines into one segment.
     ///
     /// # Errors
-    /// When it can't be written. The lines are kept for the next flush.
+    /// When writing fails. The lines are kept for the next flush.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -101,8 +102,9 @@ impl Appender {
         }
         let mut file = self.take_segment()?;
         if let Err(source) = file.write_all(&self.buffer) {
-            // Part of it may have been written. Should taking that back fail too, `take_segment` does it, or the
-            // next start: until then it is some lines more, or a torn one, that no reader here looks at.
+            // Part of the lines may have been written. If undoing that fails too, `take_segment` or
+            // the next start does it: until then the segment has some lines more, or a torn one,
+            // that no reader here looks at.
             let _ = file.set_len(self.end - self.base);
             let path = segment_path(&self.folder, self.base);
             return Err(Error::file("append to", &path, source));
@@ -114,7 +116,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Makes what has been written durable.
+    /// Makes the written lines durable.
     ///
     /// # Errors
     /// When the system refuses.
@@ -129,20 +131,20 @@ impl Appender {
         Ok(())
     }
 
-    /// Forgets what has not been written, as a crash would.
+    /// Drops the queued lines, as a crash would.
     #[cfg(test)]
     pub(super) fn forget(&mut self) {
         self.buffer.clear();
     }
 
-    /// Lets go of the segment, as a write that fails does.
+    /// Closes the segment, as a failed write does.
     #[cfg(test)]
     pub(super) fn let_go(&mut self) {
         self.file = None;
     }
 
-    /// The newest segment, ready to be written at `end`. After a failure it is not put back, so that the next use
-    /// opens it anew and cuts it back to what is known to be good.
+    /// Takes the newest segment, ready to be written at `end`. After a failure it is not put back,
+    /// so the next use opens it anew and cuts it back to what is known to be good.
     fn take_segment(&mut self) -> Result<File, Error> {
         match self.file.take() {
             Some(file) => Ok(file),
@@ -151,8 +153,8 @@ impl Appender {
     }
 }
 
-/// Opens the segment that starts at `base`, creates it where it is to be empty and is missing, cuts off what
-/// stands after its first `len` bytes, and goes there.
+/// Opens the segment that starts at `base`, creates it if it is missing and must be empty, cuts off
+/// everything after its first `len` bytes, and seeks there.
 fn open_at(folder: &Path, base: u64, len: u64) -> Result<File, Error> {
     let path = segment_path(folder, base);
     let failed = |action| {

@@ -1,12 +1,13 @@
-//! Lines of a file from its end: to find where whole lines end, and to look at the newest ones first.
+//! Lines of a file from its end: to find the end of the whole lines, and to read the newest first.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
-/// How much is read at a time.
+/// Bytes read at a time.
 const BLOCK: u64 = 64 << 10;
 
-/// The position after the last newline in the first `len` bytes of a file; 0 where there is none.
+/// Returns the position after the last newline in the first `len` bytes of a file; 0 without a
+/// newline.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -24,7 +25,8 @@ pub(super) fn end_of_last_line(file: &mut (impl Read + Seek), len: u64) -> io::R
     Ok(0)
 }
 
-/// Shows the lines in the first `len` bytes of a file, which end with a newline, the last one first.
+/// Shows the lines in the first `len` bytes of a file, which end with a newline, the last one
+/// first.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -33,7 +35,8 @@ pub(super) fn lines(
     len: u64,
     visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
-    // `held` are the bytes from `start` on that have been read and not been shown, without their last newline.
+    // `held` has the bytes from `start` on that were read and not shown, without their last
+    // newline.
     let (mut start, mut held, mut block) = (len, Vec::new(), Vec::new());
     while start > 0 {
         let end = start;

@@ -1,4 +1,4 @@
-//! The ends of partitions: in memory, where the writer is in this process, or from the folder.
+//! The ends of partitions: from memory if the writer is in this process, or from the folder.
 
 use super::segments::{self, Segment};
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tallow_model::error::Error;
 
-/// The flushed end of each partition, as the writer of this process keeps it.
+/// The flushed end of each partition, kept by the writer of this process.
 pub(super) type SharedEnds = Arc<[AtomicU64]>;
 
-/// The end of the whole lines in a partition's folder.
+/// Returns the end of the whole lines in a partition's folder.
 pub(super) fn end_in_folder(partition: &Path) -> Result<u64, Error> {
     match segments::list(partition)?.last() {
         None => Ok(0),

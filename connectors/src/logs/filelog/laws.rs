@@ -1,4 +1,4 @@
-//! The law of the log: whatever is done to it, no whole flushed line is lost and no partial one is seen.
+//! The law of the log: no action loses a whole flushed line or shows a partial one.
 
 use super::FileLog;
 use super::segments::{self, partition_folder};
@@ -7,15 +7,15 @@ use proptest::prelude::*;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// What is done to a log.
+/// An action on a log.
 #[derive(Clone, Debug)]
 enum Act {
     Append(String),
     Flush,
     Close,
-    /// The process dies, and so much of what it wrote to the newest segment is gone.
+    /// The process dies, and this many of the bytes it wrote to the newest segment are gone.
     Crash(u64),
-    /// The process dies in a write of these bytes.
+    /// The process dies while writing these bytes.
     Tear(String),
 }
 

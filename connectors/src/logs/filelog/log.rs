@@ -11,17 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use tallow_model::error::Error;
 
-/// A log to read from: that of a writer in this process, or a folder.
+/// A log to read from, by its writer in this process or by its folder.
 #[derive(Clone, Debug)]
 pub struct FileLog {
     folder: PathBuf,
     partitions: u32,
-    /// None where the writer, if there is one, is not in this process: then the folder is looked at.
+    /// `None` if the writer is not in this process: then the folder is read.
     ends: Option<SharedEnds>,
 }
 
 impl FileLog {
-    /// The log in a folder, which another process may be writing. Readers see whole lines as they are written.
+    /// Opens the log in a folder, which another process may be writing. Readers see whole lines as
+    /// they are written.
     ///
     /// # Errors
     /// When there is no log, or one of another version.
@@ -33,19 +34,19 @@ impl FileLog {
         Ok(FileLog { folder, partitions: manifest.partitions, ends: None })
     }
 
-    /// The log whose writer keeps `ends`.
+    /// Returns the log whose writer keeps `ends`.
     pub(super) fn of_writer(folder: &Path, ends: SharedEnds) -> FileLog {
-        // As many as the manifest says, which is a `u32`.
+        // The manifest has the number as a `u32`.
         let partitions = u32::try_from(ends.len()).unwrap_or(u32::MAX);
         FileLog { folder: folder.to_owned(), partitions, ends: Some(ends) }
     }
 
-    /// How many partitions it has.
+    /// Returns the number of partitions.
     pub fn partitions(&self) -> u32 {
         self.partitions
     }
 
-    /// The offset past the last flushed line of a partition: the offset that the next line will have.
+    /// Returns the offset past the last flushed line of a partition: the offset of the next line.
     ///
     /// # Errors
     /// When there is no such partition, or its folder can't be read.
@@ -57,7 +58,7 @@ impl FileLog {
         }
     }
 
-    /// A reader of a partition, from the first record at or past `offset` on.
+    /// Returns a reader of a partition, from the first record at or past `offset` on.
     ///
     /// # Errors
     /// When there is no such partition, its segments can't be read, or it ends before `offset`.
@@ -67,7 +68,7 @@ impl FileLog {
         FileLogReader::new(folder, partition, offset, known_end, self.ends.clone())
     }
 
-    /// Shows the flushed lines of a partition, the newest first, until `visit` breaks off.
+    /// Shows the flushed lines of a partition, the newest first, until `visit` breaks.
     ///
     /// # Errors
     /// When there is no such partition, or its segments can't be read.
@@ -88,7 +89,7 @@ impl FileLog {
         Ok(())
     }
 
-    /// The last flushed line of a partition; none where it is empty.
+    /// Returns the last flushed line of a partition; `None` if it is empty.
     ///
     /// # Errors
     /// When there is no such partition, or its segments can't be read.
@@ -113,7 +114,7 @@ impl FileLog {
     }
 }
 
-/// The error of a partition number that the log does not have.
+/// Returns the error of a partition number that the log does not have.
 pub(super) fn no_such_partition(log: &Path, partition: u32, partitions: u32) -> Error {
     Error::Invalid(format!("use partition {partition} of log {}: it has {partitions}", log.display()))
 }

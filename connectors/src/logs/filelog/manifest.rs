@@ -1,4 +1,4 @@
-//! `log.json`: what is fixed for the life of a log.
+//! `log.json`: the properties that are fixed for the life of a log.
 
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -12,17 +12,17 @@ const FORMAT: u32 = 1;
 /// The content of `log.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// The version of the layout.
+    /// Version of the layout.
     format: u32,
-    /// How many partitions the log has.
+    /// Number of partitions.
     pub(super) partitions: u32,
 }
 
 impl Manifest {
-    /// Reads that of an existing log; none where there is no log.
+    /// Reads the manifest of an existing log; `None` if there is no log.
     ///
     /// # Errors
-    /// When it can't be read, or was written by another version.
+    /// When it can't be read, or another version wrote it.
     pub(super) fn read(folder: &Path) -> Result<Option<Manifest>, Error> {
         let path = path(folder);
         let text = match std::fs::read(&path) {
@@ -45,7 +45,8 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// Reads that of an existing log, which must have so many partitions, or writes it for a new log.
+    /// Reads the manifest of an existing log, which must have this number of partitions, or writes
+    /// it for a new log.
     ///
     /// # Errors
     /// When it can't be read or written, or the log has another number of partitions.
@@ -69,7 +70,7 @@ impl Manifest {
         }
     }
 
-    /// Written beside and moved into place, so that no crash leaves half of it.
+    /// Writes the manifest beside its place and moves it there, so that no crash leaves half of it.
     fn write(&self, folder: &Path) -> Result<(), Error> {
         let draft = folder.join("log.json.new");
         let failed = |source| Error::file("write", &draft, source);

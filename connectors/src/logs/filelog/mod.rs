@@ -10,14 +10,15 @@
 //!   partition-1/ …
 //! ```
 //!
-//! - **Record.** One line. Its offset is the position of its first byte in the partition's whole stream of bytes.
-//! - **Partition.** Of a symbol: its stable hash modulo the number of partitions.
-//! - **Log time.** Is not kept beside the line: a feed writes it into the line, as `received`.
-//! - **Visible** to readers in the process is a line once it is flushed; **durable** once it is synchronised, which
-//!   [`FileLogConfig::fsync_interval_ms`] governs. A crash of the process loses what was not flushed; a crash of the
-//!   machine what was not synchronised.
-//! - **Start.** A torn last line, left by a crash in mid-write, is cut off. Anything else that is not as it must be
-//!   is an error: the log is the truth of everything after it, so it is not repaired by guessing.
+//! - **Record.** One line. Its offset is the position of its first byte in the partition's whole
+//!   stream of bytes.
+//! - **Partition.** A symbol's stable hash modulo the number of partitions.
+//! - **Log time.** Not stored beside the line: a feed writes it into the line, as `received`.
+//! - **Visible and durable.** A flushed line is visible to readers in the process; a synchronised
+//!   line is durable, which [`FileLogConfig::fsync_interval_ms`] controls. A crash of the process
+//!   loses the lines not flushed; a crash of the machine, the lines not synchronised.
+//! - **Start.** A torn last line, left by a crash during a write, is cut off. Any other damage is
+//!   an error: everything else derives from the log, so it is not repaired by guessing.
 //! - **Retention.** None: a segment is never removed.
 
 mod appender;

@@ -1,28 +1,27 @@
-//! The segments of one partition: their names, and that they follow one another without a gap.
+//! The segments of one partition: their names, and the check that they follow without a gap.
 
 use super::backwards;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use tallow_model::error::Error;
 
-/// One segment.
+/// A segment of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// The offset of its first byte.
+    /// Offset of its first byte.
     pub(super) base: u64,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub(super) len: u64,
-    /// Its file.
     pub(super) path: PathBuf,
 }
 
 impl Segment {
-    /// The offset past its last byte.
+    /// Returns the offset past its last byte.
     pub(super) fn end(&self) -> u64 {
         self.base + self.len
     }
 
-    /// The size of its whole lines: less than `len` where the last line is torn.
+    /// Returns the size of its whole lines: less than `len` if the last line is torn.
     pub(super) fn whole_lines(&self) -> Result<u64, Error> {
         let failed = |source| Error::file("read", &self.path, source);
         let mut file = File::open(&self.path).map_err(failed)?;
@@ -30,23 +29,23 @@ impl Segment {
     }
 }
 
-/// The folder of a partition.
+/// Returns the folder of a partition.
 pub(super) fn partition_folder(log: &Path, partition: u32) -> PathBuf {
     log.join(format!("partition-{partition}"))
 }
 
-/// The file of the segment that starts at `base`.
+/// Returns the file of the segment that starts at `base`.
 pub(super) fn segment_path(partition: &Path, base: u64) -> PathBuf {
     partition.join(format!("{base:020}.jsonl"))
 }
 
-/// The base offset in a segment's name; none of a file that is no segment.
+/// Parses the base offset from a segment's name; `None` for a file that is no segment.
 fn base_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".jsonl")?;
     (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
-/// The segments of a partition's folder in order.
+/// Returns the segments of a partition's folder in order.
 ///
 /// # Errors
 /// When the folder can't be read, or the segments do not follow one another from offset 0 on.
@@ -81,7 +80,7 @@ pub(super) fn list(partition: &Path) -> Result<Vec<Segment>, Error> {
 /// # Errors
 /// When the system refuses.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
-    // Elsewhere a folder can't be opened, and its names are durable without.
+    // On other systems a folder can't be opened, and its names are durable anyway.
     if cfg!(unix) {
         File::open(folder)
             .and_then(|file| file.sync_all())

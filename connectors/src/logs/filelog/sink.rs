@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use tallow_model::Symbol;
 use tallow_model::error::{Error, chain};
 
-/// The one writer of a log. Dropped, it flushes and synchronises like [`close`](FileLogWriter::close), and can
-/// only log it when that fails.
+/// The one writer of a log. Dropping it flushes and synchronises like
+/// [`close`](FileLogWriter::close), and can only log a failure.
 ///
-/// After an error that can be retried (a full disk) nothing is lost: what was appended waits for the next
-/// flush. The caller bounds it, by not appending while [`buffered_bytes`](FileLogWriter::buffered_bytes) is large.
+/// An error that can be retried (a full disk) loses nothing: appended lines wait for the next
+/// flush. The caller bounds them by not appending while
+/// [`buffered_bytes`](FileLogWriter::buffered_bytes) is large.
 pub struct FileLogWriter {
     folder: PathBuf,
     appenders: Vec<Appender>,
@@ -30,11 +31,11 @@ pub struct FileLogWriter {
 }
 
 impl FileLogWriter {
-    /// Opens the log, creates it where it is missing, and cuts off a torn last line.
+    /// Opens the log, creates it if missing, and cuts off a torn last line.
     ///
     /// # Errors
-    /// When another writer has it open, it has another number of partitions, it is damaged, or its folder can't be
-    /// written.
+    /// When another writer has it open, it has another number of partitions, it is damaged, or its
+    /// folder can't be written.
     pub fn open(config: &FileLogConfig) -> Result<FileLogWriter, Error> {
         let folder = config.folder.clone();
         if config.partitions == 0 {
@@ -58,26 +59,26 @@ impl FileLogWriter {
         })
     }
 
-    /// The log to read from, which sees a line as soon as it is flushed.
+    /// Returns the log to read from, which sees a line as soon as it is flushed.
     pub fn log(&self) -> FileLog {
         FileLog::of_writer(&self.folder, self.ends.clone())
     }
 
-    /// The partition of a symbol's ticks.
+    /// Returns the partition of a symbol's ticks.
     pub fn partition_of(&self, symbol: Symbol) -> u32 {
         // A remainder is smaller than the number of partitions, which is a `u32`.
         u32::try_from(symbol.stable_hash() % self.appenders.len() as u64).unwrap_or(0)
     }
 
-    /// Takes a line for the next flush; the offset that it will have.
+    /// Queues a line for the next flush; returns its future offset.
     ///
     /// # Errors
-    /// When there is no such partition, or the line is no record: it has a line break in it, nothing but white
-    /// space, or more than [`MAX_LINE`] bytes.
+    /// When there is no such partition, or the line is no record: it contains a line break, nothing
+    /// but white space, or more than [`MAX_LINE`] bytes.
     pub fn append(&mut self, partition: u32, line: &[u8]) -> Result<u64, Error> {
         let partitions = self.appenders.len();
         let Some(appender) = self.appenders.get_mut(partition as usize) else {
-            // As many as the manifest says, which is a `u32`.
+            // The manifest has the number as a `u32`.
             let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
             return Err(no_such_partition(&self.folder, partition, partitions));
         };
@@ -94,16 +95,17 @@ impl FileLogWriter {
         Err(Error::Invalid(format!("append a line to partition {partition} of log {folder}: {refused}")))
     }
 
-    /// Bytes appended that wait for the next flush.
+    /// Returns the number of appended bytes that wait for the next flush.
     pub fn buffered_bytes(&self) -> usize {
         self.appenders.iter().map(Appender::buffered).sum()
     }
 
-    /// Makes what has been appended visible to readers, and durable where that is due. One write a partition.
+    /// Makes the appended lines visible to readers, and durable if that is due. One write a
+    /// partition.
     ///
     /// # Errors
-    /// The first of them; the other partitions have been flushed all the same. What could not be written is kept
-    /// for the next flush.
+    /// The first error; the other partitions have been flushed all the same. Lines that could not
+    /// be written are kept for the next flush.
     pub fn flush(&mut self) -> Result<(), Error> {
         let mut result = Ok(());
         for (appender, end) in self.appenders.iter_mut().zip(self.ends.iter()) {
@@ -135,10 +137,10 @@ impl FileLogWriter {
     /// Flushes, makes everything durable, and releases the log.
     ///
     /// # Errors
-    /// When that fails; what could not be written is lost.
+    /// When that fails; lines that could not be written are lost.
     pub fn close(mut self) -> Result<(), Error> {
         let result = self.finish();
-        // They have been told of.
+        // Their errors have been reported.
         self.appenders.clear();
         result
     }
@@ -148,13 +150,13 @@ impl FileLogWriter {
         flushed.and(self.sync())
     }
 
-    /// Stops as a crash would: what has not been flushed is gone.
+    /// Stops as a crash would: lines that have not been flushed are gone.
     #[cfg(test)]
     pub(super) fn crash(mut self) {
         self.appenders.iter_mut().for_each(Appender::forget);
     }
 
-    /// Has every partition open its segment anew, as after a write that failed.
+    /// Makes every partition reopen its segment, as after a failed write.
     #[cfg(test)]
     pub(super) fn let_go_of_segments(&mut self) {
         self.appenders.iter_mut().for_each(Appender::let_go);

@@ -12,8 +12,8 @@ use tallow_model::{PartitionReader, ReadStatus, Record};
 
 /// Reads a partition of the log, and then whatever is flushed to it.
 ///
-/// Finding nothing new costs one load of an atomic where the writer is in this process, and a look at the folder
-/// where it is not.
+/// Finding nothing new costs one load of an atomic if the writer is in this process, and a look at
+/// the folder otherwise.
 pub struct FileLogReader {
     partition: u32,
     lines: Lines<Tail>,
@@ -69,25 +69,26 @@ impl PartitionReader for FileLogReader {
     }
 }
 
-/// The bytes of a partition up to the end of its last whole line; at that end [`ErrorKind::WouldBlock`].
+/// The bytes of a partition up to the end of its last whole line; [`ErrorKind::WouldBlock`] at that
+/// end.
 struct Tail {
     folder: PathBuf,
     partition: u32,
-    /// The offset of the next byte.
+    /// Offset of the next byte.
     at: u64,
-    /// Whole lines are known to reach to here.
+    /// End of the whole lines, as far as known.
     known_end: u64,
-    /// The segment that is being read, and its base.
+    /// Base and file of the segment that is being read.
     segment: Option<(u64, File)>,
     ends: Option<SharedEnds>,
 }
 
 impl Tail {
-    /// Goes to the first record at or past an offset, and says where that is.
+    /// Seeks the first record at or past an offset; returns its position.
     fn seek(&mut self, offset: u64) -> Result<u64, Error> {
         let segments = segments::list(&self.folder)?;
         let Some(segment) = segments.iter().rfind(|segment| segment.base <= offset) else {
-            // Nothing has been written yet; the first segment will be found where the next one always is.
+            // Nothing has been written yet; the first segment will be found like any next one.
             return Ok(0);
         };
         let failed = |source| Error::file("read", &segment.path, source);
@@ -95,7 +96,7 @@ impl Tail {
         let within = offset - segment.base;
         let mut start = offset;
         if within > 0 {
-            // On the line feed before it, if a record starts there.
+            // On the line feed before the offset, if a record starts there.
             file.seek(SeekFrom::Start(within - 1)).map_err(failed)?;
             let mut rest = BufReader::new(&file);
             start += rest.skip_until(b'\n').map_err(failed)? as u64 - 1;
@@ -114,7 +115,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Opens the segment that starts where the last one ended.
+    /// Opens the segment that starts at the end of the last one.
     fn next_segment(&mut self) -> io::Result<()> {
         if self.segment.as_ref().is_some_and(|(base, _)| *base == self.at) {
             return Err(self.missing("the segment is shorter than it was"));

@@ -1,4 +1,4 @@
-//! What the log promises, tried from the outside: writer and reader together, on real files.
+//! The promises of the log, tested from the outside: writer and reader together, on real files.
 
 use super::segments::{partition_folder, segment_path};
 use super::{FileLog, FileLogConfig, FileLogReader, FileLogWriter};
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 /// A record: its offset and its text.
 pub(super) type Line = (u64, String);
 
-/// A log of small segments in a folder of its own, which goes when the test ends.
+/// Returns the settings of a log of small segments in a folder of its own, removed when the test
+/// ends.
 pub(super) fn config() -> (TempDir, FileLogConfig) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = FileLogConfig::new(folder.path().join("log"));

@@ -1,11 +1,11 @@
-//! Makes the topics where they are missing.
+//! Creation of missing topics.
 //!
-//! - The topic of ticks gets as many partitions as the settings say: it is what workers share.
-//! - The topics of alerts and of dead letters get one each: both carry little, and with one partition whoever reads them
-//!   sees everything in the order in which it was written.
+//! - The topic of ticks gets the configured number of partitions: workers share them.
+//! - The topics of alerts and of dead letters get one each: both carry little, and with one
+//!   partition a reader sees everything in the order of writing.
 //!
-//! A topic that is there stays as it is. What about it is not as the settings say is told, not changed: more partitions
-//! would move symbols to other ones, and fewer can't be had.
+//! An existing topic stays as it is. A difference from the settings is reported, not changed: more
+//! partitions would move symbols to other ones, and fewer are impossible.
 
 use super::KafkaConfig;
 use super::errors::kafka;
@@ -16,31 +16,31 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
-/// How long the brokers may take.
-const LIMIT: Duration = Duration::from_secs(30);
-/// How long one question may take.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Time limit for all of it.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What has become of a topic.
+/// The state of a topic afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicState {
-    /// Its name.
+    /// Name of the topic.
     pub name: String,
-    /// Whether it has been made now.
+    /// Whether the topic was created now.
     pub made: bool,
-    /// How many partitions it has.
+    /// Number of its partitions.
     pub partitions: u32,
-    /// What is not as the settings say.
+    /// Difference from the settings, if there is one.
     pub difference: Option<String>,
 }
 
-/// Makes those of the three topics that are missing, and says what each is like. May be called again, and by several
-/// processes at a time. It blocks: not to be called from asynchronous code.
+/// Creates the missing ones of the three topics; returns the state of each. Safe to repeat, and to
+/// run in several processes at a time. It blocks: do not call it from asynchronous code.
 ///
 /// # Errors
 /// When the brokers can't be reached, refuse, or don't have a topic ready in time.
 pub fn ensure_topics(config: &KafkaConfig) -> Result<Vec<TopicState>, Error> {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + CREATE_TIMEOUT;
     let admin: AdminClient<Listener> = client(config, &config.group)?
         .create_with_context(Listener::default())
         .map_err(kafka("make an admin client for", &config.bootstrap_servers))?;
@@ -58,11 +58,11 @@ fn ensure(
     deadline: Instant,
 ) -> Result<TopicState, Error> {
     let topic = Topic::new(config, name, &config.group)?;
-    // Whoever finds it missing makes it: the brokers let only one of many succeed.
+    // Whoever finds the topic missing creates it: the brokers let only one of many succeed.
     let made = topic.wait_for_partitions(deadline)?.is_none() && make(config, admin, name, wanted)?;
-    // A topic that has just been made is not known to every broker at once.
+    // A new topic is not known to every broker at once.
     let partitions = loop {
-        match topic.partitions(ANSWER) {
+        match topic.partitions(REQUEST_TIMEOUT) {
             Ok(Some(partitions)) => break partitions,
             Err(error) if Instant::now() >= deadline => return Err(error),
             Ok(None) if Instant::now() >= deadline => {
@@ -76,7 +76,7 @@ fn ensure(
     Ok(TopicState { name: name.to_owned(), made, partitions, difference })
 }
 
-/// Makes the topic; false when somebody else just did.
+/// Creates the topic; returns false if somebody else just did.
 fn make(
     config: &KafkaConfig,
     admin: &AdminClient<Listener>,
@@ -87,7 +87,8 @@ fn make(
     let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let replication = TopicReplication::Fixed(number(config.replication_factor));
     let new = NewTopic::new(name, number(partitions), replication);
-    let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+    let options =
+        AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|source| Error::Thread { name: "kafka-admin".to_owned(), source })?;

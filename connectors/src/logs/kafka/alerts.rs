@@ -1,26 +1,32 @@
-//! The topic of alerts: each version of an alert as the JSON of [`AlertMessage`], keyed by its symbol.
+//! The topic of alerts: each version of an alert as the JSON of [`AlertMessage`], keyed by its
+//! symbol.
 //!
-//! - **Promise.** A reader with `isolation.level=read_committed` sees each version once, however often the pipeline is
-//!   restarted, with however many workers, and whatever was under way when it ended. What has been written it sees at
-//!   once: nothing waits for a checkpoint. Other readers may see what was aborted.
-//! - **How.** A worker's alerts are written in transactions of its own transactional id, one for each write, committed
-//!   before the write returns. [`KafkaAlerts::open`] takes the ids over: what a run before has left open is aborted, and
-//!   that run can write nothing more. Then what is committed is read back, and versions that are there are left out.
-//! - **When it is read back.** At the first step that shows that time has moved, not when the sink is opened: a version may
-//!   have been written by any worker of the run before, and so all of its ids must have been taken over by then, also
-//!   those that other processes of this run take over. Time moves only when every worker of every process reads its
-//!   partitions, and each opened its sink before; so the step proves it.
-//! - **After an outage.** A transaction that was open for longer than the brokers allow has an outcome that is not known.
-//!   The worker takes its id over anew, if no other run has meanwhile, and reads back what is there. See `alerts/claim.rs`.
-//! - **Order.** Versions of an alert are ordered by the logical time of the change, `settled_at`. One that is not newer
-//!   than the newest known is left out.
-//! - **State.** The newest version of each alert that may still come again: of those in the topic until the log has been
-//!   replayed past them.
-//! - **Limit.** What the topic's retention has deleted, or lies further back than is read, and a replay settles again, is
-//!   written again. Brokers forget a transactional id that has not been used for a week (`transactional.id.expiration.ms`):
-//!   of a process that was suspended for so long and then goes on nobody can tell that it was followed by another. And a run
-//!   must have started, or be gone, before one with another number of workers starts: while both do, each may take over
-//!   some ids of the other, and both may write before they have noticed.
+//! - **Promise.** A consumer with `isolation.level=read_committed` sees each version once, however
+//!   often the pipeline restarts, with any number of workers, and whatever was in flight when it
+//!   ended. It sees a written version at once: nothing waits for a checkpoint. Other consumers may
+//!   see aborted records.
+//! - **Transactions.** A worker's alerts are written in transactions of its own transactional id,
+//!   one for each write, committed before the write returns. [`KafkaAlerts::open`] takes the ids
+//!   over: what an earlier run has left open is aborted, and that run can write nothing more. Then
+//!   the committed versions are read back, and left out.
+//! - **Time of the read-back.** At the first step that shows that time has moved, not when the sink
+//!   is opened. A version may have been written by any worker of the earlier run, so all of its ids
+//!   must have been taken over first, also those that other processes of this run take over. Time
+//!   moves only when every worker of every process reads its partitions, and each opened its sink
+//!   before; so the step proves it.
+//! - **After an outage.** A transaction that was open for longer than the brokers allow has an
+//!   unknown outcome. The worker takes its id over anew, if no other run has meanwhile, and reads
+//!   back what is there. See `alerts/claim.rs`.
+//! - **Order.** Versions of an alert are ordered by the logical time of the change, `settled_at`. A
+//!   version that is not newer than the newest known is left out.
+//! - **State.** The newest version of each alert that may still come again: of those in the topic,
+//!   until the log has been replayed past them.
+//! - **Limits.** A version that the topic's retention has deleted, or that lies further back than
+//!   is read, is written again if a replay settles it again. Brokers forget a transactional id that
+//!   has not been used for a week (`transactional.id.expiration.ms`): a process that resumes after
+//!   a week's suspension can't detect that another has replaced it. A run must have started, or be
+//!   gone, before one with another number of workers starts: while both start, each may take over
+//!   some ids of the other, and both may write before they notice.
 
 mod claim;
 mod known;
@@ -30,7 +36,7 @@ mod worker;
 use super::KafkaConfig;
 use super::readback::{self, read_back};
 use claim::NAME;
-use known::{Known, Version};
+use known::{KnownVersions, Version};
 use rdkafka::Message;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -39,33 +45,34 @@ use tallow_model::progress::Progress;
 use tallow_model::rows::AlertMessage;
 use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, SettledAlert, Step};
-use worker::{Outgoing, WorkerAlerts};
+use worker::{PendingAlert, WorkerAlerts};
 
-/// How long one attempt to write may take, but for what follows an outage. It is tried again; a stop must not wait for
-/// longer.
-const WITHIN: Duration = Duration::from_secs(2);
+/// Time limit of one attempt to write, except for the recovery after an outage. A failed attempt is
+/// retried; a stop must not wait longer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes alerts to their topic.
 #[derive(Debug)]
 pub struct KafkaAlerts {
     config: KafkaConfig,
-    /// The number of the first worker.
+    /// Number of the first worker.
     first: usize,
     workers: Vec<WorkerAlerts>,
-    known: Known,
+    known: KnownVersions,
     /// Whether the topic must be read back before anything is written.
     unread: bool,
     progress: Progress,
 }
 
 impl KafkaAlerts {
-    /// Takes over the alerts of these workers, whose steps will be written to it, and ends those of the workers in `fence`:
-    /// numbers that runs before have had and this one has not. One process of a run must do so; any number of them may.
-    /// All processes of a run must have opened their sinks before the first step of any worker in which time has moved.
+    /// Takes over the alerts of these workers, whose steps will be written to the sink, and ends
+    /// the ids of the workers in `fence`: numbers that earlier runs had and this one has not. At
+    /// least one process of a run must do so. All processes of a run must have opened their sinks
+    /// before the first step of any worker in which time has moved.
     ///
     /// # Errors
-    /// When the brokers can't be reached, don't have the topic or don't let it, or a run that has started since has taken
-    /// over in turn.
+    /// When the brokers can't be reached, don't have the topic or don't permit it, or a later run
+    /// has taken over in turn.
     pub fn open(
         config: &KafkaConfig,
         workers: Range<usize>,
@@ -77,13 +84,13 @@ impl KafkaAlerts {
             config: config.clone(),
             first: workers.start,
             workers: for_each(workers.clone(), |worker| WorkerAlerts::take_over(config, worker))?,
-            known: Known::default(),
+            known: KnownVersions::default(),
             unread: true,
             progress: Progress::new(workers),
         })
     }
 
-    /// Finds out what is in the topic.
+    /// Reads the versions in the topic.
     fn read_back(&mut self) -> Result<(), Error> {
         let (mut alerts, mut others) = (0u64, 0u64);
         let topic = &self.config.alerts_topic;
@@ -106,13 +113,14 @@ impl KafkaAlerts {
         Ok(())
     }
 
-    /// Writes what is new of these steps, a transaction for each worker. Says whether all of it is known to be written.
+    /// Writes the new versions of these steps, a transaction for each worker. Returns whether all
+    /// of them are known to be written.
     fn write_new(&mut self, steps: &[Step], deadline: Instant) -> Result<bool, Error> {
         for worker in &mut self.workers {
             self.unread |= worker.settle(&mut self.known, deadline)?;
         }
         if self.unread {
-            // Reading waits for longer than an attempt may take.
+            // Reading back takes longer than an attempt may.
             self.workers.first().map_or(Ok(()), |worker| worker.reach(deadline))?;
             self.read_back()?;
         }
@@ -132,15 +140,16 @@ impl Sink for KafkaAlerts {
         NAME
     }
 
-    /// Stores the changes of each worker all or none; after an error those of some workers may be stored.
+    /// Stores the changes of each worker, all or none; after an error those of some workers may be
+    /// stored.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
         // Before time has moved nothing has settled.
         if steps.iter().any(|step| step.frontier != Some(EventTime(0))) {
-            let deadline = Instant::now() + WITHIN;
+            let deadline = Instant::now() + WRITE_TIMEOUT;
             while !self.write_new(steps, deadline)? {
                 if Instant::now() >= deadline {
                     let on = self.config.alerts_topic.clone();
-                    return Err(Error::Timeout { tried: "write alerts to topic", on, limit: WITHIN });
+                    return Err(Error::Timeout { tried: "write alerts to topic", on, limit: WRITE_TIMEOUT });
                 }
             }
         }
@@ -151,18 +160,19 @@ impl Sink for KafkaAlerts {
         Ok(())
     }
 
-    /// Alerts only.
+    /// Does nothing: this sink stores alerts only.
     fn write_rejects(&mut self, _: &[Reject]) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Of this run alone: the topic does not tell how far the runs before have come.
+    /// Returns the progress of this run alone: the topic does not tell how far earlier runs have
+    /// come.
     fn stored_through(&self) -> Option<EventTime> {
         self.progress.through()
     }
 }
 
-/// Does this for each of these workers, for all at the same time: it takes some round trips.
+/// Runs `act` for each of these workers at the same time: it takes some round trips.
 fn for_each<T: Send>(
     workers: Range<usize>,
     act: impl Fn(usize) -> Result<T, Error> + Sync,
@@ -176,9 +186,12 @@ fn for_each<T: Send>(
     })
 }
 
-/// Those of a worker's alerts that are newer than what is known, and than those before them.
-fn new_of<'a>(alerts: impl Iterator<Item = &'a SettledAlert>, known: &Known) -> Result<Vec<Outgoing>, Error> {
-    let mut sent = Known::default();
+/// Returns a worker's alerts that are newer than the known versions, and than the ones before them.
+fn new_of<'a>(
+    alerts: impl Iterator<Item = &'a SettledAlert>,
+    known: &KnownVersions,
+) -> Result<Vec<PendingAlert>, Error> {
+    let mut sent = KnownVersions::default();
     let mut new = Vec::new();
     for settled in alerts {
         let version = Version { alert_id: settled.alert.id(), settled_at: settled.settled_at };
@@ -188,7 +201,7 @@ fn new_of<'a>(alerts: impl Iterator<Item = &'a SettledAlert>, known: &Known) -> 
                 detail: error.to_string(),
             })?;
             sent.note(version.clone());
-            new.push(Outgoing { version, symbol: settled.alert.symbol, json });
+            new.push(PendingAlert { version, symbol: settled.alert.symbol, json });
         }
     }
     Ok(new)

@@ -1,4 +1,4 @@
-//! Where a range of a topic starts or ends, as it is written on a command line.
+//! The start or the end of a range of a topic, as written on a command line.
 
 use std::str::FromStr;
 use tallow_model::EventTime;
@@ -7,20 +7,20 @@ use tallow_model::error::Error;
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Where the partition begins.
+    /// The beginning of the partition.
     Beginning,
-    /// Where it ends at that moment.
+    /// The end of the partition at the moment of the query.
     End,
-    /// At its first record that is as late as this.
+    /// The first record that is as late as this time.
     Time(EventTime),
-    /// At this offset.
+    /// This offset, in every partition.
     Offset(u64),
 }
 
 impl FromStr for Bound {
     type Err = String;
 
-    /// Reads `beginning`, `end`, `offset:N`, RFC 3339, or milliseconds since the epoch.
+    /// Parses `beginning`, `end`, `offset:N`, RFC 3339, or milliseconds since the epoch.
     fn from_str(text: &str) -> Result<Bound, String> {
         match text {
             "beginning" => return Ok(Bound::Beginning),
@@ -41,7 +41,7 @@ impl FromStr for Bound {
     }
 }
 
-/// Refuses a range that can have no records, whatever the topic has.
+/// Refuses a range that can have no records in any topic.
 ///
 /// # Errors
 /// When its start is not before its end.

@@ -1,4 +1,4 @@
-//! The check of the settings that only a client can make.
+//! The part of the settings' check that needs a client.
 
 use super::config::{KafkaConfig, unusable};
 use super::producer::KafkaProducer;
@@ -7,8 +7,9 @@ use rdkafka::consumer::BaseConsumer;
 use tallow_model::error::Error;
 
 impl KafkaConfig {
-    /// Whether clients can be made of the options; asks no broker. Some of what can't be shows only in a client: options
-    /// that contradict each other, or what is in a file that one of them names.
+    /// Checks that clients can be made of the options; contacts no broker. Some faults show only in
+    /// a client: options that contradict each other, or the content of a file that one of them
+    /// names.
     ///
     /// # Errors
     /// As [`KafkaConfig::client`], or when a consumer or a producer can't be made.

@@ -1,4 +1,4 @@
-//! How to reach Kafka, and the names of the topics.
+//! Settings of Kafka: brokers, options, and the names of the topics.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -8,30 +8,30 @@ use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 use tallow_model::secret::Secret;
 
-/// `[kafka]` of the settings.
+/// The section `[kafka]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Brokers to start from: `host:port`, separated by commas.
     pub bootstrap_servers: String,
-    /// The topic of ticks.
+    /// Name of the topic of ticks.
     pub topic: String,
-    /// The topic of alerts.
+    /// Name of the topic of alerts.
     pub alerts_topic: String,
-    /// The topic of records that were not accepted.
+    /// Name of the topic of rejected records.
     pub dead_letters_topic: String,
-    /// Partitions of the topic of ticks where it has to be made.
+    /// Number of partitions that a new topic of ticks gets.
     pub partitions: u32,
-    /// On how many brokers a topic that has to be made is kept.
+    /// Replication factor of a new topic.
     pub replication_factor: u32,
-    /// The consumer group whose committed offsets show to other tools how far the log has been read.
+    /// Consumer group whose committed offsets show the lag to other tools.
     pub group: String,
     /// Further properties of librdkafka, `name=value`. Some of them are secrets.
     pub options: Vec<Secret>,
 }
 
 impl Default for KafkaConfig {
-    /// One broker on this machine, and the names of the contract.
+    /// Returns the settings of a local broker, with the topic names of the contract.
     fn default() -> KafkaConfig {
         KafkaConfig {
             bootstrap_servers: "localhost:9092".to_owned(),
@@ -78,11 +78,11 @@ const OWN: [&str; 27] = [
 ];
 
 impl KafkaConfig {
-    /// What every client begins with: the brokers and the options.
+    /// Returns the base of every client: the brokers and the options.
     ///
     /// # Errors
-    /// When an option is malformed, is no property of librdkafka or not one that can be set here, or needs TLS in a
-    /// build without it. The text names the property, never its value.
+    /// When an option is malformed, is not a property of librdkafka or not one that may be set, or
+    /// needs TLS in a build without it. The text names the property, never its value.
     pub fn client(&self) -> Result<ClientConfig, Error> {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &self.bootstrap_servers);
@@ -107,7 +107,7 @@ impl KafkaConfig {
 fn split(option: &str) -> Option<(&str, &str)> {
     let (name, value) = option.split_once('=')?;
     let name = name.trim();
-    // Of a text that only happens to have a `=` in it, nothing must be taken for a name and shown.
+    // A text that happens to contain `=` must not be taken for a name and shown.
     let sane = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
     (!name.is_empty() && name.chars().all(sane)).then_some((name, value.trim()))
 }
@@ -121,7 +121,8 @@ fn refuse_own(name: &str) -> Result<(), Error> {
     Err(Error::Invalid(format!("kafka.options: {name} {why}")))
 }
 
-/// Says what librdkafka would say less clearly, if at all.
+/// Refuses TLS settings in a build without TLS; librdkafka's own error is less clear, if there is
+/// one.
 fn refuse_tls(name: &str, value: &str, built_with_tls: bool) -> Result<(), Error> {
     let value = value.to_ascii_lowercase();
     let needs_tls = match name {
@@ -137,7 +138,7 @@ fn refuse_tls(name: &str, value: &str, built_with_tls: bool) -> Result<(), Error
     Ok(())
 }
 
-/// The error of a property, without its value.
+/// Returns the error of a property, without its value.
 pub(super) fn unusable(error: KafkaError) -> Error {
     let problem = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
@@ -145,7 +146,7 @@ pub(super) fn unusable(error: KafkaError) -> Error {
         }
         KafkaError::ClientConfig(_, _, name, _) => format!("{name} does not take the value given"),
         KafkaError::Nul(_) => "there is a zero byte in a value".to_owned(),
-        // What contradicts what, by name.
+        // This text names the properties that contradict each other.
         error => error.to_string(),
     };
     Error::Invalid(format!("kafka.options: {problem}"))

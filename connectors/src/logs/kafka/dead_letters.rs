@@ -1,23 +1,27 @@
-//! The topic of dead letters: the bytes of each record that was not accepted, with headers that say what is wrong.
+//! The topic of dead letters: the bytes of each rejected record, with headers that say what is
+//! wrong.
 //!
-//! - **Headers.** `reason`, `topic`, `partition` and `offset` (where the record was read), `timestamp` (when it was written
-//!   there, in milliseconds, where the log says), `detail` (in words). The key is the partition.
-//! - **Promise.** A dead letter is kept when all replicas have it, and once: when the sink is opened the topic is read back,
-//!   and a record that has its letter is left out. It is told by topic, partition, offset, timestamp and bytes. Not by a highest
-//!   offset below which everything would be there: the offsets of a topic that is made anew begin again, and a replay under
-//!   other settings rejects records that were accepted before. A letter without `topic`, as they were once written, counts
-//!   for the topic of the settings, and one without `timestamp` for any time.
-//! - **State.** 16 bytes for each of the newest letters of a partition, as many as are read back. Where a replay goes back
-//!   further, letters are written again: none is ever left out that is not there.
-//! - **Limit.** Of a record that is larger than a record of the topic may be, the first [`MAX_RAW_BYTES`] are kept; the
-//!   header `length` then says how long it is.
+//! - **Headers.** `reason`; `topic`, `partition` and `offset`, where the record was read;
+//!   `timestamp`, its log time in milliseconds if the log has one; `detail`, in words. The key is
+//!   the partition.
+//! - **Promise.** A dead letter counts as stored when all replicas have it, and is stored once: the
+//!   topic is read back when the sink is opened, and a record that has its letter is left out. A
+//!   record is identified by topic, partition, offset, timestamp and bytes, not by a highest offset
+//!   below which everything would be present: the offsets of a recreated topic begin again, and a
+//!   replay under other settings rejects records that were accepted before. A letter without
+//!   `topic`, as they were once written, counts for the configured topic, and one without
+//!   `timestamp` for any time.
+//! - **State.** 16 bytes for each of the newest letters of a partition, as many as are read back. A
+//!   replay that goes back further writes letters again: no letter is ever missing.
+//! - **Limit.** Of a record that exceeds the topic's record size, the first [`MAX_RAW_BYTES`] are
+//!   kept; the header `length` then has its size.
 
 mod known;
 
 use super::KafkaConfig;
-use super::producer::{KafkaProducer, Outgoing};
+use super::producer::{KafkaProducer, ProducerRecord};
 use super::readback::read_back;
-use known::{Identity, Known};
+use known::{Identity, KnownLetters};
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use std::ops::Range;
@@ -27,30 +31,30 @@ use tallow_model::progress::Progress;
 use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, Step};
 
-/// How many bytes of a record are kept, below what brokers and clients accept unless told otherwise.
+/// Bytes that are kept of a record: below the default limits of brokers and clients.
 pub const MAX_RAW_BYTES: usize = 900_000;
 
-/// How long one attempt to write may take. It is tried again; a stop must not wait for longer.
-const WITHIN: Duration = Duration::from_secs(3);
+/// Time limit of one attempt to write. A failed attempt is retried; a stop must not wait longer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Writes dead letters to their topic.
 #[derive(Debug)]
 pub struct KafkaDeadLetters {
     producer: KafkaProducer,
     topic: String,
-    /// The topic whose records they are.
     source: String,
-    known: Known,
+    known: KnownLetters,
     progress: Progress,
 }
 
 impl KafkaDeadLetters {
-    /// Reads back what the topic has, and is ready to write. The steps of these workers will be given to it.
+    /// Reads the topic back, to be ready to write. The steps of these workers will be written to
+    /// the sink.
     ///
     /// # Errors
     /// When the brokers can't be reached, or don't have the topic.
     pub fn open(config: &KafkaConfig, workers: Range<usize>) -> Result<KafkaDeadLetters, Error> {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         read_back(config, &config.dead_letters_topic, &mut |message| {
             if let Some(record) = record_of(message, &config.topic) {
                 known.note(&record);
@@ -96,7 +100,7 @@ impl KafkaDeadLetters {
         if raw.len() < reject.raw.len() {
             headers.push(("length", length.as_bytes()));
         }
-        let letter = Outgoing {
+        let letter = ProducerRecord {
             topic: &self.topic,
             partition: None,
             key: Some(partition.as_bytes()),
@@ -115,14 +119,14 @@ impl Sink for KafkaDeadLetters {
         "kafka-dead-letters"
     }
 
-    /// Nothing of a step goes here.
+    /// Notes the progress of the steps: none of their changes is stored here.
     fn write(&mut self, steps: &[Step]) -> Result<(), Error> {
         steps.iter().for_each(|step| self.progress.observe(step));
         Ok(())
     }
 
     fn write_rejects(&mut self, rejects: &[Reject]) -> Result<(), Error> {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + WRITE_TIMEOUT;
         for reject in rejects {
             self.send(reject, deadline)?;
         }
@@ -134,7 +138,7 @@ impl Sink for KafkaDeadLetters {
     }
 }
 
-/// The record that a dead letter is of, if it is one of this topic.
+/// Returns the record of a dead letter, if the record is of this topic.
 fn record_of<'a>(letter: &'a BorrowedMessage<'_>, topic: &str) -> Option<Identity<'a>> {
     if header(letter, "topic").is_some_and(|of: String| of != topic) {
         return None;
@@ -149,7 +153,7 @@ fn record_of<'a>(letter: &'a BorrowedMessage<'_>, topic: &str) -> Option<Identit
     })
 }
 
-/// What a header says.
+/// Parses the value of a header.
 fn header<T: std::str::FromStr>(message: &BorrowedMessage<'_>, name: &str) -> Option<T> {
     let header = message.headers()?.iter().find(|header| header.key == name)?;
     std::str::from_utf8(header.value?).ok()?.parse().ok()

@@ -1,9 +1,10 @@
-//! Which of Kafka's errors pass by themselves, and how ours are made.
+//! Classification of Kafka's errors: which of them pass by themselves.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tallow_model::error::{Action, Error, Leaf};
 
-/// What to do about an error of librdkafka: most of them pass, as brokers come back and leaders are elected.
+/// Returns what to do about an error of librdkafka: most pass, as brokers come back and leaders are
+/// elected.
 pub(crate) fn action(error: &KafkaError) -> Action {
     let code = match error {
         KafkaError::AdminOpCreation(_)
@@ -12,7 +13,7 @@ pub(crate) fn action(error: &KafkaError) -> Action {
         | KafkaError::MessageConsumptionFatal(_)
         | KafkaError::Nul(_) => return Action::Stop,
         KafkaError::AdminOp(code) => Some(*code),
-        // Of a transaction alone: the next one can pass.
+        // Concerns this transaction alone: the next one can succeed.
         KafkaError::Transaction(source)
             if source.is_retriable()
                 || source.txn_requires_abort() && source.code() == Code::OutOfOrderSequenceNumber =>
@@ -27,7 +28,7 @@ pub(crate) fn action(error: &KafkaError) -> Action {
     }
 }
 
-/// Whether an error stays until a human does something.
+/// Returns whether an error stays until a human acts.
 pub(super) fn is_final(code: Code) -> bool {
     is_refusal(code)
         || is_damage(code)
@@ -64,7 +65,7 @@ pub(super) fn is_final(code: Code) -> bool {
         )
 }
 
-/// Who we are or what we may do was not accepted.
+/// Returns whether the broker has refused our identity or our permissions.
 pub(super) fn is_refusal(code: Code) -> bool {
     matches!(
         code,
@@ -81,8 +82,8 @@ pub(super) fn is_refusal(code: Code) -> bool {
     )
 }
 
-/// A record, or a batch of them, is not what was written: its checksum is wrong, say. How many records that were can't be
-/// known, and so not either which candles lack them.
+/// Returns whether a record or a batch is damaged, by its checksum for example. The number of lost
+/// records is unknown, so the affected candles are unknown too.
 pub(super) fn is_damage(code: Code) -> bool {
     matches!(
         code,
@@ -95,17 +96,17 @@ pub(super) fn is_damage(code: Code) -> bool {
     )
 }
 
-/// The offset asked for is not there.
+/// Returns whether the requested offset does not exist.
 pub(super) fn is_lost(code: Code) -> bool {
     matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation)
 }
 
-/// About the consumer group: reading needs none.
+/// Returns whether the error concerns the consumer group, which reading does not need.
 pub(super) fn is_of_group(code: Code) -> bool {
     code == Code::GroupAuthorizationFailed
 }
 
-/// The topic is not there, as far as a broker knows.
+/// Returns whether the topic does not exist, as far as a broker knows.
 pub(super) fn is_missing(code: Code) -> bool {
     matches!(
         code,
@@ -113,7 +114,7 @@ pub(super) fn is_missing(code: Code) -> bool {
     )
 }
 
-/// Makes the error of having tried `action` on `on`.
+/// Returns the error of having `tried` something on `on`.
 pub(super) fn kafka(tried: &'static str, on: impl Into<String>) -> impl FnOnce(KafkaError) -> Error {
     let on = on.into();
     move |source| Error::External { tried, on, action: action(&source), source: Leaf(source).into() }

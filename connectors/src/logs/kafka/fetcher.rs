@@ -1,17 +1,18 @@
 //! A consumer of partitions that are assigned by hand.
 //!
-//! **Back-pressure.** librdkafka fetches a partition only while its queue has fewer messages and bytes than
-//! `queued.min.messages` and `queued.max.messages.kbytes`: with queues of their own these bounds hold for each partition.
-//! They are set here to a share of a budget, so memory does not grow with the number of partitions, nor with how long a
-//! partition is not read. At most one more fetch comes on top (`fetch.message.max.bytes`, compressed). Nothing needs to be
-//! paused: a full partition is left out of the requests while the others go on. It is looked at again after
-//! `fetch.queue.backoff.ms`, here 2 ms and not librdkafka's second, in which a worker would read its queue empty
-//! many times over.
+//! **Back-pressure.** librdkafka fetches a partition only while its queue has fewer messages and
+//! bytes than `queued.min.messages` and `queued.max.messages.kbytes`; with separate queues these
+//! bounds hold for each partition. They are set here to a share of a budget, so memory does not
+//! grow with the number of partitions, nor with the time for which a partition is not read. At most
+//! one more fetch comes on top (`fetch.message.max.bytes`, compressed). Nothing needs to be paused:
+//! a full partition is left out of the requests while the others continue. It is checked again
+//! after `fetch.queue.backoff.ms`: 2 ms here, because in librdkafka's default of a second a worker
+//! would empty its queue many times.
 
 use super::KafkaConfig;
 use super::errors::kafka;
 use super::listener::Listener;
-use super::queue::Queue;
+use super::queue::PartitionQueue;
 use super::topic::{client, partition_list, set_unless_given};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -19,14 +20,14 @@ use rdkafka::topic_partition_list::Offset;
 use std::sync::Arc;
 use tallow_model::error::Error;
 
-/// The bytes that the queues of all partitions may hold together, in units of 1024.
+/// Bytes that the queues of all partitions may hold together, in units of 1024.
 const QUEUED_KBYTES: u32 = 64 << 10;
-/// How many messages they may hold together: each costs some hundred bytes besides its own.
+/// Messages that they may hold together: each costs some hundred bytes besides its own.
 const QUEUED_MESSAGES: u32 = 120_000;
-/// What one fetch may bring of all partitions together, in bytes, unless single batches are larger.
+/// Bytes that one fetch may bring of all partitions together, unless single batches are larger.
 const FETCH_BYTES: u32 = 16 << 20;
 
-/// The consumer.
+/// A consumer, and the topic that it reads.
 pub(super) struct Fetcher {
     consumer: Arc<BaseConsumer<Listener>>,
     topic: String,
@@ -34,7 +35,7 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Makes a consumer of a topic that has so many partitions, with further properties.
+    /// Creates a consumer of a topic with this number of partitions, with further properties.
     pub(super) fn new(
         config: &KafkaConfig,
         topic: &str,
@@ -72,20 +73,20 @@ impl Fetcher {
     }
 
     /// Starts to fetch these partitions from these offsets, each into a queue of its own.
-    pub(super) fn take(&self, partitions: &[(u32, Offset)]) -> Result<Vec<Queue>, Error> {
-        // First the queues, so that no message can go past them.
+    pub(super) fn take(&self, partitions: &[(u32, Offset)]) -> Result<Vec<PartitionQueue>, Error> {
+        // Queues first, so that no message can bypass them.
         let queues = partitions
             .iter()
             .map(|(partition, _)| {
-                Queue::split(&self.consumer, &self.topic, *partition)
+                PartitionQueue::split(&self.consumer, &self.topic, *partition)
                     .ok_or_else(|| self.failed(KafkaError::SetPartitionOffset(Code::UnknownPartition)))
             })
-            .collect::<Result<Vec<Queue>, Error>>()?;
+            .collect::<Result<Vec<PartitionQueue>, Error>>()?;
         self.start(partitions)?;
         Ok(queues)
     }
 
-    /// Likewise, into the consumer's own queue.
+    /// Starts to fetch these partitions from these offsets, into the consumer's own queue.
     pub(super) fn start(&self, partitions: &[(u32, Offset)]) -> Result<(), Error> {
         if partitions.is_empty() {
             return Ok(());
@@ -100,13 +101,13 @@ impl Fetcher {
         kafka("read topic", self.label())(source)
     }
 
-    /// `TOPIC at BROKERS`.
+    /// Returns `TOPIC at BROKERS`.
     pub(super) fn label(&self) -> String {
         format!("{} at {}", self.topic, self.brokers)
     }
 }
 
-/// Stops to fetch a partition, and frees what its queue holds.
+/// Stops fetching a partition, and frees its queue.
 pub(super) fn leave(
     consumer: &BaseConsumer<Listener>,
     topic: &str,

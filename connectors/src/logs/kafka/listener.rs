@@ -1,7 +1,7 @@
-//! What librdkafka says unasked: trouble with brokers, lines of its own log, statistics.
+//! Events of librdkafka: trouble with brokers, lines of its own log, statistics.
 
 use super::errors;
-use super::place::Places;
+use super::partition_state::FetchStates;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long after a warning further ones about the same are not shown as warnings.
-const QUIET: Duration = Duration::from_secs(60);
+/// Time after a warning in which further ones about the same are not shown as warnings.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The newest trouble between a client and the brokers.
 #[derive(Debug, Default)]
@@ -23,60 +23,60 @@ pub(super) struct Trouble(Mutex<Option<(Code, String)>>);
 impl Trouble {
     fn set(&self, code: Code, reason: &str) {
         let mut trouble = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That all brokers are down says less than why.
+        // "All brokers are down" says less than the cause.
         if code != Code::AllBrokersDown || trouble.is_none() {
             *trouble = Some((code, reason.to_owned()));
         }
     }
 
-    /// Forgets it: the brokers answer.
+    /// Clears the trouble: the brokers answer.
     pub(super) fn clear(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// What it is, in librdkafka's words.
+    /// Returns the trouble in librdkafka's words.
     pub(super) fn reason(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Likewise, where waiting can't help.
+    /// Returns the trouble if waiting can't help.
     pub(super) fn refusal(&self) -> Option<String> {
         let trouble = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.as_ref().filter(|(code, _)| errors::is_refusal(*code)).map(|(_, reason)| reason.clone())
     }
 }
 
-/// Listens to one consumer.
+/// The listener of one consumer.
 #[derive(Default)]
 pub(super) struct Listener {
     trouble: Arc<Trouble>,
-    /// Where to note what statistics say of partitions.
-    places: Option<Arc<Places>>,
+    /// Receives the statistics of partitions.
+    fetch_states: Option<Arc<FetchStates>>,
     warned: Mutex<HashMap<String, Instant>>,
     commits_fail: AtomicBool,
 }
 
 impl Listener {
-    /// One that notes trouble here.
+    /// Creates a listener that records trouble here.
     pub(super) fn new(trouble: Arc<Trouble>) -> Listener {
         Listener { trouble, ..Listener::default() }
     }
 
-    /// One that also notes in `places` how far each partition has been fetched.
-    pub(super) fn with_places(trouble: Arc<Trouble>, places: Arc<Places>) -> Listener {
-        Listener { trouble, places: Some(places), ..Listener::default() }
+    /// Creates a listener that also records in `fetch_states` how far each partition has been fetched.
+    pub(super) fn with_fetch_states(trouble: Arc<Trouble>, fetch_states: Arc<FetchStates>) -> Listener {
+        Listener { trouble, fetch_states: Some(fetch_states), ..Listener::default() }
     }
 
     fn warn_now(&self, facility: &str) -> bool {
-        // Connections that fail are told by whoever misses their answers, and properties that are not for consumers
-        // are no matter.
+        // Whoever misses replies reports failed connections, and properties that are not for
+        // consumers do not matter.
         if matches!(facility, "FAIL" | "ERROR" | "CONFWARN") {
             return false;
         }
         let now = Instant::now();
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         match warned.get_mut(facility) {
-            Some(last) if now.duration_since(*last) < QUIET => false,
+            Some(last) if now.duration_since(*last) < REPEAT_INTERVAL => false,
             Some(last) => {
                 *last = now;
                 true
@@ -103,25 +103,26 @@ impl ClientContext for Listener {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let Some(places) = &self.places else { return };
-        let Some(topic) = statistics.topics.get(places.topic()) else { return };
+        let Some(fetch_states) = &self.fetch_states else { return };
+        let Some(topic) = statistics.topics.get(fetch_states.topic()) else { return };
         for (partition, figures) in &topic.partitions {
-            let place = u32::try_from(*partition).ok().and_then(|partition| places.get(partition));
-            if let (Some(place), Ok(end)) = (place, u64::try_from(figures.eof_offset)) {
-                place.fetched_to_end(end);
+            let fetch_state =
+                u32::try_from(*partition).ok().and_then(|partition| fetch_states.get(partition));
+            if let (Some(fetch_state), Ok(end)) = (fetch_state, u64::try_from(figures.eof_offset)) {
+                fetch_state.fetched_to_end(end);
             }
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            // Those are of one partition, and come out of its queue too.
+            // These concern one partition, and come out of its queue too.
             Some(code)
                 if code == Code::PartitionEOF
                     || errors::is_lost(code)
                     || errors::is_damage(code)
                     || errors::is_missing(code) => {}
-            // Whether offsets are committed is told by the commits.
+            // The commits report their own failures.
             Some(code) if errors::is_of_group(code) => tracing::debug!(reason, "librdkafka"),
             Some(code) => self.trouble.set(code, reason),
             None => self.trouble.set(Code::Unknown, reason),

@@ -1,11 +1,11 @@
 //! Apache Kafka, by librdkafka.
 //!
-//! - [`KafkaLog`]: the topic of ticks, read live; [`KafkaRange`]: a part of it, for backtests.
-//! - [`KafkaProducer`]: writes records. [`KafkaAlerts`] and [`KafkaDeadLetters`] are the sinks that use it.
-//! - [`ensure_topics`]: makes the topics.
+//! - [`KafkaLog`] reads the topic of ticks live; [`KafkaRange`] reads a part of it, for backtests.
+//! - [`KafkaProducer`] writes records. [`KafkaAlerts`] and [`KafkaDeadLetters`] are sinks.
+//! - [`ensure_topics`] creates the topics.
 //!
-//! Partitions are assigned by number and read from offsets that the caller knows. No consumer joins a group, so there is
-//! no rebalance, and nothing is resumed from committed offsets.
+//! Partitions are assigned by number and read from offsets that the caller knows. No consumer joins
+//! a group, so there is no rebalance, and nothing is resumed from committed offsets.
 
 mod admin;
 mod alerts;
@@ -18,7 +18,7 @@ mod fetcher;
 mod listener;
 mod log;
 mod monitor;
-mod place;
+mod partition_state;
 mod producer;
 mod queue;
 mod range;
@@ -33,6 +33,6 @@ pub use bound::{Bound, check as check_range};
 pub use config::KafkaConfig;
 pub use dead_letters::{KafkaDeadLetters, MAX_RAW_BYTES};
 pub use log::{KafkaLog, KafkaStatus, PartitionLag, WorkerPartitions};
-pub use producer::{Deliveries, KafkaProducer, Outgoing};
+pub use producer::{Deliveries, KafkaProducer, ProducerRecord};
 pub use range::KafkaRange;
 pub use state::Reader;

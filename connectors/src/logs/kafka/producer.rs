@@ -1,23 +1,27 @@
-//! Writes records to Kafka: each once, in order within its partition, and none given up while the producer lives.
+//! A producer that writes each record once, in order within its partition, and drops none while it
+//! lives.
 //!
-//! **Promise.** The producer is idempotent and waits for all replicas, so a broker that goes away and comes back leaves
-//! neither a gap nor a repetition nor another order. A record is never given up for want of time: while no broker can be
-//! reached, records wait in the queue, and a full queue makes [`KafkaProducer::send`] wait. What Kafka refuses for good
-//! (a topic that is gone, a record that is too large) is counted, and told at the next [`KafkaProducer::send`] or
+//! **Promise.** The producer is idempotent and waits for all replicas, so a broker that goes away
+//! and comes back leaves neither a gap nor a repetition nor another order. A record is never
+//! dropped for want of time: while no broker can be reached, records wait in the queue, and a full
+//! queue makes [`KafkaProducer::send`] wait. A record that Kafka refuses for good (the topic is
+//! gone, the record is too large) is counted, and reported by the next [`KafkaProducer::send`] or
 //! [`KafkaProducer::flush`].
 //!
-//! **Partition.** By murmur2 of the key, as Java's default partitioner does: the records of a symbol that other clients
-//! write land in the same partition. A record without a key goes to a random one.
+//! **Partition.** By murmur2 of the key, as Java's default partitioner does: records of a symbol
+//! that other clients write land in the same partition. A record without a key goes to a random
+//! one.
 //!
-//! **State.** The records that are not yet acknowledged, at most [`QUEUE_RECORDS`] of them and [`QUEUE_KBYTES`].
+//! **State.** The records that are not yet acknowledged, at most [`QUEUE_RECORDS`] of them and
+//! [`QUEUE_KBYTES`].
 //!
-//! **Cost.** A copy of key and payload per record; a thread that hears the acknowledgements.
+//! **Cost.** A copy of key and payload per record; a thread that serves the acknowledgements.
 
 mod deliveries;
 
 use super::config::{KafkaConfig, unusable};
 use super::errors::kafka;
-use deliveries::{Refusal, Reports};
+use deliveries::{DeliveryReports, Refusal};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -27,48 +31,48 @@ use tallow_model::error::Error;
 
 pub use deliveries::Deliveries;
 
-/// How many records may wait for their acknowledgement.
+/// Records that may wait for their acknowledgement.
 const QUEUE_RECORDS: &str = "200000";
-/// How many bytes these may have together, in units of 1024.
+/// Bytes that these may have together, in units of 1024.
 const QUEUE_KBYTES: &str = "131072";
-/// How long a record waits for others to share a request with, in milliseconds.
+/// Time that a record waits to share a request with others, in milliseconds.
 const LINGER_MS: &str = "2";
-/// The longest pause between two attempts to reach a broker, in milliseconds.
+/// Longest pause between two attempts to reach a broker, in milliseconds.
 const RECONNECT_MAX_MS: &str = "1000";
-/// How long events are served before what is waited for is looked at again.
-const SERVE: Duration = Duration::from_millis(2);
-/// Without any acknowledgement for this long, records that wait are a problem.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Time for which events are served before the condition is checked again.
+const SERVE_INTERVAL: Duration = Duration::from_millis(2);
+/// Time without any acknowledgement after which waiting records are a problem.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A record to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// The topic, which must exist.
+pub struct ProducerRecord<'a> {
+    /// Name of the topic, which must exist.
     pub topic: &'a str,
-    /// The partition; none for that of the key.
+    /// Number of the partition; `None` for that of the key.
     pub partition: Option<i32>,
-    /// The key.
+    /// Key of the record.
     pub key: Option<&'a [u8]>,
-    /// The value; none for a tombstone.
+    /// Value of the record; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
     /// Names and values of the headers, in order.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// The record's timestamp, milliseconds since the epoch; none for the time at which it is queued.
+    /// Timestamp in milliseconds since the epoch; `None` for the time at which the record is
+    /// queued.
     pub timestamp_ms: Option<i64>,
 }
 
-/// A producer. Its methods may be called from several threads.
+/// A producer of records. Its methods may be called from several threads.
 pub struct KafkaProducer {
-    inner: ThreadedProducer<Reports>,
-    /// The brokers, for messages.
+    inner: ThreadedProducer<DeliveryReports>,
     brokers: String,
 }
 
 impl KafkaProducer {
-    /// Makes a producer. No broker needs to be there yet.
+    /// Creates a producer. No broker needs to be reachable yet.
     ///
     /// # Errors
-    /// When a property can't be.
+    /// When a property is invalid.
     pub fn open(config: &KafkaConfig, client_id: &str) -> Result<KafkaProducer, Error> {
         let mut client = config.client()?;
         client
@@ -85,15 +89,15 @@ impl KafkaProducer {
         ] {
             set_unless_given(&mut client, &names, value);
         }
-        let inner = client.create_with_context(Reports::new()).map_err(unusable)?;
+        let inner = client.create_with_context(DeliveryReports::new()).map_err(unusable)?;
         Ok(KafkaProducer { inner, brokers: config.bootstrap_servers.clone() })
     }
 
-    /// How many partitions the topic has. Returns once a broker has answered.
+    /// Returns the number of partitions of the topic, once a broker has answered.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the topic does not exist; to be retried when no broker answers in time, not so when they
-    /// refuse the login.
+    /// [`Error::Invalid`] when the topic does not exist; to be retried when no broker answers in
+    /// time, not so when they refuse the login.
     pub fn partitions(&self, topic: &str, within: Duration) -> Result<usize, Error> {
         let asked = kafka("look up topic", format!("{topic} at {}", self.brokers));
         let metadata = match self.inner.client().fetch_metadata(Some(topic), within) {
@@ -118,10 +122,10 @@ impl KafkaProducer {
     /// Queues a record. While the queue is full it waits, at most as long as given.
     ///
     /// # Errors
-    /// The record has then not been queued. To be retried when the queue was full all the time; to be skipped when the
-    /// record is larger than any may be; else Kafka has refused this record or one before it, which is told once, or the
-    /// producer can't go on.
-    pub fn send(&self, record: &Outgoing<'_>, within: Duration) -> Result<(), Error> {
+    /// The record has then not been queued. To be retried when the queue was full all the time; to
+    /// be skipped when the record is larger than any may be; otherwise Kafka has refused this
+    /// record or one before it, which is reported once, or the producer can't continue.
+    pub fn send(&self, record: &ProducerRecord<'_>, within: Duration) -> Result<(), Error> {
         self.check()?;
         let started = Instant::now();
         let mut attempt = base_record(record);
@@ -134,54 +138,57 @@ impl KafkaProducer {
                 self.check()?;
                 return Err(self.not_queued(record, error));
             }
-            self.inner.poll(SERVE);
+            self.inner.poll(SERVE_INTERVAL);
             attempt = back;
         }
     }
 
-    /// Waits until everything that was queued has been acknowledged. Drops nothing when that takes too long.
+    /// Waits until every queued record has been acknowledged. Drops nothing when that takes too
+    /// long.
     ///
     /// # Errors
-    /// To be retried when it was not within the time; else Kafka has refused a record, which is told once, or the producer
-    /// can't go on.
+    /// To be retried when it took longer than the time limit; otherwise Kafka has refused a record,
+    /// which is reported once, or the producer can't continue.
     pub fn flush(&self, within: Duration) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             self.check()?;
             let waiting = self.counts().waiting();
             if waiting == 0 {
-                // A refusal may have been the last.
+                // The last record may have been refused.
                 return self.check();
             }
             if started.elapsed() >= within {
                 let on = format!("{waiting} records to {}", self.brokers);
                 return Err(kafka("flush", on)(KafkaError::Flush(Code::OperationTimedOut)));
             }
-            self.inner.poll(SERVE);
+            self.inner.poll(SERVE_INTERVAL);
         }
     }
 
-    /// Whether the producer can go on; after a fatal error it can't, and what waits will not arrive.
+    /// Returns whether the producer can continue; after a fatal error it can't, and waiting records
+    /// will not arrive.
     pub fn is_usable(&self) -> bool {
         self.fatal().is_none()
     }
 
-    /// What has become of the records so far.
+    /// Returns the outcomes of the records so far.
     pub fn counts(&self) -> Deliveries {
         self.reports().counts()
     }
 
-    /// How many records failed, by the reason.
+    /// Returns the numbers of failed records, by reason.
     pub fn failures(&self) -> Vec<(String, u64)> {
         self.reports().failures()
     }
 
-    /// Why records that wait don't get through at the moment; none once they do again, or where none waits.
+    /// Returns why waiting records don't get through at the moment; `None` once they do again, or
+    /// if none waits.
     pub fn problem(&self) -> Option<String> {
-        self.reports().problem(SILENCE)
+        self.reports().problem(SILENCE_TIMEOUT)
     }
 
-    fn reports(&self) -> &Reports {
+    fn reports(&self) -> &DeliveryReports {
         self.inner.context()
     }
 
@@ -198,12 +205,13 @@ impl KafkaProducer {
         }
     }
 
-    /// The fatal error. The failures that it brings may be reported before it is, so it is asked for after any.
+    /// Returns the fatal error. The failures that it causes may be reported first, so it is looked
+    /// up after any.
     fn fatal(&self) -> Option<(Code, String)> {
         if self.reports().may_be_fatal() { self.inner.client().fatal_error() } else { None }
     }
 
-    fn not_queued(&self, record: &Outgoing<'_>, error: KafkaError) -> Error {
+    fn not_queued(&self, record: &ProducerRecord<'_>, error: KafkaError) -> Error {
         match error.rdkafka_error_code() {
             Some(Code::QueueFull) => {
                 let on = format!("{} at {}", record.topic, self.brokers);
@@ -228,7 +236,7 @@ impl std::fmt::Debug for KafkaProducer {
     }
 }
 
-fn base_record<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8]> {
+fn base_record<'a>(record: &ProducerRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {
     let headers = (!record.headers.is_empty()).then(|| {
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
         record
@@ -247,7 +255,7 @@ fn base_record<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8]> {
     }
 }
 
-/// Sets a property that has two names, unless the settings have it under one of them.
+/// Sets a property that has two names, unless the settings have one of them.
 fn set_unless_given(client: &mut ClientConfig, names: &[&str; 2], value: &str) {
     if names.iter().all(|name| client.get(name).is_none()) {
         client.set(names[0], value);

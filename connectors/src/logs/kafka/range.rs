@@ -1,20 +1,22 @@
-//! A bounded part of a topic, for backtests: from a place to a place, each partition a bounded one.
+//! A bounded part of a topic, for backtests: each partition is a bounded one.
 //!
-//! - **Bounds.** The beginning, the end, a time, or an offset that holds for every partition. They become offsets once,
-//!   when the range is resolved; what is written after that is not part of it. A time stands for the first record whose
-//!   timestamp is as late: with timestamps out of order, later records may be older. An end that lies past the
-//!   partition's is the partition's; a start before what the brokers still have is an error, unless it is `beginning`.
-//! - **End.** A partition is finished exactly at its end offset, also where there is no record just before it but a
-//!   transaction's marker, or a gap that compaction has left: there the broker's word that the end has been reached counts.
-//! - **No traces.** The consumers have a group of their own that never commits, so the live group never notices.
-//! - **Failure.** What the brokers don't give out for a minute fails the partition.
+//! - **Bounds.** The beginning, the end, a time, or an offset that holds for every partition. They
+//!   are resolved to offsets once; records written afterwards are not part of the range. A time
+//!   stands for the first record whose timestamp is as late: with timestamps out of order, later
+//!   records may be older. An end past the partition's end means the partition's end; a start
+//!   before what the brokers still have is an error, unless it is `beginning`.
+//! - **End.** A partition is finished exactly at its end offset, even if only a transaction marker,
+//!   or a gap left by compaction, lies before it: then the broker's report of the end counts.
+//! - **No traces.** The consumers have a group of their own that never commits, so the live group
+//!   never notices.
+//! - **Failure.** Records that the brokers don't deliver for a minute fail the partition.
 
 use super::KafkaConfig;
 use super::bound::{Bound, check};
 use super::errors::{is_final, is_missing};
 use super::fetcher::{Fetcher, leave};
 use super::listener::{Listener, Trouble};
-use super::queue::Queue;
+use super::queue::PartitionQueue;
 use super::state::Reader;
 use super::topic::{Topic, at, own_group, serve};
 use rdkafka::consumer::BaseConsumer;
@@ -25,13 +27,13 @@ use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 use tallow_model::{PartitionReader, ReadStatus, Record};
 
-/// How long to wait for the brokers to resolve a range.
-const REACH: Duration = Duration::from_secs(15);
-/// How long they may give nothing out of what is there.
-const STALLED: Duration = Duration::from_secs(60);
+/// Time limit for resolving a range.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for which the brokers may deliver nothing of what exists.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asking less often than this is not waiting.
-const ASKED: Duration = Duration::from_secs(1);
+/// A reader that is called less often than this does not wait.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The part of a partition that belongs to the range: `[start, end)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,21 +48,21 @@ struct Span {
 pub struct KafkaRange {
     config: KafkaConfig,
     topic: String,
-    /// `TOPIC at BROKERS`.
+    /// Label for messages: `TOPIC at BROKERS`.
     label: Arc<str>,
     group: String,
     spans: Vec<Span>,
 }
 
 impl KafkaRange {
-    /// Finds the offsets of the range. A range without records is no error.
+    /// Resolves the offsets of the range. A range without records is no error.
     ///
     /// # Errors
-    /// When the range is one that can't have records, its start is no longer there, no broker answers within
-    /// 15 seconds, or the topic does not exist.
+    /// When the range can't have records, its start no longer exists, no broker answers within 15
+    /// seconds, or the topic does not exist.
     pub fn resolve(config: &KafkaConfig, topic: &str, start: Bound, end: Bound) -> Result<KafkaRange, Error> {
         check(start, end)?;
-        let deadline = Instant::now() + REACH;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         let group = own_group(config, "range");
         let asked = Topic::new(config, topic, &group)?;
         let partitions = asked.existing_partitions(deadline)?;
@@ -81,7 +83,7 @@ impl KafkaRange {
         for partition in 0..partitions {
             let low = find(&lows, partition).unwrap_or(0);
             let high = find(&ends, partition).unwrap_or(low);
-            // Where no record is as late as a time, it stands for the end.
+            // A time later than every record stands for the end.
             let start = find(&starts, partition).unwrap_or(high);
             let end = find(&stops, partition).unwrap_or(high).min(high);
             if start < low {
@@ -102,17 +104,18 @@ impl KafkaRange {
         })
     }
 
-    /// How many partitions the topic has.
+    /// Returns the number of partitions of the topic.
     pub fn partitions(&self) -> usize {
         self.spans.len()
     }
 
-    /// How many records it has, at most: gaps in the offsets count too.
+    /// Returns the number of records, at most: gaps in the offsets count too.
     pub fn records(&self) -> u64 {
         self.spans.iter().map(|span| span.end - span.start).sum()
     }
 
-    /// The readers of worker `index` of `peers`: those of the partitions whose number is `index` modulo `peers`.
+    /// Returns the readers of worker `index` of `peers`: those of the partitions whose number is
+    /// `index` modulo `peers`.
     ///
     /// # Errors
     /// When the consumer can't be made.
@@ -133,7 +136,7 @@ impl KafkaRange {
             &self.group,
             u32::try_from(self.spans.len()).unwrap_or(u32::MAX),
             Listener::new(Arc::clone(&trouble)),
-            // At the end a fetch waits this long for more before the end is told.
+            // At the end, a fetch waits this long for more before the end is reported.
             &[("enable.partition.eof", "true"), ("fetch.wait.max.ms", "100")],
         )?;
         let starts: Vec<_> = full.iter().map(|span| (span.partition, at(span.start))).collect();
@@ -155,7 +158,7 @@ impl KafkaRange {
     }
 }
 
-/// Of a partition that has nothing in the range.
+/// The reader of a partition that has nothing in the range.
 struct EmptyReader(u32);
 
 impl PartitionReader for EmptyReader {
@@ -168,16 +171,16 @@ impl PartitionReader for EmptyReader {
     }
 }
 
-/// Reads a partition's part of the range.
+/// The reader of a partition's part of the range.
 struct RangeReader {
-    queue: Queue,
+    queue: PartitionQueue,
     consumer: Arc<BaseConsumer<Listener>>,
     trouble: Arc<Trouble>,
     topic: String,
     label: Arc<str>,
     span: Span,
     position: u64,
-    /// Since when there has been nothing to read, and when that was last found.
+    /// Time since which there has been nothing to read, and time of the last look.
     waiting: Option<(Instant, Instant)>,
     done: bool,
 }
@@ -193,7 +196,7 @@ impl RangeReader {
 
     fn finish(&mut self) -> ReadStatus {
         self.done = true;
-        // What has been fetched past the end is of no use.
+        // Records fetched past the end are of no use.
         if let Err(error) = leave(&self.consumer, &self.topic, self.span.partition) {
             tracing::debug!(partition = self.span.partition, %error, "a partition can't be left");
         }
@@ -203,12 +206,12 @@ impl RangeReader {
     fn wait(&mut self) -> ReadStatus {
         serve(&self.consumer);
         let now = Instant::now();
-        // While nobody asks, nobody waits.
-        let waiting = self.waiting.filter(|(_, last)| now.duration_since(*last) < ASKED);
+        // While nobody calls, nobody waits.
+        let waiting = self.waiting.filter(|(_, last)| now.duration_since(*last) < IDLE_INTERVAL);
         let since = waiting.map_or(now, |(since, _)| since);
         self.waiting = Some((since, now));
         let refusal = self.trouble.refusal();
-        if refusal.is_none() && now.duration_since(since) < STALLED {
+        if refusal.is_none() && now.duration_since(since) < STALL_TIMEOUT {
             return ReadStatus::Pending;
         }
         let reason = refusal.or_else(|| self.trouble.reason());
@@ -217,7 +220,7 @@ impl RangeReader {
 
     fn judge(&mut self, code: Code) -> Option<ReadStatus> {
         match code {
-            // All that was there when the range was resolved has been read.
+            // Everything that existed when the range was resolved has been read.
             Code::PartitionEOF => Some(self.finish()),
             Code::AutoOffsetReset => Some(
                 self.fail("the brokers don't have that offset any more; retention has deleted it meanwhile"),

@@ -1,7 +1,9 @@
-//! Reads a topic of our own to its end, to find out what is there already. Of a partition that has more, only the newest
-//! [`MOST`] offsets: a start must not take hours, and what is settled again after one is as a rule of the last minutes.
+//! Reads one of Tallow's own topics to its end, to find out what it contains. Of a longer partition
+//! only the newest [`MAX_OFFSETS`] offsets are read: a start must not take hours, and what is settled
+//! again afterwards is usually of the last minutes.
 //!
-//! Only what is committed is shown. Where a transaction is open it is waited for: it may yet be committed.
+//! Only committed records are shown. The end of an open transaction is awaited: it may yet be
+//! committed.
 
 use super::KafkaConfig;
 use super::errors::{is_of_group, kafka};
@@ -16,33 +18,35 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::error::{Action, Error};
 
-/// How many offsets of a partition are read at most. Each transaction takes one besides those of its records.
-const MOST: u64 = 200_000;
-/// How long to wait for a broker.
-const REACH: Duration = Duration::from_secs(15);
-/// How long reading may take in all.
-const LIMIT: Duration = Duration::from_secs(120);
-/// How long it may be that nothing comes, though the end is not reached.
-const SILENCE: Duration = Duration::from_secs(10);
-/// How long to wait for a message.
-const POLL: Duration = Duration::from_millis(20);
+/// Most offsets of a partition that are read. Each transaction takes one besides those of its
+/// records.
+const MAX_OFFSETS: u64 = 200_000;
+/// Time limit for reaching a broker.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for reading.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest time without a record before the end is reached.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time to wait for a message.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Makes sure that the topic is there.
+/// Checks that the topic exists.
 pub(super) fn existing(config: &KafkaConfig, name: &str) -> Result<(), Error> {
     let topic = Topic::new(config, name, &own_group(config, "readback"))?;
-    topic.existing_partitions(Instant::now() + REACH).map(|_| ())
+    topic.existing_partitions(Instant::now() + CONNECT_TIMEOUT).map(|_| ())
 }
 
-/// Shows the records of the topic, those of a partition in order, up to the end that it has at the start or a later one.
+/// Shows the records of the topic, those of a partition in order, up to the end at the start of the
+/// call or a later one.
 pub(super) fn read_back(
     config: &KafkaConfig,
     name: &str,
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + READ_TIMEOUT;
     let group = own_group(config, "readback");
     let topic = Topic::new(config, name, &group)?;
-    let partitions = topic.existing_partitions(Instant::now() + REACH)?;
+    let partitions = topic.existing_partitions(Instant::now() + CONNECT_TIMEOUT)?;
     let starts = starts(config, &topic, partitions, deadline)?;
     let trouble = Arc::new(Trouble::default());
     let fetcher = Fetcher::new(
@@ -55,15 +59,15 @@ pub(super) fn read_back(
     )?;
     fetcher.start(&starts)?;
     let mut left: HashSet<i32> = (0..).take(starts.len()).collect();
-    let mut silent = Instant::now() + SILENCE;
+    let mut silent = Instant::now() + SILENCE_TIMEOUT;
     while !left.is_empty() {
-        match fetcher.consumer().poll(POLL) {
+        match fetcher.consumer().poll(POLL_INTERVAL) {
             Some(Ok(message)) => {
-                silent = Instant::now() + SILENCE;
+                silent = Instant::now() + SILENCE_TIMEOUT;
                 visit(&message);
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
-                silent = Instant::now() + SILENCE;
+                silent = Instant::now() + SILENCE_TIMEOUT;
                 left.remove(&partition);
             }
             Some(Err(source))
@@ -72,7 +76,7 @@ pub(super) fn read_back(
             {
                 return Err(kafka("read back topic", fetcher.label())(source));
             }
-            // Something to try again, or nothing.
+            // A retriable error, or nothing.
             Some(Err(_)) | None => {}
         }
         if !left.is_empty() && Instant::now() >= deadline.min(silent) {
@@ -81,21 +85,22 @@ pub(super) fn read_back(
             return Err(Error::Timeout {
                 tried: "read back topic",
                 on,
-                limit: if silent < deadline { SILENCE } else { LIMIT },
+                limit: if silent < deadline { SILENCE_TIMEOUT } else { READ_TIMEOUT },
             });
         }
     }
     Ok(())
 }
 
-/// Where to start in each partition; known once everything that was there when this was called is committed or aborted.
+/// Returns the first offset to read in each partition, once everything that existed at the call is
+/// committed or aborted.
 fn starts(
     config: &KafkaConfig,
     topic: &Topic,
     partitions: u32,
     deadline: Instant,
 ) -> Result<Vec<(u32, Offset)>, Error> {
-    let reach = Instant::now() + REACH;
+    let reach = Instant::now() + CONNECT_TIMEOUT;
     let all = |offset| (0..partitions).map(|partition| (partition, offset)).collect::<Vec<_>>();
     let everything = Topic::with_isolation(
         config,
@@ -109,7 +114,7 @@ fn starts(
         offsets.iter().find(|(it, _)| *it == partition).and_then(|(_, offset)| *offset).unwrap_or(0)
     };
     let ends = loop {
-        let ends = topic.all_offsets(&all(Offset::End), reach.max(Instant::now() + POLL))?;
+        let ends = topic.all_offsets(&all(Offset::End), reach.max(Instant::now() + POLL_INTERVAL))?;
         if ends.iter().all(|(partition, end)| end.unwrap_or(0) >= of(&there, *partition)) {
             break ends;
         }
@@ -117,14 +122,14 @@ fn starts(
             return Err(Error::Timeout {
                 tried: "wait for the end of a transaction in topic",
                 on: topic.label(),
-                limit: LIMIT,
+                limit: READ_TIMEOUT,
             });
         }
         serve(topic.consumer());
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     };
     let starts = ends.iter().map(|(partition, end)| {
-        let newest = end.unwrap_or(0).saturating_sub(MOST);
+        let newest = end.unwrap_or(0).saturating_sub(MAX_OFFSETS);
         (*partition, if newest > of(&lows, *partition) { at(newest) } else { Offset::Beginning })
     });
     Ok(starts.collect())

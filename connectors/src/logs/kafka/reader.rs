@@ -2,55 +2,57 @@
 
 use super::errors::{is_damage, is_lost, is_refusal};
 use super::listener::Trouble;
-use super::place::{Place, Places};
-use super::queue::Queue;
+use super::partition_state::{FetchState, FetchStates};
+use super::queue::PartitionQueue;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::{PartitionReader, ReadStatus, Record};
 
-/// How long the reason of a lost offset is looked for.
-const EXPLAIN: Duration = Duration::from_secs(15);
+/// Time for which the reason of a lost offset is looked for.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Reads a partition from a given offset on, and then whatever is written to it.
+/// Reads a partition from an offset on, and then whatever is written to it.
 ///
-/// It is caught up when it has read everything below the end that the brokers have lately named; while they do not
-/// answer, or have named an end that has not been fetched yet, it is pending. So a broker that is away is never taken
-/// for silence.
+/// It is caught up when it has read everything below the end that the brokers have recently named;
+/// while they do not answer, or have named an end that has not been fetched yet, it is pending. So
+/// a broker that is away is never taken for silence.
 pub(super) struct KafkaReader {
-    queue: Queue,
-    places: Arc<Places>,
-    place: Arc<Place>,
+    queue: PartitionQueue,
+    fetch_states: Arc<FetchStates>,
+    fetch_state: Arc<FetchState>,
     trouble: Arc<Trouble>,
-    /// `TOPIC at BROKERS`.
+    /// Label for messages: `TOPIC at BROKERS`.
     topic: Arc<str>,
-    /// The offset of the next record, as far as known.
+    /// Offset of the next record, as far as known.
     position: u64,
-    /// Since when that offset seems not to be there.
+    /// Time since which that offset seems not to exist.
     lost: Option<Instant>,
     failed: bool,
 }
 
 impl KafkaReader {
-    /// The reader of the messages in `queue`, which start at `start`, or else where the partition does.
+    /// Creates the reader of the messages in `queue`, which start at `start`, or else at the
+    /// partition's beginning.
     pub(super) fn new(
-        queue: Queue,
-        places: Arc<Places>,
-        place: Arc<Place>,
+        queue: PartitionQueue,
+        fetch_states: Arc<FetchStates>,
+        fetch_state: Arc<FetchState>,
         trouble: Arc<Trouble>,
         topic: Arc<str>,
         start: Option<u64>,
     ) -> KafkaReader {
-        let position = start.or(place.low()).unwrap_or(0);
-        place.move_to(position);
-        let past_the_end = place.end().is_some_and(|end| position > end);
+        let position = start.or(fetch_state.low()).unwrap_or(0);
+        fetch_state.move_to(position);
+        let past_the_end = fetch_state.end().is_some_and(|end| position > end);
         let lost = past_the_end.then(Instant::now);
-        KafkaReader { queue, places, place, trouble, topic, position, lost, failed: false }
+        KafkaReader { queue, fetch_states, fetch_state, trouble, topic, position, lost, failed: false }
     }
 
-    /// Why it can't be read on, if so. What passes by itself is only noted.
+    /// Returns why the partition can't be read on, if so. A problem that passes by itself is only
+    /// recorded.
     fn judge(&mut self, code: Code) -> Option<String> {
-        let (partition, position) = (self.place.partition(), self.position);
+        let (partition, position) = (self.fetch_state.partition(), self.position);
         if is_damage(code) {
             return Some(format!("{}: what the broker has there is damaged: {code}", self.what()));
         }
@@ -65,20 +67,20 @@ impl KafkaReader {
         None
     }
 
-    /// What is being done.
+    /// Returns the description of the attempt, for messages.
     fn what(&self) -> String {
         format!(
             "read partition {} of topic {} from offset {}",
-            self.place.partition(),
+            self.fetch_state.partition(),
             self.topic,
             self.position
         )
     }
 
-    /// Why the offset is not there, by an answer that is newer than its loss, and what can be done. A topic that has
-    /// been deleted loses its offsets first: its end is told by the monitor.
+    /// Returns why the offset does not exist, by a reply newer than its loss, and what can be done.
+    /// A deleted topic loses its offsets first: the monitor reports its end.
     fn lost(&self, since: Instant) -> Option<String> {
-        let (low, end) = self.places.asked_since(&self.place, since)?;
+        let (low, end) = self.fetch_states.asked_since(&self.fetch_state, since)?;
         if low > self.position {
             return Some(format!(
                 "the brokers have deleted the records before offset {low}, so {} or less are lost; a longer retention \
@@ -92,26 +94,26 @@ impl KafkaReader {
                  start over"
             ));
         }
-        (since.elapsed() > EXPLAIN)
+        (since.elapsed() > EXPLAIN_TIMEOUT)
             .then(|| "the brokers don't give it out; starting over reads what they have".to_owned())
     }
 
-    /// What an empty queue means. `fetched` was read before it was found empty.
+    /// Returns the status for an empty queue. `fetched` was read before the queue was found empty.
     fn at_rest(&mut self, fetched: u64) -> ReadStatus {
         // All messages below `fetched` were in the queue by then, so they have been read.
         self.position = self.position.max(fetched);
         let lost = self.lost.and_then(|since| self.lost(since));
         let lost = lost.map(|problem| format!("{}: {problem}", self.what()));
-        if let Some(problem) = self.place.failure().map(str::to_owned).or(lost) {
+        if let Some(problem) = self.fetch_state.failure().map(str::to_owned).or(lost) {
             self.failed = true;
             return ReadStatus::Failed(problem);
         }
-        let end = self.lost.is_none() && self.places.is_end(&self.place, self.position);
+        let end = self.lost.is_none() && self.fetch_states.is_end(&self.fetch_state, self.position);
         if end { ReadStatus::CaughtUp } else { ReadStatus::Pending }
     }
 
     fn read_queue(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
-        let fetched = self.place.fetched();
+        let fetched = self.fetch_state.fetched();
         let mut left = limit;
         while left > 0 {
             let batch = self.queue.take(left);
@@ -140,7 +142,7 @@ impl KafkaReader {
 
 impl PartitionReader for KafkaReader {
     fn partition(&self) -> u32 {
-        self.place.partition()
+        self.fetch_state.partition()
     }
 
     fn read(&mut self, limit: usize, visit: &mut dyn FnMut(Record<'_>)) -> ReadStatus {
@@ -148,7 +150,7 @@ impl PartitionReader for KafkaReader {
             return ReadStatus::Finished;
         }
         let status = self.read_queue(limit, visit);
-        self.place.move_to(self.position);
+        self.fetch_state.move_to(self.position);
         status
     }
 }

@@ -1,4 +1,4 @@
-//! Questions to the brokers about one topic: how many partitions it has, and which offsets.
+//! Queries to the brokers about one topic: its partitions and its offsets.
 
 use super::KafkaConfig;
 use super::errors::{is_missing, kafka};
@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallow_model::error::Error;
 
-/// How long one attempt to reach a broker takes at most while there may be others.
-const ATTEMPT: Duration = Duration::from_millis(500);
-/// How long to wait before the next one.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Time limit of one attempt to reach a broker while there may be others.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause before the next attempt.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A client that asks about a topic, and reads nothing.
+/// A client that queries a topic, and reads nothing.
 pub(super) struct Topic {
     consumer: BaseConsumer<Listener>,
     name: String,
@@ -25,12 +25,12 @@ pub(super) struct Topic {
     trouble: Arc<Trouble>,
 }
 
-/// What a client sees of transactions.
+/// The client's view of transactions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Isolation {
-    /// What is committed. A partition ends before the first transaction that is open.
+    /// Committed records. A partition ends before the first open transaction.
     ReadCommitted,
-    /// Everything that is written.
+    /// Everything written.
     ReadUncommitted,
 }
 
@@ -43,17 +43,17 @@ impl Isolation {
     }
 }
 
-/// The offsets that the brokers gave for partitions; none for a time that no record has yet, an error where a
-/// partition has nobody to answer for it.
+/// The offsets that the brokers returned for partitions: `None` for a time that no record has yet,
+/// an error for a partition without a leader.
 pub(super) type Offsets = Vec<(u32, Result<Option<u64>, Code>)>;
 
 impl Topic {
-    /// Makes the client, which knows of committed records only; asks nobody yet.
+    /// Creates the client, which sees committed records only; contacts no broker yet.
     pub(super) fn new(config: &KafkaConfig, name: &str, group: &str) -> Result<Topic, Error> {
         Topic::with_isolation(config, name, group, Isolation::ReadCommitted)
     }
 
-    /// Makes the client, likewise.
+    /// Creates the client with a view of transactions; contacts no broker yet.
     pub(super) fn with_isolation(
         config: &KafkaConfig,
         name: &str,
@@ -80,13 +80,13 @@ impl Topic {
         &self.name
     }
 
-    /// `TOPIC at BROKERS`.
+    /// Returns `TOPIC at BROKERS`.
     pub(super) fn label(&self) -> String {
         format!("{} at {}", self.name, self.brokers)
     }
 
-    /// How many partitions it has; none where there is no such topic, which a broker that has just started may say of
-    /// any.
+    /// Returns the number of partitions; `None` if there is no such topic, which a broker that has
+    /// just started may report of any.
     pub(super) fn partitions(&self, within: Duration) -> Result<Option<u32>, Error> {
         let failed = |source| kafka("look up topic", self.label())(source);
         let metadata = self.consumer.fetch_metadata(Some(&self.name), within).map_err(failed)?;
@@ -101,8 +101,8 @@ impl Topic {
         }
     }
 
-    /// One offset for each of these partitions: of a place (`Beginning`, `End`) or of the first record that is as new
-    /// as a time (`Offset`, in milliseconds since the epoch).
+    /// Returns one offset for each of these partitions: of a position (`Beginning`, `End`) or of
+    /// the first record that is as new as a time (`Offset`, in milliseconds since the epoch).
     pub(super) fn offsets(&self, of: &[(u32, Offset)], within: Duration) -> Result<Offsets, Error> {
         let failed = |source| kafka("look up offsets of topic", self.label())(source);
         if of.is_empty() {
@@ -126,14 +126,14 @@ impl Topic {
             .collect())
     }
 
-    /// Likewise, and waits until every partition has an answer.
+    /// Returns the same as `offsets`, once every partition has a reply.
     pub(super) fn all_offsets(
         &self,
         of: &[(u32, Offset)],
         deadline: Instant,
     ) -> Result<Vec<(u32, Option<u64>)>, Error> {
         self.until(deadline, || {
-            let answers = self.offsets(of, ATTEMPT)?;
+            let answers = self.offsets(of, ATTEMPT_TIMEOUT)?;
             answers
                 .into_iter()
                 .map(|(partition, offset)| {
@@ -147,12 +147,12 @@ impl Topic {
         })
     }
 
-    /// How many partitions it has, by the first broker that answers.
+    /// Returns the number of partitions, by the first broker that answers.
     pub(super) fn wait_for_partitions(&self, deadline: Instant) -> Result<Option<u32>, Error> {
-        self.until(deadline, || self.partitions(ATTEMPT))
+        self.until(deadline, || self.partitions(ATTEMPT_TIMEOUT))
     }
 
-    /// Likewise, of a topic that must be there.
+    /// Returns the number of partitions of a topic that must exist.
     pub(super) fn existing_partitions(&self, deadline: Instant) -> Result<u32, Error> {
         self.wait_for_partitions(deadline)?.ok_or_else(|| {
             Error::Invalid(format!(
@@ -162,15 +162,15 @@ impl Topic {
         })
     }
 
-    /// Tries until it works, it can't, or the time is over.
+    /// Retries until the attempt succeeds, can't succeed, or the time is over.
     fn until<T>(&self, deadline: Instant, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         loop {
             let error = match attempt() {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            // Some errors come at once; and what librdkafka has to say comes meanwhile.
-            self.consumer.poll(PAUSE);
+            // Some errors come at once, and librdkafka's events come meanwhile.
+            self.consumer.poll(RETRY_INTERVAL);
             serve(&self.consumer);
             if let Some(refusal) = self.trouble.refusal() {
                 return Err(Error::Invalid(format!("connect to Kafka at {}: {refusal}", self.brokers)));
@@ -190,19 +190,19 @@ impl Topic {
     }
 }
 
-/// Hears what librdkafka has to say besides records; says whether a record was among it, which must not be.
+/// Serves librdkafka's events; returns whether a record was among them, which must not be.
 pub(super) fn serve(consumer: &BaseConsumer<Listener>) -> bool {
-    // A poll handles one event, and can't tell that from none.
+    // A poll handles one event, and can't tell it from none.
     (0..64).fold(false, |strayed, _| matches!(consumer.poll(Duration::ZERO), Some(Ok(_))) || strayed)
 }
 
-/// A group that nobody else has: for consumers that must not be noticed.
+/// Returns a group that nobody else has, for consumers that must leave no traces.
 pub(super) fn own_group(config: &KafkaConfig, what: &str) -> String {
     format!("{}-{what}-{:016x}", config.group, rand::rng().random::<u64>())
 }
 
-/// What every consumer begins with. It joins no group: partitions are assigned by hand, and nothing is committed
-/// unless somebody does.
+/// Returns the base of every consumer. It joins no group: partitions are assigned by hand, and
+/// nothing is committed automatically.
 pub(super) fn client(config: &KafkaConfig, group: &str) -> Result<ClientConfig, Error> {
     let mut client = config.client()?;
     client
@@ -225,7 +225,7 @@ pub(super) fn set_unless_given(client: &mut ClientConfig, name: &str, value: &st
     }
 }
 
-/// Partitions of a topic with an offset each, as librdkafka takes them.
+/// Returns partitions of a topic with an offset each, as librdkafka takes them.
 pub(super) fn partition_list(
     topic: &str,
     of: impl IntoIterator<Item = (u32, Offset)>,
@@ -239,7 +239,8 @@ pub(super) fn partition_list(
     Ok(list)
 }
 
-/// A record's place, as librdkafka takes it. No partition has as many records as this can't tell.
+/// Returns a record's position as librdkafka takes it. No partition has as many records as this
+/// can't express.
 pub(super) fn at(offset: u64) -> Offset {
     Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX))
 }

@@ -1,7 +1,7 @@
-//! Alerts, newest first, along the index of all or that of one symbol.
+//! Alerts, newest first, read along the index of all alerts or of one symbol.
 
-use super::names::Name;
-use super::pool::Question;
+use super::names::NameText;
+use super::pool::ReadQuery;
 use super::time::Time;
 use super::upserts::integer;
 use async_trait::async_trait;
@@ -11,12 +11,12 @@ use tallow_model::store::AlertQuery;
 use tallow_model::{EventTime, Severity};
 use tokio_postgres::Row;
 
-/// The alerts asked for, newest first; of those that end together, by id.
-pub(super) struct Newest<'a>(pub(super) &'a AlertQuery);
+/// The newest alerts of a query; alerts of the same window are ordered by id.
+pub(super) struct NewestAlerts<'a>(pub(super) &'a AlertQuery);
 
 #[async_trait]
-impl Question for Newest<'_> {
-    type Answer = Vec<AlertRow>;
+impl ReadQuery for NewestAlerts<'_> {
+    type Output = Vec<AlertRow>;
     const ACTION: &'static str = "read alerts from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<AlertRow>, tokio_postgres::Error> {
@@ -34,7 +34,7 @@ impl Question for Newest<'_> {
     }
 }
 
-/// The statement for one symbol's alerts or everyone's.
+/// Returns the statement for the alerts of one symbol, or of all.
 fn statement(one_symbol: bool) -> &'static str {
     macro_rules! alerts {
         ($whose:literal) => {
@@ -63,9 +63,9 @@ fn read(row: &Row) -> Result<AlertRow, tokio_postgres::Error> {
     let count = |column: usize| row.try_get::<_, i32>(column).map(i32::unsigned_abs);
     Ok(AlertRow {
         alert_id: row.try_get(0)?,
-        symbol: row.try_get::<_, Name<_>>(1)?.0,
-        alert_type: row.try_get::<_, Name<_>>(2)?.0,
-        severity: row.try_get::<_, Name<_>>(3)?.0,
+        symbol: row.try_get::<_, NameText<_>>(1)?.0,
+        alert_type: row.try_get::<_, NameText<_>>(2)?.0,
+        severity: row.try_get::<_, NameText<_>>(3)?.0,
         price_change_pct: row.try_get(4)?,
         old_price: row.try_get(5)?,
         new_price: row.try_get(6)?,
@@ -77,7 +77,7 @@ fn read(row: &Row) -> Result<AlertRow, tokio_postgres::Error> {
         window_start: row.try_get::<_, Time>(12)?.into(),
         window_end: row.try_get::<_, Time>(13)?.into(),
         revision: count(14)?,
-        status: row.try_get::<_, Name<_>>(15)?.0,
+        status: row.try_get::<_, NameText<_>>(15)?.0,
         created_at: row.try_get::<_, Time>(16)?.into(),
     })
 }

@@ -1,11 +1,11 @@
-//! Waiting for the driver from a thread that has no runtime of its own.
+//! A blocking wait for the driver, on a thread that has no runtime of its own.
 
 use std::time::Duration;
 use tallow_model::error::Error;
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime on the thread that calls it. Why not the blocking driver: it can't stop waiting for a server that is
-/// there and says nothing.
+/// A tokio runtime on the calling thread. Why not the blocking driver: it can't give up on a server
+/// that accepts connections and never answers.
 #[derive(Debug)]
 pub(super) struct Blocking(Option<Runtime>);
 
@@ -17,7 +17,8 @@ impl Blocking {
         Ok(Blocking(Some(runtime)))
     }
 
-    /// Waits for the answer at most so long. A wait that was given up leaves its connection in an unknown state.
+    /// Waits at most `limit` for the result. A wait that timed out leaves its connection in an
+    /// unknown state.
     pub(super) fn wait<T>(
         &self,
         action: &'static str,
@@ -36,7 +37,7 @@ impl Blocking {
 }
 
 impl Drop for Blocking {
-    /// Without waiting, so that it can be dropped wherever its owner is.
+    /// Drops the runtime without waiting for its tasks: the owner may be dropped on any thread.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();

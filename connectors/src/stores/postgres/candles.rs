@@ -1,15 +1,17 @@
-//! Candles out of the database: as they settled, or rolled up to longer windows.
+//! Candles from the database: as they settled, or rolled up to longer windows.
 //!
-//! A rolled-up window: open of its first candle, close of its last, highest high, lowest low; average weighted by
-//! ticks; vwap = Σ quote volume / Σ volume over the candles that traded; volume their sum, or where none traded the
-//! newest rolling volume; ticks and revisions summed, so that a correction of any part raises the revision.
+//! A rolled-up window has the open of its first candle, the close of its last, the highest high and
+//! the lowest low. Its average is weighted by ticks. Its vwap is Σ quote volume / Σ volume over the
+//! candles that traded. Its volume is their sum; if none traded, the newest rolling volume. Ticks
+//! and revisions are summed, so a correction of any part raises the revision.
 //!
-//! Only windows that are over are answered: those that end before the time up to which the database is complete, or not
-//! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
+//! Only complete windows are returned: those that end before the time up to which the database is
+//! complete, or not after the end of the symbol's newest candle. (That candle has settled, so
+//! everything before its end has settled too.)
 
-use super::counts::Counts;
-use super::numeric::Nearest;
-use super::pool::Question;
+use super::counts::CountCache;
+use super::numeric::NumericAsF64;
+use super::pool::ReadQuery;
 use super::statements;
 use super::time::Time;
 use super::upserts::integer;
@@ -24,12 +26,12 @@ use tallow_model::{EventTime, Symbol};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-/// Whether the database answers. That its tables are there every connection has asked at its start.
+/// A check that the database answers. Every connection has checked its schema when it was opened.
 pub(super) struct Ping;
 
 #[async_trait]
-impl Question for Ping {
-    type Answer = ();
+impl ReadQuery for Ping {
+    type Output = ();
     const ACTION: &'static str = "read";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<(), Error> {
@@ -37,37 +39,37 @@ impl Question for Ping {
     }
 }
 
-/// Every symbol in the database, sorted.
+/// A query for all symbols in the database, sorted.
 pub(super) struct Symbols;
 
 #[async_trait]
-impl Question for Symbols {
-    type Answer = Vec<Symbol>;
+impl ReadQuery for Symbols {
+    type Output = Vec<Symbol>;
     const ACTION: &'static str = "read symbols from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Symbol>, Error> {
         let statement = database.prepare_cached(statements::SYMBOLS).await?;
         let rows = database.query(&statement, &[]).await?;
-        // What someone else put there and is no symbol has no candles either.
+        // A row that another program wrote and that is no symbol has no candles either.
         let symbols = rows.iter().map(|row| Ok(Symbol::parse(row.try_get::<_, &str>(0)?.as_bytes()).ok()));
         symbols.filter_map(Result::transpose).collect()
     }
 }
 
-/// The rows of a query and how many there are in all.
+/// The rows of a query and, if it asks, their number.
 pub(super) struct Page<'a> {
     pub(super) query: &'a CandleQuery,
-    pub(super) counts: &'a Counts,
+    pub(super) counts: &'a CountCache,
 }
 
 #[async_trait]
-impl Question for Page<'_> {
-    type Answer = CandlePage;
+impl ReadQuery for Page<'_> {
+    type Output = CandlePage;
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<CandlePage, Error> {
         let query = self.query;
-        let windows = Windows::of(database, query).await?;
+        let windows = PostgresWindows::of(database, query).await?;
         let count = async {
             if !query.counted {
                 return Ok(None);
@@ -91,20 +93,23 @@ impl Question for Page<'_> {
     }
 }
 
-/// The windows of one symbol that a query is about.
-pub(super) struct Windows {
+/// The windows of one symbol that a query selects.
+pub(super) struct PostgresWindows {
     symbol: Symbol,
     span: Span,
-    /// The starts of settled candles that belong to them, in milliseconds.
+    /// Start times of the settled candles in these windows, in milliseconds.
     starts: Range<u64>,
 }
 
-impl Windows {
-    pub(super) async fn of(database: &Transaction<'_>, query: &CandleQuery) -> Result<Windows, Error> {
+impl PostgresWindows {
+    pub(super) async fn of(
+        database: &Transaction<'_>,
+        query: &CandleQuery,
+    ) -> Result<PostgresWindows, Error> {
         let (symbol, span) = (query.symbol, query.span);
         let from = aligned(query.from.unwrap_or(EventTime(0)), span);
         let until = query.until.map_or(u64::MAX, |until| aligned(until, span));
-        let mut windows = Windows { symbol, span, starts: from..until };
+        let mut windows = PostgresWindows { symbol, span, starts: from..until };
         if !windows.are_settled() {
             let over = windows.over_through(database).await?;
             windows.starts.end = until.min(over / span.window_ms * span.window_ms);
@@ -112,27 +117,28 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Those of them that come after the window that the query names.
-    fn rest(&self, query: &CandleQuery) -> Windows {
+    /// Returns the windows that come after the one that the query names.
+    fn rest(&self, query: &CandleQuery) -> PostgresWindows {
         let rest = query.rest(EventTime(self.starts.start)..EventTime(self.starts.end));
-        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
+        PostgresWindows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
     }
 
     fn are_settled(&self) -> bool {
         self.span.window_ms == self.span.base.millis()
     }
 
-    /// The time up to which everything of this symbol has settled and is in the database.
+    /// Returns the time up to which every candle of this symbol has settled and is stored.
     async fn over_through(&self, database: &Transaction<'_>) -> Result<u64, Error> {
         let statement = database.prepare_cached(&statements::over(self.span.base)).await?;
         let row = database.query_one(&statement, &[&self.symbol.to_string()]).await?;
         let millis = |time: Option<Time>| time.map(|time| EventTime::from(time).millis());
-        // A candle settles at its window's end, so that end must be below what the database is complete to.
+        // A candle settles at the end of its window, so that end must be below the complete time.
         let complete = millis(row.try_get(1)?).map(|through| through.saturating_sub(1));
         Ok(millis(row.try_get(0)?).max(complete).unwrap_or(0))
     }
 
-    /// Shows every row, oldest first, as they come: a long range takes no more memory than a short one.
+    /// Visits every row, oldest first, as the rows arrive: a long range takes no more memory than a
+    /// short one.
     pub(super) async fn each(
         &self,
         database: &Transaction<'_>,
@@ -177,7 +183,7 @@ impl Windows {
         Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
     }
 
-    /// The windows asked for, rolled up: of the others not even the candles are read.
+    /// Reads the rolled-up windows of the page. The candles of other windows are not read.
     async fn rolled_up(
         &self,
         database: &Transaction<'_>,
@@ -202,19 +208,20 @@ impl Windows {
         [self.starts.start, self.starts.end].map(|millis| Time::from(EventTime(millis)))
     }
 
-    /// The length of a window in milliseconds, of which an interval is made.
+    /// Returns the length in milliseconds of a rolled-up window.
     fn length(&self) -> f64 {
         self.span.window_ms as f64
     }
 }
 
-/// The start of the first window at or after this time: a window is in a range if its start is, and all its candles with it.
+/// Returns the start of the first window at or after `time`. A window belongs to a range if its
+/// start does, with all its candles.
 fn aligned(time: EventTime, span: Span) -> u64 {
     time.millis().div_ceil(span.window_ms).saturating_mul(span.window_ms)
 }
 
 fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
-    let number = |column: usize| row.try_get(column).map(|Nearest(number)| number);
+    let number = |column: usize| row.try_get(column).map(|NumericAsF64(number)| number);
     Ok(CandleRow {
         symbol,
         window_start: row.try_get::<_, Time>(0)?.into(),
@@ -224,7 +231,7 @@ fn read(row: &Row, symbol: Symbol) -> Result<CandleRow, Error> {
         low_price: number(4)?,
         close_price: number(5)?,
         avg_price: number(6)?,
-        vwap: row.try_get::<_, Option<Nearest>>(7)?.map(|Nearest(number)| number),
+        vwap: row.try_get::<_, Option<NumericAsF64>>(7)?.map(|NumericAsF64(number)| number),
         volume_sum: number(8)?,
         quote_volume: number(9)?,
         trade_count: row.try_get::<_, i64>(10)?.unsigned_abs(),

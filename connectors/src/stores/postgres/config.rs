@@ -1,28 +1,28 @@
-//! How to reach PostgreSQL, and how long rows are kept.
+//! Settings of PostgreSQL: its address, and how long rows are kept.
 
 use serde::{Deserialize, Serialize};
 use tallow_model::secret::Secret;
 
-/// `[postgres]` of the settings.
+/// The section `[postgres]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
-    /// Where the database is, as a URL or as `key=value` pairs.
+    /// Address of the database, as a URL or as `key=value` pairs.
     pub url: Secret,
     /// The most connections that the server reads with.
     pub pool_size: usize,
-    /// With TimescaleDB: chunks older than this are compressed, in days; 0 for never.
+    /// With TimescaleDB: age in days at which chunks are compressed; 0 for never.
     pub compress_after_days: u32,
-    /// With TimescaleDB: one-minute candles older than this are dropped, in days; 0 for never.
+    /// With TimescaleDB: age in days at which one-minute candles are dropped; 0 for never.
     pub keep_1m_days: u32,
-    /// Likewise, five-minute candles.
+    /// With TimescaleDB: age in days at which five-minute candles are dropped; 0 for never.
     pub keep_5m_days: u32,
-    /// Likewise, fifteen-minute candles.
+    /// With TimescaleDB: age in days at which fifteen-minute candles are dropped; 0 for never.
     pub keep_15m_days: u32,
 }
 
 impl Default for PostgresConfig {
-    /// A server on this machine; nothing is ever dropped.
+    /// Returns the settings of a local server that never drops rows.
     fn default() -> PostgresConfig {
         PostgresConfig {
             url: "postgres://tallow@localhost:5432/tallow".to_owned().into(),

@@ -1,4 +1,4 @@
-//! The way to the database: the settings of a connection, and what it is called where it is spoken of.
+//! Connections to the database: their settings, and the database's name in messages.
 
 use super::PostgresConfig;
 use super::errors::postgres;
@@ -8,18 +8,19 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
 
-/// How long one address may take to be connected to.
+/// Time limit for one address to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to connect, to log in and to ask for the schema may take together.
-pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
-/// How long what was sent may wait for the other side's network before the connection counts as lost.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
-/// A silent connection is asked whether it is still there, three times at most.
+/// Time limit for connecting, logging in and reading the schema's version together.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time after which a connection counts as lost if sent data is not acknowledged.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(15);
+/// TCP keep-alive: a silent connection is probed three times at most.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// For what a connection is made. Each comes with limits that the server keeps; a migration may take its time.
+/// The purpose of a connection. Each comes with limits that the server enforces; a migration may
+/// take its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Migrate,
@@ -28,14 +29,15 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// The session's settings. A client that vanishes in the middle of a transaction must not keep its locks.
+    /// Returns the session's settings. A client that vanishes inside a transaction must not keep
+    /// its locks.
     const fn options(self) -> &'static str {
         match self {
             Purpose::Migrate => "-c statement_timeout=0 -c lock_timeout=0",
             Purpose::Write => {
                 "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
             }
-            // What is read takes milliseconds, and its compilation would take hundreds.
+            // Reads take milliseconds, and their just-in-time compilation would take hundreds.
             Purpose::Read => {
                 "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c jit=off"
             }
@@ -43,19 +45,19 @@ impl Purpose {
     }
 }
 
-/// A database to connect to.
+/// The address of a database, parsed.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     config: Config,
-    /// Hosts and database, for logs and errors: never a password.
+    /// Hosts and database, for logs and errors; never a password.
     pub(super) on: String,
 }
 
 impl Target {
-    /// Reads the address.
+    /// Parses the address in the settings.
     ///
     /// # Errors
-    /// When it is none. The text does not repeat it: there may be a password in it.
+    /// When the address is malformed. The text does not repeat it: it may contain a password.
     pub(super) fn of(settings: &PostgresConfig, purpose: Purpose) -> Result<Target, Error> {
         let form = "postgres://USER:PASSWORD@HOST:PORT/DATABASE or a list of NAME=VALUE";
         let mut config: Config = settings
@@ -77,7 +79,7 @@ impl Target {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        config.tcp_user_timeout(UNACKNOWLEDGED);
+        config.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
         config.keepalives_idle(KEEPALIVE_IDLE);
         config.keepalives_interval(KEEPALIVE_INTERVAL);
         config.keepalives_retries(KEEPALIVE_RETRIES);
@@ -88,44 +90,44 @@ impl Target {
         Ok(Target { config, on })
     }
 
-    /// The settings, for a pool or for the blocking driver.
+    /// Returns the connection settings, for a pool or for the blocking driver.
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Connects, however long it takes.
-    pub(super) async fn connect(&self) -> Result<Connection, Error> {
+    /// Connects, without a time limit.
+    pub(super) async fn connect(&self) -> Result<OpenConnection, Error> {
         let (client, driver) = self.config.connect(NoTls).await.map_err(postgres("connect to", &self.on))?;
-        // What becomes of it every statement learns by itself.
+        // A failure of the connection reaches each statement by itself.
         let driver = tokio::spawn(async { drop(driver.await) });
-        Ok(Connection { client, driver })
+        Ok(OpenConnection { client, driver })
     }
 }
 
 impl PostgresConfig {
-    /// Whether the address is one; connects to nothing.
+    /// Checks that the address is well formed; connects to nothing.
     ///
     /// # Errors
-    /// When it is none. The text does not repeat it.
+    /// When the address is malformed. The text does not repeat it.
     pub fn check(&self) -> Result<(), Error> {
         Target::of(self, Purpose::Read).map(drop)
     }
 }
 
-/// A connection whose driver ends with it, however busy it is.
+/// A connection whose driver task ends with it, even if it is busy.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct OpenConnection {
     pub(super) client: Client,
     driver: JoinHandle<()>,
 }
 
-impl Drop for Connection {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-/// `host:port/database`.
+/// Returns `host:port/database`.
 fn name(config: &Config) -> String {
     let host = |host: &Host| match host {
         Host::Tcp(name) => name.clone(),

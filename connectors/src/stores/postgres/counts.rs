@@ -1,8 +1,8 @@
-//! How many candles a range has, counted once for each state of the database.
+//! The number of candles in a range, counted once for each state of the database.
 //!
-//! A count reads every row of its range, 129,600 for the minutes of 90 days, while the page that it goes with reads a
-//! hundred. So it is kept until anything at all has been written, which PostgreSQL's snapshot tells: two queries with
-//! the same snapshot see the same rows, whoever writes them.
+//! A count reads every row of its range (129,600 for the minutes of 90 days), and the page beside
+//! it reads a hundred. So a count is kept until anything has been written. PostgreSQL's snapshot
+//! tells: two queries with the same snapshot see the same rows, whoever writes them.
 
 use deadpool_postgres::Transaction;
 use std::collections::HashMap;
@@ -15,19 +15,19 @@ use tokio_postgres::Error;
 const MAX_RANGES: usize = 1024;
 const SNAPSHOT: &str = "SELECT pg_current_snapshot()::TEXT";
 
-/// A symbol, its windows, and from when on and until when, in milliseconds.
+/// A range: symbol, windows, first and last start in milliseconds.
 pub(super) type CountedRange = (Symbol, Span, u64, u64);
 
-/// A count, and the snapshot that it holds for.
+/// A count, and the snapshot for which it holds.
 type Counted = Arc<tokio::sync::Mutex<Option<(String, u64)>>>;
 
-/// The counts of the ranges that were asked for last.
+/// The counts of the ranges that were queried last.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<HashMap<CountedRange, Counted>>);
+pub(super) struct CountCache(Mutex<HashMap<CountedRange, Counted>>);
 
-impl Counts {
-    /// The count of a range in the snapshot of this transaction; counted by `count` unless it is known. Others that ask
-    /// for the same range meanwhile wait for it.
+impl CountCache {
+    /// Returns the count of a range in the snapshot of this transaction, from memory or by `count`.
+    /// Concurrent callers with the same range share one count.
     pub(super) async fn of(
         &self,
         range: CountedRange,

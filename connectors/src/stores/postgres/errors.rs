@@ -1,26 +1,26 @@
-//! What a failure of PostgreSQL means: does it pass by itself, and is the connection gone.
+//! Classification of PostgreSQL's failures: which pass by themselves, and which end the connection.
 
 use std::io;
 use tallow_model::error::{Action, Error};
 use tokio_postgres::error::SqlState;
 
-/// Turns the driver's error into one that says what was tried on which database.
+/// Turns the driver's error into one that says what was `tried` on which database.
 pub(super) fn postgres(tried: &'static str, on: &str) -> impl Fn(tokio_postgres::Error) -> Error {
     move |source| Error::External { tried, on: on.to_owned(), action: action(&source), source: source.into() }
 }
 
-/// What the caller must do about a failure.
+/// Returns what the caller must do about a failure.
 pub(crate) fn action(error: &tokio_postgres::Error) -> Action {
     match error.code() {
         Some(code) if passes(code) => Action::Retry,
         Some(_) => Action::Stop,
         None if error.is_closed() || network(error) => Action::Retry,
-        // The driver and the server don't understand each other, or the password is missing.
+        // The driver and the server disagree on the protocol, or the password is missing.
         None => Action::Stop,
     }
 }
 
-/// Whether the connection is of no more use, and another one may do.
+/// Returns whether the connection is lost and a new one may succeed.
 pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(code) => {
@@ -30,10 +30,12 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Failures of the server that pass by themselves, or when a human has looked after it, without a change here.
+/// Returns whether a failure passes by itself, or after a human has mended the server, without a
+/// change here.
 fn passes(code: &SqlState) -> bool {
     match class(code) {
-        // Connections; rolled back for the sake of another transaction; operator's intervention; input and output.
+        // Connections; rollbacks for the sake of another transaction; operator intervention; input
+        // and output.
         "08" | "40" => true,
         "57" => *code != SqlState::DATABASE_DROPPED,
         "58" => *code != SqlState::DUPLICATE_FILE,
@@ -42,7 +44,7 @@ fn passes(code: &SqlState) -> bool {
         _ => [
             SqlState::LOCK_NOT_AVAILABLE,
             SqlState::OBJECT_IN_USE,
-            // A standby, which may become the primary or be replaced by it under the same name.
+            // A standby server. It may be promoted, or replaced under the same name.
             SqlState::READ_ONLY_SQL_TRANSACTION,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
@@ -54,7 +56,8 @@ fn class(code: &SqlState) -> &str {
     code.code().get(..2).unwrap_or_default()
 }
 
-/// Whether it is the network's failure. What is too large to be sent is not.
+/// Returns whether the network has failed. A message that is too large to be sent is not a network
+/// failure.
 fn network(error: &tokio_postgres::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|source| source.kind() != io::ErrorKind::InvalidInput)

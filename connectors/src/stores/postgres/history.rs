@@ -1,10 +1,10 @@
-//! The reader: queries over the database, while it is being written.
+//! The reader: queries on the database while it is being written.
 
 use super::PostgresConfig;
-use super::alerts::Newest;
+use super::alerts::NewestAlerts;
 use super::candles::{Page, Ping, Symbols};
-use super::counts::Counts;
-use super::pool::Readers;
+use super::counts::CountCache;
+use super::pool::PostgresPool;
 use super::stats::{Since, Stats};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -14,28 +14,29 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
 use tallow_model::{EventTime, Symbol};
 
-/// How long an answer may take. The server itself gives up a statement sooner.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// How long the answer to whether it is there may take.
-const PING_LIMIT: Duration = Duration::from_secs(2);
+/// Time limit for a query. The server itself gives up a statement sooner.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Answers queries out of PostgreSQL.
+/// Answers queries from PostgreSQL.
 ///
-/// Every query goes along a primary key or an index and reads the rows of its range, not the table.
+/// Every query uses a primary key or an index and reads the rows of its range, not the table.
 #[derive(Clone, Debug)]
 pub struct PostgresHistory {
-    readers: Readers,
-    counts: Arc<Counts>,
+    readers: PostgresPool,
+    counts: Arc<CountCache>,
 }
 
 impl PostgresHistory {
-    /// A reader with up to `pool_size` connections. They are made when they are needed, so that a server can start
-    /// before its database; each is refused if the database has not been migrated. [`History::ping`] makes the first.
+    /// Opens a reader with up to `pool_size` connections. They are made on demand, so a server can
+    /// start before its database; each is refused if the database has not been migrated.
+    /// [`History::ping`] makes the first.
     ///
     /// # Errors
-    /// When the address is none.
+    /// When the address is malformed.
     pub fn open(config: &PostgresConfig) -> Result<PostgresHistory, Error> {
-        Ok(PostgresHistory { readers: Readers::new(config)?, counts: Arc::default() })
+        Ok(PostgresHistory { readers: PostgresPool::new(config)?, counts: Arc::default() })
     }
 }
 
@@ -46,28 +47,28 @@ impl History for PostgresHistory {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.readers.ask(&Ping, PING_LIMIT).await
+        self.readers.ask(&Ping, PING_TIMEOUT).await
     }
 
     async fn symbols(&self) -> Result<Vec<Symbol>, Error> {
-        self.readers.ask(&Symbols, ANSWER_LIMIT).await
+        self.readers.ask(&Symbols, QUERY_TIMEOUT).await
     }
 
     async fn candles(&self, query: &CandleQuery) -> Result<CandlePage, Error> {
         query.span.check()?;
-        self.readers.ask(&Page { query, counts: &self.counts }, ANSWER_LIMIT).await
+        self.readers.ask(&Page { query, counts: &self.counts }, QUERY_TIMEOUT).await
     }
 
     async fn stats(&self, query: &CandleQuery) -> Result<Option<CandleStats>, Error> {
         query.span.check()?;
-        self.readers.ask(&Stats(query), ANSWER_LIMIT).await
+        self.readers.ask(&Stats(query), QUERY_TIMEOUT).await
     }
 
     async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
-        self.readers.ask(&Since { symbol, from }, ANSWER_LIMIT).await
+        self.readers.ask(&Since { symbol, from }, QUERY_TIMEOUT).await
     }
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<AlertRow>, Error> {
-        self.readers.ask(&Newest(query), ANSWER_LIMIT).await
+        self.readers.ask(&NewestAlerts(query), QUERY_TIMEOUT).await
     }
 }

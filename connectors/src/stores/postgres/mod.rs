@@ -1,13 +1,15 @@
-//! PostgreSQL, with TimescaleDB where the extension is there: settled candles, alerts and rejects, for many readers and
-//! for pipelines of several processes.
+//! PostgreSQL, with TimescaleDB if the extension is available: settled candles, alerts and rejects,
+//! for many readers and for pipelines of several processes.
 //!
-//! - [`migrate`]: makes the tables and brings them up to date, and sets TimescaleDB up.
-//! - [`name_coins`]: gives the symbols that are there the names of their coins.
-//! - [`PostgresSink`]: writes, one transaction a call, from a thread that may wait.
-//! - [`PostgresHistory`]: reads, on a pool of connections, each query in one state of the database.
+//! - [`migrate`] creates the tables, brings them up to date, and sets TimescaleDB up.
+//! - [`name_coins`] fills in the names of the symbols in the database.
+//! - [`PostgresSink`] writes, one transaction a call, from a thread that may block.
+//! - [`PostgresHistory`] reads through a pool of connections, each query in one state of the
+//!   database.
 //!
-//! Tables and columns are named as in CONTRACT; prices and volumes are `NUMERIC`, to the digit as they settled. Every
-//! time in the tables is one of the log, so the same log always makes the same rows.
+//! The names of tables and columns are in `docs/api-contract.md`. Prices and volumes are `NUMERIC`,
+//! to the digit as they settled. Every time in the tables comes from the log, so the same log
+//! always makes the same rows.
 
 mod alerts;
 mod blocking;

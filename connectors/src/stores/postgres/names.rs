@@ -5,43 +5,47 @@ use tallow_model::{AlertStatus, AlertType, Severity, Symbol};
 use tokio_postgres::types::{FromSql, Type, accepts};
 
 /// A value that is stored as its name on the wire.
-pub(super) struct Name<T>(pub(super) T);
+pub(super) struct NameText<T>(pub(super) T);
 
-type Failure = Box<dyn Error + Sync + Send>;
+type ConversionError = Box<dyn Error + Sync + Send>;
 
-fn named<T: Copy>(raw: &[u8], all: &[T], name: fn(T) -> &'static str) -> Result<Name<T>, Failure> {
+fn named<T: Copy>(
+    raw: &[u8],
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<NameText<T>, ConversionError> {
     let text = std::str::from_utf8(raw)?;
     let found = all.iter().copied().find(|it| name(*it) == text);
-    found.map(Name).ok_or_else(|| format!("unknown value {text:?}").into())
+    found.map(NameText).ok_or_else(|| format!("unknown value {text:?}").into())
 }
 
-impl<'a> FromSql<'a> for Name<AlertType> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+impl<'a> FromSql<'a> for NameText<AlertType> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, ConversionError> {
         named(raw, &[AlertType::PriceSpike, AlertType::PriceDrop], AlertType::name)
     }
 
     accepts!(TEXT);
 }
 
-impl<'a> FromSql<'a> for Name<Severity> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+impl<'a> FromSql<'a> for NameText<Severity> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, ConversionError> {
         named(raw, &[Severity::Low, Severity::Medium, Severity::High], Severity::name)
     }
 
     accepts!(TEXT);
 }
 
-impl<'a> FromSql<'a> for Name<AlertStatus> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+impl<'a> FromSql<'a> for NameText<AlertStatus> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, ConversionError> {
         named(raw, &[AlertStatus::Raised, AlertStatus::Retracted], AlertStatus::name)
     }
 
     accepts!(TEXT);
 }
 
-impl<'a> FromSql<'a> for Name<Symbol> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        Ok(Name(Symbol::parse(raw)?))
+impl<'a> FromSql<'a> for NameText<Symbol> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, ConversionError> {
+        Ok(NameText(Symbol::parse(raw)?))
     }
 
     accepts!(TEXT);

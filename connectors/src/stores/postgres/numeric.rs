@@ -1,26 +1,26 @@
-//! Decimals as PostgreSQL keeps them, read as floats.
+//! PostgreSQL's decimals, read as floats.
 //!
-//! The database could send the floats itself, and would write each number down and read it again: of a page of a thousand
-//! candles, with eight numbers each, that was two thirds of its time. Why not a library's decimal: those have a bound on the
-//! digits, or round twice on the way to a float.
+//! The database could send floats, but it would print each number and parse it again: for a page of
+//! a thousand candles with eight numbers each, this took two thirds of the time. Why not a
+//! library's decimal: the known ones bound the digits, or round twice on the way to a float.
 
 use std::error::Error;
 use std::fmt::Write;
 use tokio_postgres::types::{FromSql, Type, accepts};
 
-/// What each digit on the wire counts: there are four decimal ones in it.
+/// The base of the digits on the wire: each holds four decimal digits.
 const BASE: u64 = 10_000;
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const INFINITE: u16 = 0xD000;
 const NEGATIVE_INFINITE: u16 = 0xF000;
 
-/// The float nearest to a `NUMERIC`: that which it was, where it was one.
+/// The float nearest to a `NUMERIC`; equal to the float that was stored, if it was one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Nearest(pub(super) f64);
+pub(super) struct NumericAsF64(pub(super) f64);
 
-impl<'a> FromSql<'a> for Nearest {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Nearest, Box<dyn Error + Sync + Send>> {
+impl<'a> FromSql<'a> for NumericAsF64 {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<NumericAsF64, Box<dyn Error + Sync + Send>> {
         let mut words = raw.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
         let (Some(count), Some(weight), Some(sign), Some(_scale)) =
             (words.next(), words.next(), words.next(), words.next())
@@ -30,20 +30,22 @@ impl<'a> FromSql<'a> for Nearest {
         if words.len() != usize::from(count) {
             return Err(format!("a number of {count} digits has {}", words.len()).into());
         }
-        // The first digit counts so many powers of the base; the last one, in powers of ten, this.
+        // The first digit counts in powers of the base; `exponent` is the power of ten of the last
+        // one.
         let exponent = 4 * (i32::from(weight.cast_signed()) - i32::from(count) + 1);
         let size = match sign {
             NAN => f64::NAN,
             INFINITE | NEGATIVE_INFINITE => f64::INFINITY,
             _ => exactly(words.clone(), exponent).map_or_else(|| parsed(words, exponent), Ok)?,
         };
-        Ok(Nearest(if matches!(sign, NEGATIVE | NEGATIVE_INFINITE) { -size } else { size }))
+        Ok(NumericAsF64(if matches!(sign, NEGATIVE | NEGATIVE_INFINITE) { -size } else { size }))
     }
 
     accepts!(NUMERIC);
 }
 
-/// The number of these digits, if they and the power of ten are floats themselves: then one operation rounds right.
+/// Returns the number if its digits and its power of ten are exact floats: one operation then
+/// rounds correctly.
 fn exactly(digits: impl Iterator<Item = u16>, exponent: i32) -> Option<f64> {
     const MAX_INTEGER: u64 = 1 << f64::MANTISSA_DIGITS;
     const POWERS: [f64; 23] = [
@@ -61,7 +63,7 @@ fn exactly(digits: impl Iterator<Item = u16>, exponent: i32) -> Option<f64> {
     Some(if exponent < 0 { integer as f64 / power } else { integer as f64 * power })
 }
 
-/// The number of these digits, however many there are.
+/// Returns the number of these digits, however many there are, by way of text.
 fn parsed(digits: impl Iterator<Item = u16>, exponent: i32) -> Result<f64, Box<dyn Error + Sync + Send>> {
     let mut text = String::with_capacity(64);
     for digit in digits {
@@ -86,7 +88,7 @@ mod tests {
     }
 
     fn read(raw: &[u8]) -> Result<f64, String> {
-        Nearest::from_sql(&Type::NUMERIC, raw).map(|number| number.0).map_err(|error| error.to_string())
+        NumericAsF64::from_sql(&Type::NUMERIC, raw).map(|number| number.0).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -107,7 +109,8 @@ mod tests {
         assert_eq!(read(&wire(2, 0, 0, &[7])), Err("a number of 2 digits has 1".to_owned()));
     }
 
-    /// Floats of any size, decimals of any length, and those that lie between two floats.
+    /// Generates floats of any size, decimals of any length, and decimals halfway between two
+    /// floats.
     fn decimals() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<f64>()
@@ -134,7 +137,7 @@ mod tests {
                 let rows = client.borrow_mut().query(&statement, &[&texts]).unwrap();
                 prop_assert_eq!(rows.len(), texts.len());
                 for (text, row) in texts.iter().zip(rows) {
-                    let Nearest(number) = row.get(0);
+                    let NumericAsF64(number) = row.get(0);
                     prop_assert_eq!(number, text.parse::<f64>().unwrap(), "{}", text);
                 }
                 Ok(())

@@ -1,4 +1,4 @@
-//! Connections for reading, lent to one question at a time.
+//! A pool of reading connections, each lent to one query at a time.
 
 use super::PostgresConfig;
 use super::connection::{Purpose, Target};
@@ -17,50 +17,50 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_postgres::{IsolationLevel, NoTls};
 
-/// How long a question waits for a connection that is free, and for a new one.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection that was idle may take to say that it is still there.
-const RECYCLE_LIMIT: Duration = Duration::from_secs(1);
+/// Time limit for getting a free connection, or a new one.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit for the check that an idle connection still works.
+const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long it may take to tell the database that a question is given up.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit for cancelling an abandoned query in the database.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Something that is asked in one transaction: all its statements see the same state.
+/// A query that runs in one transaction: all its statements see the same state.
 #[async_trait]
-pub(super) trait Question: Sync {
-    /// What is answered.
-    type Answer: Send;
+pub(super) trait ReadQuery: Sync {
+    /// The result of the query.
+    type Output: Send;
 
-    /// What is being tried, for an error.
+    /// The attempt, in the infinitive, for an error.
     const ACTION: &'static str;
 
-    /// Whether it may keep the database busy for long.
+    /// Returns whether the query may keep the database busy for long.
     fn is_heavy(&self) -> bool {
         false
     }
 
-    /// Asks.
-    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, tokio_postgres::Error>;
+    /// Runs the statements of the query.
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Output, tokio_postgres::Error>;
 }
 
-/// Up to so many connections, made when first needed and kept with their prepared statements.
+/// A bounded pool of connections, made on demand and kept with their prepared statements.
 ///
-/// Half of them at most are for heavy questions: so those who ask for what is answered in a moment need not wait for those
-/// who ask for figures over years. A question that nobody waits for any more is stopped in the database too.
+/// At most half of them serve heavy queries, so a cheap query need not wait for statistics over
+/// years. A query that nobody waits for any more is cancelled in the database too.
 #[derive(Clone, Debug)]
-pub(super) struct Readers {
+pub(super) struct PostgresPool {
     pool: Pool,
-    /// One permit for each heavy question that may still be asked.
+    /// One permit for each further heavy query.
     heavy: Arc<Semaphore>,
     on: String,
 }
 
-impl Readers {
-    /// Connects to nothing yet.
-    pub(super) fn new(config: &PostgresConfig) -> Result<Readers, Error> {
+impl PostgresPool {
+    /// Creates the pool; connects to nothing yet.
+    pub(super) fn new(config: &PostgresConfig) -> Result<PostgresPool, Error> {
         let target = Target::of(config, Purpose::Read)?;
-        // A connection is asked whether it is still there before it is lent: a server that was restarted, or a
-        // network that was cut, costs no question.
+        // A connection is checked before it is lent: a restarted server or a cut network then costs
+        // no query.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let on = target.on.clone();
         let check_schema = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
@@ -73,28 +73,29 @@ impl Readers {
         let pool = Pool::builder(Manager::from_config(target.config().clone(), NoTls, recycling))
             .max_size(config.pool_size)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECTION_LIMIT))
-            .create_timeout(Some(CONNECTION_LIMIT))
-            .recycle_timeout(Some(RECYCLE_LIMIT))
+            .wait_timeout(Some(CONNECTION_TIMEOUT))
+            .create_timeout(Some(CONNECTION_TIMEOUT))
+            .recycle_timeout(Some(RECYCLE_TIMEOUT))
             .post_create(check_schema)
             .build()
             .map_err(|error| Error::Invalid(format!("make a pool of connections: {error}")))?;
         let heavy = Arc::new(Semaphore::new((config.pool_size / 2).max(1)));
-        Ok(Readers { pool, heavy, on: target.on })
+        Ok(PostgresPool { pool, heavy, on: target.on })
     }
 
-    /// Asks, within this time. A connection that is lost in the middle is replaced once, and the question asked again.
-    pub(super) async fn ask<Q: Question>(&self, question: &Q, limit: Duration) -> Result<Q::Answer, Error> {
+    /// Runs the query within `limit`. A connection that is lost meanwhile is replaced once, and the
+    /// query repeated.
+    pub(super) async fn ask<Q: ReadQuery>(&self, query: &Q, limit: Duration) -> Result<Q::Output, Error> {
         let asking = async {
-            let _permit = match question.is_heavy() {
+            let _permit = match query.is_heavy() {
                 true => self.heavy.acquire().await.ok(),
                 false => None,
             };
-            let (client, answer) = attempt(self.client().await?, question).await;
+            let (client, answer) = attempt(self.client().await?, query).await;
             match answer {
                 Err(error) if client.is_closed() || is_lost(&error) => {
                     drop(Object::take(client));
-                    attempt(self.client().await?, question).await.1
+                    attempt(self.client().await?, query).await.1
                 }
                 answer => answer,
             }
@@ -119,43 +120,40 @@ impl Readers {
     }
 
     fn late(&self, action: &'static str) -> Error {
-        Error::Timeout { tried: action, on: self.on.clone(), limit: CONNECTION_LIMIT }
+        Error::Timeout { tried: action, on: self.on.clone(), limit: CONNECTION_TIMEOUT }
     }
 }
 
-/// Asks over this connection, which is given back with the answer.
-async fn attempt<Q: Question>(
+/// Runs the query on this connection, which returns to the pool afterwards.
+async fn attempt<Q: ReadQuery>(
     client: Object,
-    question: &Q,
-) -> (Object, Result<Q::Answer, tokio_postgres::Error>) {
+    query: &Q,
+) -> (Object, Result<Q::Output, tokio_postgres::Error>) {
     let mut client = scopeguard::guard(client, abandon);
-    let answer = transact(&mut client, question).await;
+    let answer = transact(&mut client, query).await;
     (ScopeGuard::into_inner(client), answer)
 }
 
-/// A connection that is not lent again, as a statement runs on it for which nobody waits any more. That is cancelled.
+/// Cancels the statement of an abandoned query, and takes its connection out of the pool.
 fn abandon(client: Object) {
     let cancel = Object::take(client).cancel_token();
-    // Without a runtime everything ends.
+    // Without a runtime, the process is ending.
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
-            // A database that does not hear of it stops the statement by its own limit.
-            let _ = tokio::time::timeout(CANCEL_LIMIT, cancel.cancel_query(NoTls)).await;
+            // If the cancellation does not reach the database, the statement's own limit ends it.
+            let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel.cancel_query(NoTls)).await;
         });
     }
 }
 
-async fn transact<Q: Question>(
-    client: &mut Object,
-    question: &Q,
-) -> Result<Q::Answer, tokio_postgres::Error> {
+async fn transact<Q: ReadQuery>(client: &mut Object, query: &Q) -> Result<Q::Output, tokio_postgres::Error> {
     let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .read_only(true)
         .start()
         .await?;
-    let answer = question.ask(&transaction).await?;
+    let answer = query.ask(&transaction).await?;
     transaction.commit().await?;
     Ok(answer)
 }

@@ -1,7 +1,7 @@
-//! How far the database is complete, with several processes writing to it.
+//! The time up to which the database is complete, with several processes writing to it.
 //!
-//! Each process has a row: everything of its workers below that time is stored. Everything of all of them is stored
-//! below the least of the rows, and nothing is known while one of them says nothing.
+//! Each process has a row: everything of its workers below that time is stored. The database is
+//! complete up to the lowest row, and unknown while a row is empty.
 
 use super::errors::postgres;
 use super::time::Time;
@@ -10,25 +10,25 @@ use tallow_model::EventTime;
 use tallow_model::error::Error;
 use tokio_postgres::Client;
 
-/// Which part of a pipeline writes through a sink.
+/// The part of a pipeline that writes through one sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The process, counted from 0.
+    /// Number of the process, counted from 0.
     pub process: usize,
-    /// How many processes the pipeline has.
+    /// Number of processes of the pipeline.
     pub processes: usize,
-    /// The workers of this process, counted over all processes, as steps name them.
+    /// Workers of this process, counted over all processes, as steps name them.
     pub workers: Range<usize>,
 }
 
 impl Share {
-    /// That of a pipeline of one process.
+    /// Returns the share of the only process of a pipeline.
     pub fn whole(workers: usize) -> Share {
         Share { process: 0, processes: 1, workers: 0..workers }
     }
 }
 
-/// What all processes have stored.
+/// The time that all processes have stored.
 pub(super) const STORED_THROUGH: &str =
     "SELECT CASE WHEN BOOL_AND(stored_through IS NOT NULL) THEN MIN(stored_through) END FROM sink_progress";
 
@@ -36,13 +36,15 @@ pub(super) const STORED_THROUGH: &str =
 pub(super) const ADVANCE: &str =
     "UPDATE sink_progress SET stored_through = GREATEST(stored_through, $2) WHERE process = $1";
 
-/// Held by a sink while it opens: `tallow` and a number.
+/// The lock that a sink holds while it opens: `tallow` and a number.
 const OPENING_LOCK: i64 = 0x7461_6c6c_6f77_0002;
 
-/// Makes a row for each process of the pipeline that now begins to write, and answers with what all have stored.
+/// Makes a row for each process of the pipeline that begins to write; returns the time that all had
+/// stored before.
 ///
-/// Every row gets that time, also one that was further: with another number of processes or workers, the symbols that
-/// it spoke of are no longer those of its process. One that runs already says again how far it is with its next write.
+/// Every row gets that time, even one that was further: with another number of processes or
+/// workers, the symbols that the row covered belong to other processes. A process that already runs
+/// updates its row with its next write.
 pub(super) async fn begin(client: &mut Client, share: &Share, on: &str) -> Result<Option<EventTime>, Error> {
     let number = |number: usize| {
         i32::try_from(number).map_err(|_| Error::Invalid(format!("{number} is no number of a process")))

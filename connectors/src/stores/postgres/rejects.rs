@@ -1,8 +1,8 @@
-//! The dead letters: the newest rejects, each record once. It is told by partition, offset, the time at which it was
-//! written and its bytes: the offsets of a log that is made anew begin again.
+//! The dead letters: the newest rejects, each record once. A record is identified by partition,
+//! offset, log time and bytes, because the offsets of a recreated log begin again.
 //!
-//! Bounded in number and in the bytes kept of each, so that a feed of rubbish can't fill the disk. The record itself
-//! is in the log, at that partition and offset.
+//! Their number, and the bytes kept of each, are bounded: a feed of rubbish can't fill the disk.
+//! The record itself is in the log, at that partition and offset.
 
 use super::time::Time;
 use super::upserts::integer;
@@ -10,10 +10,10 @@ use tallow_model::Reject;
 use tallow_model::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};
 use tokio_postgres::Client;
 
-/// How many rejects go into one statement: at most 16 MiB of their bytes.
+/// Rejects in one statement: at most 16 MiB of their bytes.
 const PER_STATEMENT: usize = 1_000;
 
-/// A row without a time is of any record with these bytes at this place.
+/// A row without a log time stands for any record with these bytes at this position.
 const INSERT: &str = r#"INSERT INTO rejects (partition, "offset", log_time, reason, detail, raw, raw_len)
     SELECT * FROM UNNEST($1::INT8[], $2::INT8[], $3::TIMESTAMPTZ[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::INT8[])
         AS new (partition, "offset", log_time, reason, detail, raw, raw_len)
@@ -21,11 +21,11 @@ const INSERT: &str = r#"INSERT INTO rejects (partition, "offset", log_time, reas
         AND old.log_time IS NULL AND old.raw_len = new.raw_len AND old.raw = new.raw)
     ON CONFLICT DO NOTHING"#;
 
-/// Numbers are left out where a reject was there already, so the rows themselves are counted.
+/// The numbers have gaps where a reject existed already, so rows are counted.
 const TRIM: &str =
     "DELETE FROM rejects WHERE id <= (SELECT id FROM rejects ORDER BY id DESC OFFSET $1 LIMIT 1)";
 
-/// Writes the rejects in one transaction. One that is already there stays as it is.
+/// Writes the rejects in one transaction. An existing one stays as it is.
 pub(super) async fn store(client: &mut Client, rejects: &[Reject]) -> Result<(), tokio_postgres::Error> {
     let newest = &rejects[rejects.len().saturating_sub(MAX_KEPT_REJECTS)..];
     let transaction = client.transaction().await?;
@@ -35,7 +35,7 @@ pub(super) async fn store(client: &mut Client, rejects: &[Reject]) -> Result<(),
         let offsets: Vec<i64> = part.iter().map(|reject| integer(reject.offset)).collect();
         let times: Vec<Option<Time>> = part.iter().map(|reject| reject.log_time.map(Time::from)).collect();
         let reasons: Vec<&str> = part.iter().map(|reject| reject.reason.name()).collect();
-        // The one character that a text in PostgreSQL can't have.
+        // NUL is the one character that a text in PostgreSQL can't contain.
         let details: Vec<String> =
             part.iter().map(|reject| reject.detail.replace('\0', "\u{fffd}")).collect();
         let raws: Vec<&[u8]> =

@@ -1,8 +1,8 @@
-//! The tables: is the database ours, is it of a version that this program knows, and the steps to the newest.
+//! The schema: whether the database is Tallow's, its version, and the migrations to the newest.
 
 use super::PostgresConfig;
 use super::blocking::Blocking;
-use super::connection::{OPEN_LIMIT, Purpose, Target};
+use super::connection::{OPEN_TIMEOUT, Purpose, Target};
 use super::errors::postgres;
 use super::timescale::{self, Timescale};
 use ::postgres as blocking;
@@ -12,7 +12,7 @@ use tallow_model::error::{Error, chain};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
-/// The migrations in order. A migration that has been released is never changed: its checksum is in the databases.
+/// The migrations in order. A released migration is never changed: databases store its checksum.
 const MIGRATIONS: [(&str, &str); 2] = [
     ("V1__candles_and_alerts", include_str!("migrations/V1__candles_and_alerts.sql")),
     ("V2__rejects_of_logs_made_anew", include_str!("migrations/V2__rejects_of_logs_made_anew.sql")),
@@ -21,38 +21,40 @@ const MIGRATIONS: [(&str, &str); 2] = [
 /// The version that this program reads and writes.
 const NEWEST: i32 = MIGRATIONS.len() as i32;
 
-/// Where a database says which migrations it has seen.
+/// The table that records the applied migrations.
 const HISTORY_TABLE: &str = "tallow_schema_history";
 
 const VERSION: &str = "SELECT MAX(version) FROM tallow_schema_history";
 
-/// Held by whoever migrates, so that of two one waits: `tallow` and a number.
+/// The lock that a migration holds, so that concurrent ones wait: `tallow` and a number.
 const MIGRATION_LOCK: i64 = 0x7461_6c6c_6f77_0001;
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// The database, by host and name.
+    /// Database, by host and name.
     pub database: String,
-    /// The migrations that it had not seen yet, by name.
+    /// Names of the migrations that were applied now.
     pub applied: Vec<String>,
-    /// The version of its schema now.
+    /// Version of the schema afterwards.
     pub version: u32,
-    /// What became of TimescaleDB.
+    /// State of TimescaleDB afterwards.
     pub timescale: Timescale,
 }
 
-/// Brings the tables up to the newest version, and TimescaleDB's policies to the settings where it is there.
+/// Brings the tables up to the newest version, and TimescaleDB's policies to the settings.
 ///
-/// Running it again changes nothing. Of two that run at once one waits for the other.
+/// A repeated migration changes nothing. Concurrent migrations wait for each other.
 ///
 /// # Errors
-/// When the database can't be reached, is one of a newer program, or a step fails, which is then undone.
+/// When the database can't be reached, belongs to a newer program, or a migration fails; a failed
+/// one is rolled back.
 pub fn migrate(config: &PostgresConfig) -> Result<MigrationReport, Error> {
     let target = Target::of(config, Purpose::Migrate)?;
     let on = &target.on;
-    // The blocking driver, which the migrations need, would wait for ever for a server that says nothing.
-    Blocking::start()?.wait("connect to", on, OPEN_LIMIT, target.connect())?;
+    // Migrations need the blocking driver, which would wait for ever for a server that never
+    // answers.
+    Blocking::start()?.wait("connect to", on, OPEN_TIMEOUT, target.connect())?;
     let mut client =
         blocking::Config::from(target.config().clone()).connect(NoTls).map_err(postgres("connect to", on))?;
     lock(&mut client, on)?;
@@ -65,12 +67,12 @@ pub fn migrate(config: &PostgresConfig) -> Result<MigrationReport, Error> {
 
     let applied = if seen == Some(NEWEST) { Vec::new() } else { run(&mut client, on)? };
     let timescale = timescale::apply(&mut client, config, on)?;
-    // The lock goes with the connection.
+    // The lock ends with the connection.
     client.close().map_err(postgres("leave", on))?;
     Ok(MigrationReport { database: on.clone(), applied, version: NEWEST.unsigned_abs(), timescale })
 }
 
-/// Takes the steps that are missing, all of them or none, and answers with their names.
+/// Applies the missing migrations, all or none; returns their names.
 fn run(client: &mut blocking::Client, on: &str) -> Result<Vec<String>, Error> {
     let failed = |error: refinery::Error| Error::Invalid(format!("migrate {on}: {}", reason(&error)));
     let mut migrations = Vec::new();
@@ -95,7 +97,7 @@ fn lock(client: &mut blocking::Client, on: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the migration failed on, said once: the library repeats the driver's error in its own.
+/// Returns the cause of a failed migration once: the library repeats the driver's error in its own.
 fn reason(error: &refinery::Error) -> String {
     match error.kind() {
         Kind::Connection(_, source) => chain(&**source),
@@ -103,7 +105,7 @@ fn reason(error: &refinery::Error) -> String {
     }
 }
 
-/// How many migrations the database has seen; none where it has not been migrated.
+/// Returns the number of applied migrations; `None` for a database that was never migrated.
 pub(super) async fn version(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
     match client.query_one(VERSION, &[]).await {
         Ok(row) => row.try_get(0),
@@ -112,7 +114,7 @@ pub(super) async fn version(client: &Client) -> Result<Option<i32>, tokio_postgr
     }
 }
 
-/// Whether a database of this version can be read and written.
+/// Checks that a database of this version can be read and written.
 pub(super) fn check(version: Option<i32>, on: &str) -> Result<(), Error> {
     refuse_newer(version, on)?;
     match version {

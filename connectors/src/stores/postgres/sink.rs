@@ -1,7 +1,7 @@
 //! The writer: settled steps and rejects into the database.
 
 use super::blocking::Blocking;
-use super::connection::{Connection, Purpose, Target};
+use super::connection::{OpenConnection, Purpose, Target};
 use super::errors::postgres;
 use super::progress::{self, Share};
 use super::time::Time;
@@ -14,33 +14,32 @@ use tallow_model::progress::Recorded;
 use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, Step};
 
-/// How long a write may take in all, connecting included, before it is given up and tried again.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// Time limit of a write, connecting included; then it is given up and retried.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Writes what has settled into PostgreSQL. One of its own for each process of a pipeline.
+/// Writes settled results to PostgreSQL. Each process of a pipeline has one.
 ///
-/// Versions of a candle are ordered by how many ticks they are made of (a correction only adds), then by revision;
-/// those of an alert by the logical time of the change. An older or equal version leaves the row as it is, so the
-/// same steps can be written again, in whole or in part, any number of times: also after a connection was lost in the
-/// middle of a commit, of which nobody knows whether it has happened. The revision of a row never goes down.
+/// Versions of a candle are ordered by tick count (a correction only adds ticks), then by revision;
+/// versions of an alert by the logical time of the change. An older or equal version leaves the row
+/// unchanged. So the same steps can be written again, in whole or in part, any number of times:
+/// also after a connection was lost during a commit whose outcome is unknown. The revision of a row
+/// never decreases.
 ///
-/// After any failure the connection is thrown away, and the next write makes a new one.
+/// After any failure the connection is dropped, and the next write makes a new one.
 #[derive(Debug)]
 pub struct PostgresSink {
     blocking: Blocking,
     target: Target,
-    /// None after a failure.
     session: Option<Session>,
-    /// The row of `sink_progress`.
     process: i32,
     coins: Coins,
     recorded: Recorded,
 }
 
-/// A connection and its statements.
+/// A connection and its prepared statements.
 #[derive(Debug)]
 struct Session {
-    connection: Connection,
+    connection: OpenConnection,
     statements: Statements,
 }
 
@@ -58,7 +57,7 @@ impl PostgresSink {
     /// Connects, to write the steps of a pipeline's share.
     ///
     /// # Errors
-    /// When the database can't be reached, has not been migrated, or has been by a newer program.
+    /// When the database can't be reached, has not been migrated, or belongs to a newer program.
     pub fn open(config: &PostgresConfig, share: Share) -> Result<PostgresSink, Error> {
         let target = Target::of(config, Purpose::Write)?;
         let process = i32::try_from(share.process).ok().filter(|_| share.process < share.processes);
@@ -66,7 +65,7 @@ impl PostgresSink {
             Error::Invalid(format!("{} processes have no process {}", share.processes, share.process))
         })?;
         let blocking = Blocking::start()?;
-        let (session, recorded) = blocking.wait("open", &target.on, WRITE_LIMIT, async {
+        let (session, recorded) = blocking.wait("open", &target.on, WRITE_TIMEOUT, async {
             let mut session = Session::open(&target).await?;
             let recorded = progress::begin(&mut session.connection.client, &share, &target.on).await?;
             Ok((session, recorded))
@@ -81,7 +80,7 @@ impl PostgresSink {
         })
     }
 
-    /// What symbols that are first seen are called, where it is not only the known coins.
+    /// Sets the names of symbols that are first seen, beyond the known coins.
     pub fn with_coins(self, coins: Coins) -> PostgresSink {
         PostgresSink { coins, ..self }
     }
@@ -92,7 +91,7 @@ impl PostgresSink {
         let (target, process, coins) = (&self.target, self.process, &self.coins);
         let failed = postgres(ACTION, &target.on);
         let known = self.session.take();
-        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_TIMEOUT, async {
             let mut session = match known {
                 Some(session) => session,
                 None => Session::open(target).await?,
@@ -138,7 +137,7 @@ impl Sink for PostgresSink {
         }
         let target = &self.target;
         let known = self.session.take();
-        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_LIMIT, async {
+        self.session = Some(self.blocking.wait(ACTION, &target.on, WRITE_TIMEOUT, async {
             let mut session = match known {
                 Some(session) => session,
                 None => Session::open(target).await?,

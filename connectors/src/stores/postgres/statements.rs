@@ -1,21 +1,22 @@
-//! The statements that read candles. Each goes along the primary key of its table, which a test asks PostgreSQL to
-//! confirm.
+//! The statements that read candles. Each uses the primary key of its table; a test asks PostgreSQL
+//! to confirm this.
 
 use super::progress::STORED_THROUGH;
 use tallow_model::Interval;
 use tallow_model::store::Direction;
 
-/// Every symbol, sorted as its bytes are.
+/// All symbols, sorted by their bytes.
 pub(super) const SYMBOLS: &str = "SELECT symbol FROM cryptocurrencies ORDER BY symbol";
 
-/// The candles of `$1` that start from `$2` to before `$3`.
+/// Condition: candles of `$1` that start at or after `$2` and before `$3`.
 const RANGE: &str = "crypto_id = (SELECT id FROM cryptocurrencies WHERE symbol = $1)
             AND window_start >= $2 AND window_start < $3";
 
-/// The start of the window of `$4` milliseconds that a candle belongs to.
+/// Start of the window of `$4` milliseconds that contains a candle.
 const WINDOW: &str = "DATE_BIN($4::FLOAT8 * INTERVAL '1 millisecond', window_start, TIMESTAMPTZ 'epoch')";
 
-/// The end of the newest candle of `$1`, and what all processes have stored.
+/// Returns the statement for the end of the newest candle of `$1`, and the time that all processes
+/// have stored.
 pub(super) fn over(base: Interval) -> String {
     format!(
         "SELECT (SELECT window_end FROM price_aggregates_{base}
@@ -31,7 +32,7 @@ const fn order(direction: Direction) -> &'static str {
     }
 }
 
-/// Candles as they settled, `$4` of them after `$5` others.
+/// Returns the statement for candles as they settled: `$4` of them after the first `$5`.
 pub(super) fn settled(base: Interval, direction: Direction) -> String {
     format!(
         "SELECT window_start, window_end, open_price, high_price, low_price, close_price, avg_price, vwap, volume_sum,
@@ -42,18 +43,19 @@ pub(super) fn settled(base: Interval, direction: Direction) -> String {
     )
 }
 
-/// How many candles there are.
+/// Returns the statement that counts candles.
 pub(super) fn count(base: Interval) -> String {
     format!("SELECT COUNT(*) FROM price_aggregates_{base} WHERE {RANGE}")
 }
 
-/// How many windows of `$4` milliseconds have candles.
+/// Returns the statement that counts the windows of `$4` milliseconds that have candles.
 pub(super) fn count_windows(base: Interval) -> String {
     format!("SELECT COUNT(DISTINCT {WINDOW}) FROM price_aggregates_{base} WHERE {RANGE}")
 }
 
-/// The starts of the windows of `$4` milliseconds that have candles, `$5` of them after `$6` others: from window to
-/// window by one look at the key each, past all candles between, and no further than is asked for.
+/// Returns the statement for the starts of windows of `$4` milliseconds that have candles: `$5` of
+/// them after the first `$6`. It jumps from window to window by one look-up of the key each, past
+/// all candles between, and no further than the page.
 pub(super) fn starts(base: Interval, direction: Direction) -> String {
     let order = order(direction);
     let next = |beyond: &str| {
@@ -75,7 +77,8 @@ pub(super) fn starts(base: Interval, direction: Direction) -> String {
     )
 }
 
-/// Windows of `$4` milliseconds with candles, rolled up; the columns are those of [`settled`].
+/// Returns the statement for rolled-up windows of `$4` milliseconds; the columns are those of
+/// [`settled`].
 pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
     let price_at = |column: &str, window: &str| {
         format!(
@@ -104,8 +107,9 @@ pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
     )
 }
 
-/// What has settled from `$1` on of the symbol `$2`, or without it of each: the quarters of an hour, and the minutes since
-/// the last of them. Floats are added up in the order of time, as the embedded store does it, so that both say the same.
+/// Returns the statement for the rolling window since `$1` of the symbol `$2`, or of each symbol:
+/// its quarters of an hour, and the minutes since the last of them. Floats are added in order of
+/// time, as in the embedded store, so both give the same sums.
 pub(super) fn recent() -> String {
     let candles = |base: Interval, from: &str| {
         format!(
@@ -145,7 +149,8 @@ pub(super) mod tests {
     use ::postgres::types::ToSql;
     use tallow_model::EventTime;
 
-    /// How PostgreSQL would answer statements over a year of candles and as many alerts; none where it is not there.
+    /// PostgreSQL's plans for statements over a year of candles and as many alerts; absent without
+    /// a server.
     pub(in crate::stores::postgres) struct Planner {
         client: ::postgres::Client,
         _database: Database,
@@ -178,7 +183,7 @@ pub(super) mod tests {
             Some(Planner { client, _database: database })
         }
 
-        /// The plan's lines that read a table.
+        /// Returns the lines of the plan that read a table.
         pub(in crate::stores::postgres) fn reads(
             &mut self,
             statement: &str,

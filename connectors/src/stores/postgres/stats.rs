@@ -1,9 +1,9 @@
-//! Figures over ranges of candles. Those of one range are made here, in one pass over its rows, and not by the database, whose
-//! sums have other last digits than those of the embedded store.
+//! Statistics over ranges of candles. They are computed here, in one pass over the rows: the
+//! database's sums would differ from those of the embedded store in the last digits.
 
-use super::candles::Windows;
-use super::names::Name;
-use super::pool::Question;
+use super::candles::PostgresWindows;
+use super::names::NameText;
+use super::pool::ReadQuery;
 use super::statements;
 use super::time::Time;
 use async_trait::async_trait;
@@ -13,17 +13,17 @@ use tallow_model::store::{CandleQuery, CandleStats, Recent};
 use tallow_model::{EventTime, Symbol};
 use tokio_postgres::{Error, Row};
 
-/// The figures of the candles of a query; none where there are no candles.
+/// A query for the statistics of a range; `None` for a range without candles.
 pub(super) struct Stats<'a>(pub(super) &'a CandleQuery);
 
 #[async_trait]
-impl Question for Stats<'_> {
-    type Answer = Option<CandleStats>;
+impl ReadQuery for Stats<'_> {
+    type Output = Option<CandleStats>;
     const ACTION: &'static str = "read candles from";
 
-    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Answer, Error> {
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Output, Error> {
         let mut figures = Figures::default();
-        let windows = Windows::of(database, self.0).await?;
+        let windows = PostgresWindows::of(database, self.0).await?;
         windows.each(database, |row| figures.add(&row)).await?;
         Ok(figures.stats())
     }
@@ -33,15 +33,15 @@ impl Question for Stats<'_> {
     }
 }
 
-/// What has settled from a time on of each symbol, or of one.
+/// A query for the rolling window since a time, of each symbol or of one.
 pub(super) struct Since {
     pub(super) symbol: Option<Symbol>,
     pub(super) from: EventTime,
 }
 
 #[async_trait]
-impl Question for Since {
-    type Answer = Vec<Recent>;
+impl ReadQuery for Since {
+    type Output = Vec<Recent>;
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Recent>, Error> {
@@ -58,7 +58,7 @@ impl Question for Since {
 
 fn recent(row: &Row) -> Result<Recent, Error> {
     Ok(Recent {
-        symbol: row.try_get::<_, Name<_>>(0)?.0,
+        symbol: row.try_get::<_, NameText<_>>(0)?.0,
         start: row.try_get::<_, Time>(1)?.into(),
         previous_close: row.try_get(2)?,
         open: row.try_get(3)?,

@@ -1,20 +1,20 @@
-//! Times as PostgreSQL keeps them.
+//! Times as PostgreSQL stores them.
 
 use bytes::{BufMut, BytesMut};
 use std::error::Error;
 use tallow_model::{EventTime, MAX_EVENT_TIME};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-/// Midnight at the start of 2000, milliseconds since the Unix epoch.
+/// Midnight at the start of 2000, in milliseconds since the Unix epoch.
 const YEAR_2000_MS: i64 = 946_684_800_000;
 
-/// A `TIMESTAMPTZ`: microseconds since the start of 2000, UTC. Why not a library's instant: those end before the last
-/// event time that is accepted, and know no infinity.
+/// A `TIMESTAMPTZ`: microseconds since the start of 2000, UTC. Why not a library's instant: the
+/// known ones end before the last accepted event time, and have no infinity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time(i64);
 
 impl From<EventTime> for Time {
-    /// A time past every event time is infinity, as the open end of a range is.
+    /// A time past every event time becomes infinity, the open end of a range.
     fn from(time: EventTime) -> Time {
         let since_epoch = i64::try_from(time.millis()).unwrap_or(i64::MAX);
         Time(if time > MAX_EVENT_TIME { i64::MAX } else { (since_epoch - YEAR_2000_MS) * 1_000 })
@@ -22,7 +22,7 @@ impl From<EventTime> for Time {
 }
 
 impl From<Time> for EventTime {
-    /// A time before 1970, which is none of an event, is the epoch.
+    /// A time before 1970, which no event has, becomes the epoch.
     fn from(time: Time) -> EventTime {
         EventTime(u64::try_from(time.0.div_euclid(1_000).saturating_add(YEAR_2000_MS)).unwrap_or(0))
     }

@@ -1,8 +1,9 @@
-//! TimescaleDB, where the extension is there: hypertables by `window_start`, compression and retention as the settings
-//! say. Everything else reads and writes the same tables with the same indexes with it and without it.
+//! TimescaleDB, if the extension is available: hypertables by `window_start`, with compression and
+//! retention by settings. Everything else uses the same tables and indexes with it and without it.
 //!
-//! What is there already is read first, so that running this again makes no statement. The names of 2.13 and later are
-//! used: those of `add_compression_policy` are older than the columnstore's and hold in every 2.x.
+//! The existing state is read first, so a repeated run makes no statement. The names of version
+//! 2.13 and later are used: those of `add_compression_policy` are older than the columnstore's and
+//! hold in every 2.x.
 
 use super::PostgresConfig;
 use super::errors::postgres;
@@ -12,25 +13,26 @@ use tallow_model::error::Error;
 
 const DAY_SECONDS: i64 = 24 * 3_600;
 
-/// What became of TimescaleDB in a migration.
+/// The state of TimescaleDB after a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timescale {
-    /// The server does not have it: plain tables, which are kept for ever.
+    /// The server does not have it: plain tables, kept for ever.
     Absent,
     /// The server has it and does not load it (`shared_preload_libraries`): plain tables.
     NotLoaded,
-    /// It is used.
+    /// The tables are hypertables.
     Used {
-        /// Its version.
+        /// Version of the extension.
         version: String,
         /// Whether its licence allows compression and retention.
         policies: bool,
-        /// How many statements it took to come from what was there to what the settings say.
+        /// Number of statements that the migration needed.
         changes: usize,
     },
 }
 
-/// Whether the server has it, the database has it, and the server has loaded it. Only a loaded one has settings.
+/// Whether the server has the extension, the database has it, and the server has loaded it. Only a
+/// loaded one has settings.
 const PRESENCE: &str = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'),
     EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
     EXISTS (SELECT FROM pg_settings WHERE name LIKE 'timescaledb.%')";
@@ -40,8 +42,8 @@ const CREATE: &str = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 const LICENCE: &str = "SELECT extversion, current_setting('timescaledb.license', TRUE) FROM pg_extension
     WHERE extname = 'timescaledb'";
 
-/// How a table stands: whether its chunks can be compressed, and after how many seconds they are compressed and
-/// dropped. No row where it is no hypertable.
+/// The state of a table: whether its chunks can be compressed, and the ages in seconds at which
+/// they are compressed and dropped. No row for a table that is no hypertable.
 const STATE: &str = "SELECT table_of.compression_enabled,
         (SELECT EXTRACT(EPOCH FROM (job.config ->> 'compress_after')::INTERVAL)::INT8
          FROM timescaledb_information.jobs AS job
@@ -54,16 +56,16 @@ const STATE: &str = "SELECT table_of.compression_enabled,
     FROM timescaledb_information.hypertables AS table_of
     WHERE hypertable_schema = CURRENT_SCHEMA AND hypertable_name = $1";
 
-/// How one table stands.
+/// The state of one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct State {
+struct TableState {
     is_hypertable: bool,
     is_compressible: bool,
     compress_after_seconds: Option<i64>,
     drop_after_seconds: Option<i64>,
 }
 
-/// Makes what the settings say, in one transaction.
+/// Applies the settings in one transaction.
 pub(super) fn apply(client: &mut Client, config: &PostgresConfig, on: &str) -> Result<Timescale, Error> {
     let failed = postgres("set up TimescaleDB in", on);
     let presence = client.query_one(PRESENCE, &[]).map_err(&failed)?;
@@ -73,7 +75,7 @@ pub(super) fn apply(client: &mut Client, config: &PostgresConfig, on: &str) -> R
     if !available && !created {
         return Ok(Timescale::Absent);
     }
-    // Asked to create one that is not loaded, the server ends the connection.
+    // The server would end the connection on a request to create an extension that is not loaded.
     if !created && !loaded {
         return Ok(Timescale::NotLoaded);
     }
@@ -97,8 +99,8 @@ pub(super) fn apply(client: &mut Client, config: &PostgresConfig, on: &str) -> R
     Ok(Timescale::Used { version, policies, changes })
 }
 
-/// Lets a writer write again, in any number, what has been compressed: a log that is replayed does. A refused one would be
-/// refused for ever.
+/// Lifts the limit on writing to compressed chunks: a replayed log writes to them in any number,
+/// and a refused write would be refused for ever.
 pub(super) async fn prepare_writer(client: &tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
     let created = "SELECT FROM pg_extension WHERE extname = 'timescaledb'";
     if client.query_opt(created, &[]).await?.is_some() {
@@ -111,9 +113,9 @@ fn table(interval: Interval) -> String {
     format!("price_aggregates_{interval}")
 }
 
-fn read(client: &mut impl GenericClient, interval: Interval) -> Result<State, tokio_postgres::Error> {
-    let Some(row) = client.query_opt(STATE, &[&table(interval)])? else { return Ok(State::default()) };
-    Ok(State {
+fn read(client: &mut impl GenericClient, interval: Interval) -> Result<TableState, tokio_postgres::Error> {
+    let Some(row) = client.query_opt(STATE, &[&table(interval)])? else { return Ok(TableState::default()) };
+    Ok(TableState {
         is_hypertable: true,
         is_compressible: row.try_get::<_, Option<bool>>(0)?.unwrap_or(false),
         compress_after_seconds: row.try_get(1)?,
@@ -121,7 +123,7 @@ fn read(client: &mut impl GenericClient, interval: Interval) -> Result<State, to
     })
 }
 
-/// How many days of candles are one chunk: some hundred thousand rows with a hundred symbols.
+/// Returns the days of candles in one chunk: some hundred thousand rows at a hundred symbols.
 const fn chunk_days(interval: Interval) -> u32 {
     match interval {
         Interval::OneMinute => 7,
@@ -130,8 +132,8 @@ const fn chunk_days(interval: Interval) -> u32 {
     }
 }
 
-/// The statements that lead from how a table stands to what the settings say.
-fn statements(interval: Interval, state: State, policies: bool, config: &PostgresConfig) -> Vec<String> {
+/// Returns the statements that lead from a table's state to the settings.
+fn statements(interval: Interval, state: TableState, policies: bool, config: &PostgresConfig) -> Vec<String> {
     let table = table(interval);
     let mut statements = Vec::new();
     if !state.is_hypertable {
@@ -164,7 +166,7 @@ fn statements(interval: Interval, state: State, policies: bool, config: &Postgre
         if seconds(days) == now {
             continue;
         }
-        // A policy can't be changed, only made anew.
+        // A policy can't be changed, only replaced.
         if now.is_some() {
             statements.push(format!("SELECT remove_{policy}_policy('{table}', if_exists => TRUE)"));
         }

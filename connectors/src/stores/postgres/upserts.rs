@@ -1,10 +1,10 @@
-//! Changes as rows of the tables: one statement a table and batch, whose parameters are the columns.
+//! Changes as rows of the tables: one statement a table and batch, with columns as parameters.
 //!
-//! A statement can't touch a row twice, so of several versions in a batch only the one goes to the database that would
-//! stay if they came one after the other. Rows go in the order of their keys, so that two writers never wait for each
-//! other in a circle.
+//! A statement can't touch a row twice. So of several versions in a batch only the one is sent that
+//! would remain if they were written one after the other. Rows are sent in the order of their keys,
+//! so two writers never wait for each other in a circle.
 
-use super::names::Name;
+use super::names::NameText;
 use super::progress;
 use super::time::Time;
 use hashbrown::HashMap;
@@ -16,13 +16,12 @@ use tallow_model::version::REPLACES_STORED;
 use tallow_model::{EventTime, Interval, SettledAlert, SettledCandle, Step, Symbol};
 use tokio_postgres::{Client, Error, Row, Statement, Transaction};
 
-/// How many rows go into one statement, so that a parameter never grows without bound.
+/// Rows in one statement, so that a parameter never grows without bound.
 const PER_STATEMENT: usize = 20_000;
 
-/// The statements of a connection.
+/// The prepared statements of a connection.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// In the order of `Interval::ALL`.
     candles: [Statement; 3],
     alerts: Statement,
     known_symbols: Statement,
@@ -50,15 +49,15 @@ impl Statements {
 
 const KNOWN_SYMBOLS: &str = "SELECT symbol, id FROM cryptocurrencies WHERE symbol = ANY($1::TEXT[])";
 
-/// Adds symbols. The update changes nothing; it makes a row that is already there come back too.
+/// Adds symbols. The update changes nothing; it makes an existing row be returned too.
 const SYMBOL_UPSERT: &str =
     "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at)
      SELECT symbol, name, id, seen, seen
      FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TIMESTAMPTZ[]) AS new (symbol, name, id, seen)
      ON CONFLICT (symbol) DO UPDATE SET symbol = excluded.symbol RETURNING symbol, id";
 
-/// The statement that stores versions of candles unless a row has the same or a newer one. Numbers come as text, whose
-/// digits are kept; of a float PostgreSQL would take fifteen.
+/// Returns the statement that stores versions of candles unless a row has the same or a newer one.
+/// Numbers are sent as text, which keeps their digits; of a float PostgreSQL would take fifteen.
 fn candle_upsert(interval: Interval) -> String {
     format!(
         "INSERT INTO price_aggregates_{interval} AS stored (
@@ -118,9 +117,11 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// The ids of the steps' symbols. Those that are new are added, first seen at the time of their first change.
+/// Returns the ids of the steps' symbols; adds new symbols, first seen at the time of their first
+/// change.
 ///
-/// Asked for with every write and not remembered, so that they are right whatever is done to the table meanwhile.
+/// The ids are queried with every write and not remembered, so that they stay right whatever is
+/// done to the table.
 async fn ids(
     transaction: &Transaction<'_>,
     statements: &Statements,
@@ -153,13 +154,13 @@ async fn ids(
 
 fn read_ids(ids: &mut HashMap<Symbol, i32>, rows: &[Row]) -> Result<(), Error> {
     for row in rows {
-        let Name(symbol) = row.try_get(0)?;
+        let NameText(symbol) = row.try_get(0)?;
         ids.insert(symbol, row.try_get(1)?);
     }
     Ok(())
 }
 
-/// The version of each candle that stays, by symbol and window.
+/// Returns the remaining version of each candle, by symbol and window.
 fn newest_candles(steps: &[Step], interval: Interval) -> Vec<SettledCandle> {
     let mut newest: HashMap<(Symbol, EventTime), SettledCandle> = HashMap::new();
     for candle in steps.iter().flat_map(|step| &step.candles).filter(|it| it.interval == interval) {
@@ -177,7 +178,7 @@ fn newest_candles(steps: &[Step], interval: Interval) -> Vec<SettledCandle> {
     newest
 }
 
-/// The version of each alert that stays, by symbol and window.
+/// Returns the remaining version of each alert, by symbol and window.
 fn newest_alerts(steps: &[Step]) -> Vec<SettledAlert> {
     let mut newest: BTreeMap<(Symbol, EventTime), SettledAlert> = BTreeMap::new();
     for alert in steps.iter().flat_map(|step| &step.alerts) {
@@ -206,7 +207,7 @@ async fn write_candles(
     let (low, close) = (text(|row| row.low_price), text(|row| row.close_price));
     let average = text(|row| row.avg_price);
     let vwap: Vec<Option<String>> = rows.iter().map(|row| row.vwap.map(|price| price.to_string())).collect();
-    // Sums are exact decimals: all their digits, and not only those of the nearest float.
+    // Sums are exact decimals with all their digits, not the nearest floats.
     let volume: Vec<String> = candles.iter().map(|it| it.candle.volume().to_string()).collect();
     let quote: Vec<String> = candles.iter().map(|it| it.candle.quote_volume().to_string()).collect();
     let ticks: Vec<i64> = rows.iter().map(|row| integer(row.trade_count)).collect();
@@ -288,7 +289,8 @@ async fn write_alerts(
     Ok(())
 }
 
-/// PostgreSQL's integers are signed. What is past them is more ticks, or further in a log, than there can be.
+/// Converts to PostgreSQL's signed integers. A larger value would be more ticks, or a further
+/// offset, than can exist.
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Alerts, newest first, along the index of all or that of one symbol.
+//! Alerts, newest first, read along the index of all alerts or of one symbol.
 
 use super::candles::{crypto_id, symbol, time};
 use super::convert::{integer, millis};
@@ -8,7 +8,7 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::AlertQuery;
 use tallow_model::{AlertStatus, AlertType, EventTime, Severity};
 
-/// The alerts asked for, newest first; of those that end together, by id.
+/// Returns the newest alerts of a query; alerts of the same window are ordered by id.
 pub(super) fn newest(connection: &Connection, query: &AlertQuery) -> rusqlite::Result<Vec<AlertRow>> {
     let crypto_id = match query.symbol {
         None => None,
@@ -32,7 +32,7 @@ pub(super) fn newest(connection: &Connection, query: &AlertQuery) -> rusqlite::R
     rows.collect()
 }
 
-/// The statement for one symbol's alerts or everyone's.
+/// Returns the statement for the alerts of one symbol, or of all.
 fn statement(one_symbol: bool) -> &'static str {
     macro_rules! alerts {
         ($whose:literal) => {
@@ -57,8 +57,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
     Ok(AlertRow {
         alert_id: row.get(0)?,
         symbol: symbol(row, 1)?,
-        alert_type: row.get::<_, Name<AlertType>>(2)?.0,
-        severity: row.get::<_, Name<Severity>>(3)?.0,
+        alert_type: row.get::<_, NameColumn<AlertType>>(2)?.0,
+        severity: row.get::<_, NameColumn<Severity>>(3)?.0,
         price_change_pct: row.get(4)?,
         old_price: row.get(5)?,
         new_price: row.get(6)?,
@@ -70,33 +70,37 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
         window_start: time(row, 12)?,
         window_end: time(row, 13)?,
         revision: row.get(14)?,
-        status: row.get::<_, Name<AlertStatus>>(15)?.0,
+        status: row.get::<_, NameColumn<AlertStatus>>(15)?.0,
         created_at: time(row, 16)?,
     })
 }
 
 /// A value that is stored as its name on the wire.
-struct Name<T>(T);
+struct NameColumn<T>(T);
 
-fn named<T: Copy>(value: ValueRef<'_>, all: &[T], name: fn(T) -> &'static str) -> FromSqlResult<Name<T>> {
+fn named<T: Copy>(
+    value: ValueRef<'_>,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> FromSqlResult<NameColumn<T>> {
     let text = value.as_str()?;
     let found = all.iter().copied().find(|it| name(*it) == text);
-    found.map(Name).ok_or_else(|| FromSqlError::Other(format!("unknown value {text:?}").into()))
+    found.map(NameColumn).ok_or_else(|| FromSqlError::Other(format!("unknown value {text:?}").into()))
 }
 
-impl FromSql for Name<AlertType> {
+impl FromSql for NameColumn<AlertType> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         named(value, &[AlertType::PriceSpike, AlertType::PriceDrop], AlertType::name)
     }
 }
 
-impl FromSql for Name<Severity> {
+impl FromSql for NameColumn<Severity> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         named(value, &[Severity::Low, Severity::Medium, Severity::High], Severity::name)
     }
 }
 
-impl FromSql for Name<AlertStatus> {
+impl FromSql for NameColumn<AlertStatus> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         named(value, &[AlertStatus::Raised, AlertStatus::Retracted], AlertStatus::name)
     }

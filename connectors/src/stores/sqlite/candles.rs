@@ -1,11 +1,13 @@
-//! Candles out of the database: as they settled, or rolled up to longer windows.
+//! Candles from the database: as they settled, or rolled up to longer windows.
 //!
-//! A rolled-up window: open of its first candle, close of its last, highest high, lowest low; average weighted by
-//! ticks; vwap = Σ quote volume / Σ volume over the candles that traded; volume their sum, or where none traded the
-//! newest rolling volume; ticks and revisions summed, so that a correction of any part raises the revision.
+//! A rolled-up window has the open of its first candle, the close of its last, the highest high and
+//! the lowest low. Its average is weighted by ticks. Its vwap is Σ quote volume / Σ volume over the
+//! candles that traded. Its volume is their sum; if none traded, the newest rolling volume. Ticks
+//! and revisions are summed, so a correction of any part raises the revision.
 //!
-//! Only windows that are over are answered: those that end before the time up to which the file is complete, or not
-//! after the end of the symbol's own newest candle (which has settled, so everything before its end has).
+//! Only complete windows are returned: those that end before the time up to which the file is
+//! complete, or not after the end of the symbol's newest candle. (That candle has settled, so
+//! everything before its end has settled too.)
 
 use super::convert::{integer, millis};
 use super::sink::read_progress;
@@ -16,16 +18,16 @@ use tallow_model::rows::CandleRow;
 use tallow_model::store::{CandlePage, CandleQuery, Direction, Span};
 use tallow_model::{EventTime, Interval, Symbol};
 
-/// Every symbol in the file, sorted.
+/// Returns every symbol in the file, sorted.
 pub(super) fn symbols(connection: &Connection) -> rusqlite::Result<Vec<Symbol>> {
     let mut statement = connection.prepare_cached("SELECT symbol FROM cryptocurrencies ORDER BY symbol")?;
     let rows = statement.query_map([], |row| symbol(row, 0))?;
     rows.collect()
 }
 
-/// The rows of a query and how many there are in all.
+/// Returns the rows of a query and, if it asks, their number.
 pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<CandlePage> {
-    let Some(windows) = Windows::of(connection, query)? else {
+    let Some(windows) = SqliteWindows::of(connection, query)? else {
         return Ok(CandlePage { rows: Vec::new(), total: query.counted.then_some(0) });
     };
     let mut rows = Vec::new();
@@ -39,13 +41,13 @@ pub(super) fn page(connection: &Connection, query: &CandleQuery) -> rusqlite::Re
     Ok(CandlePage { rows, total })
 }
 
-/// Shows every row of a query, oldest first, whatever its limit, offset and direction.
+/// Visits every row of a query, oldest first, whatever its limit, offset and direction.
 pub(super) fn each(
     connection: &Connection,
     query: &CandleQuery,
     visit: impl FnMut(CandleRow),
 ) -> rusqlite::Result<()> {
-    let Some(windows) = Windows::of(connection, query)? else { return Ok(()) };
+    let Some(windows) = SqliteWindows::of(connection, query)? else { return Ok(()) };
     if windows.are_settled() {
         let all =
             CandleQuery { direction: Direction::Ascending, limit: usize::MAX, offset: 0, ..query.clone() };
@@ -55,23 +57,23 @@ pub(super) fn each(
     }
 }
 
-/// The windows of one symbol that a query is about.
-struct Windows {
+/// The windows of one symbol that a query selects.
+struct SqliteWindows {
     crypto_id: i64,
     symbol: Symbol,
     span: Span,
-    /// The starts of settled candles that belong to them.
+    /// Start times of the settled candles in these windows.
     starts: Range<i64>,
 }
 
-impl Windows {
-    /// None where the symbol is unknown.
-    fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
+impl SqliteWindows {
+    /// Returns the windows of a query; `None` for an unknown symbol.
+    fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<SqliteWindows>> {
         let Some(crypto_id) = crypto_id(connection, query.symbol)? else { return Ok(None) };
         let (symbol, span) = (query.symbol, query.span);
         let from = aligned(query.from.unwrap_or(EventTime(0)), span);
         let until = query.until.map_or(i64::MAX, |until| aligned(until, span));
-        let mut windows = Windows { crypto_id, symbol, span, starts: from..until };
+        let mut windows = SqliteWindows { crypto_id, symbol, span, starts: from..until };
         if !windows.are_settled() {
             let (over, length) = (over_through(connection, crypto_id, span.base)?, windows.length());
             windows.starts.end = until.min(over / length * length);
@@ -79,11 +81,11 @@ impl Windows {
         Ok(Some(windows))
     }
 
-    /// Those of them that come after the window that the query names.
-    fn rest(&self, query: &CandleQuery) -> Windows {
+    /// Returns the windows that come after the one that the query names.
+    fn rest(&self, query: &CandleQuery) -> SqliteWindows {
         let [from, until] = [self.starts.start, self.starts.end].map(|start| EventTime(start.unsigned_abs()));
         let rest = query.rest(from..until);
-        Windows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
+        SqliteWindows { starts: aligned(rest.start, self.span)..aligned(rest.end, self.span), ..*self }
     }
 
     fn are_settled(&self) -> bool {
@@ -132,8 +134,8 @@ impl Windows {
         Ok(count.unsigned_abs())
     }
 
-    /// The rolled-up windows that the query asks for, from the first to the last; none where there are none.
-    fn page(&self, connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<Windows>> {
+    /// Returns the range of rolled-up windows of the page; `None` if it is empty.
+    fn page(&self, connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<SqliteWindows>> {
         let mut statement =
             connection.prepare_cached(&statements::starts(self.span.base, query.direction))?;
         let starts = statement.query_map(
@@ -146,7 +148,7 @@ impl Windows {
         )?;
         let starts = starts.collect::<rusqlite::Result<Vec<i64>>>()?;
         let (Some(first), Some(last)) = (starts.iter().min(), starts.iter().max()) else { return Ok(None) };
-        Ok(Some(Windows { starts: *first..*last + self.length(), ..*self }))
+        Ok(Some(SqliteWindows { starts: *first..*last + self.length(), ..*self }))
     }
 
     fn rolled_up(
@@ -167,18 +169,19 @@ impl Windows {
     }
 }
 
-/// The start of the first window at or after this time: a window is in a range if its start is, and all its candles with it.
+/// Returns the start of the first window at or after `time`. A window belongs to a range if its
+/// start does, with all its candles.
 fn aligned(time: EventTime, span: Span) -> i64 {
     millis(EventTime(time.millis().div_ceil(span.window_ms))).saturating_mul(integer(span.window_ms))
 }
 
-/// The time up to which everything of this symbol has settled and is in the file.
+/// Returns the time up to which every candle of this symbol has settled and is in the file.
 fn over_through(connection: &Connection, crypto_id: i64, base: Interval) -> rusqlite::Result<i64> {
     let newest: Option<i64> = connection
         .prepare_cached(&statements::newest(base))?
         .query_row([crypto_id], |row| row.get(0))
         .optional()?;
-    // A candle settles at its window's end, so that end must be below what the file is complete to.
+    // A candle settles at the end of its window, so that end must be below the complete time.
     let complete = read_progress(connection)?.map(|through| millis(through) - 1);
     Ok(newest.max(complete).unwrap_or(0))
 }
@@ -201,7 +204,7 @@ fn read(row: &Row<'_>, symbol: Symbol) -> rusqlite::Result<CandleRow> {
     })
 }
 
-/// The id of a symbol in the file, if it is there.
+/// Returns the id of a symbol in the file.
 pub(super) fn crypto_id(connection: &Connection, symbol: Symbol) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM cryptocurrencies WHERE symbol = ?1")?
@@ -209,12 +212,12 @@ pub(super) fn crypto_id(connection: &Connection, symbol: Symbol) -> rusqlite::Re
         .optional()
 }
 
-/// A column that is a time.
+/// Reads a column that is a time.
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<EventTime> {
     Ok(EventTime(row.get::<_, i64>(column)?.unsigned_abs()))
 }
 
-/// A column that is a symbol.
+/// Reads a column that is a symbol.
 pub(super) fn symbol(row: &Row<'_>, column: usize) -> rusqlite::Result<Symbol> {
     let text = row.get_ref(column)?.as_str()?;
     Symbol::parse(text.as_bytes()).map_err(|why| {

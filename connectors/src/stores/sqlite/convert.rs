@@ -1,13 +1,14 @@
-//! Numbers and times as the file keeps them.
+//! Numbers and times as the file stores them.
 
 use tallow_model::EventTime;
 
-/// SQLite's integers are signed. What is past them is past the year 9999, or more ticks than there can be.
+/// Converts to SQLite's signed integers. A larger value would be past the year 9999, or more ticks
+/// than can exist.
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A time as the file keeps it.
+/// Converts a time to the milliseconds that the file stores.
 pub(super) fn millis(time: EventTime) -> i64 {
     integer(time.millis())
 }

@@ -1,4 +1,4 @@
-//! What the embedded store does when the disk is full or the file is locked: wait, and lose nothing.
+//! The embedded store on a full disk or a locked file waits and loses nothing.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use super::{SqliteHistory, SqliteSink};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SYMBOLS: u64 = 40;
 const MINUTES: u64 = 50;
 
-/// The disk of a sink: how many pages fit on it at the moment.
+/// A sink whose disk has a limited number of pages.
 struct OnDisk {
     sink: SqliteSink,
     pages: Arc<AtomicU32>,
@@ -48,7 +48,7 @@ fn name(number: u64) -> Symbol {
     format!("COIN{number:02}").parse().unwrap()
 }
 
-/// A candle of each symbol, one minute after those of the step before.
+/// Returns a candle of each symbol, one minute after those of the step before.
 fn step(minute: u64) -> Step {
     let window_start = EventTime(minute * MINUTE_MS);
     let price = Price(minute as f64 + 1.0);
@@ -78,13 +78,13 @@ fn step(minute: u64) -> Step {
     Step { worker: 0, frontier, candles: candles.collect(), alerts: Vec::new() }
 }
 
-/// One step a write, so that some have been stored before the trouble.
+/// One step a write, so that some are stored before the trouble.
 fn settings() -> SinkSettings {
     let backoff = BackoffSettings { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
     SinkSettings { batch_changes: 1, backoff, ..SinkSettings::default() }
 }
 
-/// Waits until the sink says that it is in this trouble.
+/// Waits until the sink reports this problem.
 fn await_problem(queue: &SinkQueue, words: &str) {
     let deadline = Instant::now() + PATIENCE;
     while !queue.status().problem.is_some_and(|problem| problem.contains(words)) {

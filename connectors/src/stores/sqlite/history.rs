@@ -1,6 +1,6 @@
-//! The reader: queries over the database file, while it is being written.
+//! The reader: queries on the database file while it is being written.
 
-use super::pool::{Readers, Weight};
+use super::pool::{SqlitePool, Weight};
 use super::{alerts, candles, stats};
 use async_trait::async_trait;
 use std::path::Path;
@@ -9,21 +9,22 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
 use tallow_model::{EventTime, Symbol};
 
-/// Answers queries out of the embedded store.
+/// Answers queries from the embedded store.
 ///
-/// Every query goes along a primary key or an index and reads the rows of its range, not the table.
+/// Every query uses a primary key or an index and reads the rows of its range, not the table.
 #[derive(Clone, Debug)]
 pub struct SqliteHistory {
-    readers: Readers,
+    readers: SqlitePool,
 }
 
 impl SqliteHistory {
     /// Opens a database file that a [`SqliteSink`](super::SqliteSink) has made.
     ///
     /// # Errors
-    /// When the file is not there, can't be read, or is not a database of exactly this program's version.
+    /// When the file is missing, can't be read, or is not a database of exactly this program's
+    /// version.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteHistory, Error> {
-        Ok(SqliteHistory { readers: Readers::open(path.as_ref())? })
+        Ok(SqliteHistory { readers: SqlitePool::open(path.as_ref())? })
     }
 }
 

@@ -1,13 +1,16 @@
-//! The embedded store: settled candles, alerts and rejects in one SQLite file, for running without any service.
+//! The embedded store: settled candles, alerts and rejects in one SQLite file, for running without
+//! any service.
 //!
-//! - [`SqliteSink`]: writes, one transaction a call, and is the file's only writer.
-//! - [`SqliteHistory`]: reads, on connections of its own that never wait for the writer (write-ahead log).
+//! - [`SqliteSink`] writes, one transaction a call, and is the file's only writer.
+//! - [`SqliteHistory`] reads, on connections of its own that never wait for the writer (write-ahead
+//!   log).
 //!
-//! Tables and columns are named as in CONTRACT's PostgreSQL section; prices are `REAL`, times are milliseconds. Every
-//! time in the file is one of the log, so the same log always makes the same rows.
+//! The names of tables and columns are those of PostgreSQL in `docs/api-contract.md`. Prices are
+//! `REAL`, times are milliseconds. Every time in the file comes from the log, so the same log
+//! always makes the same rows.
 //!
-//! A commit is on the disk before it is acknowledged (`synchronous = FULL`): whoever throws away the means of making
-//! the rows again, as a checkpoint does, may rely on it even across a power cut.
+//! A commit is on disk before it is acknowledged (`synchronous = FULL`). So a checkpoint, which
+//! discards the means of making the rows again, may rely on it even across a power failure.
 
 mod alerts;
 mod candles;

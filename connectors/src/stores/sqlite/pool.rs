@@ -9,37 +9,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tallow_model::error::Error;
 use tokio::sync::Semaphore;
 
-/// How many queries run at a time. SQLite is bound by the processor here, so more would not answer sooner.
+/// Queries at a time. SQLite is bound by the processor here, so more would not answer sooner.
 const MAX_READERS: usize = 4;
 
-/// How many of them may be heavy ones, so that what is answered in a moment need not wait for figures over years.
+/// Heavy queries at a time, so that a cheap query need not wait for statistics over years.
 const MAX_HEAVY: usize = MAX_READERS / 2;
 
-/// After how many steps of SQLite's a query looks whether anybody still waits for it: far less than a millisecond.
+/// SQLite steps after which a query checks whether anybody still waits for it: far less than a
+/// millisecond.
 const LOOK_STEPS: i32 = 4096;
 
-/// Whether a query may take long.
+/// The cost of a query: cheap, or long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
     Light,
     Heavy,
 }
 
-/// Up to [`MAX_READERS`] connections, opened when first needed and kept with their compiled statements.
+/// A pool of [`MAX_READERS`] connections, opened on demand and kept with their compiled statements.
 #[derive(Clone, Debug)]
-pub(super) struct Readers {
+pub(super) struct SqlitePool {
     path: Arc<PathBuf>,
     permits: Arc<Semaphore>,
-    /// A heavy query needs one of these as well.
+    /// Permits that a heavy query needs as well.
     heavy: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
-impl Readers {
-    /// Opens the file, so that one that can't be read is known at once.
-    pub(super) fn open(path: &Path) -> Result<Readers, Error> {
+impl SqlitePool {
+    /// Opens the file, so that an unreadable one is reported at once.
+    pub(super) fn open(path: &Path) -> Result<SqlitePool, Error> {
         let first = open_for_reading(path)?;
-        Ok(Readers {
+        Ok(SqlitePool {
             path: Arc::new(path.to_path_buf()),
             permits: Arc::new(Semaphore::new(MAX_READERS)),
             heavy: Arc::new(Semaphore::new(MAX_HEAVY)),
@@ -47,8 +48,8 @@ impl Readers {
         })
     }
 
-    /// Runs a query on a thread for blocking work, in one transaction: all its statements see the same state. It ends when
-    /// nobody waits for it any more.
+    /// Runs a query on a thread for blocking work, in one transaction: all its statements see the
+    /// same state. The query ends when nobody waits for it any more.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         action: &'static str,
@@ -81,14 +82,14 @@ impl Readers {
             let transaction = connection.unchecked_transaction().map_err(&failed)?;
             let answer = query(&transaction).map_err(&failed)?;
             transaction.finish().map_err(&failed)?;
-            // After an error the connection is not put back: the next query gets a fresh one.
+            // After an error the connection is dropped: the next query gets a fresh one.
             readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             Ok(answer)
         });
         match task.await {
             Ok(answer) => answer,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is being shut down.
+            // The runtime is shutting down.
             Err(_) => Err(interrupted()),
         }
     }
@@ -118,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tallow.db");
         open_for_writing(&path).unwrap();
-        let readers = Readers::open(&path).unwrap();
+        let readers = SqlitePool::open(&path).unwrap();
         for weight in [Weight::Heavy, Weight::Light].into_iter().cycle().take(4 * MAX_READERS) {
             let given_up = timeout(Duration::from_millis(10), readers.read("read", weight, endless)).await;
             assert!(given_up.is_err());
@@ -133,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tallow.db");
         open_for_writing(&path).unwrap();
-        let readers = Readers::open(&path).unwrap();
+        let readers = SqlitePool::open(&path).unwrap();
         let heavy: Vec<_> = (0..2 * MAX_READERS)
             .map(|_| {
                 let readers = readers.clone();

@@ -1,21 +1,22 @@
-//! The dead letters of the embedded store: the newest rejects, each record once. It is told by partition, offset, the time
-//! at which it was written and its bytes: the offsets of a log that is made anew begin again.
+//! The dead letters of the embedded store: the newest rejects, each record once. A record is
+//! identified by partition, offset, log time and bytes, because the offsets of a recreated log
+//! begin again.
 //!
-//! Bounded in number and in the bytes kept of each, so that a feed of rubbish can't fill the disk. The record itself
-//! is in the log, at that partition and offset.
+//! Their number, and the bytes kept of each, are bounded: a feed of rubbish can't fill the disk.
+//! The record itself is in the log, at that partition and offset.
 
 use super::convert::{integer, millis};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tallow_model::Reject;
 use tallow_model::store::{MAX_KEPT_REJECTS, MAX_RAW_BYTES};
 
-/// Writes the rejects in one transaction. One that is already there stays as it is.
+/// Writes the rejects in one transaction. An existing one stays as it is.
 pub(super) fn store(connection: &mut Connection, rejects: &[Reject]) -> rusqlite::Result<()> {
     let newest = &rejects[rejects.len().saturating_sub(MAX_KEPT_REJECTS)..];
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut insert = transaction.prepare_cached(
-            // A row without a time is of any record with these bytes at this place.
+            // A row without a log time stands for any record with these bytes at this position.
             r#"INSERT INTO rejects (partition, "offset", log_time, reason, detail, raw, raw_len)
                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
                WHERE NOT EXISTS (SELECT 1 FROM rejects WHERE partition = ?1 AND "offset" = ?2

@@ -1,6 +1,6 @@
-//! Opening the database file: is it ours, is it of a version that this program knows, and the steps to the newest.
+//! The schema: whether the file is Tallow's, its version, and the migrations to the newest.
 //!
-//! `application_id` says that the file is Tallow's, `user_version` how many migrations it has seen.
+//! `application_id` marks the file as Tallow's; `user_version` is the number of applied migrations.
 
 use super::errors::sqlite;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 use tallow_model::error::Error;
 
-/// `Tallow`'s mark in the file's header, so that another program's database is never written to.
+/// The mark of Tallow in the file's header, so that another program's database is never written to.
 const APPLICATION_ID: i64 = 0x5441_4c57;
 
-/// The migrations in order; the version of a file is how many of them it has seen.
+/// The migrations in order; the version of a file is the number of applied ones.
 const MIGRATIONS: [&str; 2] = [
     include_str!("migrations/1_candles_and_alerts.sql"),
     include_str!("migrations/2_rejects_of_logs_made_anew.sql"),
@@ -20,18 +20,19 @@ const MIGRATIONS: [&str; 2] = [
 /// The version that this program reads and writes.
 const NEWEST: i64 = MIGRATIONS.len() as i64;
 
-/// How long a statement waits for another connection's lock before it says so. Short: whoever writes tries again.
+/// Time limit for another connection's lock. Short, because the writer retries.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How many compiled statements a connection keeps.
+/// Compiled statements that a connection keeps.
 const CACHED_STATEMENTS: usize = 64;
 
-/// Opens the file for writing, makes it if it is not there, and brings its tables up to the newest version.
+/// Opens the file for writing, creates it if it is missing, and brings its tables up to the newest
+/// version.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = open(path, flags)?;
     let failed = sqlite("prepare database", path);
-    // SQLite falls back to reading only, without a word, where it may not write.
+    // SQLite silently falls back to read-only access if it may not write.
     if connection.is_readonly("main").map_err(&failed)? {
         return Err(Error::Invalid(format!("database {} is read-only", path.display())));
     }
@@ -45,7 +46,8 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
             path.display()
         )));
     }
-    // A checkpoint of the log every 16 MiB and not every 4: fewer, longer writes. The log's file shrinks back.
+    // Checkpoint SQLite's log every 16 MiB instead of 4: fewer, longer writes. The log's file
+    // shrinks back.
     let settings = "PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = ON;
         PRAGMA cache_size = -32768;
@@ -56,7 +58,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Opens the file for reading only. It must be there and of exactly this program's version.
+/// Opens the file for reading only. It must exist and have exactly this program's version.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match version(&connection, path)? {
@@ -83,7 +85,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// How many migrations the file has seen; none where it is empty.
+/// Returns the number of applied migrations; `None` for an empty file.
 fn version(connection: &Connection, path: &Path) -> Result<Option<i64>, Error> {
     let failed = sqlite("open database", path);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -113,7 +115,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let failed = sqlite("migrate database", path);
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-    // Asked again under the lock: another process may have been quicker.
+    // Read again under the lock: another process may have been quicker.
     let seen = version(&transaction, path)?.unwrap_or(0);
     for (_, migration) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > seen) {
         transaction.execute_batch(migration).map_err(&failed)?;

@@ -15,25 +15,27 @@ use tallow_model::store::Sink;
 use tallow_model::version::REPLACES_STORED;
 use tallow_model::{EventTime, Interval, Reject, SettledAlert, SettledCandle, Step, Symbol};
 
-/// Writes what has settled into the embedded store.
+/// Writes settled results into the embedded store.
 ///
-/// Versions of a candle are ordered by how many ticks they are made of (a correction only adds), then by revision;
-/// those of an alert by the logical time of the change. An older or equal version leaves the row as it is, so the
-/// same steps can be written again, in whole or in part, any number of times. The revision of a row never goes down.
+/// Versions of a candle are ordered by tick count (a correction only adds ticks), then by revision;
+/// versions of an alert by the logical time of the change. An older or equal version leaves the row
+/// unchanged. So the same steps can be written again, in whole or in part, any number of times. The
+/// revision of a row never decreases.
 #[derive(Debug)]
 pub struct SqliteSink {
     connection: Connection,
     path: PathBuf,
-    /// The ids of the symbols in the file.
+    /// Ids of the symbols in the file.
     ids: HashMap<Symbol, i64>,
     recorded: Recorded,
 }
 
 impl SqliteSink {
-    /// Opens the database file, or makes it. The steps of `workers` workers will be written to it.
+    /// Opens or creates the database file, to write the steps of `workers` workers.
     ///
     /// # Errors
-    /// When the file can't be opened or made, is read-only, is not Tallow's database or one of a newer program.
+    /// When the file can't be opened or created, is read-only, is not Tallow's database, or belongs
+    /// to a newer program.
     pub fn open(path: impl AsRef<Path>, workers: usize) -> Result<SqliteSink, Error> {
         let path = path.as_ref();
         let connection = open_for_writing(path)?;
@@ -48,13 +50,13 @@ impl SqliteSink {
         })
     }
 
-    /// The connection, for tests that break it.
+    /// Returns the connection, for tests that break it.
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Writes the changes in one transaction, and answers with the ids that it gave out.
+    /// Writes the changes in one transaction; returns the ids that it assigned.
     fn store(&mut self, steps: &[Step], through: Option<EventTime>) -> rusqlite::Result<Vec<(Symbol, i64)>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut ids = Ids { known: &self.ids, added: Vec::new() };
@@ -101,7 +103,7 @@ impl Sink for SqliteSink {
     }
 }
 
-/// What the file says of how far it is complete.
+/// Reads the time up to which the file is complete.
 pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<EventTime>> {
     let through: Option<i64> = connection
         .prepare_cached("SELECT stored_through FROM progress")?
@@ -115,7 +117,7 @@ fn read_ids(connection: &Connection) -> rusqlite::Result<HashMap<Symbol, i64>> {
     let mut rows = statement.query([])?;
     let mut ids = HashMap::new();
     while let Some(row) = rows.next()? {
-        // A name that someone else put there and that is no symbol can't come up in a step either.
+        // A name that another program wrote and that is no symbol can't appear in a step either.
         if let Ok(symbol) = Symbol::parse(row.get_ref(0)?.as_str()?.as_bytes()) {
             ids.insert(symbol, row.get(1)?);
         }
@@ -123,7 +125,8 @@ fn read_ids(connection: &Connection) -> rusqlite::Result<HashMap<Symbol, i64>> {
     Ok(ids)
 }
 
-/// The ids of symbols: those in the file before the transaction, and those that the transaction adds.
+/// The ids of symbols: those in the file before the transaction, and those that the transaction
+/// adds.
 struct Ids<'a> {
     known: &'a HashMap<Symbol, i64>,
     added: Vec<(Symbol, i64)>,
@@ -141,7 +144,7 @@ impl Ids<'_> {
             return Ok(*id);
         }
         let (name, coin_id) = Coins::known().of(symbol).map(|coin| (&coin.name, &coin.id)).unzip();
-        // The update changes nothing; it makes a row that is already there come back too.
+        // The update changes nothing; it makes an existing row be returned too.
         let id = transaction
             .prepare_cached(
                 "INSERT INTO cryptocurrencies (symbol, name, coingecko_id, created_at, updated_at)
@@ -154,7 +157,8 @@ impl Ids<'_> {
     }
 }
 
-/// The statement that stores a version of a candle unless the row has the same or a newer one.
+/// Returns the statement that stores a version of a candle unless the row has the same or a newer
+/// one.
 fn candle_upsert(interval: Interval) -> String {
     format!(
         "INSERT INTO price_aggregates_{interval} AS stored (
@@ -179,7 +183,7 @@ fn write_candles(transaction: &Transaction<'_>, steps: &[Step], ids: &mut Ids<'_
             continue;
         }
         let mut upsert = transaction.prepare_cached(&candle_upsert(interval))?;
-        // Candles come sorted by symbol as a rule, so the last id is usually the one.
+        // Candles are usually sorted by symbol, so the last id usually fits.
         let mut last: Option<(Symbol, i64)> = None;
         for settled in candles {
             let id = match last {

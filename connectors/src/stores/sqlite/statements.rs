@@ -1,9 +1,10 @@
-//! The statements over the tables of candles. Each goes along the primary key, which a test asks SQLite to confirm.
+//! The statements on the tables of candles. Each uses the primary key; a test asks SQLite to
+//! confirm this.
 
 use tallow_model::Interval;
 use tallow_model::store::Direction;
 
-/// The end of a symbol's newest candle.
+/// Returns the statement for the end of a symbol's newest candle.
 pub(super) fn newest(base: Interval) -> String {
     format!(
         "SELECT window_end FROM price_aggregates_{base} WHERE crypto_id = ?1
@@ -18,7 +19,7 @@ const fn order(direction: Direction) -> &'static str {
     }
 }
 
-/// Candles as they settled.
+/// Returns the statement for candles as they settled.
 pub(super) fn settled(base: Interval, direction: Direction) -> String {
     format!(
         "SELECT window_start, window_end, open_price, high_price, low_price, close_price, avg_price, vwap,
@@ -30,7 +31,7 @@ pub(super) fn settled(base: Interval, direction: Direction) -> String {
     )
 }
 
-/// How many candles there are.
+/// Returns the statement that counts candles.
 pub(super) fn count(base: Interval) -> String {
     format!(
         "SELECT COUNT(*) FROM price_aggregates_{base}
@@ -38,8 +39,8 @@ pub(super) fn count(base: Interval) -> String {
     )
 }
 
-/// The windows that have candles, by their starts, and behind the last one nothing: from window to window by one look at
-/// the key each, past all candles between.
+/// Returns the common table of windows that have candles, by their starts, ended by NULL. It jumps
+/// from window to window by one look-up of the key each, past all candles between.
 fn windows(base: Interval, direction: Direction, page: &str) -> String {
     let next = |from: &str, until: &str| {
         format!(
@@ -60,18 +61,19 @@ fn windows(base: Interval, direction: Direction, page: &str) -> String {
     )
 }
 
-/// The starts of the windows that have candles, so many after so many others, and no further.
+/// Returns the statement for the starts of windows that have candles: one page of them, and no
+/// further.
 pub(super) fn starts(base: Interval, direction: Direction) -> String {
     let windows = windows(base, direction, "LIMIT :limit OFFSET :offset");
     format!("{windows} SELECT start FROM windows WHERE start IS NOT NULL")
 }
 
-/// How many windows have candles.
+/// Returns the statement that counts the windows that have candles.
 pub(super) fn count_windows(base: Interval) -> String {
     format!("{} SELECT COUNT(start) FROM windows", windows(base, Direction::Ascending, ""))
 }
 
-/// Windows with candles, rolled up; the columns are those of [`settled`].
+/// Returns the statement for rolled-up windows; the columns are those of [`settled`].
 pub(super) fn rolled_up(base: Interval, direction: Direction) -> String {
     let price_at = |column: &str, window: &str| {
         format!(
@@ -107,7 +109,7 @@ pub(super) mod tests {
     use super::*;
     use crate::stores::sqlite::schema::open_for_writing;
 
-    /// The steps by which SQLite would answer a statement.
+    /// Returns the steps of SQLite's plan for a statement.
     pub(in crate::stores::sqlite) fn plan(statement: &str) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let connection = open_for_writing(&dir.path().join("tallow.db")).unwrap();

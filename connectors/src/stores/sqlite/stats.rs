@@ -1,4 +1,4 @@
-//! Figures over ranges of candles, in one pass over their rows.
+//! Statistics over ranges of candles, in one pass over their rows.
 
 use super::candles;
 use rusqlite::Connection;
@@ -6,14 +6,14 @@ use tallow_model::candle_stats::Figures;
 use tallow_model::store::{CandleQuery, CandleStats, Recent};
 use tallow_model::{EventTime, Interval, Symbol};
 
-/// The figures of the candles of a query; none where there are no candles.
+/// Returns the statistics of a query's candles; `None` for a range without candles.
 pub(super) fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<CandleStats>> {
     let mut figures = Figures::default();
     candles::each(connection, query, |row| figures.add(&row))?;
     Ok(figures.stats())
 }
 
-/// What has settled from a time on of each symbol, or of one.
+/// Returns the rolling window since a time, of each symbol or of one.
 pub(super) fn recent(
     connection: &Connection,
     symbol: Option<Symbol>,

@@ -17,7 +17,7 @@ pub(crate) struct Number<'a> {
 }
 
 impl Number<'_> {
-    /// The number, if it is not negative (minus zero is not).
+    /// Returns the number if it is not negative. Minus zero is not.
     pub(crate) fn unsigned(&self) -> Option<Decimal> {
         if self.negative && self.mantissa != 0 {
             return None;
@@ -25,7 +25,7 @@ impl Number<'_> {
         Some(Decimal { mantissa: self.mantissa, exponent: self.exponent, value: self.value() })
     }
 
-    /// The number, if it is written as an integer of at most 19 digits.
+    /// Returns the number if it is written as an integer of at most 19 digits.
     pub(crate) fn integer(&self) -> Option<i128> {
         let magnitude = (self.whole && self.exponent == 0).then_some(i128::from(self.mantissa))?;
         Some(if self.negative { -magnitude } else { magnitude })

@@ -1,11 +1,11 @@
-//! What is written reads back, and what is not what was written is found out.
+//! A part that is written reads back, and every change to its bytes is found.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use tallow_dataflow::{Bar, CheckpointId, Order, ResumePoint};
+use tallow_dataflow::{Bar, CheckpointId, ResumePoint, TickPosition};
 use tallow_model::{Counts, EventTime, Interval, MAX_EVENT_TIME, Price, Symbol};
 
 fn origin() -> Origin {
@@ -33,14 +33,14 @@ fn encoded(pieces: Vec<State>) -> Bytes {
     encode(&(head(), pieces), &origin()).unwrap().into_bytes()
 }
 
-/// Decodes to the end.
+/// Decodes all rows.
 fn decoded(bytes: Bytes) -> Result<State, Error> {
     let mut state = State::default();
     StoredPart::read("part", bytes)?.decode_into(&mut state)?;
     Ok(state)
 }
 
-/// The bytes with the checksum that they must have.
+/// Replaces the checksum by the one that the bytes must have.
 fn sealed(mut bytes: Vec<u8>) -> Bytes {
     let end = bytes.len().saturating_sub(CHECKSUM);
     bytes.truncate(end);
@@ -61,7 +61,7 @@ prop_compose! {
     }
 }
 
-/// Any bits, those that are no number too.
+/// Any bits, not-a-number included.
 fn prices() -> impl Strategy<Value = Price> {
     prop_oneof![any::<f64>(), any::<u64>().prop_map(f64::from_bits)].prop_map(Price)
 }
@@ -71,8 +71,8 @@ fn sums() -> impl Strategy<Value = i128> {
 }
 
 prop_compose! {
-    fn orders()(since_start_ms: u32, partition: u32, offset: u64) -> Order {
-        Order { since_start_ms, partition, offset }
+    fn orders()(since_start_ms: u32, partition: u32, offset: u64) -> TickPosition {
+        TickPosition { since_start_ms, partition, offset }
     }
 }
 
@@ -99,11 +99,11 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn moves()(
+    fn returns()(
         symbol in symbols(), start in times(), open in prices(), close in prices(), revision: u32,
         previous_close in prop::option::of(prices()),
-    ) -> RetainedMove {
-        RetainedMove { symbol, start, open, close, previous_close, revision }
+    ) -> RetainedReturn {
+        RetainedReturn { symbol, start, open, close, previous_close, revision }
     }
 }
 
@@ -119,15 +119,15 @@ prop_compose! {
 prop_compose! {
     fn states()(
         minutes in prop::collection::vec(minutes(), 0..8),
-        moves in prop::collection::vec(moves(), 0..8),
+        returns in prop::collection::vec(returns(), 0..8),
         rollups in prop::collection::vec(rollups(), 0..8),
     ) -> State {
-        State { minutes, moves, rollups }
+        State { minutes, returns, rollups }
     }
 }
 
-fn order(offset: u64) -> Order {
-    Order { since_start_ms: 60_000 - offset as u32, partition: 1, offset }
+fn order(offset: u64) -> TickPosition {
+    TickPosition { since_start_ms: 60_000 - offset as u32, partition: 1, offset }
 }
 
 /// A row of each kind with a value in each field.
@@ -152,12 +152,12 @@ fn one_of_each() -> State {
     let previous_close = Some(Price(95_749.5));
     State {
         minutes: vec![RetainedMinute { symbol, start, bar, revision: 2, previous_close }],
-        moves: vec![RetainedMove { symbol, start, open, close, previous_close, revision: 3 }],
+        returns: vec![RetainedReturn { symbol, start, open, close, previous_close, revision: 3 }],
         rollups: vec![RollupVersions { symbol, interval: Interval::FifteenMinutes, start, versions: 4 }],
     }
 }
 
-/// The names of all fields, those of fields too.
+/// Collects the names of all fields, nested ones included.
 fn flatten(name: &str, value: &Value, into: &mut BTreeSet<String>) {
     let below = |field: &str| if name.is_empty() { field.to_owned() } else { format!("{name}.{field}") };
     match value {
@@ -174,7 +174,7 @@ fn the_header_names_the_fields_that_a_row_has() {
     let state = one_of_each();
     let rows = [
         serde_json::to_value(state.minutes[0]).unwrap(),
-        serde_json::to_value(state.moves[0]).unwrap(),
+        serde_json::to_value(state.returns[0]).unwrap(),
         serde_json::to_value(state.rollups[0]).unwrap(),
     ];
     for (section, row) in Section::ALL.into_iter().zip(rows) {
@@ -185,7 +185,8 @@ fn the_header_names_the_fields_that_a_row_has() {
     }
 }
 
-/// Fails when rows are written in another way under the same version: then older checkpoints could not be read.
+/// Fails when rows are written in another way under the same version: older checkpoints could then
+/// not be read.
 #[test]
 fn a_part_of_this_format_reads_as_it_did_when_it_was_written() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/checkpoints/format-1.part");
@@ -228,11 +229,12 @@ fn another_format_version_is_refused_and_not_called_damage() {
 #[test]
 fn rows_in_more_than_a_chunk_keep_their_order() {
     let mut piece = one_of_each();
-    piece.moves =
-        (0..2 * CHUNK_ROWS as u32 + 5).map(|revision| RetainedMove { revision, ..piece.moves[0] }).collect();
+    piece.returns = (0..2 * CHUNK_ROWS as u32 + 5)
+        .map(|revision| RetainedReturn { revision, ..piece.returns[0] })
+        .collect();
     let state = decoded(encoded(vec![piece.clone(), State::default(), one_of_each()])).unwrap();
     let last = one_of_each();
-    assert_eq!(state.moves, [piece.moves, last.moves].concat());
+    assert_eq!(state.returns, [piece.returns, last.returns].concat());
     assert_eq!(state.minutes, [piece.minutes, last.minutes].concat());
 }
 
@@ -241,12 +243,12 @@ fn a_row_without_a_valid_symbol_is_refused() {
     let mut piece = one_of_each();
     piece.minutes.clear();
     piece.rollups.clear();
-    // Words of a symbol that no text has, and a time past all times.
+    // The words of a symbol that no text has, and a time past all times.
     let words = postcard::to_stdvec(&[0xffff_ffff_ffff_ffff_u64, 0, 0]).unwrap();
-    piece.moves[0].symbol = postcard::from_bytes(&words).unwrap();
+    piece.returns[0].symbol = postcard::from_bytes(&words).unwrap();
     assert!(decoded(encoded(vec![piece.clone()])).unwrap_err().to_string().contains("symbol"));
-    piece.moves[0].symbol = "BTC".parse().unwrap();
-    piece.moves[0].start = EventTime(u64::MAX);
+    piece.returns[0].symbol = "BTC".parse().unwrap();
+    piece.returns[0].start = EventTime(u64::MAX);
     assert!(decoded(encoded(vec![piece])).unwrap_err().to_string().contains("later than any time"));
 }
 
@@ -256,7 +258,7 @@ proptest! {
         let mut whole = State::default();
         for piece in &pieces {
             whole.minutes.extend(&piece.minutes);
-            whole.moves.extend(&piece.moves);
+            whole.returns.extend(&piece.returns);
             whole.rollups.extend(&piece.rollups);
         }
         let bytes = encoded(pieces);
@@ -299,7 +301,7 @@ proptest! {
         }
         bytes.extend_from_slice(&compressed);
         bytes.extend_from_slice(&[0; CHECKSUM]);
-        // The header says that there are no rows.
+        // The header claims that there are no rows.
         prop_assert!(decoded(sealed(bytes)).is_err() || rows == 0);
     }
 }

@@ -1,18 +1,18 @@
-/** What is looked at, as it stands in the page's address: a view can be shared by it. */
+/** The view as the page's address holds it: an address can be shared. */
 
 import { type Interval, isInterval } from "./candle";
 
 export interface View {
   symbol: string | undefined;
   interval: Interval;
-  /** The stretch of time that is shown, in seconds; none while the newest candle is in it. */
+  /** The range on the chart, in seconds; `undefined` while the newest candle is shown. */
   range: { readonly from: number; readonly to: number } | undefined;
 }
 
-/** What a symbol is made of; with anything else the server would refuse every request. */
+/** The symbols that the server accepts; any other one would have every request refused. */
 const SYMBOL = /^[A-Z0-9._-]{1,20}$/;
 
-function seconds(text: string | null): number | undefined {
+function parseTime(text: string | null): number | undefined {
   if (text === null) return undefined;
   const time = Date.parse(text) / 1000;
   return Number.isFinite(time) ? time : undefined;
@@ -26,8 +26,8 @@ export function readView(query: string): View {
   const parameters = new URLSearchParams(query);
   const symbol = parameters.get("symbol")?.toUpperCase();
   const interval = parameters.get("interval");
-  const from = seconds(parameters.get("from"));
-  const to = seconds(parameters.get("to"));
+  const from = parseTime(parameters.get("from"));
+  const to = parseTime(parameters.get("to"));
   return {
     symbol: symbol !== undefined && SYMBOL.test(symbol) ? symbol : undefined,
     interval: isInterval(interval) ? interval : "1m",

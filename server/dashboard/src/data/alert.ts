@@ -1,6 +1,7 @@
-/** Alerts, as the API and the WebSocket write them, and in words. */
+/** Alerts, as the API and the WebSocket write them, and as text. */
 
-import { percent, price, signed } from "./words";
+import { percent, price, signed } from "./format";
+import type { components } from "./openapi";
 
 export const SEVERITIES = ["LOW", "MEDIUM", "HIGH"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -10,7 +11,7 @@ export interface Alert {
   readonly symbol: string;
   readonly isRise: boolean;
   readonly severity: Severity;
-  /** Of the close against the close before, in percent. */
+  /** The change of the close against the previous close, in percent. */
   readonly change: number;
   readonly close: number;
   readonly z: number;
@@ -19,40 +20,46 @@ export interface Alert {
   readonly deviation: number;
   readonly samples: number;
   readonly threshold: number;
-  /** The start of the minute that it judges, in seconds. */
+  /** The start of the judged minute, in seconds. */
   readonly time: number;
   readonly revision: number;
   readonly isRetracted: boolean;
 }
 
-/** The fields that both spellings have, and those of either. */
-export interface RawAlert {
-  alert_id: string;
-  symbol: string;
-  alert_type: string;
-  severity: string;
-  price_change_pct?: number;
-  price_change_percent?: number;
-  new_price?: number;
-  close_price?: number;
-  z_score: number;
-  mean: number;
-  stddev: number;
-  samples: number;
-  threshold: number;
-  window_start: string;
-  revision: number;
-  status: string;
-}
+type Described = components["schemas"]["Alert"];
+type CommonFields = Pick<
+  Described,
+  | "alert_id"
+  | "symbol"
+  | "alert_type"
+  | "severity"
+  | "z_score"
+  | "mean"
+  | "stddev"
+  | "samples"
+  | "threshold"
+  | "window_start"
+  | "revision"
+  | "status"
+>;
 
-export function readAlert(raw: RawAlert): Alert {
+/** The fields of an alert of the API that are used. */
+export type StoredAlert = CommonFields & Pick<Described, "price_change_pct" | "new_price">;
+/**
+ * The fields of an alert in a WebSocket frame that are used; frames are not part of the OpenAPI
+ * document.
+ */
+export type SentAlert = CommonFields & { readonly price_change_percent: number; readonly close_price: number };
+
+export function readAlert(raw: StoredAlert | SentAlert): Alert {
+  const isStored = "new_price" in raw;
   return {
     id: raw.alert_id,
     symbol: raw.symbol,
     isRise: raw.alert_type === "PRICE_SPIKE",
-    severity: SEVERITIES.find((severity) => severity === raw.severity) ?? "LOW",
-    change: raw.price_change_pct ?? raw.price_change_percent ?? NaN,
-    close: raw.new_price ?? raw.close_price ?? NaN,
+    severity: raw.severity,
+    change: isStored ? raw.price_change_pct : raw.price_change_percent,
+    close: isStored ? raw.new_price : raw.close_price,
     z: raw.z_score,
     mean: raw.mean,
     deviation: raw.stddev,
@@ -64,23 +71,26 @@ export function readAlert(raw: RawAlert): Alert {
   };
 }
 
-/** Whether `next` is a newer version of the alert `known`. A retraction is newer than what it retracts. */
+/**
+ * Whether `next` is a newer version of the alert `known`. A retraction is newer than the alert that
+ * it retracts.
+ */
 export function supersedes(next: Alert, known: Alert): boolean {
   if (next.revision !== known.revision) return next.revision > known.revision;
   return next.isRetracted && !known.isRetracted;
 }
 
-/** What happened: `BTC rose 1.31 % to 97,004.30`. */
+/** The event in one line: `BTC rose 1.31 % to 97,004.30`. */
 export function headline(alert: Alert): string {
   const size = percent(Math.abs(alert.change)).replace("+", "");
   return `${alert.symbol} ${alert.isRise ? "rose" : "fell"} ${size} to ${price(alert.close)}`;
 }
 
-/** Why it is one, with the figures to check it by. */
+/** The reason for the alert, with the figures to check it by. */
 export function explanation(alert: Alert): string {
-  const away = Math.abs(alert.z).toFixed(1);
+  const distance = Math.abs(alert.z).toFixed(1);
   return (
-    `${away} σ from the mean (z ${signed(alert.z, 1)}, threshold ±${alert.threshold.toFixed(1)}); ` +
+    `${distance} σ from the mean (z ${signed(alert.z, 1)}, threshold ±${alert.threshold.toFixed(1)}); ` +
     `mean ${percent(alert.mean * 100, 4)}, σ ${percent(alert.deviation * 100, 4).replace("+", "")} ` +
     `over ${String(alert.samples)} min`
   );

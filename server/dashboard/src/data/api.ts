@@ -1,63 +1,36 @@
-/** The REST API: what has settled. */
+/** The REST API: settled data, with the types of the server's OpenAPI document. */
 
+import { type Alert, readAlert, type Severity } from "./alert";
 import type { Candle, Interval } from "./candle";
-import { type Alert, type RawAlert, readAlert, type Severity } from "./alert";
+import type { components, paths } from "./openapi";
 
-/** The most candles that the server gives at once. */
+/** The largest number of candles in a response. */
 export const PAGE = 1000;
-/** The most alerts that the server gives at once. */
-export const MOST_ALERTS = 100;
-/** How long an answer may take. A request that hangs would hold up what is read after it. */
-const TIMEOUT_MS = 10_000;
+/** The largest number of alerts in a response. */
+export const MAX_ALERTS_READ = 100;
+/** The hours of alerts that are requested: a week. */
+const ALERT_HOURS = 168;
+/** The time after which a request is given up. A hanging request would delay those after it. */
+const REQUEST_TIMEOUT_MS = 10_000;
 
-const KEY = "tallow.api-key";
+const KEY_NAME = "tallow.api-key";
 
-/** A row of `/api/v1/historical`. */
-interface Row {
-  window_start: string;
-  open_price: number;
-  high_price: number;
-  low_price: number;
-  close_price: number;
-  /** None where nothing was traded: the volume is a rolling figure then, or none. */
-  vwap: number | null;
-  volume_sum: number;
-  trade_count: number;
-  revision: number;
-}
+type Schemas = components["schemas"];
+/** The body of a successful response. */
+type Body<P extends keyof paths> = paths[P]["get"]["responses"][200]["content"] extends { "application/json": infer T }
+  ? T
+  : never;
 
-/** A price of `/api/v1/latest/all`. */
-export interface Latest {
-  symbol: string;
-  close: number;
-  event_time: string;
-  /** Whether the server calls it old. */
-  stale: boolean;
-}
+/** The figures of `/api/v1/stats`. */
+export type PipelineStats = Schemas["Stats"];
+/** The server's settings that the page depends on. */
+export type ServerSettings = PipelineStats["settings"];
 
-/** The figures of `/api/v1/stats` that are shown. */
-export interface PipelineFigures {
-  source: string;
-  ready: boolean;
-  uptime_seconds: number;
-  records_in: number;
-  records: Record<string, number>;
-  watermark: string | null;
-  max_event_time: string | null;
-  /** How old the newest tick is, by the server's clock. */
-  lag_seconds: number | null;
-  candles_settled: Record<string, number>;
-  corrections: Record<string, number>;
-  alerts: { raised: number; retracted: number };
-  sinks: { name: string; queue: number; retries: number; problem: string | null }[];
-  checkpoint: { stored_at: string | null; bytes: number | null } | null;
-  failure: string | null;
-}
-
-/** A stretch of a series; times in seconds. */
+/**
+ * A range of windows; the times are starts of windows, in seconds, and both ends are part of it.
+ */
 export interface Range {
   readonly from?: number | undefined;
-  /** The last start of a window that is in it. */
   readonly to?: number | undefined;
 }
 
@@ -65,13 +38,16 @@ export interface Range {
 export interface Page {
   /** Oldest first. */
   readonly candles: readonly Candle[];
-  /** Whether there are more in the range: older ones before the newest, or newer ones after the oldest. */
+  /** Whether the range has more: older ones before the newest, or newer ones after the oldest. */
   readonly hasMore: boolean;
 }
 
-/** An answer that is no data; `status` 0 for no answer at all. */
+/** A response without data; `status` 0 stands for no response at all. */
 export class ApiError extends Error {
-  /** `code` is the server's name of the problem; `retryAfter` the seconds that it asks to be left alone for. */
+  /**
+   * `code` is the server's name of the problem, `retryAfter` the seconds to wait before the next
+   * request.
+   */
   constructor(
     readonly status: number,
     message: string,
@@ -81,28 +57,33 @@ export class ApiError extends Error {
     super(message);
   }
 
-  /** Whether the same request may be answered later. */
-  get isPassing(): boolean {
+  /** Whether the same request may succeed later. */
+  get isTransient(): boolean {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 }
 
-/** What the market is read from; tests have one of their own. */
+/** The requests that the market is made of; tests have their own implementation. */
 export interface Api {
-  symbols(): Promise<{ symbol: string; name: string }[]>;
-  latest(): Promise<{ timestamp: string; prices: Record<string, Latest>; source?: string }>;
+  symbols(): Promise<readonly Pick<Body<"/api/v1/symbols">["symbols"][number], "symbol" | "name">[]>;
+  latest(): Promise<LatestPrices>;
   /** Closed candles of a range: the newest in it, or the oldest. */
   candles(symbol: string, interval: Interval, range: Range, which: "newest" | "oldest", limit?: number): Promise<Page>;
-  /** The newest alerts of a week, `MOST_ALERTS` at most; of one symbol, of one severity. */
+  /** The newest alerts of a week, at most `MAX_ALERTS_READ`; of one symbol, of one severity. */
   alerts(symbol?: string, severity?: Severity): Promise<Alert[]>;
-  pipeline(): Promise<PipelineFigures>;
+  stats(): Promise<PipelineStats>;
 }
 
-/** The key that the server asks for, kept as long as the tab. */
+/** The part of `/api/v1/latest/all` that is used. */
+export interface LatestPrices extends Pick<Body<"/api/v1/latest/all">, "timestamp" | "source"> {
+  readonly prices: Readonly<Record<string, Pick<Schemas["Latest"], "symbol" | "close" | "event_time" | "stale">>>;
+}
+
+/** The API key, kept as long as the tab. */
 export const apiKey = {
-  get: (): string | null => sessionStorage.getItem(KEY),
+  get: (): string | null => sessionStorage.getItem(KEY_NAME),
   set: (key: string): void => {
-    sessionStorage.setItem(KEY, key);
+    sessionStorage.setItem(KEY_NAME, key);
   },
 };
 
@@ -112,11 +93,7 @@ function rangeQuery({ from, to }: Range): string {
   return to === undefined ? start : `${start}&end_time=${String(to * 1000 + 1)}`;
 }
 
-function historical(symbol: string, query: string): string {
-  return `/api/v1/historical/${encodeURIComponent(symbol)}?${query}`;
-}
-
-function readRow(row: Row): Candle {
+function readCandle(row: Schemas["Candle"]): Candle {
   return {
     time: Date.parse(row.window_start) / 1000,
     open: row.open_price,
@@ -124,6 +101,7 @@ function readRow(row: Row): Candle {
     low: row.low_price,
     close: row.close_price,
     volume: row.volume_sum,
+    // Nothing was traded in a candle without a VWAP: its volume is a rolling figure, or zero.
     isTraded: row.vwap !== null,
     count: row.trade_count,
     isClosed: true,
@@ -131,52 +109,55 @@ function readRow(row: Row): Candle {
   };
 }
 
-/** Asks the server, with the key if there is one. */
+/**
+ * Sends a request, with the key if there is one; throws an `ApiError` for everything but success.
+ */
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
   const key = apiKey.get();
-  let answer: Response;
+  let response: Response;
   try {
-    answer = await fetch(path, key === null ? options : { ...options, headers: { Authorization: `Bearer ${key}` } });
+    const headers = key === null ? {} : { headers: { Authorization: `Bearer ${key}` } };
+    response = await fetch(path, { ...options, ...headers });
   } catch {
-    throw new ApiError(0, options.signal?.aborted === true ? "the server takes too long" : "the server does not answer");
+    const isTimeout = options.signal?.aborted === true;
+    throw new ApiError(0, isTimeout ? "the server takes too long" : "the server does not respond");
   }
-  if (answer.ok) return answer;
-  const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string };
-  const detail = problem.detail ?? `the server answered ${String(answer.status)}`;
-  throw new ApiError(answer.status, detail, problem.code, Number(answer.headers.get("Retry-After")) || 0);
+  if (response.ok) return response;
+  const problem = (await response.json().catch(() => ({}))) as Partial<Schemas["Problem"]>;
+  const detail = problem.detail ?? `the server responded with status ${String(response.status)}`;
+  throw new ApiError(response.status, detail, problem.code, Number(response.headers.get("Retry-After")) || 0);
 }
 
-async function read(path: string): Promise<{ body: unknown; headers: Headers }> {
-  const answer = await request(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+/**
+ * Reads a response; `path` is an address of the documented path `P`, whose type the server's tests
+ * hold it to.
+ */
+async function read<P extends keyof paths>(path: string): Promise<{ body: Body<P>; headers: Headers }> {
+  const response = await request(path, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
   try {
-    return { body: await answer.json(), headers: answer.headers };
+    return { body: (await response.json()) as Body<P>, headers: response.headers };
   } catch {
-    throw new ApiError(0, "the answer of the server was cut off");
+    throw new ApiError(0, "the response of the server was cut off");
   }
-}
-
-async function json<T>(path: string): Promise<T> {
-  return (await read(path)).body as T;
 }
 
 /** The server that this page came from. */
 export const server: Api = {
-  async symbols() {
-    return (await json<{ symbols: { symbol: string; name: string }[] }>("/api/v1/symbols")).symbols;
-  },
+  symbols: async () => (await read<"/api/v1/symbols">("/api/v1/symbols")).body.symbols,
 
-  latest: () => json("/api/v1/latest/all"),
+  latest: async () => (await read<"/api/v1/latest/all">("/api/v1/latest/all")).body,
 
   async candles(symbol, interval, range, which, limit = PAGE) {
     const order = which === "newest" ? "desc" : "asc";
     const query = `interval=${interval}&limit=${String(limit)}&order_by=${order}${rangeQuery(range)}`;
     try {
-      const { body, headers } = await read(historical(symbol, query));
-      const candles = (body as Row[]).map(readRow);
+      const path = `/api/v1/historical/${encodeURIComponent(symbol)}?${query}`;
+      const { body, headers } = await read<"/api/v1/historical/{symbol}">(path);
+      const candles = body.map(readCandle);
       if (which === "newest") candles.reverse();
       return { candles, hasMore: headers.get("X-Has-More") === "true" };
     } catch (error) {
-      // No candles in the range, or none yet; of a symbol that nobody knows there is not even that to say.
+      // A known symbol without candles in the range is no failure; an unknown symbol is one.
       if (error instanceof ApiError && error.code === "no_data") return { candles: [], hasMore: false };
       throw error;
     }
@@ -184,10 +165,10 @@ export const server: Api = {
 
   async alerts(symbol, severity) {
     const path = symbol === undefined ? "/api/v1/alerts" : `/api/v1/alerts/${encodeURIComponent(symbol)}`;
-    const query = `limit=${String(MOST_ALERTS)}&hours=168&include_retracted=true${severity === undefined ? "" : `&severity=${severity}`}`;
-    const answer = await json<{ alerts: RawAlert[] }>(`${path}?${query}`);
-    return answer.alerts.map(readAlert);
+    const limits = `limit=${String(MAX_ALERTS_READ)}&hours=${String(ALERT_HOURS)}&include_retracted=true`;
+    const filter = severity === undefined ? "" : `&severity=${severity}`;
+    return (await read<"/api/v1/alerts">(`${path}?${limits}${filter}`)).body.alerts.map(readAlert);
   },
 
-  pipeline: () => json("/api/v1/stats"),
+  stats: async () => (await read<"/api/v1/stats">("/api/v1/stats")).body,
 };

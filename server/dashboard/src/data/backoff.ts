@@ -1,12 +1,12 @@
-/** How long to wait before what has failed is tried again: longer after each failure, up to a limit. */
+/** The wait before a failed operation is tried again: longer after each failure, up to a limit. */
 
 export class Backoff {
   private failures = 0;
 
-  /** Waits in milliseconds; `random` gives numbers in `[0, 1)`. */
+  /** Waits in milliseconds; `random` returns numbers in `[0, 1)`. */
   constructor(
-    private readonly first: number,
-    private readonly most: number,
+    private readonly firstMs: number,
+    private readonly maxMs: number,
     private readonly random: () => number = Math.random,
   ) {}
 
@@ -19,12 +19,12 @@ export class Backoff {
   }
 
   /**
-   * The wait after one more failure, `least` of it where the server has asked for that. Half of it is left to chance, so
-   * that the clients of a server that has restarted do not all come at once.
+   * The wait after one more failure, at least `minMs`. Half of the wait is random, so that the
+   * clients of a restarted server do not all return at once.
    */
-  next(least = 0): number {
-    const longest = Math.min(this.most, this.first * 2 ** this.failures);
+  next(minMs = 0): number {
+    const longest = Math.min(this.maxMs, this.firstMs * 2 ** this.failures);
     this.failures += 1;
-    return Math.max(least, longest * (0.5 + this.random() / 2));
+    return Math.max(minMs, longest * (0.5 + this.random() / 2));
   }
 }

@@ -1,17 +1,17 @@
-/** Candles, their intervals, and which of two versions of a candle is the newer. */
+/** Candles, their intervals, and the order of the versions of a candle. */
 
-/** A candle; times are the starts of windows in seconds since 1970, UTC. */
+/** A candle; `time` is the start of its window, in seconds since 1970, UTC. */
 export interface Candle {
   readonly time: number;
   readonly open: number;
   readonly high: number;
   readonly low: number;
   readonly close: number;
-  /** What was traded; the newest rolling 24-hour figure where the feed has no sizes. */
+  /** The traded volume; the newest rolling 24-hour figure if the feed has no sizes. */
   readonly volume: number;
-  /** Whether the volume is what was traded. A rolling figure is shown, and never added up. */
+  /** Whether `volume` is the traded one. A rolling figure is shown, and never added up. */
   readonly isTraded: boolean;
-  /** How many ticks it is made of. A correction only ever adds some. */
+  /** The number of ticks. A correction only ever adds ticks. */
   readonly count: number;
   readonly isClosed: boolean;
   readonly revision: number;
@@ -21,7 +21,7 @@ export interface Candle {
 export const INTERVALS = ["1m", "5m", "15m", "1h"] as const;
 export type Interval = (typeof INTERVALS)[number];
 
-/** The intervals that the server settles and sends; an hour is made of quarters. */
+/** The intervals that the server settles and sends; an hour is computed from 15-minute candles. */
 export const LIVE_INTERVALS = ["1m", "5m", "15m"] as const;
 
 export const SECONDS: Readonly<Record<Interval, number>> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600 };
@@ -31,8 +31,9 @@ export function isInterval(text: string | null): text is Interval {
 }
 
 /**
- * Whether `next` replaces `known`, a version of the same candle: a closed one replaces an open one, and of two alike the
- * one with more ticks counts, whatever order they came in.
+ * Whether `next` replaces `known`, a version of the same candle, in whatever order they arrived: a
+ * closed candle replaces an open one; of two alike the one with more ticks is newer, then the one
+ * with the higher revision.
  */
 export function replaces(next: Candle, known: Candle): boolean {
   if (next.isClosed !== known.isClosed) return next.isClosed;
@@ -40,7 +41,9 @@ export function replaces(next: Candle, known: Candle): boolean {
   return next.revision > known.revision;
 }
 
-/** The candle of a longer window out of those within it, oldest first; none of none. */
+/**
+ * Computes the candle of a longer window from its parts, oldest first; `undefined` without parts.
+ */
 export function rollUp(time: number, parts: readonly Candle[], isClosed: boolean): Candle | undefined {
   const [first] = parts;
   const last = parts.at(-1);

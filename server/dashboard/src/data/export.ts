@@ -1,12 +1,14 @@
-/** Exports: the closed candles of a range as one file, which the server writes while it is read. */
+/**
+ * Exports: the closed candles of a range as one file, which the server writes as the page reads it.
+ */
 
 import { ApiError, request } from "./api";
 import { type Interval, SECONDS } from "./candle";
 
-/** A file of the server's. */
+/** A file that the server exports. */
 export interface ExportFile {
   readonly path: string;
-  /** As the server names it, too. */
+  /** The name that the server gives the file as well. */
   readonly name: string;
 }
 
@@ -15,7 +17,9 @@ function compactTime(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace(/[-:]/g, "")}Z`;
 }
 
-/** The windows of a symbol that start within these times, the last of which is in it as well. */
+/**
+ * Returns the file of the windows that start within these times, in seconds, both ends included.
+ */
 export function exportFile(symbol: string, interval: Interval, range: { from: number; to: number }): ExportFile {
   const length = SECONDS[interval];
   const from = Math.ceil(range.from / length) * length;
@@ -27,14 +31,15 @@ export function exportFile(symbol: string, interval: Interval, range: { from: nu
   };
 }
 
-/** Whether the server has the file for whoever has no key: an error says why not. */
+/** Checks that the server has the file, without a key; throws the reason if it has not. */
 export async function checkExport({ path }: ExportFile, signal: AbortSignal): Promise<void> {
   await request(path, { method: "HEAD", signal });
 }
 
 /**
- * The bytes of the file as they come, and how many there have been so far. They end with an error where the server breaks
- * off or the signal says so, and only then: what has ended well is whole.
+ * Returns the bytes of the file as they arrive; `onProgress` receives their number so far. The
+ * stream ends with an error if the server breaks off or the signal aborts, so a stream that ends
+ * well is the whole file.
  */
 export async function openExport(
   { path }: ExportFile,

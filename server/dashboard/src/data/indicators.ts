@@ -1,6 +1,7 @@
 /**
- * Moving averages over the closes of a series. Each keeps its values, one a candle, and computes anew only what lies
- * after the first candle that has changed: while the open candle moves that is one value.
+ * Moving averages over the closes of a series. An average keeps one value for each candle, and
+ * computes only the values from the first changed candle on: while the open candle moves that is
+ * one value.
  */
 
 import type { Candle } from "./candle";
@@ -8,9 +9,9 @@ import type { Candle } from "./candle";
 const DAY = 24 * 60 * 60;
 
 export interface Indicator {
-  /** A value a candle; none where there are too few candles before it. */
+  /** One value for each candle; `undefined` if there are too few candles before it. */
   readonly values: readonly (number | undefined)[];
-  /** Computes the values from this place on; `isComplete` where there is nothing older than the candles. */
+  /** Computes the values from this index on; `isComplete` if no older candles exist. */
   update(candles: readonly Candle[], from: number, isComplete: boolean): void;
 }
 
@@ -23,7 +24,7 @@ export class SimpleAverage implements Indicator {
   update(candles: readonly Candle[], from: number): void {
     this.values.length = candles.length;
     const start = Math.max(from, 0);
-    // The sum is taken anew at each start, so that errors of rounding do not grow with the hours.
+    // Each call sums up afresh, so that rounding errors do not grow with the hours.
     let sum = 0;
     for (let index = Math.max(0, start - this.period); index < start; index += 1) sum += candles[index]?.close ?? 0;
     for (let index = start; index < candles.length; index += 1) {
@@ -34,7 +35,10 @@ export class SimpleAverage implements Indicator {
   }
 }
 
-/** The exponential average with the weight `2 / (period + 1)`, which starts as the mean of the first `period` closes. */
+/**
+ * The exponential average with weight `2 / (period + 1)`, which starts as the mean of the first
+ * `period` closes.
+ */
 export class ExponentialAverage implements Indicator {
   readonly values: (number | undefined)[] = [];
 
@@ -56,9 +60,9 @@ export class ExponentialAverage implements Indicator {
 }
 
 /**
- * The average price weighted by volume since midnight UTC. A candle's price is the mean of its high, low and close. A
- * candle before which there was no volume on its day has none, and neither has one whose day began before the candles. A
- * rolling volume has no weight.
+ * The average price since midnight UTC, weighted by volume. The price of a candle is the mean of
+ * its high, low and close. There is no value before the first volume of a day, and none on a day
+ * that began before the candles. A rolling volume has no weight.
  */
 export class VolumeWeightedAverage implements Indicator {
   readonly values: (number | undefined)[] = [];
@@ -68,21 +72,21 @@ export class VolumeWeightedAverage implements Indicator {
   update(candles: readonly Candle[], from: number, isComplete: boolean): void {
     const start = Math.max(from, 0);
     const first = candles[0]?.time ?? 0;
-    const cutDay = isComplete || first % DAY === 0 ? undefined : Math.floor(first / DAY);
+    const incompleteDay = isComplete || first % DAY === 0 ? undefined : Math.floor(first / DAY);
     for (const list of [this.values, this.notional, this.volume]) list.length = Math.min(list.length, start);
     for (let index = start; index < candles.length; index += 1) {
       const candle = candles[index];
       if (candle === undefined) break;
       const before = candles[index - 1];
-      const goesOn = before !== undefined && Math.floor(before.time / DAY) === Math.floor(candle.time / DAY);
+      const isSameDay = before !== undefined && Math.floor(before.time / DAY) === Math.floor(candle.time / DAY);
       const price = (candle.high + candle.low + candle.close) / 3;
       const weight = candle.isTraded ? candle.volume : 0;
-      const notional = (goesOn ? (this.notional[index - 1] ?? 0) : 0) + price * weight;
-      const volume = (goesOn ? (this.volume[index - 1] ?? 0) : 0) + weight;
+      const notional = (isSameDay ? (this.notional[index - 1] ?? 0) : 0) + price * weight;
+      const volume = (isSameDay ? (this.volume[index - 1] ?? 0) : 0) + weight;
       this.notional[index] = notional;
       this.volume[index] = volume;
-      const isCut = Math.floor(candle.time / DAY) === cutDay;
-      this.values[index] = volume > 0 && !isCut ? notional / volume : undefined;
+      const isIncomplete = Math.floor(candle.time / DAY) === incompleteDay;
+      this.values[index] = volume > 0 && !isIncomplete ? notional / volume : undefined;
     }
   }
 }

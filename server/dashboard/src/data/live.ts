@@ -1,45 +1,55 @@
-/** The one WebSocket: connects, notices that it is dead, and connects again. */
+/** The one WebSocket: connects, detects a dead connection, and reconnects. */
 
+import type { SentAlert } from "./alert";
 import { Backoff } from "./backoff";
 import { Signal } from "./signal";
 
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 15_000;
-/** After so long a connection counts as one: a server that takes it and drops it is not to be asked again at once. */
-const HEALTHY_MS = 10_000;
-/** The server says something at least every 30 s. */
-const SILENCE_MS = 45_000;
+/**
+ * A connection counts as healthy after this time: one that is dropped earlier is reopened with a
+ * longer wait.
+ */
+const HEALTHY_AFTER_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+/** The longest delay of a keepalive frame on its way from the server. */
+const MAX_KEEPALIVE_DELAY_MS = 15_000;
+/** The longest wait that `setTimeout` takes; a longer one would end at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A candle in a frame; `windowStart` in seconds, `eventTime` in milliseconds. */
-export interface RawCandle {
-  symbol: string;
-  interval: string;
-  windowStart: number;
-  open: number;
-  high: number;
-  low: number;
-  close: number;
-  volumeSum: number;
-  eventCount: number;
-  /** None where the volume is a rolling one. */
-  quoteVolume?: number;
-  isClosed: boolean;
-  revision: number;
-  eventTime: number;
+/**
+ * A candle in a frame; `windowStart` in seconds, `eventTime` in milliseconds. Frames are not part
+ * of the OpenAPI document, so this type is written by hand.
+ */
+export interface SentCandle {
+  readonly symbol: string;
+  readonly interval: string;
+  readonly windowStart: number;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly volumeSum: number;
+  readonly eventCount: number;
+  /** Absent if the volume is a rolling 24-hour figure. */
+  readonly quoteVolume?: number;
+  readonly isClosed: boolean;
+  readonly revision: number;
+  readonly eventTime: number;
 }
 
-export interface Frame {
-  type: string;
-  symbol?: string;
-  data?: unknown;
-  /** Of the server's clock. */
-  timestamp?: string;
-  source?: string;
-}
+/** A frame of the server; `timestamp` is the time of the server's clock. */
+export type Frame = { readonly timestamp?: string; readonly source?: string } & (
+  | { readonly type: "initial_data" | "price_update"; readonly data: SentCandle }
+  | { readonly type: "alert"; readonly data: SentAlert }
+  | { readonly type: "resync_required" | "keepalive" }
+);
 
-export type Connection = { readonly state: "connecting" | "live" } | { readonly state: "waiting"; readonly until: number };
+export type ConnectionState =
+  | { readonly state: "connecting" | "live" }
+  | { readonly state: "waiting"; readonly until: number };
 
-/** What is used of a WebSocket. */
+/** The part of `WebSocket` that is used. */
 export interface Socket {
   onopen: ((event: Event) => void) | null;
   onmessage: ((event: MessageEvent) => void) | null;
@@ -49,15 +59,16 @@ export interface Socket {
 
 export class Live {
   readonly frames = new Signal<Frame>();
-  readonly changes = new Signal<Connection>();
-  connection: Connection = { state: "connecting" };
+  readonly changes = new Signal<ConnectionState>();
+  connection: ConnectionState = { state: "connecting" };
   private socket: Socket | undefined;
   private readonly backoff: Backoff;
   private openedAt = 0;
   private heardAt = 0;
+  private keepaliveMs: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `open` makes a socket, `random` gives numbers in `[0, 1)`. */
+  /** `open` makes a socket, `random` returns numbers in `[0, 1)`. */
   constructor(
     private readonly open: () => Socket,
     random: () => number = Math.random,
@@ -70,53 +81,75 @@ export class Live {
   }
 
   /**
-   * Looks whether the connection is still there, as after a sleep of the machine or of the tab, in which no timer ran and
-   * nothing came; where it waits to try again it does so now.
+   * Sets the silence after which the server sends a keepalive frame, in milliseconds. A live
+   * connection that is silent for longer is dead. Until the setting is known no silence is too
+   * long.
+   */
+  setKeepalive(keepaliveMs: number): void {
+    if (keepaliveMs === this.keepaliveMs) return;
+    this.keepaliveMs = keepaliveMs;
+    if (this.connection.state === "live") this.watchSilence();
+  }
+
+  /**
+   * Checks the connection after a sleep of the machine or of the tab, during which no timer ran. A
+   * pending reconnect is made at once.
    */
   check(): void {
     if (this.connection.state === "waiting") this.connect();
-    else if (Date.now() - this.heardAt > SILENCE_MS) this.lose(true);
+    else if (Date.now() - this.heardAt > this.maxSilenceMs) this.reconnect("at once");
+  }
+
+  private get maxSilenceMs(): number {
+    if (this.connection.state === "connecting") return CONNECT_TIMEOUT_MS;
+    return this.keepaliveMs === undefined ? Infinity : this.keepaliveMs + MAX_KEEPALIVE_DELAY_MS;
   }
 
   private connect(): void {
-    clearTimeout(this.timer);
-    this.become({ state: "connecting" });
+    this.setState({ state: "connecting" });
     const socket = this.open();
     this.socket = socket;
-    this.heard();
+    this.heardAt = Date.now();
+    this.watchSilence();
     socket.onopen = () => {
-      this.heard();
-      this.openedAt = Date.now();
-      this.become({ state: "live" });
+      this.heardAt = Date.now();
+      this.openedAt = this.heardAt;
+      this.setState({ state: "live" });
+      this.watchSilence();
     };
     socket.onmessage = (event: MessageEvent) => {
-      this.heard();
-      if (this.heardAt - this.openedAt >= HEALTHY_MS) this.backoff.reset();
+      this.heardAt = Date.now();
+      if (this.heardAt - this.openedAt >= HEALTHY_AFTER_MS) this.backoff.reset();
       this.frames.emit(JSON.parse(String(event.data)) as Frame);
     };
     socket.onclose = () => {
-      this.lose(false);
+      this.reconnect("after a wait");
     };
   }
 
-  /** Notes that the server is there. The timer is left to run, and looks at its end whether it was too early. */
-  private heard(): void {
-    const isFirst = this.heardAt === 0;
-    this.heardAt = Date.now();
-    if (isFirst || this.connection.state === "connecting") this.listen(SILENCE_MS);
-  }
-
-  private listen(wait: number): void {
+  /**
+   * Starts the timer of silence. A frame leaves the timer running: its end checks the time of the
+   * last frame.
+   */
+  private watchSilence(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      const left = SILENCE_MS - (Date.now() - this.heardAt);
-      if (left <= 0) this.lose(true);
-      else this.listen(left);
-    }, wait);
+    const left = this.heardAt + this.maxSilenceMs - Date.now();
+    if (left === Infinity) return;
+    this.timer = setTimeout(
+      () => {
+        if (Date.now() - this.heardAt >= this.maxSilenceMs) this.reconnect("at once");
+        else this.watchSilence();
+      },
+      Math.min(left, MAX_TIMER_MS),
+    );
   }
 
-  /** A dead connection may take minutes to close, so it is not waited for. */
-  private lose(now: boolean): void {
+  /**
+   * Drops the socket and schedules the next one. A dead connection may take minutes to close, so
+   * its close event is not awaited. Only the first failure in a row is followed by an attempt at
+   * once.
+   */
+  private reconnect(when: "at once" | "after a wait"): void {
     clearTimeout(this.timer);
     const socket = this.socket;
     this.socket = undefined;
@@ -125,15 +158,15 @@ export class Live {
       socket.close();
     }
     const isFirst = this.backoff.isFresh;
-    const longer = this.backoff.next();
-    const wait = now && isFirst ? 0 : longer;
-    this.become({ state: "waiting", until: Date.now() + wait });
+    const backoff = this.backoff.next();
+    const wait = when === "at once" && isFirst ? 0 : backoff;
+    this.setState({ state: "waiting", until: Date.now() + wait });
     this.timer = setTimeout(() => {
       this.connect();
     }, wait);
   }
 
-  private become(connection: Connection): void {
+  private setState(connection: ConnectionState): void {
     this.connection = connection;
     this.changes.emit(connection);
   }

@@ -1,8 +1,11 @@
-/** The candles of one symbol and interval, oldest first, whatever order they come in. */
+/** The candles of one symbol and interval, oldest first, in whatever order they arrive. */
 
 import { type Candle, replaces } from "./candle";
 
-/** What a change did to a series: the first place that is different, and whether places after it have moved. */
+/**
+ * A change of a series: the index of the first changed candle, and whether candles after it have
+ * moved.
+ */
 export interface Change {
   readonly from: number;
   readonly moved: boolean;
@@ -10,11 +13,14 @@ export interface Change {
 
 export class Series {
   private readonly all: Candle[] = [];
-  /** Whether its newest stretch has been read: what comes live makes no history. */
+  /** Whether the newest page has been read. Candles of the WebSocket alone are no history. */
   hasHistory = false;
-  /** Whether there is nothing older to be had. */
+  /** Whether the server has no older candles. */
   isComplete = false;
-  /** The newest closed window from before something was missed, until that has been read; none if nothing was. */
+  /**
+   * The newest closed window before candles were missed, in seconds; `undefined` once they have
+   * been read.
+   */
   missedFrom: number | undefined;
 
   constructor(readonly seconds: number) {}
@@ -31,52 +37,58 @@ export class Series {
     return this.all.at(-1);
   }
 
-  /** The start of the newest window that is closed. */
+  /** The start of the newest closed window, in seconds. */
   get lastClosed(): number | undefined {
     return this.all.findLast((candle) => candle.isClosed)?.time;
   }
 
   at(time: number): Candle | undefined {
-    const place = this.placeOf(time);
-    const found = this.all[place];
+    const index = this.indexOf(time);
+    const found = this.all[index];
     return found?.time === time ? found : undefined;
   }
 
-  /** The candles that start in `[from, to)`. */
+  /** The candles that start in `[from, to)`, in seconds. */
   between(from: number, to: number): readonly Candle[] {
-    return this.all.slice(this.placeOf(from), this.placeOf(to));
+    return this.all.slice(this.indexOf(from), this.indexOf(to));
   }
 
-  /** Takes versions of candles; none if all of them were known or older than what is. */
-  take(candles: readonly Candle[]): Change | undefined {
+  /** Merges versions of candles; `undefined` if none of them is newer than the known ones. */
+  merge(candles: readonly Candle[]): Change | undefined {
     let from = Infinity;
     let moved = false;
     for (const candle of candles) {
-      const place = this.placeOf(candle.time);
-      const known = this.all[place];
+      const index = this.indexOf(candle.time);
+      const known = this.all[index];
       if (known?.time === candle.time) {
         if (!replaces(candle, known)) continue;
-        this.all[place] = candle;
+        this.all[index] = candle;
       } else {
-        moved ||= place < this.all.length;
-        this.all.splice(place, 0, candle);
+        moved ||= index < this.all.length;
+        this.all.splice(index, 0, candle);
       }
-      from = Math.min(from, place);
+      from = Math.min(from, index);
     }
     return from === Infinity ? undefined : { from, moved };
   }
 
-  /** Forgets the oldest candles beyond so many, and says whether there were any; they can be had again. */
+  /**
+   * Drops the oldest candles above this number, and returns whether there were any. They can be
+   * read again.
+   */
   keepNewest(count: number): boolean {
-    const many = this.all.length - count;
-    if (many <= 0) return false;
-    this.all.splice(0, many);
+    const excess = this.all.length - count;
+    if (excess <= 0) return false;
+    this.all.splice(0, excess);
     this.isComplete = false;
     return true;
   }
 
-  /** The first place whose candle starts at this time or later. Most candles come at the end. */
-  private placeOf(time: number): number {
+  /**
+   * The index of the first candle that starts at this time or later. Most candles arrive at the
+   * end.
+   */
+  private indexOf(time: number): number {
     const last = this.all.at(-1);
     if (last === undefined || last.time < time) return this.all.length;
     let low = 0;
@@ -91,10 +103,13 @@ export class Series {
   }
 }
 
-/** The most windows that a gap is drawn with: a longer one, such as a week of standstill, is drawn shorter. */
+/**
+ * The largest number of windows of a gap: a longer gap, such as a week of standstill, is drawn
+ * shorter.
+ */
 export const MAX_GAP = 500;
 
-/** The starts of the windows between two neighbouring candles in which there was no tick. */
+/** The starts of the windows without a tick between two neighbouring candles, in seconds. */
 export function gap(before: number, after: number, seconds: number): number[] {
   const missing = Math.min(MAX_GAP, Math.round((after - before) / seconds) - 1);
   return Array.from({ length: Math.max(0, missing) }, (_, index) => before + (index + 1) * seconds);

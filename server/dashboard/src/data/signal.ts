@@ -1,8 +1,8 @@
-/** Something that others want to hear of. */
+/** An event with any number of listeners. */
 export class Signal<T> {
   private readonly listeners = new Set<(value: T) => void>();
 
-  /** Gives what ends the listening. */
+  /** Adds a listener and returns the function that removes it. */
   on(listener: (value: T) => void): () => void {
     this.listeners.add(listener);
     return () => {

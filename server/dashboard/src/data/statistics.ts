@@ -1,24 +1,27 @@
-/** Figures over candles: what a stretch of them comes to, and how the returns of symbols go together. */
+/** Statistics of a range of candles, and correlations of the returns of symbols. */
 
 import type { Candle } from "./candle";
 
 export interface Summary {
   readonly high: number;
   readonly low: number;
-  /** The mean of the closes. */
+  /** Mean of the closes. */
   readonly average: number;
-  /** What was traded in all; the newest rolling figure where the feed has no sizes. */
+  /** The total traded volume; the newest rolling figure if the feed has no sizes. */
   readonly volume: number;
   readonly isTraded: boolean;
-  /** In percent, from the first open to the last close. */
+  /** Change from the first open to the last close, in percent. */
   readonly change: number;
-  /** The sample standard deviation of the returns of a candle, in percent; none of fewer than two. */
+  /** Sample standard deviation of the returns, in percent; `undefined` for fewer than two. */
   readonly volatility: number | undefined;
-  /** Of the volume with the size of the return, from −1 to 1: whether large moves come with much trade. */
+  /**
+   * Correlation of the volume with the size of the return, from −1 to 1: whether large moves come
+   * with large volume.
+   */
   readonly volumeCorrelation: number | undefined;
 }
 
-/** The figures of candles, oldest first; none of none. */
+/** Summarises candles, oldest first; `undefined` without candles. */
 export function summarise(candles: readonly Candle[]): Summary | undefined {
   const [first] = candles;
   const last = candles.at(-1);
@@ -57,7 +60,7 @@ export function summarise(candles: readonly Candle[]): Summary | undefined {
   };
 }
 
-/** The sample standard deviation (n − 1); none of fewer than two. */
+/** Sample standard deviation (n − 1); `undefined` for fewer than two values. */
 export function standardDeviation(values: readonly number[]): number | undefined {
   if (values.length < 2) return undefined;
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -65,7 +68,7 @@ export function standardDeviation(values: readonly number[]): number | undefined
   return Math.sqrt(squares / (values.length - 1));
 }
 
-/** Pearson's correlation; none of fewer than three pairs or where one side does not vary. */
+/** Pearson's correlation; `undefined` for fewer than three pairs, or if one side does not vary. */
 export function correlation(xs: readonly number[], ys: readonly number[]): number | undefined {
   const count = Math.min(xs.length, ys.length);
   if (count < 3) return undefined;
@@ -89,7 +92,10 @@ export function correlation(xs: readonly number[], ys: readonly number[]): numbe
   return scale > 0 ? Math.max(-1, Math.min(1, xy / scale)) : undefined;
 }
 
-/** The return of each closed candle that follows its neighbour directly, by its start. */
+/**
+ * The logarithmic return of each closed candle that follows the previous window directly, by its
+ * start.
+ */
 export function returns(candles: readonly Candle[], seconds: number): Map<number, number> {
   const found = new Map<number, number>();
   candles.forEach((candle, index) => {

@@ -1,22 +1,24 @@
-/** The panel of alerts: newest first, in words, each a way to its candle. */
+/** The panel of alerts, newest first; a click on an alert shows its candle. */
 
 import { type Alert, explanation, headline, SEVERITIES, type Severity } from "../data/alert";
 import { ApiError } from "../data/api";
 import type { Market } from "../data/market";
 import { Signal } from "../data/signal";
-import { clock, moment, type Zone } from "../data/words";
+import { clock, moment, type Zone } from "../data/format";
 import { byId, make, setText } from "./document";
 import { inNextFrame } from "./frame";
 
 const MAX_SHOWN = 100;
-/** An alert older than this is no news, in seconds: it comes from a pipeline that catches up. */
-const NEWS = 5 * 60;
+/** The age from which an alert is no news, in seconds: it comes from a pipeline that catches up. */
+const MAX_NEWS_AGE = 5 * 60;
+/** The age up to which an alert is shown without its date, in seconds. */
+const MAX_AGE_WITHOUT_DATE = 20 * 60 * 60;
 
-/** A line of the list. It stays as long as its alert is listed, so that the keyboard's focus on it does. */
+/** A line of the list. The element of a listed alert stays, and with it the keyboard's focus. */
 class Line {
   readonly element = make("li", "alert");
   private readonly button = make("button", "");
-  private written = "";
+  private shown = "";
 
   constructor(id: string) {
     this.button.type = "button";
@@ -25,11 +27,11 @@ class Line {
   }
 
   show(alert: Alert, zone: Zone): void {
-    const isRecent = alert.time > Date.now() / 1000 - 20 * 60 * 60;
+    const isRecent = alert.time > Date.now() / 1000 - MAX_AGE_WITHOUT_DATE;
     const when = isRecent ? clock(alert.time, zone) : moment(alert.time, zone);
-    const written = `${String(alert.revision)} ${String(alert.isRetracted)} ${when}`;
-    if (written === this.written) return;
-    this.written = written;
+    const next = `${String(alert.revision)} ${String(alert.isRetracted)} ${when}`;
+    if (next === this.shown) return;
+    this.shown = next;
     const top = make("span", "top", make("b", alert.isRise ? "up" : "down", headline(alert)), make("span", "", when));
     const severity = alert.severity.charAt(0) + alert.severity.slice(1).toLowerCase();
     this.button.replaceChildren(top, make("span", "why", `${severity}: ${explanation(alert)}`));
@@ -46,7 +48,7 @@ export class Alerts {
   private readonly severity = byId("alert-severity", HTMLSelectElement);
   private readonly notify = byId("notify", HTMLButtonElement);
   private lines = new Map<string, Line>();
-  private notifies = false;
+  private isNotifying = false;
 
   constructor(
     private readonly market: Market,
@@ -60,12 +62,12 @@ export class Alerts {
       this.listSymbols();
     });
     market.onProblem.on((problem) => {
-      if (problem === undefined && this.isFiltered) void this.readWanted();
+      if (problem === undefined && this.isFiltered) void this.readFiltered();
     });
     for (const filter of [this.symbol, this.severity]) {
       filter.addEventListener("change", () => {
         this.draw();
-        void this.readWanted();
+        void this.readFiltered();
       });
     }
     this.notify.hidden = !("Notification" in globalThis);
@@ -78,46 +80,46 @@ export class Alerts {
   }
 
   readonly draw = (): void => {
-    const least = SEVERITIES.indexOf(this.least);
-    const wanted = [...this.market.alerts.all]
+    const minSeverity = SEVERITIES.indexOf(this.minSeverity);
+    const listed = [...this.market.alerts.all]
       .filter(({ symbol }) => this.symbol.value === "" || symbol === this.symbol.value)
-      .filter(({ severity }) => SEVERITIES.indexOf(severity) >= least)
+      .filter(({ severity }) => SEVERITIES.indexOf(severity) >= minSeverity)
       .sort((one, other) => other.time - one.time || one.symbol.localeCompare(other.symbol));
-    this.place(wanted.slice(0, MAX_SHOWN));
-    const many = `${String(wanted.length)}${this.market.alerts.isCut(this.wantedSymbol, this.least) ? "+" : ""}`;
-    const count = wanted.length > MAX_SHOWN ? `newest ${String(MAX_SHOWN)} of ${many}` : many;
-    setText(byId("alert-count", HTMLSpanElement), wanted.length === 0 ? "" : count);
+    this.arrange(listed.slice(0, MAX_SHOWN));
+    const total = `${String(listed.length)}${this.market.alerts.isTruncated(this.chosenSymbol, this.minSeverity) ? "+" : ""}`;
+    const count = listed.length > MAX_SHOWN ? `newest ${String(MAX_SHOWN)} of ${total}` : total;
+    setText(byId("alert-count", HTMLSpanElement), listed.length === 0 ? "" : count);
     const empty = byId("no-alerts", HTMLParagraphElement);
-    empty.hidden = wanted.length > 0;
-    this.list.hidden = wanted.length === 0;
+    empty.hidden = listed.length > 0;
+    this.list.hidden = listed.length === 0;
     setText(empty, this.isFiltered ? "No alert of the last seven days passes the filters" : "No alerts in the last seven days");
   };
 
-  private get least(): Severity {
+  private get minSeverity(): Severity {
     return SEVERITIES.find((severity) => severity === this.severity.value) ?? "LOW";
   }
 
-  private get wantedSymbol(): string | undefined {
+  private get chosenSymbol(): string | undefined {
     return this.symbol.value === "" ? undefined : this.symbol.value;
   }
 
   private get isFiltered(): boolean {
-    return this.wantedSymbol !== undefined || this.least !== "LOW";
+    return this.chosenSymbol !== undefined || this.minSeverity !== "LOW";
   }
 
-  /** The server gives the newest of all: those of a symbol or of a severity may be older. */
-  private async readWanted(): Promise<void> {
+  /** Reads the alerts that the filters pass, as they may be older than the newest of all. */
+  private async readFiltered(): Promise<void> {
     try {
-      await this.market.alerts.read(this.wantedSymbol, this.least);
+      await this.market.alerts.read(this.chosenSymbol, this.minSeverity);
       this.draw();
     } catch (error) {
-      // It is told by the market, and tried again.
+      // The market reports the failure, and repeats the read.
       if (!(error instanceof ApiError)) throw error;
     }
   }
 
-  /** Puts the lines in order; one that is in its place is not touched. */
-  private place(alerts: readonly Alert[]): void {
+  /** Puts the lines in order, and does not touch a line that is in its position. */
+  private arrange(alerts: readonly Alert[]): void {
     const lines = new Map(alerts.map(({ id }) => [id, this.lines.get(id) ?? new Line(id)]));
     for (const [id, { element }] of this.lines) if (!lines.has(id)) element.remove();
     this.lines = lines;
@@ -140,13 +142,13 @@ export class Alerts {
 
   private async toggleNotify(): Promise<void> {
     const isAllowed = (await Notification.requestPermission()) === "granted";
-    this.notifies = isAllowed && !this.notifies;
-    this.notify.setAttribute("aria-pressed", String(this.notifies));
+    this.isNotifying = isAllowed && !this.isNotifying;
+    this.notify.setAttribute("aria-pressed", String(this.isNotifying));
     setText(this.notify, isAllowed ? "Notify" : "Not allowed");
   }
 
   private announce(alert: Alert): void {
-    if (!this.notifies || alert.isRetracted || Date.now() / 1000 - alert.time > NEWS) return;
+    if (!this.isNotifying || alert.isRetracted || Date.now() / 1000 - alert.time > MAX_NEWS_AGE) return;
     try {
       const notification = new Notification(headline(alert), { body: explanation(alert), tag: alert.id });
       notification.onclick = () => {
@@ -154,11 +156,11 @@ export class Alerts {
         this.onChoose.emit(alert);
       };
     } catch {
-      // Some browsers, as Chrome's on Android, allow notifications to service workers alone.
-      this.notifies = false;
+      // Some browsers, such as Chrome on Android, allow notifications only to service workers.
+      this.isNotifying = false;
       this.notify.setAttribute("aria-pressed", "false");
       setText(this.notify, "Not possible");
-      this.notify.title = "This browser shows no notifications of a page";
+      this.notify.title = "This browser shows no notifications of pages";
     }
   }
 }

@@ -1,13 +1,15 @@
-/** The time axis, in UTC or in the zone of the reader. */
+/** The time axis, in UTC or in the local time zone. */
 
 import { defaultHorzScaleBehavior, type IHorzScaleBehavior, TickMarkType, type Time, type TimeScalePoint, type UTCTimestamp } from "lightweight-charts";
-import { clock, day, year, type Zone } from "../data/words";
+import { clock, day, year, type Zone } from "../data/format";
 
 type Points = Parameters<IHorzScaleBehavior<Time>["fillWeightsForPoints"]>[0];
 
 /**
- * The library chooses the places of its marks by the days and hours of UTC: elsewhere there would be none at midnight, and
- * with half an hour of difference none at a full hour. So it is shown each point at the time that a clock in the zone shows.
+ * A time scale with its marks at the days and hours of a time zone. The library chooses marks by
+ * the days and hours of UTC: in another zone no mark would be at midnight, and in a zone half an
+ * hour off none at a full hour. Here the library receives each point at the time that a clock in
+ * the zone shows.
  */
 export class ZonedScale extends defaultHorzScaleBehavior() {
   zone: Zone = "UTC";
@@ -17,7 +19,7 @@ export class ZonedScale extends defaultHorzScaleBehavior() {
       super.fillWeightsForPoints(points, startIndex);
       return;
     }
-    // A point's weight depends on the one before it.
+    // The weight of a point depends on the point before it.
     const first = Math.max(0, startIndex - 1);
     const moved = points.slice(first).map((point) => ({ ...point, time: this.moved(point) }));
     super.fillWeightsForPoints(moved, startIndex - first);
@@ -27,7 +29,7 @@ export class ZonedScale extends defaultHorzScaleBehavior() {
     });
   }
 
-  /** The words of a mark. */
+  /** The text of a mark. */
   label(time: number, type: TickMarkType): string {
     if (type === TickMarkType.Year) return year(time, this.zone);
     return type === TickMarkType.Month || type === TickMarkType.DayOfMonth ? day(time, this.zone) : clock(time, this.zone);

@@ -1,63 +1,72 @@
-/** The cards: a symbol each, with its price, its day, and whether the price is fresh. */
+/** The cards: one for each symbol, with its price, its day, and the freshness of the price. */
 
 import type { Candle } from "../data/candle";
-import type { Connection } from "../data/live";
+import type { ConnectionState } from "../data/live";
 import type { Market, Ticker } from "../data/market";
 import { Signal } from "../data/signal";
-import { percent, price } from "../data/words";
+import { duration, percent, price } from "../data/format";
 import { byId, make, setText } from "./document";
 import { inNextFrame } from "./frame";
 import { onThemeChange, readTheme } from "./theme";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const HOUR_MS = DAY_MS / 24;
-/** After what silence a price is stale. */
-const STALE_MS = 120_000;
-/** How often a sparkline is drawn again at most: its last point moves by less than a pixel. */
-const SPARK_MS = 5000;
+const QUARTER_SECONDS = 15 * 60;
+/** The time between two drawings of a sparkline, whose last point moves by less than a pixel. */
+const SPARK_INTERVAL_MS = 5000;
+/**
+ * The time between two checks of what passes with time alone: freshness, and alerts of the last
+ * hour.
+ */
+const CHECK_INTERVAL_MS = 5000;
 const FLASH_MS = 350;
+/** The size of a sparkline, in CSS pixels. */
+const SPARK_SIZE = { width: 58, height: 30 };
 
 class Card {
   readonly element: HTMLLIElement;
   readonly button = make("button", "");
   private readonly price = make("span", "price");
   private readonly change = make("span", "change");
-  private readonly fresh = make("span", "fresh");
+  private readonly freshness = make("span", "freshness");
   private readonly badge = make("span", "badge");
   private readonly canvas = make("canvas", "");
-  private shown: number | undefined;
+  private shownPrice: number | undefined;
   private sparkedAt = 0;
   private flashedAt = 0;
 
-  constructor(private readonly ticker: Ticker) {
+  constructor(
+    private readonly ticker: Ticker,
+    private readonly market: Market,
+  ) {
     this.button.type = "button";
     this.button.dataset["symbol"] = ticker.symbol;
     this.badge.hidden = true;
     this.canvas.setAttribute("aria-hidden", "true");
     const name = make("span", "name", ticker.symbol, this.badge);
-    this.button.append(name, this.fresh, this.canvas, this.price, this.change);
+    this.button.append(name, this.freshness, this.canvas, this.price, this.change);
     this.element = make("li", "card", this.button);
   }
 
   showPrice(now: number): void {
     const { price: value } = this.ticker;
-    if (value === undefined || value === this.shown) return;
-    const before = this.shown;
-    this.shown = value;
+    if (value === undefined || value === this.shownPrice) return;
+    const before = this.shownPrice;
+    this.shownPrice = value;
     setText(this.price, price(value));
     if (before === undefined) return;
     this.price.dataset["flash"] = value > before ? "up" : "down";
     this.flashedAt = now;
   }
 
-  /** Ends a flash that has lasted long enough. An animation that fades would paint every frame, of every card. */
+  /** Ends a flash after its time. A fading animation would paint every frame of every card. */
   endFlash(now: number): void {
     if (this.flashedAt === 0 || now - this.flashedAt < FLASH_MS) return;
     this.flashedAt = 0;
     delete this.price.dataset["flash"];
   }
 
-  /** The change since the first of the candles, which is a day ago or as long as there has been a market. */
+  /** Shows the change since the first candle, which is a day old, or as old as the market. */
   showChange(candles: readonly Candle[], now: number): void {
     const [first] = candles;
     if (first === undefined || this.ticker.price === undefined) {
@@ -67,22 +76,20 @@ class Card {
     const value = (this.ticker.price / first.open - 1) * 100;
     const age = now - first.time * 1000;
     const hours = Math.min(24, Math.round(age / HOUR_MS));
-    // The market is as young as its first candle.
     const span = age < HOUR_MS ? `${String(Math.max(1, Math.round(age / 60_000)))}m` : `${String(hours)}h`;
     setText(this.change, `${percent(value)} ${span}`);
     this.change.className = `change ${value > 0 ? "up" : value < 0 ? "down" : ""}`;
     this.change.title = hours >= 24 ? "over 24 hours" : `since the first candle, ${span} ago`;
   }
 
-  showFreshness(connected: boolean, now: number): void {
+  showFreshness(isConnected: boolean, now: number): void {
     const silence = now - this.ticker.heardAt;
-    const isStale = this.ticker.isStale || silence > STALE_MS;
-    const state = !connected ? "disconnected" : isStale ? "stale" : "live";
-    const minutes = Math.floor(silence / 60_000);
-    const words = state === "live" ? this.ticker.name : state === "stale" ? `stale, ${String(minutes)} min` : "disconnected";
-    setText(this.fresh, this.ticker.heardAt === 0 ? "no price yet" : words);
-    this.fresh.dataset["state"] = state;
-    this.fresh.title = state === "live" ? `${this.ticker.name}: live` : state;
+    const isStale = this.market.isStale(this.ticker, now);
+    const state = !isConnected ? "disconnected" : isStale ? "stale" : "live";
+    const texts = { live: this.ticker.name, stale: `stale, ${duration(silence / 1000)}`, disconnected: "disconnected" };
+    setText(this.freshness, this.ticker.heardAt === 0 ? "no price yet" : texts[state]);
+    this.freshness.dataset["state"] = state;
+    this.freshness.title = state === "live" ? `${this.ticker.name}: live` : state;
   }
 
   showAlerts(count: number): void {
@@ -93,12 +100,13 @@ class Card {
     this.badge.role = "img";
   }
 
+  /** Draws the sparkline; `false` if the last drawing is too recent. */
   drawSpark(candles: readonly Candle[], now: number, force: boolean): boolean {
-    if (!force && now - this.sparkedAt < SPARK_MS) return false;
+    if (!force && now - this.sparkedAt < SPARK_INTERVAL_MS) return false;
     if (candles.length < 2) return true;
     this.sparkedAt = now;
     const scale = devicePixelRatio;
-    const [width, height] = [58 * scale, 30 * scale];
+    const [width, height] = [SPARK_SIZE.width * scale, SPARK_SIZE.height * scale];
     this.canvas.width = width;
     this.canvas.height = height;
     const context = this.canvas.getContext("2d");
@@ -123,7 +131,6 @@ class Card {
 }
 
 export class Cards {
-  /** The symbol that was chosen. */
   readonly onChoose = new Signal<string>();
   private readonly list = byId("cards", HTMLUListElement);
   private readonly cards = new Map<string, Card>();
@@ -141,10 +148,10 @@ export class Cards {
       this.movedPrices.add(symbol);
       inNextFrame(this.draw);
     });
-    market.onSeries.on(({ symbol, interval }) => {
+    market.candles.onChange.on(({ symbol, interval }) => {
       if (interval !== "15m") return;
       this.movedDays.add(symbol);
-      // The change of the day is made of it too.
+      // The change of the day depends on it too.
       this.movedPrices.add(symbol);
       inNextFrame(this.draw);
     });
@@ -168,15 +175,15 @@ export class Cards {
       this.showAlerts();
       for (const symbol of this.cards.keys()) this.movedPrices.add(symbol);
       inNextFrame(this.draw);
-    }, 5000);
+    }, CHECK_INTERVAL_MS);
   }
 
-  /** The symbols whose cards are shown, in their order. */
+  /** The symbols of the visible cards, in their order. */
   get shown(): string[] {
     return [...this.cards.keys()].filter((symbol) => this.matches(symbol));
   }
 
-  connection({ state }: Connection): void {
+  showConnection({ state }: ConnectionState): void {
     this.isConnected = state === "live";
     this.showFreshness();
   }
@@ -192,7 +199,7 @@ export class Cards {
     }
   }
 
-  /** Shows the cards whose symbol or name has this in it. */
+  /** Shows the cards whose symbol or name contains the text. */
   search(text: string): void {
     this.filter = text.trim().toLowerCase();
     for (const [symbol, { element }] of this.cards) element.hidden = !this.matches(symbol);
@@ -207,8 +214,8 @@ export class Cards {
   }
 
   private day(symbol: string): readonly Candle[] {
-    const from = Math.floor((Date.now() - DAY_MS) / 1000 / 900) * 900;
-    return this.market.seriesOf(symbol, "15m")?.between(from, Infinity) ?? [];
+    const from = Math.floor((Date.now() - DAY_MS) / 1000 / QUARTER_SECONDS) * QUARTER_SECONDS;
+    return this.market.candles.get(symbol, "15m")?.between(from, Infinity) ?? [];
   }
 
   private addCards(): void {
@@ -220,8 +227,8 @@ export class Cards {
     for (const symbol of symbols) {
       const ticker = this.market.tickers.get(symbol);
       if (ticker === undefined) continue;
-      const card = this.cards.get(symbol) ?? new Card(ticker);
-      // Taken out and put in again, so that the map has the order of the list.
+      const card = this.cards.get(symbol) ?? new Card(ticker, this.market);
+      // Removed and added again, so that the map has the order of the list.
       this.cards.delete(symbol);
       this.cards.set(symbol, card);
       this.list.append(card.element);

@@ -1,36 +1,45 @@
-/** The chart: which candles of which symbol it shows, how far its history has been read, and what is under the crosshair. */
+/**
+ * The chart: the series that it shows, how far its history has been read, and the candle under the
+ * crosshair.
+ */
 
 import type { Alert } from "../data/alert";
 import { ApiError, PAGE } from "../data/api";
 import { type Candle, type Interval, SECONDS } from "../data/candle";
-import type { Market, SeriesChange } from "../data/market";
-import type { Past } from "../data/past";
+import type { SeriesChange } from "../data/candlestore";
+import type { Excerpt } from "../data/excerpt";
+import type { Zone } from "../data/format";
+import type { Market } from "../data/market";
 import type { Series } from "../data/series";
 import { Signal } from "../data/signal";
-import type { Zone } from "../data/words";
-import { inNextFrame } from "./frame";
+import { afterPaint, inNextFrame, oneAtATime } from "./frame";
 import { type Average, Plot, stamp } from "./plot";
 import { onThemeChange } from "./theme";
 
-/** How many candles from either end of what is there the next page of history is asked for. */
-const AHEAD = 80;
+/**
+ * The distance from either end of the candles, in candles, at which the next page of history is
+ * read.
+ */
+const READ_AHEAD = 80;
 const DAY = 24 * 60 * 60;
-/** How many candles a click on an alert shows. */
-const AROUND = 100;
-/** So many candles back from now are read on the way to a time that is asked for; beyond, the stretch around it alone. */
-const REACH = 5 * PAGE;
-/** How many pixels a candle has at first. */
-const SPACING = 7;
-/** How many candles of room there are right of the newest. */
-const ROOM = 6;
+/** The number of candles that a click on an alert shows. */
+const CANDLES_AROUND_ALERT = 100;
+/**
+ * The distance from the present, in candles, beyond which a range is read as an excerpt of its own.
+ */
+const MAX_READ_BACK = 5 * PAGE;
+/** The width of a candle at first, in pixels. */
+const CANDLE_WIDTH = 7;
+/** The free space right of the newest candle, in candles. */
+const MARGIN_RIGHT = 6;
 
-/** A stretch of time in seconds. */
-interface Stretch {
+/** A range of times in seconds. */
+interface TimeRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** What the legend says: of the candle under the crosshair, or of the newest. */
+/** The content of the legend: the candle under the crosshair, or the newest one. */
 export interface Reading {
   readonly candle: Candle;
   readonly previous: Candle | undefined;
@@ -38,40 +47,46 @@ export interface Reading {
   readonly alerts: readonly Alert[];
 }
 
+/**
+ * The progress of the chosen series: `idle` before a choice, then `loading`, and `failed` with the
+ * reason or `read`. The series is `placed` once its first candles are drawn and the window has been
+ * moved to the requested range.
+ */
+export type ChartState =
+  | { readonly name: "idle" | "loading" | "read" | "placed" }
+  | { readonly name: "failed"; readonly error: ApiError };
+
 export class PriceChart {
-  /** Something that the legend and the figures are made of is another. */
+  /** The content of the legend has changed. */
   readonly onReading = new Signal<undefined>();
-  /** The window has been moved, or the data under it. */
+  /** The window has been moved, or its candles have changed. */
   readonly onWindow = new Signal<undefined>();
-  /** `isLoading`, `failure` or `isEmpty` is another. */
+  /** `state` or `isEmpty` has changed. */
   readonly onState = new Signal<undefined>();
   symbol: string | undefined;
   interval: Interval = "1m";
-  isLoading = false;
-  /** Why there are no candles. */
-  failure: ApiError | undefined;
+  state: ChartState = { name: "idle" };
 
-  /** Made when there is something to draw: an empty one takes as long to paint, and the first candles would wait for it. */
+  /** Made for the first candles: an empty plot takes as long to paint, and would delay them. */
   private made: Plot | undefined;
   private series: Series | undefined;
-  /** The stretch of history that is shown; none where it is the series that ends at present. */
-  private past: Past | undefined;
-  /** What was asked for, to be shown when it has been read; none for the newest candle. */
-  private wanted: Stretch | undefined;
-  /** Whether what was asked for has been read, and whether the window has been put there. */
-  private isRead = false;
-  private isPlaced = false;
-  /** The first candle that is not drawn as it is; whether all has to be drawn again. */
+  /** The excerpt of history on the chart; `undefined` for the series that ends at present. */
+  private excerpt: Excerpt | undefined;
+  /** The range to show when it has been read; `undefined` for the newest candle. */
+  private requested: TimeRange | undefined;
+  /**
+   * The index of the first candle that has changed since it was drawn; 0 has the whole series drawn
+   * again.
+   */
   private dirtyFrom = Infinity;
-  private isStale = false;
-  private hovered: number | undefined;
-  /** Whether that was set, and not pointed at. */
-  private pinned = false;
+  /**
+   * The candle under the crosshair; a pinned crosshair was set by the page and not by the pointer.
+   */
+  private crosshair: { readonly time: number; readonly isPinned: boolean } | undefined;
+  /** The number of the current choice: work for an earlier choice is dropped. */
   private turn = 0;
-  /** Whether the first candles are being painted, and whether they are on the screen. */
-  private isPainting = false;
-  private isPainted = false;
-  private isReadingAhead = false;
+  /** The first candles of the page: nothing is read or drawn that would delay them. */
+  private firstPaint: "awaited" | "under way" | "done" = "awaited";
 
   constructor(
     private readonly container: HTMLElement,
@@ -79,11 +94,11 @@ export class PriceChart {
     readonly averages: readonly Average[],
   ) {
     onThemeChange(() => {
-      this.made?.dress();
+      this.made?.applyTheme();
       this.redraw();
     });
-    market.onSeries.on((change) => {
-      this.hear(change);
+    market.candles.onChange.on((change) => {
+      this.takeChange(change);
     });
     market.onTicker.on(({ symbol }) => {
       if (symbol === this.symbol) inNextFrame(this.showPrice);
@@ -96,44 +111,49 @@ export class PriceChart {
     });
   }
 
-  private get plot(): Plot {
-    this.made ??= this.make();
+  /** The plot, once there has been something to draw. */
+  get plotted(): Plot | undefined {
     return this.made;
   }
 
-  private make(): Plot {
+  private get plot(): Plot {
+    this.made ??= this.makePlot();
+    return this.made;
+  }
+
+  private makePlot(): Plot {
     const plot = new Plot(this.container, this.averages);
     plot.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
-      // What is not of the pointer has been set here, and stays until the pointer is moved.
-      if (sourceEvent === undefined && this.pinned) return;
-      this.pinned = false;
-      this.hovered = typeof time === "number" ? time : undefined;
-      this.tellReading();
+      // A pinned crosshair stays until the pointer is moved.
+      if (sourceEvent === undefined && this.crosshair?.isPinned === true) return;
+      this.crosshair = typeof time === "number" ? { time, isPinned: false } : undefined;
+      this.onReading.emit(undefined);
     });
     plot.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
-      if (!this.isPainted) return;
+      if (this.firstPaint !== "done") return;
       this.readAheadSoon();
-      inNextFrame(this.tellWindow);
+      inNextFrame(this.announceWindow);
     });
     return plot;
   }
 
-  /** Shows a series, at this stretch of time or at its newest candle. What can't be read is said by `failure`. */
-  async show(symbol: string, interval: Interval, range?: Stretch): Promise<void> {
+  /**
+   * Shows a series, at this range of times or at its newest candle. A failure is found in `state`.
+   */
+  async show(symbol: string, interval: Interval, range?: TimeRange): Promise<void> {
     this.turn += 1;
     this.symbol = symbol;
     this.interval = interval;
-    this.wanted = range;
-    this.past = range !== undefined && this.isFar(range.from) ? this.market.past(symbol, interval) : undefined;
-    this.series = this.past?.series ?? this.market.attach(symbol, interval);
-    this.isRead = false;
-    this.isPlaced = false;
-    this.hovered = undefined;
-    this.pinned = false;
-    // Nothing of the series before may be taken for one of this.
+    this.requested = range;
+    const isFar = range !== undefined && this.isFar(range.from);
+    this.excerpt = isFar ? this.market.history.excerpt(symbol, interval) : undefined;
+    this.series = this.excerpt?.series ?? this.market.candles.open(symbol, interval);
+    this.state = { name: "idle" };
+    this.crosshair = undefined;
+    // No candle of the previous series may be taken for one of this series.
     this.made?.clear();
     this.container.dataset["markers"] = "0";
-    this.tellReading();
+    this.onReading.emit(undefined);
     await this.load();
   }
 
@@ -143,42 +163,45 @@ export class PriceChart {
     if (symbol === undefined) return;
     const seconds = SECONDS[interval];
     const start = Math.floor(time / seconds) * seconds;
-    const around = { from: start - (AROUND / 2) * seconds, to: start + (AROUND / 2) * seconds };
+    const half = CANDLES_AROUND_ALERT / 2;
+    const around = { from: start - half * seconds, to: start + half * seconds };
     if (!this.covers(around)) await this.show(symbol, interval, around);
     const { series, turn } = this;
     if (series === undefined) return;
-    if (this.past === undefined) await this.quietly(this.readBackTo(start - seconds * AROUND));
+    if (this.excerpt === undefined) {
+      await this.ignoringApiErrors(this.readBackTo(start - seconds * CANDLES_AROUND_ALERT));
+    }
     if (turn !== this.turn) return;
     this.draw();
-    const place = this.plot.times.findIndex((each) => each >= start);
-    if (place < 0) return;
-    this.plot.chart.timeScale().setVisibleLogicalRange({ from: place - AROUND / 2, to: place + AROUND / 2 });
+    const index = this.plot.times.findIndex((each) => each >= start);
+    if (index < 0) return;
+    this.plot.chart.timeScale().setVisibleLogicalRange({ from: index - half, to: index + half });
     const candle = series.at(start);
     if (candle === undefined) return;
-    // The window moves in the next frame; until then the place of the candle is the old one.
+    // The window moves in the next frame; until then the position of the candle is the old one.
     requestAnimationFrame(() => {
-      if (this.pinned) this.plot.chart.setCrosshairPosition(candle.close, stamp(start), this.plot.candles);
+      if (this.crosshair?.isPinned !== true) return;
+      this.plot.chart.setCrosshairPosition(candle.close, stamp(start), this.plot.candles);
     });
-    // The library tells only of what the pointer does.
-    this.pinned = true;
-    this.hovered = start;
-    this.tellReading();
+    // The library reports only the moves of the pointer.
+    this.crosshair = { time: start, isPinned: true };
+    this.onReading.emit(undefined);
   }
 
   async goToNewest(): Promise<void> {
     const { symbol, interval } = this;
-    if (symbol !== undefined && this.past !== undefined) await this.show(symbol, interval);
+    if (symbol !== undefined && this.excerpt !== undefined) await this.show(symbol, interval);
     else this.moveToNewest();
   }
 
   /** Whether the newest candle is in the window. */
   get isAtNewest(): boolean {
-    return this.past === undefined && (this.made?.isAtEnd ?? true);
+    return this.excerpt === undefined && (this.made?.isAtEnd ?? true);
   }
 
-  /** Whether a stretch of time was asked for, and not the newest candle. */
+  /** Whether a range of times was requested, and not the newest candle. */
   get isOfRange(): boolean {
-    return this.wanted !== undefined;
+    return this.requested !== undefined;
   }
 
   get isEmpty(): boolean {
@@ -195,47 +218,30 @@ export class PriceChart {
     return from === undefined || to === undefined ? [] : this.series.between(from, to + 1);
   }
 
-  /** What has been drawn, for whoever looks from outside: the candles with their gaps, the volumes, an average. */
-  get points(): Plot["points"] {
-    return this.plot.points;
-  }
-
-  get volumes(): Plot["volumes"] {
-    return this.plot.volumes;
-  }
-
-  line(place: number): ReturnType<Plot["line"]> {
-    return this.plot.line(place);
-  }
-
   get reading(): Reading | undefined {
-    const { series } = this;
+    const { series, crosshair } = this;
     if (series === undefined || this.isEmpty) return undefined;
     const all = series.candles;
-    const found = this.hovered === undefined ? -1 : all.findLastIndex((candle) => candle.time === this.hovered);
-    const place = this.hovered === undefined ? all.length - 1 : found;
-    const candle = all[place];
+    const index =
+      crosshair === undefined ? all.length - 1 : all.findLastIndex((candle) => candle.time === crosshair.time);
+    const candle = all[index];
     if (candle === undefined) return undefined;
     const alerts = this.market.alerts
       .of(this.symbol ?? "")
       .filter(({ time }) => time >= candle.time && time < candle.time + series.seconds);
-    const averages = this.plot.averagesAt(place);
-    return { candle, previous: all[place - 1], averages, alerts: this.hovered === undefined ? [] : alerts };
+    const averages = this.plot.averagesAt(index);
+    return { candle, previous: all[index - 1], averages, alerts: crosshair === undefined ? [] : alerts };
   }
 
-  /** Draws an average after its `period` or `isShown` has been changed. */
-  changeAverage(place: number): void {
-    this.plot.changeAverage(place);
+  /** Draws an average whose `period` or `isShown` has been changed. */
+  updateAverage(index: number): void {
+    this.plot.updateAverage(index);
     this.redraw();
-    void this.quietly(this.complete());
-  }
-
-  get isLogarithmic(): boolean {
-    return this.plot.isLogarithmic;
+    void this.ignoringApiErrors(this.complete());
   }
 
   setLogarithmic(isLogarithmic: boolean): void {
-    this.plot.isLogarithmic = isLogarithmic;
+    this.plot.setLogarithmic(isLogarithmic);
   }
 
   setZone(zone: Zone): void {
@@ -245,56 +251,52 @@ export class PriceChart {
     if (window !== null) this.plot.chart.timeScale().setVisibleLogicalRange(window);
   }
 
-  /** The chart as a picture, with a line above it that says what it is. */
+  /** The chart as a picture, below a line with the title. */
   snapshot(title: string): Promise<Blob | null> {
     return this.plot.picture(title);
   }
 
-  /** Reads what was asked for and draws it; then what it is to be complete. */
+  private get isRead(): boolean {
+    return this.state.name === "read" || this.state.name === "placed";
+  }
+
+  /** Reads the requested candles and draws them; then reads the rest. */
   private async load(): Promise<void> {
-    const { turn, symbol, interval, past, wanted } = this;
+    const { turn, symbol, interval, excerpt, requested } = this;
     if (symbol === undefined) return;
-    this.isLoading = true;
-    this.failure = undefined;
-    this.onState.emit(undefined);
-    let failure: ApiError | undefined;
+    this.setState({ name: "loading" });
+    let next: ChartState = { name: "read" };
     try {
-      if (past !== undefined && wanted !== undefined) await past.load(wanted);
-      else await this.market.open(symbol, interval);
-      if (past === undefined && wanted !== undefined) await this.readBackTo(wanted.from);
+      if (excerpt !== undefined && requested !== undefined) await excerpt.load(requested);
+      else await this.market.history.open(symbol, interval);
+      if (excerpt === undefined && requested !== undefined) await this.readBackTo(requested.from);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      failure = error;
+      next = { name: "failed", error };
     }
-    // Another one was chosen meanwhile.
     if (turn !== this.turn) return;
-    this.isLoading = false;
-    this.failure = failure;
-    this.isRead = failure === undefined;
-    this.isStale = true;
+    this.state = next;
+    this.dirtyFrom = 0;
     this.draw();
     this.onState.emit(undefined);
-    // The rest comes after the first candles.
-    if (this.isRead && (this.isPainted || this.isEmpty)) await this.goOn();
+    // The first candles of the page come before the rest.
+    if (this.isRead && (this.firstPaint === "done" || this.isEmpty)) await this.readRest();
   }
 
-  /** Reads what there is more to show than what was asked for. */
-  private async goOn(): Promise<void> {
+  /** Reads the history beyond the requested candles. */
+  private async readRest(): Promise<void> {
     this.readAheadSoon();
-    await this.quietly(this.complete());
+    await this.ignoringApiErrors(this.complete());
   }
 
-  /** Goes on where something could not be read, once it can be again. */
+  /** Continues a read that has failed. */
   private async resume(): Promise<void> {
-    if (this.isLoading || this.symbol === undefined) return;
-    if (!this.isRead) {
-      await this.load();
-      return;
-    }
-    await this.goOn();
+    if (this.state.name === "loading" || this.symbol === undefined) return;
+    if (this.isRead) await this.readRest();
+    else await this.load();
   }
 
-  /** Reads what averages and markers need of what is not in the window. */
+  /** Reads the candles and alerts outside the window that averages and markers need. */
   private async complete(): Promise<void> {
     const { series, symbol } = this;
     if (series === undefined || symbol === undefined || !this.isRead) return;
@@ -302,14 +304,14 @@ export class PriceChart {
   }
 
   private async completeAverages(series: Series): Promise<void> {
-    if (this.past !== undefined) return;
-    // The average of the day needs the whole day, the others as many candles as they are taken over.
+    if (this.excerpt !== undefined) return;
+    // The average of the day needs the whole day, the others as many candles as their period.
     const midnight = Math.floor((series.last?.time ?? 0) / DAY) * DAY;
     await this.readBackTo(midnight);
     const longest = Math.max(...this.averages.map(({ period, isShown }) => (isShown ? (period ?? 0) : 0)));
-    const wanted = longest + Math.ceil(this.container.clientWidth / SPACING);
+    const needed = longest + Math.ceil(this.container.clientWidth / CANDLE_WIDTH);
     const { turn } = this;
-    while (turn === this.turn && series.candles.length < wanted) if (!(await this.older())) return;
+    while (turn === this.turn && series.candles.length < needed) if (!(await this.older())) return;
   }
 
   private async readBackTo(time: number): Promise<void> {
@@ -318,11 +320,13 @@ export class PriceChart {
   }
 
   private older(): Promise<boolean> {
-    return this.symbol === undefined ? Promise.resolve(false) : this.market.older(this.symbol, this.interval);
+    return this.symbol === undefined
+      ? Promise.resolve(false)
+      : this.market.history.older(this.symbol, this.interval);
   }
 
-  /** What is wanted beside the candles: what can't be read of it is told by the market, and tried again. */
-  private async quietly(work: Promise<void>): Promise<void> {
+  /** Awaits reads beside the candles. The market reports their failures, and repeats them. */
+  private async ignoringApiErrors(work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
@@ -330,41 +334,40 @@ export class PriceChart {
     }
   }
 
-  /** Whether a time is so long ago that the way there is not read. */
+  /** Whether a time is so long ago that the candles between it and the present are not read. */
   private isFar(time: number): boolean {
-    return time < Date.now() / 1000 - REACH * SECONDS[this.interval];
+    return time < Date.now() / 1000 - MAX_READ_BACK * SECONDS[this.interval];
   }
 
-  /** Whether a stretch is in what is there, or will be when it has been read on to it. */
-  private covers({ from, to }: Stretch): boolean {
-    if (this.past === undefined) return !this.isFar(from) || (this.series?.first?.time ?? Infinity) <= from;
-    const { first, last } = this.past.series;
+  /** Whether the series on the chart contains a range, or will once it has been read back. */
+  private covers({ from, to }: TimeRange): boolean {
+    if (this.excerpt === undefined) return !this.isFar(from) || (this.series?.first?.time ?? Infinity) <= from;
+    const { first, last } = this.excerpt.series;
     return first !== undefined && last !== undefined && first.time <= from && last.time >= to;
   }
 
   private moveToNewest(): void {
-    const shown = Math.max(30, Math.round((this.container.clientWidth - 80) / SPACING));
+    const shown = Math.max(30, Math.round((this.container.clientWidth - 80) / CANDLE_WIDTH));
     const last = this.plot.times.length;
     const { chart } = this.plot;
-    chart.timeScale().setVisibleLogicalRange({ from: last - shown + ROOM, to: last + ROOM });
+    chart.timeScale().setVisibleLogicalRange({ from: last - shown + MARGIN_RIGHT, to: last + MARGIN_RIGHT });
     chart.priceScale("right").applyOptions({ autoScale: true });
     chart.clearCrosshairPosition();
-    this.pinned = false;
-    this.hovered = undefined;
-    this.tellReading();
+    this.crosshair = undefined;
+    this.onReading.emit(undefined);
   }
 
-  private hear(change: SeriesChange): void {
-    if (change.symbol !== this.symbol || change.interval !== this.interval || this.past !== undefined) return;
-    this.dirtyFrom = Math.min(this.dirtyFrom, change.from);
-    this.isStale ||= change.moved;
+  private takeChange(change: SeriesChange): void {
+    const isShown = change.symbol === this.symbol && change.interval === this.interval;
+    if (!isShown || this.excerpt !== undefined) return;
+    this.dirtyFrom = change.moved ? 0 : Math.min(this.dirtyFrom, change.from);
     if (this.isRead) inNextFrame(this.draw);
-    // It was read for another reason than that it is looked at.
-    else if (!this.isLoading && this.series?.hasHistory === true) void this.resume();
+    // The market has read the series after the chart's own read had failed.
+    else if (this.state.name !== "loading" && this.series?.hasHistory === true) void this.resume();
   }
 
   private redraw(): void {
-    this.isStale = true;
+    this.dirtyFrom = 0;
     inNextFrame(this.draw);
   }
 
@@ -372,40 +375,34 @@ export class PriceChart {
     const { series } = this;
     if (series === undefined || !this.isRead) return;
     const wasEmpty = this.isEmpty;
-    this.plot.draw(series, this.dirtyFrom, this.isStale, this.past === undefined);
-    // A series that is drawn whole may have other candles under its markers.
-    if (this.isStale || wasEmpty) this.mark();
+    const isWhole = this.dirtyFrom === 0;
+    this.plot.draw(series, this.dirtyFrom, this.excerpt === undefined);
     this.dirtyFrom = Infinity;
-    this.isStale = false;
+    // The markers belong to candles that may have moved.
+    if (isWhole || wasEmpty) this.mark();
     this.showPrice();
     if (this.isEmpty) return;
     if (wasEmpty) this.onState.emit(undefined);
-    if (!this.isPlaced) this.place();
-    this.tellReading();
-    if (this.isPainted) inNextFrame(this.tellWindow);
-    else this.awaitPaint();
+    if (this.state.name === "read") this.placeWindow();
+    this.onReading.emit(undefined);
+    if (this.firstPaint === "done") inNextFrame(this.announceWindow);
+    else if (this.firstPaint === "awaited") void this.finishFirstPaint();
   };
 
-  /** Goes on once the first candles are on the screen, so that nothing keeps them from it. */
-  private awaitPaint(): void {
-    if (this.isPainting) return;
-    this.isPainting = true;
-    // The library paints in the next frame; the one after it is on the screen.
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        performance.mark("chart-painted");
-        this.isPainted = true;
-        this.tellWindow();
-        void this.goOn();
-      }),
-    );
+  private async finishFirstPaint(): Promise<void> {
+    this.firstPaint = "under way";
+    await afterPaint();
+    performance.mark("chart-painted");
+    this.firstPaint = "done";
+    this.announceWindow();
+    await this.readRest();
   }
 
-  private place(): void {
-    this.isPlaced = true;
-    const { wanted } = this;
-    if (wanted === undefined) this.moveToNewest();
-    else this.plot.chart.timeScale().setVisibleRange({ from: stamp(wanted.from), to: stamp(wanted.to) });
+  private placeWindow(): void {
+    this.state = { name: "placed" };
+    const { requested } = this;
+    if (requested === undefined) this.moveToNewest();
+    else this.plot.chart.timeScale().setVisibleRange({ from: stamp(requested.from), to: stamp(requested.to) });
   }
 
   private readonly mark = (): void => {
@@ -414,7 +411,7 @@ export class PriceChart {
     this.container.dataset["markers"] = String(count);
   };
 
-  /** The price of the cards, so that the two say the same. */
+  /** Shows the price of the ticker, so that chart and card agree. */
   private readonly showPrice = (): void => {
     if (this.made === undefined) return;
     const last = this.series?.last;
@@ -423,59 +420,59 @@ export class PriceChart {
   };
 
   /**
-   * Reads the next page of history where the window comes near the end of what is there. The window moves in the frame
-   * after it was set; looked at before, it would be that of the series before or of the candles before a page.
+   * Reads the next page of history when the window comes near the end of the candles. The window
+   * moves in the frame after it was set; before that it would be the window of the previous series,
+   * or of the candles before a page.
    */
-  private readAheadSoon(): void {
-    if (this.isReadingAhead) return;
-    this.isReadingAhead = true;
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        void this.quietly(this.readAhead());
-      }),
+  private readonly readAheadSoon = oneAtATime(async () => {
+    await afterPaint();
+    let hasMore = false;
+    await this.ignoringApiErrors(
+      (async () => {
+        hasMore = await this.readAhead();
+      })(),
     );
-  }
+    // The window may be at the end of its way already, so that no move of it would start the next
+    // read.
+    return hasMore;
+  });
 
-  private async readAhead(): Promise<void> {
-    let isMore = false;
-    try {
-      const { past, turn } = this;
-      const { window, times } = this.plot;
-      // What can't be read is asked for again when all is, by `resume`.
-      if (window === null || !this.isRead || this.market.problem !== undefined) return;
-      if (past === undefined) {
-        isMore = window.from < AHEAD && (await this.older());
-        return;
-      }
-      if (window.from < AHEAD) isMore = await past.older();
-      if (window.to > times.length - AHEAD) isMore = (await past.newer()) || isMore;
-      if (turn !== this.turn) return;
-      if (isMore) {
-        this.isStale = true;
-        this.draw();
-      }
-      void this.arrive();
-    } finally {
-      this.isReadingAhead = false;
-      // The window may have been moved on meanwhile, as far as it goes, so that nothing else would ask for the next page.
-      if (isMore) this.readAheadSoon();
+  private async readAhead(): Promise<boolean> {
+    const { excerpt, turn } = this;
+    const { window, times } = this.plot;
+    // A failed read is repeated by `resume`.
+    if (window === null || !this.isRead || this.market.problem !== undefined) return false;
+    if (excerpt === undefined) return window.from < READ_AHEAD && (await this.older());
+    let hasMore = false;
+    if (window.from < READ_AHEAD) hasMore = await excerpt.older();
+    if (window.to > times.length - READ_AHEAD) hasMore = (await excerpt.newer()) || hasMore;
+    if (turn !== this.turn) return false;
+    if (hasMore) {
+      this.dirtyFrom = 0;
+      this.draw();
     }
+    void this.returnToPresent();
+    return hasMore;
   }
 
-  /** Goes over to the series that ends at present where the window has come near enough to it. */
-  private async arrive(): Promise<void> {
+  /**
+   * Replaces an excerpt that reaches the present by the series that ends there, once the window is
+   * near enough.
+   */
+  private async returnToPresent(): Promise<void> {
     const [first] = this.shown;
     const last = this.shown.at(-1);
-    if (this.past?.reachesPresent !== true || this.symbol === undefined) return;
+    if (this.excerpt?.reachesPresent !== true || this.symbol === undefined) return;
     if (first === undefined || last === undefined || this.isFar(first.time)) return;
     await this.show(this.symbol, this.interval, { from: first.time, to: last.time });
   }
 
-  private tellReading(): void {
-    this.onReading.emit(undefined);
+  private setState(state: ChartState): void {
+    this.state = state;
+    this.onState.emit(undefined);
   }
 
-  private readonly tellWindow = (): void => {
-    if (this.isPainted || this.isEmpty) this.onWindow.emit(undefined);
+  private readonly announceWindow = (): void => {
+    if (this.firstPaint === "done" || this.isEmpty) this.onWindow.emit(undefined);
   };
 }

@@ -1,13 +1,13 @@
-/** The document's elements. */
+/** Elements of the document. */
 
-/** The element of this id, which is of this class. */
+/** Returns the element of this id and class; throws if there is none. */
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const element = document.getElementById(id);
   if (!(element instanceof type)) throw new Error(`the document has no ${type.name} #${id}`);
   return element;
 }
 
-/** A new element with text or other elements in it. */
+/** Makes an element that contains text or other elements. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   name: K,
   className: string,
@@ -19,12 +19,12 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Changes the text only where it is another: nothing is laid out again for nothing. */
+/** Sets the text unless it is unchanged: setting it would cost a layout. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Has the browser download what is at an address. */
+/** Has the browser download an address. */
 export function download(address: string, name: string): void {
   const link = document.createElement("a");
   link.href = address;
@@ -32,11 +32,11 @@ export function download(address: string, name: string): void {
   link.click();
 }
 
-/** Hands a file to the browser to be saved. */
+/** Has the browser save a file. */
 export function save(file: Blob, name: string): void {
   const address = URL.createObjectURL(file);
   download(address, name);
-  // The browser has taken it by the time that it next rests.
+  // The browser has read the file by then.
   setTimeout(() => {
     URL.revokeObjectURL(address);
   }, 10_000);

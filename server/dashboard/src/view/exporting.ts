@@ -1,9 +1,9 @@
 /**
  * The dialog that saves candles as CSV, as the server writes them.
  *
- * The browser itself downloads the file where it may: then it goes to the disk as it comes, and the browser shows how far
- * it is and can stop it. But a link carries no key. Where the tab has one the page reads the file, into the place that the user
- * picks if the browser has a picker, else into a blob.
+ * Without a key the browser itself downloads the file: it writes the file to the disk as it
+ * arrives, shows the progress and can cancel. A link carries no key, so with a key the page reads
+ * the file: into the file that the user picks, or into a blob in a browser without a file picker.
  */
 
 import { apiKey, ApiError, type Range } from "../data/api";
@@ -11,23 +11,23 @@ import { checkExport, type ExportFile, exportFile, openExport } from "../data/ex
 import type { PriceChart } from "./chart";
 import { byId, download, save, setText } from "./document";
 
-/** What some browsers have, and TypeScript's library does not know. */
+/** The file picker of some browsers, which TypeScript's library does not declare. */
 interface Picker {
   showSaveFilePicker?: (options: { suggestedName: string }) => Promise<{
     createWritable: () => Promise<WritableStream<Uint8Array>>;
   }>;
 }
 
-/** A time for an input of the kind `datetime-local`, in UTC. */
+/** A time as the value of an input of type `datetime-local`, in UTC. */
 function inputTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().slice(0, 16);
 }
 
 function reason(error: unknown): string {
-  // The user has picked no place.
+  // The user has closed the picker.
   if (error instanceof DOMException && error.name === "AbortError") return "";
   if (error instanceof ApiError && error.status === 404) return "There are no closed candles in this range.";
-  return error instanceof ApiError ? `Not saved: ${error.message}.` : "Not saved: the file broke off. Please try again.";
+  return error instanceof ApiError ? `Not saved: ${error.message}.` : "Not saved: the download broke off. Please try again.";
 }
 
 export class Exporting {
@@ -36,12 +36,12 @@ export class Exporting {
   private readonly from = byId("export-from", HTMLInputElement);
   private readonly to = byId("export-to", HTMLInputElement);
   private readonly button = byId("export-save", HTMLButtonElement);
-  /** Ends what is under way. */
+  /** Aborts the download that is under way. */
   private running: AbortController | undefined;
 
   constructor(private readonly chart: PriceChart) {
     this.button.addEventListener("click", () => void this.save());
-    // By Cancel, by Escape, or as everything is done.
+    // By Cancel, by Escape, or after the download.
     this.dialog.addEventListener("close", () => {
       this.running?.abort();
     });
@@ -91,7 +91,8 @@ export class Exporting {
     setText(this.state, "");
     try {
       if (apiKey.get() === null) {
-        // What is wrong is said here: the browser would only say that there is no file.
+        // The page shows the reason of a failure: the browser would only show that there is no
+        // file.
         await checkExport(file, running.signal);
         running.signal.throwIfAborted();
         download(file.path, file.name);
@@ -100,31 +101,32 @@ export class Exporting {
       }
       this.dialog.close();
     } catch (error) {
-      // The dialog may be open again by now, for another file.
+      // After an abort the dialog may be open again for another file.
       if (!running.signal.aborted) setText(this.state, reason(error));
     } finally {
-      // Nothing is read any more where it failed half-way.
+      // Ends the request of a download that failed half-way.
       running.abort();
       if (this.running === running) this.button.disabled = false;
     }
   }
 
-  /** Reads the file with the key of the tab. */
+  /** Reads the file with the key of the tab, and saves it. */
   private async receive(file: ExportFile, signal: AbortSignal): Promise<void> {
     const picker = (globalThis as Picker).showSaveFilePicker;
-    // First of all, as it is shown only soon after a click.
-    const place = await picker?.({ suggestedName: file.name });
+    // The picker comes first: browsers show it only shortly after a click.
+    const target = await picker?.({ suggestedName: file.name });
     const bytes = await openExport(file, signal, (count) => {
       setText(this.state, `${(count / 1e6).toFixed(1)} MB …`);
     });
-    if (place === undefined) {
-      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the tab.
+    if (target === undefined) {
+      // The browser keeps a large blob on the disk, so a long range does not fill the memory of the
+      // tab.
       const blob = await new Response(bytes, { headers: { "Content-Type": "text/csv" } }).blob();
       signal.throwIfAborted();
       save(blob, file.name);
     } else {
-      // What is there already stays as it is unless the new file is whole.
-      await bytes.pipeTo(await place.createWritable(), { signal });
+      // An existing file is replaced only by a complete one.
+      await bytes.pipeTo(await target.createWritable(), { signal });
     }
   }
 }

@@ -1,14 +1,16 @@
-/** The legend: the candle under the crosshair, or the newest, in figures; its alerts in words. */
+/**
+ * The legend: the figures of the candle under the crosshair, or of the newest one, and its alerts.
+ */
 
 import { explanation, headline } from "../data/alert";
-import { compact, moment, percent, price, signed, decimals, type Zone } from "../data/words";
+import { compact, moment, percent, price, signed, decimals, type Zone } from "../data/format";
 import type { PriceChart } from "./chart";
 import { make } from "./document";
 
-export function showLegend(place: HTMLElement, chart: PriceChart, volumeCorrelation: number | undefined, zone: Zone): void {
+export function showLegend(element: HTMLElement, chart: PriceChart, volumeCorrelation: number | undefined, zone: Zone): void {
   const { reading } = chart;
   if (reading === undefined) {
-    place.replaceChildren();
+    element.replaceChildren();
     return;
   }
   const { candle, previous, averages, alerts } = reading;
@@ -16,7 +18,7 @@ export function showLegend(place: HTMLElement, chart: PriceChart, volumeCorrelat
   const tone = candle.close >= candle.open ? "up" : "down";
   const figure = (name: string, value: string, className = ""): HTMLElement => make("span", "", `${name} `, make("b", className, value));
   const change = previous === undefined ? undefined : (candle.close / previous.close - 1) * 100;
-  const first = make(
+  const figures = make(
     "div",
     "",
     make("span", "", moment(candle.time, zone)),
@@ -30,14 +32,14 @@ export function showLegend(place: HTMLElement, chart: PriceChart, volumeCorrelat
     ...(candle.isClosed ? [] : [make("span", "", "forming")]),
     ...(candle.revision > 0 ? [make("span", "", `corrected ${String(candle.revision)}×`)] : []),
   );
-  const second = make("div", "");
+  const averageValues = make("div", "");
   chart.averages.forEach((average, index) => {
     if (!average.isShown) return;
     const name = average.period === undefined ? average.kind : `${average.kind} ${String(average.period)}`;
-    second.append(make("span", `average-${String(index + 1)}`, `${name} ${price(averages[index], digits)}`));
+    averageValues.append(make("span", `average-${String(index + 1)}`, `${name} ${price(averages[index], digits)}`));
   });
-  const whys = alerts.map((alert) =>
+  const explanations = alerts.map((alert) =>
     make("p", "why", `${alert.isRetracted ? "Retracted: " : ""}${headline(alert)}. ${explanation(alert)}`),
   );
-  place.replaceChildren(first, second, ...whys);
+  element.replaceChildren(figures, averageValues, ...explanations);
 }

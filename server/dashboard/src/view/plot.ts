@@ -1,4 +1,6 @@
-/** What is drawn of a series: candles, volume, averages, alerts and the newest price, with the library. */
+/**
+ * The drawing of a series with the library: candles, volume, averages, alerts and the newest price.
+ */
 
 import {
   CandlestickSeries,
@@ -24,11 +26,13 @@ import type { Alert } from "../data/alert";
 import type { Candle } from "../data/candle";
 import { ExponentialAverage, type Indicator, SimpleAverage, VolumeWeightedAverage } from "../data/indicators";
 import { gap, type Series } from "../data/series";
-import { decimals, moment, price, type Zone } from "../data/words";
+import { decimals, moment, price, type Zone } from "../data/format";
 import { ZonedScale } from "./axis";
 import { readTheme, type Theme } from "./theme";
 
-/** A moving average that can be shown; `period` in candles, none for the average of the day. */
+/**
+ * A moving average that can be shown; `period` in candles, `undefined` for the average of the day.
+ */
 export interface Average {
   readonly kind: "SMA" | "EMA" | "VWAP";
   period: number | undefined;
@@ -38,6 +42,10 @@ export interface Average {
 /** A candle, or the time of a gap. */
 export type Point = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 
+/** The largest number of changed candles that are drawn one by one. */
+const MAX_SINGLE_DRAWS = 32;
+
+/** The library's type of a time in seconds. */
 export function stamp(seconds: number): UTCTimestamp {
   return seconds as UTCTimestamp;
 }
@@ -52,15 +60,15 @@ export class Plot {
   readonly chart: IChartApi;
   readonly candles: ISeriesApi<"Candlestick">;
   theme: Theme;
-  /** The starts of what is drawn, gaps included. */
+  /** The starts of the windows on the chart, gaps included, in seconds. */
   times: number[] = [];
   private readonly scale = new ZonedScale();
-  private readonly volume: ISeriesApi<"Histogram">;
-  private readonly lines: ISeriesApi<"Line">[];
+  readonly volume: ISeriesApi<"Histogram">;
+  readonly lines: ISeriesApi<"Line">[];
   private readonly markers;
   private readonly newest: IPriceLine;
   private indicators: Indicator[];
-  /** How many candles are drawn. */
+  /** The number of candles on the chart. */
   private drawn = 0;
 
   constructor(
@@ -68,15 +76,16 @@ export class Plot {
     private readonly averages: readonly Average[],
   ) {
     this.theme = readTheme();
-    // The logo would add a style element, which the page's policy forbids; the foot of the page has name and link.
+    // The logo would add a style element, which the page's policy forbids; the footer has name and
+    // link.
     this.chart = createChartEx<Time, ZonedScale>(container, this.scale, {
       autoSize: true,
       layout: { attributionLogo: false },
-      // On a phone a swipe up scrolls the page, of which the chart is half.
+      // On a phone the chart fills half of the screen, and a swipe up scrolls the page.
       handleScroll: { vertTouchDrag: false },
       localization: { dateFormat: "dd MMM 'yy" },
     });
-    // The label of the library is that of the last candle in the window, which need not be the newest.
+    // The library labels the last candle in the window, which need not be the newest one.
     this.candles = this.chart.addSeries(CandlestickSeries, { lastValueVisible: false, priceLineVisible: false });
     this.newest = this.candles.createPriceLine({ price: 0, lineWidth: 1, lineStyle: LineStyle.Dotted, lineVisible: false, axisLabelVisible: false });
     this.volume = this.chart.addSeries(HistogramSeries, {
@@ -94,59 +103,37 @@ export class Plot {
         lastValueVisible: false,
         crosshairMarkerVisible: false,
         visible: average.isShown,
-        // The average of the day may be far from the candles in the window, which are not to be squeezed for it.
+        // The average of the day may be far from the candles in the window, and must not squeeze
+        // them.
         ...(average.kind === "VWAP" ? { lineStyle: LineStyle.Dashed, autoscaleInfoProvider: () => null } : {}),
       }),
     );
     this.markers = createSeriesMarkers<Time>(this.candles, []);
     this.indicators = averages.map(indicatorOf);
-    this.dress();
+    this.applyTheme();
   }
 
-  /** The places in the window, which may be beyond the first and the last. */
+  /** The indexes in the window, which may be before the first and after the last candle. */
   get window(): LogicalRange | null {
     return this.chart.timeScale().getVisibleLogicalRange();
   }
 
-  /** Whether the last of what is drawn is in the window. */
+  /** Whether the last candle is in the window. */
   get isAtEnd(): boolean {
     const { window } = this;
     return window === null || window.to >= this.times.length - 1;
   }
 
-  /** What was drawn of the averages at this candle. */
-  averagesAt(place: number): readonly (number | undefined)[] {
-    return this.indicators.map((indicator) => indicator.values[place]);
+  /** The values of the averages at the candle of this index. */
+  averagesAt(index: number): readonly (number | undefined)[] {
+    return this.indicators.map((indicator) => indicator.values[index]);
   }
 
-  /** What the library has of the candles, and the places on its axis that have none. */
-  get points(): readonly Point[] {
-    const known = new Map(this.candles.data().map((point): [number, Point] => [Number(point.time), point as Point]));
-    const scale = this.chart.timeScale();
-    const there = this.times.filter((time) => scale.timeToIndex(stamp(time)) !== null);
-    return there.map((time) => known.get(time) ?? { time: stamp(time) });
-  }
-
-  /** What the volume was given. */
-  get volumes(): readonly { readonly time: number; readonly value?: number }[] {
-    return this.volume.data() as readonly { time: UTCTimestamp; value?: number }[];
-  }
-
-  /** What an average was given, without the places that have none. */
-  line(place: number): readonly { readonly time: number; readonly value: number }[] {
-    const data = (this.lines[place]?.data() ?? []) as readonly { time: UTCTimestamp; value?: number }[];
-    return data.flatMap(({ time, value }) => (value === undefined ? [] : [{ time, value }]));
-  }
-
-  get isLogarithmic(): boolean {
-    return this.candles.priceScale().options().mode === PriceScaleMode.Logarithmic;
-  }
-
-  set isLogarithmic(isOn: boolean) {
+  setLogarithmic(isOn: boolean): void {
     this.chart.priceScale("right").applyOptions({ mode: isOn ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal });
   }
 
-  /** Takes away all that is drawn. */
+  /** Removes everything from the chart. */
   clear(): void {
     this.times = [];
     this.drawn = 0;
@@ -155,32 +142,35 @@ export class Plot {
     this.newest.applyOptions({ lineVisible: false, axisLabelVisible: false });
   }
 
-  /** Clears: the marks of the axis are chosen when their candles come. */
+  /**
+   * Sets the time zone, and clears the chart: the library chooses the marks of the axis when
+   * candles are added.
+   */
   setZone(zone: Zone): void {
     this.scale.zone = zone;
-    this.dress();
+    this.applyTheme();
     this.clear();
   }
 
-  changeAverage(place: number): void {
-    const average = this.averages[place];
+  updateAverage(changed: number): void {
+    const average = this.averages[changed];
     if (average === undefined) return;
-    this.lines[place]?.applyOptions({ visible: average.isShown });
-    this.indicators = this.indicators.map((known, index) => (index === place ? indicatorOf(average) : known));
+    this.lines[changed]?.applyOptions({ visible: average.isShown });
+    this.indicators = this.indicators.map((known, index) => (index === changed ? indicatorOf(average) : known));
   }
 
   /**
-   * Draws the candles from this place on, or all of them. `follows` moves a window with the newest candle in it along with
-   * new ones.
+   * Draws the candles from this index on; from 0 draws the whole series. With `follows` a window
+   * that contains the newest candle moves along with new candles.
    */
-  draw(series: Series, from: number, isAll: boolean, follows: boolean): void {
-    // A few corrections are put in place; for more it is quicker to draw all.
-    if (isAll || this.drawn === 0 || from < this.drawn - 32) this.drawAll(series, follows);
+  draw(series: Series, from: number, follows: boolean): void {
+    // A few corrections are drawn one by one; for more it is quicker to draw the whole series.
+    if (from === 0 || this.drawn === 0 || from < this.drawn - MAX_SINGLE_DRAWS) this.drawAll(series, follows);
     else this.drawFrom(series, from);
     this.drawn = series.candles.length;
   }
 
-  /** Shows the newest price there is; none for none. */
+  /** Shows the newest price, or none. */
   showPrice(value: number | undefined, isRise: boolean): void {
     const isShown = value !== undefined;
     this.newest.applyOptions({
@@ -191,7 +181,7 @@ export class Plot {
     });
   }
 
-  /** Marks the alerts whose candles there are, and gives their number. */
+  /** Marks the alerts whose candles are on the chart, and returns their number. */
   mark(series: Series, alerts: readonly Alert[]): number {
     const { theme } = this;
     const marks: SeriesMarker<Time>[] = [];
@@ -212,7 +202,7 @@ export class Plot {
     return marks.length;
   }
 
-  /** The chart as a picture, with a line above it that says what it is. */
+  /** The chart as a picture, below a line with the title. */
   picture(title: string): Promise<Blob | null> {
     const picture = this.chart.takeScreenshot();
     const scale = picture.width / this.container.clientWidth;
@@ -234,8 +224,8 @@ export class Plot {
     });
   }
 
-  /** Takes the colours of the theme, and the words of the zone. */
-  dress(): void {
+  /** Applies the colours of the theme, and the time zone. */
+  applyTheme(): void {
     this.theme = readTheme();
     const { theme } = this;
     const { zone } = this.scale;
@@ -285,23 +275,23 @@ export class Plot {
     const anchor = window === null ? 0 : Math.max(0, Math.min(this.times.length - 1, Math.ceil(window.from)));
     const anchorTime = this.times[anchor];
     const points: Point[] = [];
-    const places: (number | undefined)[] = [];
+    const indexes: (number | undefined)[] = [];
     all.forEach((candle, index) => {
       const before = all[index - 1];
       if (before !== undefined) {
         for (const time of gap(before.time, candle.time, series.seconds)) {
           points.push({ time: stamp(time) });
-          places.push(undefined);
+          indexes.push(undefined);
         }
       }
       points.push(this.point(candle));
-      places.push(index);
+      indexes.push(index);
     });
     this.times = points.map((point) => point.time);
     this.candles.setData(points);
     this.volume.setData(
       points.map(({ time }, index) => {
-        const candle = all[places[index] ?? -1];
+        const candle = all[indexes[index] ?? -1];
         return candle === undefined ? { time } : this.bar(candle);
       }),
     );
@@ -309,17 +299,17 @@ export class Plot {
       indicator.update(all, 0, series.isComplete);
       this.lines[line]?.setData(
         points.map(({ time }, index) => {
-          const place = places[index];
-          const value = place === undefined ? undefined : indicator.values[place];
+          const source = indexes[index];
+          const value = source === undefined ? undefined : indicator.values[source];
           return value === undefined ? { time } : { time, value };
         }),
       );
     });
     if (window === null || anchorTime === undefined || isFollowing) return;
-    const place = this.times.indexOf(anchorTime);
-    // The oldest candles may have gone.
-    if (place < 0) return;
-    const shift = place - anchor;
+    const moved = this.times.indexOf(anchorTime);
+    // The oldest candles may have been dropped.
+    if (moved < 0) return;
+    const shift = moved - anchor;
     this.chart.timeScale().setVisibleLogicalRange({ from: window.from + shift, to: window.to + shift });
   }
 
@@ -351,7 +341,10 @@ export class Plot {
     return { time: stamp(time), open, high, low, close };
   }
 
-  /** A rolling figure has no bar: it is not of the candle, and a row of like bars says nothing. */
+  /**
+   * A rolling figure has no bar: it is not the volume of the candle, and a row of equal bars says
+   * nothing.
+   */
   private bar({ time, open, close, volume, isTraded }: Candle): { time: UTCTimestamp; value?: number; color?: string } {
     if (!isTraded) return { time: stamp(time) };
     return { time: stamp(time), value: volume, color: close >= open ? this.theme.upVolume : this.theme.downVolume };

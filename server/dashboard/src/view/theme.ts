@@ -1,4 +1,4 @@
-/** The colours of the style sheet, for what is drawn and not laid out. */
+/** The colours of the style sheet, for drawings on a canvas. */
 
 export interface Theme {
   readonly panel: string;
@@ -38,7 +38,7 @@ export function readTheme(): Theme {
   };
 }
 
-/** Calls when the system goes over from dark to light or back. */
+/** Calls the listener when the system changes from dark to light or back. */
 export function onThemeChange(listener: () => void): void {
   DARK.addEventListener("change", listener);
 }

@@ -1,14 +1,14 @@
-//! Which versions of alerts are in the topic: the newest of each.
+//! The versions of alerts in the topic: the newest of each.
 
 use hashbrown::HashMap;
 use serde::Deserialize;
 use tallow_model::EventTime;
 use tallow_model::rows::rfc3339;
 
-/// From so many alerts on those that can't come again are forgotten.
+/// Number of alerts from which those that can't come again are forgotten.
 const FORGET_FROM: usize = 10_000;
 
-/// What of an alert's JSON tells its version.
+/// The fields of an alert's JSON that identify its version.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Version {
     pub(super) alert_id: String,
@@ -18,25 +18,26 @@ pub(super) struct Version {
 
 /// The newest version of each alert.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownVersions {
     newest: HashMap<String, EventTime>,
-    /// How many there were when the last were forgotten.
+    /// Number of alerts left when some were last forgotten.
     kept: usize,
 }
 
-impl Known {
+impl KnownVersions {
     pub(super) fn is_new(&self, version: &Version) -> bool {
         self.newest.get(&version.alert_id).is_none_or(|newest| *newest < version.settled_at)
     }
 
-    /// Takes note of a version, unless there is a newer one.
+    /// Records a version, unless a newer one is known.
     pub(super) fn note(&mut self, version: Version) {
         if self.is_new(&version) {
             self.newest.insert(version.alert_id, version.settled_at);
         }
     }
 
-    /// Forgets versions before this time, below which everything has been given and nothing can come again.
+    /// Forgets versions before this time, below which everything has been given and nothing can
+    /// come again.
     pub(super) fn forget_before(&mut self, through: EventTime) {
         if self.newest.len() >= FORGET_FROM.max(2 * self.kept) {
             self.newest.retain(|_, settled_at| *settled_at >= through);
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_a_newer_version_is_new_and_what_can_not_come_again_is_forgotten() {
-        let mut known = Known::default();
+        let mut known = KnownVersions::default();
         let given = [5, 5, 3, 6].map(|time| {
             let new = known.is_new(&version("BTC", time));
             known.note(version("BTC", time));

@@ -1,9 +1,10 @@
-//! A producer of one transactional id, and what its errors ask for.
+//! A producer of one transactional id, and the consequences of its errors.
 //!
-//! librdkafka tells three kinds of errors apart, and each asks for something else: *try again*, where the call goes on from
-//! where it was (so a commit of unknown outcome is asked after until it is known); *abort*, after which the next transaction
-//! may begin; and *fatal*. A fatal error has two causes that librdkafka can't tell apart: a newer producer of the same id
-//! has fenced this one, or the brokers have ended its transaction because it was open for too long.
+//! librdkafka distinguishes three kinds of errors. *Retriable*: the call continues from where it
+//! was, so a commit of unknown outcome is repeated until its outcome is known. *Abortable*: after
+//! an abort the next transaction may begin. *Fatal*: it has two causes that librdkafka can't tell
+//! apart, a newer producer of the same id that has fenced this one, or brokers that have ended its
+//! transaction because it was open for too long.
 
 use crate::logs::kafka::KafkaConfig;
 use crate::logs::kafka::config::unusable;
@@ -19,32 +20,34 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_model::error::{Action, Error};
 
-/// How long a request may be without an answer before it is made again: well below any transaction's time.
+/// Time without a reply after which a request is repeated: well below the time-out of any
+/// transaction.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest pause between two attempts to reach a broker, in milliseconds.
+/// Longest pause between two attempts to reach a broker, in milliseconds.
 const RECONNECT_MAX_MS: &str = "1000";
-/// How long to wait for the end of an abort before reports are heard.
-const ABORT_SLICE: Duration = Duration::from_millis(50);
-/// How long to wait for reports before what is waited for is looked at again.
-const SERVE: Duration = Duration::from_millis(1);
-/// How long a commit may take at least, so that it is begun.
-const LEAST: Duration = Duration::from_millis(100);
+/// Time to wait for the end of an abort before reports are served.
+const ABORT_POLL_TIMEOUT: Duration = Duration::from_millis(50);
+/// Time to wait for reports before the condition is checked again.
+const SERVE_INTERVAL: Duration = Duration::from_millis(1);
+/// Least time limit of a commit, so that it is begun.
+const MIN_COMMIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Why a call has failed, by what must follow.
+/// The failure of a call, by what must follow.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The same call again, which goes on where it was.
+    /// Repeat the call, which continues where it was.
     Again(Error),
-    /// [`Transactions::abort`], then a new transaction, unless the error says to stop.
+    /// Call [`Transactions::abort`], then begin a new transaction, unless the error says to stop.
     Abort(Error),
-    /// Another producer: this one can do nothing more. Whether a newer one has fenced it is to be found out.
+    /// Make another producer: this one can do nothing more. Whether a newer one has fenced it is to
+    /// be found out.
     Lost(Error),
-    /// A human.
+    /// A human must act.
     Refused(Error),
 }
 
 impl Fault {
-    /// The error of a caller that does nothing else about it.
+    /// Returns the error, for a caller that does nothing else about it.
     pub(super) fn into_error(self) -> Error {
         match self {
             Fault::Again(error) | Fault::Abort(error) | Fault::Lost(error) | Fault::Refused(error) => error,
@@ -52,18 +55,19 @@ impl Fault {
     }
 }
 
-/// The producer.
+/// The producer of one transactional id.
 pub(super) struct Transactions {
-    producer: BaseProducer<Reports>,
+    producer: BaseProducer<TransactionReports>,
     id: String,
     brokers: String,
 }
 
 impl Transactions {
-    /// Makes the producer of this id, whose transactions the brokers abort when they have been open for `timeout`.
+    /// Creates the producer of this id. The brokers abort its transactions when they have been open
+    /// for `timeout`.
     ///
     /// # Errors
-    /// When a property can't be.
+    /// When a property is invalid.
     pub(super) fn open(config: &KafkaConfig, id: String, timeout: Duration) -> Result<Transactions, Error> {
         let mut client = config.client()?;
         let given = client.get("socket.timeout.ms").and_then(|it| it.parse().ok());
@@ -83,17 +87,19 @@ impl Transactions {
                 client.set(names[0], value);
             }
         }
-        let producer = client.create_with_context(Reports::default()).map_err(unusable)?;
+        let producer = client.create_with_context(TransactionReports::default()).map_err(unusable)?;
         Ok(Transactions { producer, id, brokers: config.bootstrap_servers.clone() })
     }
 
-    /// Becomes the one producer of the id: what an older one has left open is aborted, and it can write nothing more.
+    /// Becomes the only producer of the id: what an older one has left open is aborted, and it can
+    /// write nothing more.
     pub(super) fn init(&self, within: Duration) -> Result<(), Fault> {
         let ended = self.producer.init_transactions(within);
         ended.map_err(|error| self.fault("take over transactional id", error))
     }
 
-    /// Whether a broker answers: without one no transaction need be begun, which might be open for too long.
+    /// Checks that a broker answers: without one no transaction need be begun, which might be open
+    /// for too long.
     ///
     /// # Errors
     /// When none answers in time.
@@ -123,7 +129,7 @@ impl Transactions {
             let Err((error, back)) = self.producer.send(record) else { return Ok(()) };
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if Instant::now() < deadline => {
-                    self.producer.poll(SERVE);
+                    self.producer.poll(SERVE_INTERVAL);
                 }
                 Some(Code::Fatal | Code::Fenced) => {
                     return Err(self.fault("write in a transaction of", error));
@@ -150,13 +156,13 @@ impl Transactions {
         let deadline = Instant::now() + within;
         // The commit would wait for the acknowledgements too, but a tenth of a second at a time.
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(SERVE);
+            self.producer.poll(SERVE_INTERVAL);
         }
-        let within = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+        let within = deadline.saturating_duration_since(Instant::now()).max(MIN_COMMIT_TIMEOUT);
         match self.producer.commit_transaction(within) {
             Ok(()) => Ok(()),
             Err(error) => match (self.fault("commit a transaction of", error), self.refusal()) {
-                // Why its records were not taken says more than that they were not.
+                // The reason why its records were refused says more than the fact.
                 (Fault::Abort(_), Some(refusal)) => Err(Fault::Abort(refusal)),
                 (fault, _) => Err(fault),
             },
@@ -166,8 +172,11 @@ impl Transactions {
     pub(super) fn abort(&self, within: Duration) -> Result<(), Fault> {
         let deadline = Instant::now() + within;
         loop {
-            // It waits until all records are accounted for, and that takes somebody who hears of them meanwhile.
-            let Err(error) = self.producer.abort_transaction(ABORT_SLICE.min(within)) else { return Ok(()) };
+            // The call waits until all records are accounted for, which needs somebody to serve
+            // their reports meanwhile.
+            let Err(error) = self.producer.abort_transaction(ABORT_POLL_TIMEOUT.min(within)) else {
+                return Ok(());
+            };
             let fault = self.fault("abort a transaction of", error);
             if !matches!(fault, Fault::Again(_)) || Instant::now() >= deadline {
                 return Err(fault);
@@ -176,13 +185,13 @@ impl Transactions {
         }
     }
 
-    /// Hears what has been reported, without waiting for more.
+    /// Serves the reports so far, without waiting for more.
     fn serve(&self) {
-        // A poll handles one event, and can't tell that from none.
+        // A poll handles one event, and can't tell it from none.
         (0..64).for_each(|_| self.producer.poll(Duration::ZERO));
     }
 
-    /// Why the first record of this transaction that was not taken was not.
+    /// Returns why the first refused record of this transaction was refused.
     fn refusal(&self) -> Option<Error> {
         let code = self.producer.context().refusal()?;
         Some(self.failed("write in a transaction of", KafkaError::MessageProduction(code)))
@@ -211,7 +220,7 @@ impl Transactions {
         kafka(action, format!("{} at {}{}", self.id, self.brokers, self.because()))(source)
     }
 
-    /// What is wrong with the way to the brokers, if anything, for a message.
+    /// Returns the trouble with the brokers, if there is any, for a message.
     fn because(&self) -> String {
         self.producer.context().trouble().map_or_else(String::new, |trouble| format!(" ({trouble})"))
     }
@@ -223,21 +232,21 @@ impl std::fmt::Debug for Transactions {
     }
 }
 
-/// Hears what librdkafka reports of one producer.
+/// The reports of librdkafka on one producer.
 #[derive(Default)]
-struct Reports(Mutex<Heard>);
+struct TransactionReports(Mutex<TransactionReport>);
 
 #[derive(Default)]
-struct Heard {
-    /// Why the first record of the transaction was refused.
+struct TransactionReport {
+    /// Failure of the first refused record of the transaction.
     refusal: Option<Code>,
-    /// What was last wrong with a broker or the way to it, since the last record was acknowledged.
+    /// Newest trouble with a broker since the last acknowledgement.
     trouble: Option<String>,
 }
 
-impl Reports {
+impl TransactionReports {
     fn begin(&self) {
-        *self.lock() = Heard::default();
+        *self.lock() = TransactionReport::default();
     }
 
     fn refusal(&self) -> Option<Code> {
@@ -248,27 +257,27 @@ impl Reports {
         self.lock().trouble.clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, TransactionReport> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Reports {
-    /// What matters of the library's own lines the calls say too.
+impl ClientContext for TransactionReports {
+    /// The calls report what matters of the library's own lines too.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "librdkafka");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let mut heard = self.lock();
-        // That all brokers are down says less than why.
+        // "All brokers are down" says less than the cause.
         if error.rdkafka_error_code() != Some(Code::AllBrokersDown) || heard.trouble.is_none() {
             heard.trouble = Some(reason.to_owned());
         }
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for TransactionReports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -284,8 +293,8 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Whether a record with this failure would have it in the next transaction too. What only says that the transaction, or
-/// the producer, has failed is not of the record.
+/// Returns whether a record with this failure would have it in the next transaction too. A failure
+/// of the transaction, or of the producer, is not the record's.
 fn is_lasting(code: Code) -> bool {
     let of_the_producer = matches!(
         code,

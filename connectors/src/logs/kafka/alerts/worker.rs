@@ -1,116 +1,123 @@
-//! The alerts of one worker: a transaction for each lot of them, and what follows when one fails.
+//! The alerts of one worker: a transaction for each batch, and the recovery when one fails.
 
 use super::claim::Claim;
-use super::known::{Known, Version};
+use super::known::{KnownVersions, Version};
 use super::transactions::{Fault, Transactions};
 use crate::logs::kafka::KafkaConfig;
 use std::time::{Duration, Instant};
 use tallow_model::Symbol;
 use tallow_model::error::Error;
 
-/// After how long the brokers abort a transaction that is still open. Until then a `read_committed` reader sees nothing that
-/// was written after it, so this is how long a crash holds readers back that no restart follows; a restart aborts at once.
-/// A transaction takes milliseconds. It must last as long as a broker takes to restart, or that would cost a recovery.
+/// Time after which the brokers abort an open transaction. Until then a `read_committed` consumer
+/// sees nothing that was written after it, so this bounds how long a crash without a restart holds
+/// consumers back; a restart aborts at once. A transaction takes milliseconds. The time must be as
+/// long as a broker takes to restart, otherwise a restart would cost a recovery.
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a broker may take to hand over a transactional id, which may need the end of what the last owner has left.
-const TAKE_OVER: Duration = Duration::from_secs(30);
-/// How long an answer about the claim may take.
-const CHECK: Duration = Duration::from_secs(10);
+/// Time limit for taking a transactional id over, which may need the end of the last owner's
+/// transaction.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit of the check of the claim.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An alert to be written.
-pub(super) struct Outgoing {
+pub(super) struct PendingAlert {
     pub(super) version: Version,
     pub(super) symbol: Symbol,
     pub(super) json: Vec<u8>,
 }
 
-/// Writes them.
+/// The writer of one worker's alerts.
 #[derive(Debug)]
 pub(super) struct WorkerAlerts {
     config: KafkaConfig,
     id: String,
     claim: Claim,
     transactions: Transactions,
-    state: State,
+    state: TransactionState,
 }
 
 #[derive(Debug)]
-enum State {
+enum TransactionState {
     /// No transaction is open.
     Ready,
-    /// The commit of these was begun, and its outcome is not known.
+    /// The commit of these versions was begun, and its outcome is unknown.
     Committing(Vec<Version>),
     /// A transaction is to be aborted.
     Aborting,
-    /// The producer is of no use any more.
+    /// The producer is of no more use.
     Lost,
 }
 
 impl WorkerAlerts {
-    /// Takes over the alerts of this worker: what a run before has left open is aborted, and it can write no more.
+    /// Takes over the alerts of this worker: what an earlier run has left open is aborted, and it
+    /// can write no more.
     ///
     /// # Errors
-    /// When the brokers don't let it, or a run that has started since has taken over in turn.
+    /// When the brokers don't permit it, or a later run has taken over in turn.
     pub(super) fn take_over(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let mut alerts = WorkerAlerts::claim(config, worker)?;
-        alerts.claim.check(TAKE_OVER)?;
+        alerts.claim.check(TAKE_OVER_TIMEOUT)?;
         Ok(alerts)
     }
 
-    /// Ends what a run before has under the id of this worker, which the run that starts does not have. Its other processes
-    /// may do the same at the same time: that the claim does not last is no matter, as nothing will be written with it.
+    /// Ends the id of this worker, which an earlier run had and the starting run has not. Its other
+    /// processes may do the same at the same time: it does not matter that the claim does not last,
+    /// because nothing will be written with it.
     ///
     /// # Errors
-    /// When the brokers don't let it.
+    /// When the brokers don't permit it.
     pub(super) fn end(config: &KafkaConfig, worker: usize) -> Result<(), Error> {
         WorkerAlerts::claim(config, worker).map(drop)
     }
 
     fn claim(config: &KafkaConfig, worker: usize) -> Result<WorkerAlerts, Error> {
         let id = transactional_id(config, worker);
-        let claim = Claim::make(config, &id, TAKE_OVER)?;
+        let claim = Claim::make(config, &id, TAKE_OVER_TIMEOUT)?;
         let transactions = Transactions::open(config, id.clone(), TRANSACTION_TIMEOUT)?;
-        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
-        Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: State::Ready })
+        transactions.init(TAKE_OVER_TIMEOUT).map_err(Fault::into_error)?;
+        Ok(WorkerAlerts { config: config.clone(), id, claim, transactions, state: TransactionState::Ready })
     }
 
-    /// Finishes what an earlier attempt has left: after it no transaction is open. Says whether the producer is a new one:
-    /// then it is not known what of the last transaction is in the topic.
+    /// Finishes what an earlier attempt has left: afterwards no transaction is open. Returns
+    /// whether the producer is a new one: then it is unknown which versions of the last transaction
+    /// are in the topic.
     ///
     /// # Errors
-    /// To be retried when it could not be finished in time; else another run has taken over, or the brokers don't let it.
-    pub(super) fn settle(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+    /// To be retried if it could not be finished in time; otherwise another run has taken over, or
+    /// the brokers don't permit it.
+    pub(super) fn settle(&mut self, known: &mut KnownVersions, deadline: Instant) -> Result<bool, Error> {
         let fault = match &mut self.state {
-            State::Ready => return Ok(false),
-            State::Committing(_) => return self.commit(known, deadline),
-            State::Aborting => match self.transactions.abort(left(deadline)) {
+            TransactionState::Ready => return Ok(false),
+            TransactionState::Committing(_) => return self.commit(known, deadline),
+            TransactionState::Aborting => match self.transactions.abort(left(deadline)) {
                 Ok(()) => {
-                    self.state = State::Ready;
+                    self.state = TransactionState::Ready;
                     return Ok(false);
                 }
                 Err(fault) => fault,
             },
-            State::Lost => return self.recover(deadline),
+            TransactionState::Lost => return self.recover(deadline),
         };
         self.fail(fault, deadline)
     }
 
-    /// Writes alerts in one transaction and commits it; then they are known. Says whether the producer is a new one, as
-    /// [`WorkerAlerts::settle`]: then they are not written, or it is not known. None must be open.
+    /// Writes alerts in one transaction and commits it; then they are known. Returns whether the
+    /// producer is a new one, as [`WorkerAlerts::settle`] does: then they are not written, or it is
+    /// unknown. No transaction may be open.
     ///
     /// # Errors
-    /// As [`WorkerAlerts::settle`]. Until it was called again it may be that they are written.
+    /// As [`WorkerAlerts::settle`]. Until the next call of it the alerts may or may not be written.
     pub(super) fn write(
         &mut self,
-        alerts: Vec<Outgoing>,
-        known: &mut Known,
+        alerts: Vec<PendingAlert>,
+        known: &mut KnownVersions,
         deadline: Instant,
     ) -> Result<bool, Error> {
         self.reach(deadline)?;
         if let Err(fault) = self.transactions.begin() {
             return self.fail(fault, deadline);
         }
-        self.state = State::Aborting;
+        self.state = TransactionState::Aborting;
         for alert in &alerts {
             let topic = &self.config.alerts_topic;
             let sent = self.transactions.send(topic, alert.symbol.text().as_bytes(), &alert.json, deadline);
@@ -118,70 +125,73 @@ impl WorkerAlerts {
                 return self.fail(fault, deadline);
             }
         }
-        self.state = State::Committing(alerts.into_iter().map(|alert| alert.version).collect());
+        self.state = TransactionState::Committing(alerts.into_iter().map(|alert| alert.version).collect());
         self.commit(known, deadline)
     }
 
-    /// Whether a broker answers.
+    /// Checks that a broker answers.
     ///
     /// # Errors
-    /// To be retried when none does.
+    /// To be retried if none does.
     pub(super) fn reach(&self, deadline: Instant) -> Result<(), Error> {
         self.transactions.reach(&self.config.alerts_topic, left(deadline))
     }
 
-    fn commit(&mut self, known: &mut Known, deadline: Instant) -> Result<bool, Error> {
+    fn commit(&mut self, known: &mut KnownVersions, deadline: Instant) -> Result<bool, Error> {
         if let Err(fault) = self.transactions.commit(left(deadline)) {
             return self.fail(fault, deadline);
         }
-        if let State::Committing(written) = std::mem::replace(&mut self.state, State::Ready) {
+        if let TransactionState::Committing(written) =
+            std::mem::replace(&mut self.state, TransactionState::Ready)
+        {
             written.into_iter().for_each(|version| known.note(version));
         }
         Ok(false)
     }
 
-    /// Does what must follow a fault.
+    /// Takes the action that a fault asks for.
     fn fail(&mut self, fault: Fault, deadline: Instant) -> Result<bool, Error> {
         match fault {
             Fault::Again(error) | Fault::Refused(error) => Err(error),
             Fault::Abort(error) => {
-                self.state = State::Aborting;
-                // Where this fails it is tried again first thing the next time.
+                self.state = TransactionState::Aborting;
+                // If the abort fails, the next call tries it first.
                 match self.transactions.abort(left(deadline)) {
-                    Ok(()) => self.state = State::Ready,
-                    Err(Fault::Lost(_)) => self.state = State::Lost,
+                    Ok(()) => self.state = TransactionState::Ready,
+                    Err(Fault::Lost(_)) => self.state = TransactionState::Lost,
                     Err(_) => {}
                 }
                 Err(error)
             }
             Fault::Lost(error) => {
                 tracing::debug!(?error, id = self.id, "a producer can't go on");
-                self.state = State::Lost;
+                self.state = TransactionState::Lost;
                 self.recover(deadline)
             }
         }
     }
 
-    /// Goes on with a new producer, unless another run has taken over.
+    /// Continues with a new producer, unless another run has taken over.
     fn recover(&mut self, deadline: Instant) -> Result<bool, Error> {
         self.reach(deadline)?;
-        // Asked first too, so that a run that is over does not disturb the one that has taken over.
-        self.claim.check(CHECK)?;
+        // Checked before as well, so that a replaced run does not disturb the one that has taken
+        // over.
+        self.claim.check(CHECK_TIMEOUT)?;
         let transactions = Transactions::open(&self.config, self.id.clone(), TRANSACTION_TIMEOUT)?;
-        transactions.init(TAKE_OVER).map_err(Fault::into_error)?;
-        self.claim.check(CHECK)?;
+        transactions.init(TAKE_OVER_TIMEOUT).map_err(Fault::into_error)?;
+        self.claim.check(CHECK_TIMEOUT)?;
         tracing::warn!(
             id = self.id,
             "a transaction was open for too long and its outcome is not known: reading the alerts back"
         );
         self.transactions = transactions;
-        self.state = State::Ready;
+        self.state = TransactionState::Ready;
         Ok(true)
     }
 }
 
-/// The transactional id of a worker's alerts: the group, the topic and the worker's number among all workers. Runs with
-/// other numbers of workers share those that they have in common.
+/// Returns the transactional id of a worker's alerts: the group, the topic and the worker's number
+/// among all workers. Runs with other numbers of workers share the ids that they have in common.
 pub(super) fn transactional_id(config: &KafkaConfig, worker: usize) -> String {
     format!("{}-{}-{worker}", config.group, config.alerts_topic)
 }

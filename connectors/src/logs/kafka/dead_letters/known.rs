@@ -1,24 +1,25 @@
-//! Which dead letters are in the topic: the newest of each partition of the source, by what their records are.
+//! The dead letters in the topic: the newest of each source partition, by the identities of their
+//! records.
 
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 use tallow_model::EventTime;
 
-/// How many dead letters are known of a partition: those of a replay that goes back further are written again. Some 50
-/// bytes each.
-const MOST: usize = 200_000;
+/// Dead letters that are remembered of a partition, some 50 bytes each: a replay that goes back
+/// further writes them again.
+const MAX_LETTERS: usize = 200_000;
 
-/// What tells a record from every other one that has ever been at its place, in the log that is there or in one that was
-/// there before under its name.
+/// The fields that distinguish a record from every other one that has ever been at its position, in
+/// this log or in an earlier one of the same name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity<'a> {
     pub(super) partition: u32,
     pub(super) offset: u64,
-    /// When it was written, where that is known.
+    /// Log time, if known.
     pub(super) log_time: Option<EventTime>,
-    /// How many bytes it has.
+    /// Size of the record in bytes.
     pub(super) length: u64,
-    /// Those that are kept.
+    /// The bytes that are kept.
     pub(super) raw: &'a [u8],
 }
 
@@ -36,37 +37,36 @@ impl Identity<'_> {
     }
 }
 
-/// The dead letters that are in the topic or on their way there.
+/// The dead letters in the topic, or in flight to it.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownLetters {
     most: usize,
-    partitions: HashMap<u32, Newest>,
+    partitions: HashMap<u32, NewestLetters>,
 }
 
-/// Those of one partition.
+/// The dead letters of one partition.
 #[derive(Debug, Default)]
-struct Newest {
+struct NewestLetters {
     digests: HashSet<u128>,
-    /// The oldest first.
     order: VecDeque<u128>,
 }
 
-impl Default for Known {
-    fn default() -> Known {
-        Known { most: MOST, partitions: HashMap::new() }
+impl Default for KnownLetters {
+    fn default() -> KnownLetters {
+        KnownLetters { most: MAX_LETTERS, partitions: HashMap::new() }
     }
 }
 
-impl Known {
-    /// Whether there is a dead letter of this record. One that does not say when its record was written is of any with
-    /// these bytes at this place.
+impl KnownLetters {
+    /// Returns whether this record has a dead letter. A letter without a log time stands for any
+    /// record with these bytes at this position.
     pub(super) fn has(&self, record: &Identity<'_>) -> bool {
         let Some(newest) = self.partitions.get(&record.partition) else { return false };
         let timeless = Identity { log_time: None, ..*record };
         newest.digests.contains(&record.digest()) || newest.digests.contains(&timeless.digest())
     }
 
-    /// Takes note of one.
+    /// Records a dead letter.
     pub(super) fn note(&mut self, record: &Identity<'_>) {
         let newest = self.partitions.entry(record.partition).or_default();
         let digest = record.digest();
@@ -81,7 +81,7 @@ impl Known {
         }
     }
 
-    /// How many are known.
+    /// Returns the number of dead letters known.
     pub(super) fn count(&self) -> usize {
         self.partitions.values().map(|newest| newest.order.len()).sum()
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_record_is_told_by_its_place_its_time_and_its_bytes() {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         known.note(&RECORD);
         known.note(&RECORD);
         assert_eq!(known.count(), 1);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn one_that_does_not_say_when_is_of_any_time() {
-        let mut known = Known::default();
+        let mut known = KnownLetters::default();
         known.note(&Identity { log_time: None, ..RECORD });
         assert!(known.has(&RECORD) && known.has(&Identity { log_time: None, ..RECORD }));
         assert!(!known.has(&Identity { raw: b"oups", ..RECORD }));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn of_each_partition_only_the_newest_are_known() {
-        let mut known = Known { most: 2, ..Known::default() };
+        let mut known = KnownLetters { most: 2, ..KnownLetters::default() };
         let at = |partition, offset| Identity { partition, offset, ..RECORD };
         for (partition, offset) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
             known.note(&at(partition, offset));

@@ -1,4 +1,5 @@
-//! What becomes of records: delivery reports counted, refusals kept until they are told, and what is wrong meanwhile.
+//! The outcomes of records: delivery reports counted, refusals kept until they are reported, and
+//! the current trouble.
 
 use crate::logs::kafka::errors::is_refusal;
 use rdkafka::ClientContext;
@@ -11,19 +12,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What has become of the records given to a producer.
+/// The outcomes of the records given to a producer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deliveries {
-    /// Records that were queued.
+    /// Number of records queued.
     pub queued: u64,
-    /// Those of them that all replicas have.
+    /// Number of queued records that all replicas have.
     pub acknowledged: u64,
-    /// Those that never will be.
+    /// Number of queued records that never will be written.
     pub failed: u64,
 }
 
 impl Deliveries {
-    /// Records of which it is not yet known.
+    /// Returns the number of records without an outcome yet.
     pub fn waiting(&self) -> u64 {
         self.queued.saturating_sub(self.acknowledged + self.failed)
     }
@@ -36,22 +37,22 @@ pub(super) struct Refusal {
     pub(super) reason: String,
 }
 
-/// Hears what librdkafka reports.
+/// The reports of librdkafka.
 #[derive(Debug)]
-pub(super) struct Reports {
+pub(super) struct DeliveryReports {
     queued: AtomicU64,
     acknowledged: AtomicU64,
     failed: AtomicU64,
     fatal: AtomicBool,
     /// Whether `state` has a trouble, so that an acknowledgement need not lock it.
     troubled: AtomicBool,
-    /// Whether `state` has a refusal, likewise.
+    /// Whether `state` has a refusal, for the same reason.
     refused: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<DeliveryState>,
 }
 
 #[derive(Debug)]
-struct Trouble {
+struct BrokerTrouble {
     reason: String,
     at: Instant,
     /// Whether waiting can't help.
@@ -59,27 +60,28 @@ struct Trouble {
 }
 
 #[derive(Debug)]
-struct State {
-    /// What a broker or the way to it last said since the last acknowledgement.
-    trouble: Option<Trouble>,
-    /// The first refusal that has not been told.
+struct DeliveryState {
+    /// Newest trouble with a broker since the last acknowledgement.
+    trouble: Option<BrokerTrouble>,
+    /// First refusal that has not been reported.
     refusal: Option<Refusal>,
     failures: BTreeMap<String, u64>,
-    /// How many records were settled when that was last asked for, and since when nothing has been settled that could.
+    /// Number of settled records at the last look, and the time since which nothing has been
+    /// settled that could.
     settled: (u64, Instant),
 }
 
-impl Reports {
-    /// Nothing queued so far.
-    pub(super) fn new() -> Reports {
-        Reports {
+impl DeliveryReports {
+    /// Creates the reports of a producer without records.
+    pub(super) fn new() -> DeliveryReports {
+        DeliveryReports {
             queued: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             fatal: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
             refused: AtomicBool::new(false),
-            state: Mutex::new(State {
+            state: Mutex::new(DeliveryState {
                 trouble: None,
                 refusal: None,
                 failures: BTreeMap::new(),
@@ -88,12 +90,13 @@ impl Reports {
         }
     }
 
-    /// Counts a record as queued. Before it is: its report may come before the call that queues it returns.
+    /// Counts a record as queued. Called before it is queued: its report may come before the
+    /// queueing call returns.
     pub(super) fn queue(&self) {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The record was not queued after all.
+    /// Uncounts a record that was not queued after all.
     pub(super) fn take_back(&self) {
         self.queued.fetch_sub(1, Ordering::Relaxed);
     }
@@ -109,12 +112,12 @@ impl Reports {
         self.lock().failures.iter().map(|(reason, count)| (reason.clone(), *count)).collect()
     }
 
-    /// False only as long as there can't have been a fatal error.
+    /// Returns false only while a fatal error is impossible.
     pub(super) fn may_be_fatal(&self) -> bool {
         self.fatal.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire) > 0
     }
 
-    /// The first refusal since the last one that was taken.
+    /// Takes the first refusal since the last one taken.
     pub(super) fn take_refusal(&self) -> Option<Refusal> {
         if !self.refused.load(Ordering::Acquire) {
             return None;
@@ -124,8 +127,9 @@ impl Reports {
         state.refusal.take()
     }
 
-    /// Why records that wait don't get through: what was said while they did, or, after `silence`, that there was no
-    /// acknowledgement. What was said before, while there was nothing to send, may be over.
+    /// Returns why waiting records don't get through: trouble reported while they waited, or, after
+    /// `silence`, the lack of acknowledgements. BrokerTrouble from before, while there was nothing to
+    /// send, may be over.
     pub(super) fn problem(&self, silence: Duration) -> Option<String> {
         let counts = self.counts();
         let settled = counts.acknowledged + counts.failed;
@@ -144,7 +148,7 @@ impl Reports {
         }
     }
 
-    /// Why the brokers don't let this client in, if that is the trouble.
+    /// Returns why the brokers refuse this client, if that is the trouble.
     pub(super) fn turned_away(&self) -> Option<String> {
         self.lock()
             .trouble
@@ -153,13 +157,13 @@ impl Reports {
             .map(|trouble| trouble.reason.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DeliveryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Reports {
-    /// The library's own lines say more than once what [`ClientContext::error`] says.
+impl ClientContext for DeliveryReports {
+    /// The library's own lines repeat what [`ClientContext::error`] reports.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "librdkafka");
     }
@@ -170,16 +174,16 @@ impl ClientContext for Reports {
             self.fatal.store(true, Ordering::Release);
         }
         let mut state = self.lock();
-        // That all brokers are down says less than why.
+        // "All brokers are down" says less than the cause.
         if code != Some(Code::AllBrokersDown) || state.trouble.is_none() {
             let is_refusal = code.is_some_and(is_refusal);
-            state.trouble = Some(Trouble { reason: reason.to_owned(), at: Instant::now(), is_refusal });
+            state.trouble = Some(BrokerTrouble { reason: reason.to_owned(), at: Instant::now(), is_refusal });
             self.troubled.store(true, Ordering::Release);
         }
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for DeliveryReports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -212,14 +216,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn down(reports: &Reports) {
+    fn down(reports: &DeliveryReports) {
         reports.error(KafkaError::Global(Code::BrokerTransportFailure), "refused");
         reports.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
     }
 
     #[test]
     fn the_reason_is_told_while_records_wait_and_not_that_all_are_down() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.problem(LONG), None);
         reports.queue();
@@ -229,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_refused_login_is_told_from_a_broker_that_is_away() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.turned_away(), None);
         reports.error(KafkaError::Global(Code::Authentication), "wrong password");
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_was_said_before_anything_waited_counts_only_when_nothing_is_acknowledged() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         down(&reports);
         assert_eq!(reports.problem(LONG), None);
         reports.queue();
@@ -249,7 +253,7 @@ mod tests {
 
     #[test]
     fn silence_is_a_problem_only_while_records_wait() {
-        let reports = Reports::new();
+        let reports = DeliveryReports::new();
         assert_eq!(reports.problem(Duration::ZERO), None);
         reports.queue();
         assert_eq!(reports.problem(LONG), None);

@@ -1,17 +1,18 @@
-//! The statements made for given settings, and reading a state, for which stand-ins for TimescaleDB's views are enough.
+//! The statements for given settings, and reading a state: stand-ins for TimescaleDB's views are
+//! enough.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use super::*;
 use crate::stores::postgres::migrate;
 use tallow_testing::database::Database;
 
-const FRESH: State = State {
+const FRESH: TableState = TableState {
     is_hypertable: false,
     is_compressible: false,
     compress_after_seconds: None,
     drop_after_seconds: None,
 };
-const SETTLED: State = State {
+const SETTLED: TableState = TableState {
     is_hypertable: true,
     is_compressible: true,
     compress_after_seconds: Some(7 * DAY_SECONDS),
@@ -22,8 +23,8 @@ fn config(compress_after_days: u32, keep_1m_days: u32) -> PostgresConfig {
     PostgresConfig { compress_after_days, keep_1m_days, ..PostgresConfig::default() }
 }
 
-/// The statements for the table of one minute, each on one line.
-fn made(state: State, policies: bool, config: &PostgresConfig) -> Vec<String> {
+/// Returns the statements for the one-minute table, each on one line.
+fn made(state: TableState, policies: bool, config: &PostgresConfig) -> Vec<String> {
     let statements = statements(Interval::OneMinute, state, policies, config);
     statements.iter().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
@@ -51,7 +52,7 @@ fn a_plain_table_is_converted_with_its_rows_and_gets_its_policies() {
 #[test]
 fn what_is_as_the_settings_say_is_left_alone() {
     assert!(made(SETTLED, true, &config(7, 90)).is_empty());
-    let unlimited = State { compress_after_seconds: None, drop_after_seconds: None, ..SETTLED };
+    let unlimited = TableState { compress_after_seconds: None, drop_after_seconds: None, ..SETTLED };
     assert!(made(unlimited, true, &config(0, 0)).is_empty());
 }
 
@@ -118,7 +119,7 @@ fn what_was_made_is_read_back_and_a_second_run_makes_nothing() {
     migrate(&PostgresConfig { url: database.url().into(), ..PostgresConfig::default() }).unwrap();
     let mut client = database.connect();
     if client.query_one(PRESENCE, &[]).unwrap().get(0) {
-        // What they stand in for is there; tests/postgres/timescale.rs asks it.
+        // The real extension is present; tests/postgres/timescale.rs uses it.
         return;
     }
     client.batch_execute(STAND_INS).unwrap();
@@ -127,7 +128,7 @@ fn what_was_made_is_read_back_and_a_second_run_makes_nothing() {
         for interval in Interval::ALL {
             let state = read(&mut client, interval).unwrap();
             for statement in statements(interval, state, true, config) {
-                // That which only the extension's own grammar has.
+                // Only the extension's own grammar has this statement.
                 if !statement.starts_with("ALTER TABLE") {
                     client.batch_execute(&statement).unwrap();
                     made += 1;
@@ -136,7 +137,7 @@ fn what_was_made_is_read_back_and_a_second_run_makes_nothing() {
         }
         made
     };
-    // Three tables, three policies of compression, one of retention.
+    // Three tables, three compression policies, one retention policy.
     for (config, made) in [(config(7, 90), 7), (config(7, 90), 0), (config(8, 90), 6), (config(0, 0), 4)] {
         assert_eq!((run(&config), run(&config)), (made, 0), "{config:?}");
     }

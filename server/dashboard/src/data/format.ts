@@ -1,18 +1,18 @@
-/** Numbers and times as they are shown. */
+/** Numbers and times as text. */
 
 const GROUPED = new Map<string, Intl.NumberFormat>();
 
-function grouped(least: number, most: number): Intl.NumberFormat {
-  const key = `${String(least)}-${String(most)}`;
+function grouped(min: number, max: number): Intl.NumberFormat {
+  const key = `${String(min)}-${String(max)}`;
   let format = GROUPED.get(key);
   if (format === undefined) {
-    format = new Intl.NumberFormat("en-US", { minimumFractionDigits: least, maximumFractionDigits: most });
+    format = new Intl.NumberFormat("en-US", { minimumFractionDigits: min, maximumFractionDigits: max });
     GROUPED.set(key, format);
   }
   return format;
 }
 
-/** How many decimals a price of this size has. */
+/** The number of decimals of a price of this size. */
 export function decimals(price: number): number {
   const size = Math.abs(price);
   if (!Number.isFinite(size) || size === 0) return 2;
@@ -22,14 +22,14 @@ export function decimals(price: number): number {
   return Math.min(10, 4 - Math.floor(Math.log10(size)));
 }
 
-/** A price with the decimals that its size has, or with these. */
+/** A price with the decimals of its size, or with this number of decimals. */
 export function price(value: number | undefined, digits?: number): string {
   if (value === undefined || !Number.isFinite(value)) return "–";
-  const places = digits ?? decimals(value);
-  return grouped(places, places).format(value);
+  const count = digits ?? decimals(value);
+  return grouped(count, count).format(value);
 }
 
-/** A share in percent, with its sign. */
+/** A percentage with its sign. */
 export function percent(value: number | undefined, digits = 2): string {
   if (value === undefined || !Number.isFinite(value)) return "–";
   const text = Math.abs(value).toFixed(digits);
@@ -37,7 +37,7 @@ export function percent(value: number | undefined, digits = 2): string {
   return `${sign}${text} %`;
 }
 
-/** A number with its sign and so many decimals. */
+/** A number with this number of decimals, and with its sign if negative. */
 export function signed(value: number | undefined, digits = 2): string {
   if (value === undefined || !Number.isFinite(value)) return "–";
   const text = Math.abs(value).toFixed(digits);
@@ -60,7 +60,7 @@ export function compact(value: number | undefined): string {
   return Math.abs(value) >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(2);
 }
 
-/** How long something lasts, in its largest unit. */
+/** A length of time, in its largest unit. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, seconds);
   if (whole < 10) return `${whole.toFixed(1)} s`;
@@ -70,7 +70,7 @@ export function duration(seconds: number): string {
   return `${(whole / 86_400).toFixed(0)} d`;
 }
 
-/** The zone in which times are shown. */
+/** The time zone of the page. */
 export type Zone = "UTC" | "local";
 
 const TIMES = new Map<string, Intl.DateTimeFormat>();
@@ -85,27 +85,22 @@ function time(zone: Zone, name: string, options: Intl.DateTimeFormatOptions): In
   return format;
 }
 
-/** `05:30`. */
+/** A time of day: `05:30`. */
 export function clock(seconds: number, zone: Zone): string {
   return time(zone, "clock", { hour: "2-digit", minute: "2-digit" }).format(seconds * 1000);
 }
 
-/** `05:30:07`. */
-export function clockWithSeconds(seconds: number, zone: Zone): string {
-  return time(zone, "seconds", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(seconds * 1000);
-}
-
-/** `16 Nov`. */
+/** A date: `16 Nov`. */
 export function day(seconds: number, zone: Zone): string {
   return time(zone, "day", { day: "numeric", month: "short" }).format(seconds * 1000);
 }
 
-/** `2025`. */
+/** A year: `2025`. */
 export function year(seconds: number, zone: Zone): string {
   return time(zone, "year", { year: "numeric" }).format(seconds * 1000);
 }
 
-/** `16 Nov 05:30`. */
+/** A date and time: `16 Nov 05:30`. */
 export function moment(seconds: number, zone: Zone): string {
   return `${day(seconds, zone)} ${clock(seconds, zone)}`;
 }
