@@ -1,158 +1,221 @@
-//! Types of settings whose bounds are part of the type: a value out of bounds can't be read.
+//! Bounds of settings, as types that serde reads and writes a field with.
 //!
-//! A setting is one field of such a type and one commented line of `config/default.toml`.
+//! A setting is one field that names its bounds:
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use tallow_model::setting::{Bounded, Millis};
+//! # use std::time::Duration;
+//! #[derive(Deserialize, Serialize)]
+//! struct Settings {
+//!     #[serde(with = "Bounded::<1, 256>")]
+//!     workers: usize,
+//!     #[serde(rename = "timeout_ms", with = "Millis::<1, 60_000>")]
+//!     timeout: Duration,
+//! }
+//! let refused = serde_json::from_str::<Settings>(r#"{"workers": 0, "timeout_ms": 5}"#);
+//! assert!(refused.err().unwrap().to_string().starts_with("0 is below the minimum of 1"));
+//! ```
+//!
+//! The error names the value and the bound. Whoever reads the settings adds the key. The fields keep
+//! their plain types, so that a caller in Rust writes `workers: 4`.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
-use std::fmt;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::Display;
 use std::time::Duration;
 
-/// The most milliseconds of an ordinary duration: a week.
-pub const WEEK_MS: u64 = 7 * 24 * 3_600 * 1_000;
+/// The maximum of a setting that has none.
+pub const UNBOUNDED: u64 = u64::MAX;
+/// Milliseconds of a day.
+pub const DAY_MS: u64 = 24 * 3_600 * 1_000;
+/// Milliseconds of a week, the maximum of most durations.
+pub const WEEK_MS: u64 = 7 * DAY_MS;
+/// The maximum number of threads of one kind: far beyond the machines that the program runs on, and
+/// below the number at which a system refuses threads.
+pub const MAX_THREADS: u64 = 256;
 
-/// A whole number from `MIN` to `MAX`, both included.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Bounded<const MIN: u64, const MAX: u64>(u64);
+/// An integer from `MIN` to `MAX`, both included.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded<const MIN: u64, const MAX: u64>;
 
-/// A duration in whole milliseconds, from `MIN` to `MAX`, both included.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Millis<const MIN: u64, const MAX: u64>(Bounded<MIN, MAX>);
+/// A [`Duration`] of `MIN` to `MAX` milliseconds, both included, written as an integer.
+#[derive(Clone, Copy, Debug)]
+pub struct Millis<const MIN: u64, const MAX: u64>;
 
-/// A number is out of the bounds of its setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OutOfBounds {
-    /// The number is too small.
-    #[error("{value} is below {least}, the least")]
-    TooSmall {
-        /// The number.
-        value: u64,
-        /// The least number that is allowed.
-        least: u64,
-    },
-    /// The number is too large.
-    #[error("{value} is above {most}, the most")]
-    TooLarge {
-        /// The number.
-        value: u64,
-        /// The largest number that is allowed.
-        most: u64,
-    },
-}
+/// A floating-point number from `MIN` to `MAX`, both included.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundedFloat<const MIN: u64, const MAX: u64>;
+
+/// A finite floating-point number above 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Positive;
+
+/// A list of at least one element.
+#[derive(Clone, Copy, Debug)]
+pub struct NonEmpty;
 
 impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
-    /// Returns the number if it is within the bounds.
+    /// Reads the integer.
     ///
     /// # Errors
-    /// If the number is out of bounds; the error names the bound.
-    pub const fn try_new(value: u64) -> Result<Bounded<MIN, MAX>, OutOfBounds> {
-        if value < MIN {
-            return Err(OutOfBounds::TooSmall { value, least: MIN });
-        }
-        if value > MAX {
-            return Err(OutOfBounds::TooLarge { value, most: MAX });
-        }
-        Ok(Bounded(value))
+    /// If the value is no integer or is out of bounds.
+    pub fn deserialize<'de, T: TryFrom<u64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let value = u64::deserialize(deserializer)?;
+        check(value, &MIN, &MAX)?;
+        // A bound above the maximum of `T` leaves this to be found.
+        T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is too large")))
     }
 
-    /// Returns the number within the bounds that is nearest to `value`.
-    pub const fn clamped(value: u64) -> Bounded<MIN, MAX> {
-        Bounded(if value < MIN {
-            MIN
-        } else if value > MAX {
-            MAX
-        } else {
-            value
-        })
-    }
-
-    /// Returns the number itself.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    /// Returns the number as a count in memory; the largest count if it is larger.
-    pub fn count(self) -> usize {
-        usize::try_from(self.0).unwrap_or(usize::MAX)
+    /// Writes the integer.
+    ///
+    /// # Errors
+    /// If the serializer fails.
+    pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
     }
 }
 
 impl<const MIN: u64, const MAX: u64> Millis<MIN, MAX> {
-    /// Returns the duration if it is within the bounds.
+    /// Reads the duration.
     ///
     /// # Errors
-    /// If the duration is out of bounds; the error names the bound.
-    pub fn try_new(millis: u64) -> Result<Millis<MIN, MAX>, OutOfBounds> {
-        Bounded::try_new(millis).map(Millis)
+    /// If the value is no integer or is out of bounds.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Bounded::<MIN, MAX>::deserialize(deserializer).map(Duration::from_millis)
     }
 
-    /// Returns the duration within the bounds that is nearest to `millis`.
-    pub const fn clamped(millis: u64) -> Millis<MIN, MAX> {
-        Millis(Bounded::clamped(millis))
-    }
-
-    /// Returns the number of milliseconds.
-    pub const fn millis(self) -> u64 {
-        self.0.get()
-    }
-
-    /// Returns the duration.
-    pub const fn duration(self) -> Duration {
-        Duration::from_millis(self.millis())
+    /// Writes the duration.
+    ///
+    /// # Errors
+    /// If the serializer fails.
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> From<Duration> for Millis<MIN, MAX> {
-    /// The setting that is nearest to the duration.
-    fn from(duration: Duration) -> Millis<MIN, MAX> {
-        Millis::clamped(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+impl<const MIN: u64, const MAX: u64> BoundedFloat<MIN, MAX> {
+    /// Reads the number.
+    ///
+    /// # Errors
+    /// If the value is no number or is out of bounds.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        if value.is_nan() {
+            return Err(D::Error::custom("NaN is not a number"));
+        }
+        check(value, &(MIN as f64), &(MAX as f64))?;
+        Ok(value)
+    }
+
+    /// Writes the number.
+    ///
+    /// # Errors
+    /// If the serializer fails.
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bounded<MIN, MAX>, D::Error> {
-        Bounded::try_new(u64::deserialize(deserializer)?).map_err(de::Error::custom)
+impl Positive {
+    /// Reads the number.
+    ///
+    /// # Errors
+    /// If the value is no finite number above 0.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        if value.is_finite() && value > 0.0 {
+            return Ok(value);
+        }
+        Err(D::Error::custom(format!("{value} is not a finite number above 0")))
+    }
+
+    /// Writes the number.
+    ///
+    /// # Errors
+    /// If the serializer fails.
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Millis<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Millis<MIN, MAX>, D::Error> {
-        Bounded::deserialize(deserializer).map(Millis)
+impl NonEmpty {
+    /// Reads the list.
+    ///
+    /// # Errors
+    /// If an element can't be read or there is none.
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<T>, D::Error> {
+        let list = Vec::deserialize(deserializer)?;
+        if list.is_empty() { Err(D::Error::custom("the list is empty")) } else { Ok(list) }
+    }
+
+    /// Writes the list.
+    ///
+    /// # Errors
+    /// If the serializer fails.
+    pub fn serialize<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+        list.serialize(serializer)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> fmt::Debug for Bounded<MIN, MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+fn check<T: PartialOrd + Display, E: Error>(value: T, min: &T, max: &T) -> Result<(), E> {
+    if value < *min {
+        return Err(E::custom(format!("{value} is below the minimum of {min}")));
     }
-}
-
-impl<const MIN: u64, const MAX: u64> fmt::Debug for Millis<MIN, MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms", self.millis())
+    if value > *max {
+        return Err(E::custom(format!("{value} is above the maximum of {max}")));
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_value_out_of_bounds_is_refused_with_the_bound() {
-        let read =
-            |text: &str| serde_json::from_str::<Millis<1, 10>>(text).map_err(|error| error.to_string());
-        assert_eq!(read("1"), Ok(Millis::clamped(1)));
-        assert_eq!(read("10").map(Millis::duration), Ok(Duration::from_millis(10)));
-        assert!(read("0").is_err_and(|error| error.starts_with("0 is below 1, the least")));
-        assert!(read("11").is_err_and(|error| error.starts_with("11 is above 10, the most")));
-        assert!(read("-1").is_err());
-        assert!(read("\"1\"").is_err());
+    #[derive(Debug, PartialEq, Deserialize, Serialize)]
+    struct Settings {
+        #[serde(with = "Bounded::<1, 4>")]
+        count: u32,
+        #[serde(rename = "wait_ms", with = "Millis::<10, WEEK_MS>")]
+        wait: Duration,
+        #[serde(with = "BoundedFloat::<0, 1>")]
+        share: f64,
+        #[serde(with = "Positive")]
+        rate: f64,
+        #[serde(with = "NonEmpty")]
+        names: Vec<String>,
+    }
+
+    fn read(key: &str, value: serde_json::Value) -> Result<Settings, String> {
+        let mut settings =
+            serde_json::json!({"count": 4, "wait_ms": 10, "share": 0.5, "rate": 0.1, "names": ["a"]});
+        settings[key] = value;
+        serde_json::from_value(settings).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_clamped_value_is_the_nearest_one_that_is_allowed() {
-        assert_eq!(Bounded::<1, 10>::clamped(0).get(), 1);
-        assert_eq!(Bounded::<1, 10>::clamped(5).get(), 5);
-        assert_eq!(Bounded::<1, 10>::clamped(11).count(), 10);
+    fn a_value_within_its_bounds_is_read_and_written_as_it_was() {
+        let settings = read("count", 4.into()).expect("within the bounds");
+        assert_eq!((settings.count, settings.wait), (4, Duration::from_millis(10)));
+        let written = serde_json::to_string(&settings).expect("written");
+        assert_eq!(serde_json::from_str::<Settings>(&written).expect("read"), settings);
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_refused_with_the_bound() {
+        for (key, value, expected) in [
+            ("count", 0.into(), "0 is below the minimum of 1"),
+            ("count", 5.into(), "5 is above the maximum of 4"),
+            ("wait_ms", 9.into(), "9 is below the minimum of 10"),
+            ("wait_ms", (WEEK_MS + 1).into(), "604800001 is above the maximum of 604800000"),
+            ("share", 1.5.into(), "1.5 is above the maximum of 1"),
+            ("share", (-0.5).into(), "-0.5 is below the minimum of 0"),
+            ("rate", 0.0.into(), "0 is not a finite number above 0"),
+            ("names", serde_json::json!([]), "the list is empty"),
+        ] {
+            assert_eq!(read(key, value), Err(expected.to_owned()), "{key}");
+        }
     }
 }

@@ -49,7 +49,7 @@ impl App {
         settings: ServerSettings,
     ) -> App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let stale_after = settings.stale_after_ms.duration();
+        let stale_after = settings.stale_after;
         let data = Data { cache, history, pipeline: pipeline.clone(), stale_after, clock: clock.clone() };
         App { data: Some(Arc::new(data)), pipeline, settings, tls: None, allowed_lateness_ms: None, clock }
     }

@@ -1,13 +1,13 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
 //!
-//! A setting is one field here, with its bounds in its type, and one commented line in the section `[server]` of
-//! `config/default.toml`, which is also where its default stands.
+//! A setting is one field with its bounds and one commented line in the section `[server]` of `config/default.toml`,
+//! where its default stands.
 
 use crate::http::api_key::ApiKey;
 use crate::http::proxies::Proxies;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tallow_model::setting::{Bounded, Millis, WEEK_MS};
+use tallow_model::setting::{Bounded, Millis, UNBOUNDED, WEEK_MS};
 
 /// The commented defaults of all settings.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -29,68 +29,96 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// The most time for the end of a WebSocket: the frame that was being written, the close frame and the client's own.
 pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
-/// The settings of the server, as the section `[server]` has them.
+/// The behaviour of the server towards its clients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerSettings {
-    /// The origins whose pages may read responses, as `https://example.org`; `*` for every origin.
+    /// The origins whose pages may read the responses, as `https://example.org`; `*` for all.
     pub allowed_origins: Vec<String>,
-    /// The API keys, one of which a request must have; none for everyone. `/health`, `/ready`, `/openapi.json`, `/docs`
-    /// and the files of the dashboard need no key.
+    /// The API keys. A request must carry one of them; without any, everybody may read. `/health`,
+    /// `/ready`, `/openapi.json`, `/docs` and the files of the dashboard need no key.
     pub api_keys: Vec<ApiKey>,
     /// Whether `/` is the dashboard.
     pub dashboard: bool,
-    /// The most HTTP connections that are open at a time; further ones wait to be accepted.
-    pub max_connections: Bounded<1, { u64::MAX }>,
-    /// The most HTTP connections of one address at a time, 0 for no limit; further ones are closed at once. An address
-    /// is an IPv4 address or an IPv6 network of 64 bits, here and below. All callers behind a proxy are one address,
-    /// unless it is a trusted proxy; a trusted proxy may have any number of connections.
-    pub max_connections_per_address: usize,
-    /// The proxies whose `X-Forwarded-For` is believed: the address in it counts for limits and logs. The header of
-    /// anyone else is ignored.
-    pub trusted_proxies: Vec<Proxies>,
-    /// The most WebSocket clients at a time; further ones are answered 503.
+    /// The maximum number of open HTTP connections; further ones wait to be accepted.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
+    pub max_connections: usize,
+    /// The maximum number of WebSocket clients; further ones get a 503.
     pub max_websockets: usize,
-    /// The most WebSocket clients of one address at a time, 0 for no limit; further ones are answered 503.
+    /// The maximum number of HTTP connections of one address, 0 for no limit; further ones are closed
+    /// at once. An address is an IPv4 address or an IPv6 network of 64 bits, here and below. All
+    /// clients behind a proxy that is not trusted are one address. A trusted proxy has no limit.
+    ///
+    /// The default is a quarter of all connections: no address keeps the others out, and an office
+    /// behind one address finds room.
+    pub max_connections_per_address: usize,
+    /// The proxies whose `X-Forwarded-For` is believed: the limits and the access log use the address
+    /// that it names. The header is ignored in requests from any other address.
+    pub trusted_proxies: Vec<Proxies>,
+    /// The maximum number of WebSocket clients of one address, 0 for no limit; further ones get a 503.
+    ///
+    /// A client may hold its whole queue, some 2 MB: with the default an address makes the server hold
+    /// at most 128 MB. The candles that a returning client has missed are shared with other clients,
+    /// and are no more than its queue may be.
     pub max_websockets_per_address: usize,
-    /// The most requests that are answered at a time, 0 for no limit; further ones are answered 503. `/health` and
-    /// `/ready` are not counted: a busy server must not be restarted for being busy.
+    /// The maximum number of requests at a time, 0 for no limit; further ones get a 503. `/health` and
+    /// `/ready` are not counted, because a busy server must not be restarted for being busy.
+    ///
+    /// The default is far above the number of queries that the pools of the stores answer at a time; a
+    /// request that would wait longer had better be sent again.
     pub max_requests: usize,
-    /// The most exports that are sent at a time, 0 for no limit; further ones are answered 503. An export that is under
-    /// way does not count as a request: it takes as long as its client does.
+    /// The maximum number of exports at a time, 0 for no limit; further ones get a 503. An export under
+    /// way is not counted as a request, because it lasts as long as its client reads.
+    ///
+    /// Each export has a page of candles in memory, and keeps a store busy while its client reads fast.
     pub max_exports: usize,
-    /// The most exports of one address at a time, 0 for no limit; further ones are answered 503.
+    /// The maximum number of exports of one address, 0 for no limit; further ones get a 503.
     pub max_exports_per_address: usize,
-    /// The most requests a second of one address in the long run, 0 for no limit; further ones are answered 429.
-    /// `/health` and `/ready` are not counted.
+    /// The sustained rate of one address, in requests per second, 0 for no limit; further requests get
+    /// a 429. `/health` and `/ready` are not counted.
     pub rate_per_second: u32,
-    /// The most requests of one address at once after a rest; 0 for as many as in a second.
+    /// The number of requests that an address may make at once after a pause; 0 for `rate_per_second`.
     pub rate_burst: u32,
     /// The age of the newest event of a symbol from which its price is called stale.
-    pub stale_after_ms: Millis<0, { u64::MAX }>,
-    /// The most time for the response to a request; after it the response is 503. Also the most time for each part of
-    /// an export to be read from the store; after it the export breaks off.
-    pub request_timeout_ms: Millis<1, WEEK_MS>,
-    /// The most time in which a client may accept nothing of what it is sent before its connection ends; that of a
-    /// WebSocket client ends with 1013.
-    pub send_timeout_ms: Millis<1, WEEK_MS>,
-    /// The most time that a stop waits for requests and WebSocket clients before it cuts them off.
-    pub shutdown_timeout_ms: Millis<0, WEEK_MS>,
-    /// The most frames that must not be dropped and wait for a WebSocket client, before it is closed with 1013; and the
-    /// most closed candles that a returning client is sent, before it is told to resync instead.
-    pub client_queue: Bounded<1, { u64::MAX }>,
-    /// The most time in which a connection must have sent the whole head of its next request. The time counts from the
-    /// last response, so that an idle connection is closed as well.
-    pub idle_timeout_ms: Millis<1, WEEK_MS>,
-    /// The silence after which a WebSocket client is sent a keepalive frame.
-    pub keepalive_ms: Millis<1, WEEK_MS>,
-    /// The time between the pings that a WebSocket client is sent.
-    pub ping_interval_ms: Millis<1, WEEK_MS>,
-    /// The most time in which a WebSocket client must have answered a ping; else its connection ends with 1013.
-    pub pong_timeout_ms: Millis<1, WEEK_MS>,
+    ///
+    /// The default is four polls of a feed that is polled every 30 s.
+    #[serde(rename = "stale_after_ms", with = "Millis::<0, UNBOUNDED>")]
+    pub stale_after: Duration,
+    /// The time in which a connection must send the complete head of its next request. It counts from
+    /// the previous response, so that it also closes idle connections.
+    #[serde(rename = "idle_timeout_ms", with = "Millis::<1, WEEK_MS>")]
+    pub header_read_timeout: Duration,
+    /// The time after which a request gets a 503. Also the time in which the store must read each part
+    /// of an export; after it the export is aborted.
+    #[serde(rename = "request_timeout_ms", with = "Millis::<1, WEEK_MS>")]
+    pub request_timeout: Duration,
+    /// The time that a stop waits for requests and WebSocket clients before it aborts them.
+    #[serde(rename = "shutdown_timeout_ms", with = "Millis::<0, WEEK_MS>")]
+    pub shutdown_timeout: Duration,
+    /// The silence after which a WebSocket client gets a keepalive frame.
+    #[serde(rename = "keepalive_ms", with = "Millis::<1, WEEK_MS>")]
+    pub keepalive: Duration,
+    /// The interval between two pings of a WebSocket client. Not 0.
+    #[serde(rename = "ping_interval_ms", with = "Millis::<1, WEEK_MS>")]
+    pub ping_interval: Duration,
+    /// The time in which a WebSocket client must answer a ping; after it the connection is closed with
+    /// 1013.
+    ///
+    /// The default is longer than `send_timeout`: a client may have that much to read before the ping.
+    #[serde(rename = "pong_timeout_ms", with = "Millis::<1, WEEK_MS>")]
+    pub pong_timeout: Duration,
+    /// The time in which a client must accept some of the bytes that are sent to it; after it the
+    /// connection is closed, a WebSocket with 1013.
+    #[serde(rename = "send_timeout_ms", with = "Millis::<1, WEEK_MS>")]
+    pub send_timeout: Duration,
+    /// The maximum number of frames that must not be dropped and wait for a WebSocket client; beyond it
+    /// the client is closed with 1013. Also the maximum number of missed closed candles that a returning
+    /// client is sent; beyond it the client is told to resync.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
+    pub client_queue: usize,
 }
 
 impl Default for ServerSettings {
-    /// The settings that `config/default.toml` has.
+    /// The settings of `config/default.toml`.
     fn default() -> ServerSettings {
         #[derive(Deserialize)]
         struct Sections {

@@ -1,16 +1,14 @@
 //! Exports while they are sent: failing stores, slow clients, clients that leave, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::http::{PartialReply, Reply};
-use support::{Server, within};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::http::{PartialReply, Reply};
+use tallow_testing::server::{Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -129,8 +127,7 @@ async fn an_export_ends_abruptly_if_the_store_fails() {
 
 #[tokio::test]
 async fn an_export_ends_abruptly_if_the_store_is_too_slow() {
-    let settings =
-        ServerSettings { request_timeout_ms: Duration::from_millis(200).into(), ..Default::default() };
+    let settings = ServerSettings { request_timeout: Duration::from_millis(200), ..Default::default() };
     let server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
     assert!(export.rest().await.is_err());
@@ -140,8 +137,7 @@ async fn an_export_ends_abruptly_if_the_store_is_too_slow() {
 
 #[tokio::test]
 async fn an_export_ends_abruptly_if_the_server_stops() {
-    let settings =
-        ServerSettings { shutdown_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
+    let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
     let mut server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
     server.tell_to_stop();
@@ -185,7 +181,7 @@ async fn a_client_that_leaves_ends_its_export() {
 
 #[tokio::test]
 async fn nothing_is_read_ahead_for_a_client_that_reads_nothing() {
-    let settings = ServerSettings { send_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
+    let settings = ServerSettings { send_timeout: Duration::from_millis(50), ..Default::default() };
     let server = with_minutes(settings, 20 * PART).await;
     answer_only(&server, 100);
     let socket = TcpSocket::new_v4().unwrap();

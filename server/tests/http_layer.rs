@@ -1,18 +1,16 @@
 //! The layers that every response passes: tags and revalidation, content codings, limits, keys.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::http::Reply;
-use support::market::candle;
-use support::{DEADLINE, Server, within};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::http::Reply;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{DEADLINE, Server, within};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -304,7 +302,7 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let settings = ServerSettings { idle_timeout_ms: Duration::from_secs(1).into(), ..Default::default() };
+    let settings = ServerSettings { header_read_timeout: Duration::from_secs(1), ..Default::default() };
     let server = with_history(settings, 1).await;
     let mut client = RawClient::connect(&server).await;
     for _ in 0..2 {
@@ -346,8 +344,7 @@ async fn an_address_over_its_rate_gets_a_retry_time() {
 
 #[tokio::test]
 async fn a_rate_limit_does_not_delay_the_stop() {
-    let settings =
-        ServerSettings { rate_per_second: 1, shutdown_timeout_ms: DEADLINE.into(), ..Default::default() };
+    let settings = ServerSettings { rate_per_second: 1, shutdown_timeout: DEADLINE, ..Default::default() };
     let mut server = with_history(settings, 1).await;
     server.tell_to_stop();
     server.stopped().await;

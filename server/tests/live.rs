@@ -1,19 +1,16 @@
 //! `/ws/prices/{symbol}`: frames, slow clients, gaps, and the end of connections.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::{alert, candle};
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
-use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::{alert, candle};
+use tallow_testing::server::{Server, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -186,7 +183,7 @@ async fn invalid_frames_close_the_connection_with_their_code() {
 
 #[tokio::test]
 async fn a_quiet_connection_gets_keepalives() {
-    let settings = ServerSettings { keepalive_ms: Duration::from_millis(20).into(), ..Default::default() };
+    let settings = ServerSettings { keepalive: Duration::from_millis(20), ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     let mut socket = server.greeted("/ws/prices/ALL", 0).await;
     assert_eq!(
@@ -242,7 +239,7 @@ async fn a_slow_client_misses_open_candles_only() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_closed_with_1013() {
-    let settings = ServerSettings { client_queue: Bounded::clamped(64), ..Default::default() };
+    let settings = ServerSettings { client_queue: 64, ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut slow = server.greeted("/ws/prices/ALL", 1).await;
@@ -258,15 +255,8 @@ async fn a_client_that_reads_nothing_is_closed_with_1013() {
 #[tokio::test]
 async fn a_client_over_the_send_timeout_is_closed() {
     let (send_timeout, keepalive) = (Duration::from_millis(100), Duration::from_millis(20));
-    let server = Server::start_with(
-        ServerSettings {
-            send_timeout_ms: send_timeout.into(),
-            keepalive_ms: keepalive.into(),
-            ..Default::default()
-        },
-        64,
-    )
-    .await;
+    let server =
+        Server::start_with(ServerSettings { send_timeout, keepalive, ..Default::default() }, 64).await;
     server.cache.publish(candle("ETH", 0, 1.0, true));
     let mut slow = server.greeted("/ws/prices/ALL", 1).await;
     let mut watcher = server.greeted("/ws/prices/ETH", 1).await;
@@ -410,11 +400,8 @@ async fn a_stop_closes_clients_with_1001() {
 
 #[tokio::test]
 async fn clients_over_the_limit_are_refused_until_one_leaves() {
-    let settings = ServerSettings {
-        max_websockets: 1,
-        keepalive_ms: Duration::from_millis(20).into(),
-        ..Default::default()
-    };
+    let settings =
+        ServerSettings { max_websockets: 1, keepalive: Duration::from_millis(20), ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     let first = server.greeted("/ws/prices/ALL", 0).await;
     let handshake = [

@@ -1,15 +1,13 @@
 //! The common parts of all responses, and the refusal of invalid requests.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::Value;
 use std::time::Duration;
-use support::Server;
-use support::history::{PANIC, row};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
+use tallow_testing::server::Server;
+use tallow_testing::server::history::{PANIC, row};
 
 async fn with_btc(settings: ServerSettings) -> Server {
     let server = Server::start_with(settings, 64).await;
@@ -253,8 +251,7 @@ async fn a_panic_in_a_handler_fails_one_request() {
 
 #[tokio::test]
 async fn a_slow_request_gets_503_after_its_timeout() {
-    let settings =
-        ServerSettings { request_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
+    let settings = ServerSettings { request_timeout: Duration::from_millis(50), ..Default::default() };
     let server = with_btc(settings).await;
     server.history.is_gated.store(true, std::sync::atomic::Ordering::SeqCst);
     let reply = server.get("/api/v1/historical/BTC").await;

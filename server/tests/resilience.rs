@@ -1,16 +1,13 @@
 //! The stop of the server, and clients that misbehave below HTTP.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::{DEADLINE, Server, within};
 use tallow_model::Interval;
-use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::{DEADLINE, Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -35,8 +32,7 @@ async fn a_running_request_is_answered_before_the_stop() {
 
 #[tokio::test]
 async fn a_hanging_request_is_cut_off_by_the_stop() {
-    let settings =
-        ServerSettings { shutdown_timeout_ms: Duration::from_millis(50).into(), ..Default::default() };
+    let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
     let mut server = Server::start_with(settings, 64).await;
     server.history.is_gated.store(true, Ordering::SeqCst);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -52,7 +48,7 @@ async fn a_hanging_request_is_cut_off_by_the_stop() {
 #[tokio::test]
 async fn an_idle_connection_does_not_delay_the_stop() {
     // The server would wait for a request longer than the test does.
-    let settings = ServerSettings { shutdown_timeout_ms: (2 * DEADLINE).into(), ..Default::default() };
+    let settings = ServerSettings { shutdown_timeout: 2 * DEADLINE, ..Default::default() };
     let mut server = Server::start_with(settings, 64).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -84,8 +80,8 @@ async fn random_bytes_leave_the_server_serving() {
 #[tokio::test]
 async fn silent_connections_free_their_permits() {
     let settings = ServerSettings {
-        max_connections: Bounded::clamped(4),
-        idle_timeout_ms: Duration::from_millis(100).into(),
+        max_connections: 4,
+        header_read_timeout: Duration::from_millis(100),
         ..Default::default()
     };
     let server = Server::start_with(settings, 64).await;
@@ -103,11 +99,7 @@ async fn silent_connections_free_their_permits() {
 #[tokio::test]
 async fn a_connection_that_reads_nothing_frees_its_permit() {
     let send_timeout = Duration::from_millis(50);
-    let settings = ServerSettings {
-        max_connections: Bounded::clamped(1),
-        send_timeout_ms: send_timeout.into(),
-        ..Default::default()
-    };
+    let settings = ServerSettings { max_connections: 1, send_timeout, ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     for minute in 0..1000 {
         server.history.put(Interval::OneMinute, row("BTC", minute, 101.0));

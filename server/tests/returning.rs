@@ -2,18 +2,15 @@
 //! stores.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::candle;
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
-use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{Server, within};
 
 #[tokio::test]
 async fn a_reconnecting_client_gets_the_closed_candles_it_missed() {
@@ -73,9 +70,7 @@ async fn a_client_resyncs_if_its_missed_candles_are_unknown() {
 
 #[tokio::test]
 async fn more_missed_candles_than_the_queue_holds_cause_a_resync() {
-    let server =
-        Server::start_with(ServerSettings { client_queue: Bounded::clamped(4), ..Default::default() }, 64)
-            .await;
+    let server = Server::start_with(ServerSettings { client_queue: 4, ..Default::default() }, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
     for minute in 1..=9 {
@@ -117,9 +112,7 @@ async fn a_subscription_of_several_series_cannot_resume() {
 async fn the_send_timeout_applies_to_each_batch_of_missed_candles() {
     const MISSED: u64 = 1000;
     let send_timeout = Duration::from_secs(1);
-    let server =
-        Server::start_with(ServerSettings { send_timeout_ms: send_timeout.into(), ..Default::default() }, 64)
-            .await;
+    let server = Server::start_with(ServerSettings { send_timeout, ..Default::default() }, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
     for minute in 1..=MISSED {

@@ -1,20 +1,17 @@
 //! The market streams of Binance: names, requests, events, slow and dead clients, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::candle;
-use support::socket::Socket;
-use support::{START_MS, Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::{CandleRow, LatestCandle};
-use tallow_model::setting::Bounded;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::socket::Socket;
+use tallow_testing::server::{START_MS, Server, within};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -269,7 +266,7 @@ async fn a_slow_client_misses_open_klines_only() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_closed_with_1013() {
-    let server = market(ServerSettings { client_queue: Bounded::clamped(64), ..Default::default() }).await;
+    let server = market(ServerSettings { client_queue: 64, ..Default::default() }).await;
     let mut slow = listener(&server, "/ws/btcusd@kline_1m").await;
     let mut quick = listener(&server, "/ws/btcusd@kline_1m").await;
     for minute in 0..2000 {
@@ -394,8 +391,7 @@ async fn keys_and_client_limits_apply_to_streams() {
 
 #[tokio::test]
 async fn pings_are_sent_at_an_interval_on_a_busy_connection() {
-    let settings =
-        ServerSettings { ping_interval_ms: Duration::from_millis(20).into(), ..Default::default() };
+    let settings = ServerSettings { ping_interval: Duration::from_millis(20), ..Default::default() };
     let server = market(settings).await;
     for path in ["/ws/prices/BTC", "/ws/btcusd@kline_1m"] {
         let mut socket = server.connect(path).await;
@@ -429,8 +425,8 @@ async fn wait_for_permit(server: &Server, path: &str) {
 fn strict() -> ServerSettings {
     ServerSettings {
         max_websockets: 1,
-        ping_interval_ms: Duration::from_millis(20).into(),
-        pong_timeout_ms: Duration::from_millis(200).into(),
+        ping_interval: Duration::from_millis(20),
+        pong_timeout: Duration::from_millis(200),
         ..Default::default()
     }
 }
@@ -462,7 +458,7 @@ async fn a_client_that_answers_no_ping_is_closed_with_1013() {
 #[tokio::test]
 async fn a_client_that_answers_pings_stays_connected() {
     let stays = async |path| {
-        let settings = ServerSettings { pong_timeout_ms: Duration::from_secs(1).into(), ..strict() };
+        let settings = ServerSettings { pong_timeout: Duration::from_secs(1), ..strict() };
         let server = market(settings).await;
         let mut socket = server.connect(path).await;
         let mut pings = 0;

@@ -1,8 +1,6 @@
 //! The server over TLS: HTTP, WebSocket, and clients without TLS.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
@@ -14,10 +12,9 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use support::market::candle;
-use support::{Server, within};
-use tallow_model::setting::Bounded;
 use tallow_server::{ServerSettings, Tls};
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -86,8 +83,8 @@ async fn http_and_websocket_work_over_tls() {
 async fn a_client_without_tls_is_disconnected() {
     let files = files();
     let settings = ServerSettings {
-        max_connections: Bounded::clamped(1),
-        idle_timeout_ms: Duration::from_millis(200).into(),
+        max_connections: 1,
+        header_read_timeout: Duration::from_millis(200),
         ..ServerSettings::default()
     };
     let mut server = Server::start_over(Tls::read(&files.certificate, &files.key).unwrap(), settings).await;

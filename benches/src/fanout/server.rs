@@ -9,7 +9,6 @@ use tallow_connectors::caches::memory::MemoryCache;
 use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
 use tallow_dataflow::Bar;
 use tallow_model::clock::SystemClock;
-use tallow_model::setting::Bounded;
 use tallow_model::store::{Pipeline, PipelineStatus, Publish};
 use tallow_model::{
     Candle, Clock, EventTime, Interval, LiveCandle, MINUTE_MS, Price, SettledCandle, Step, Symbol, decode,
@@ -43,7 +42,7 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     drop(SqliteSink::open(&path, 1)?);
     let cache = Arc::new(MemoryCache::new(CAPACITY));
     let settings = ServerSettings {
-        max_connections: Bounded::clamped(clients as u64 + 16),
+        max_connections: clients + 16,
         max_connections_per_address: 0,
         max_websockets: clients,
         max_websockets_per_address: 0,

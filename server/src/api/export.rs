@@ -121,7 +121,7 @@ pub(crate) async fn export(
     if first.is_empty() {
         return Err(no_candles(data, symbol).await);
     }
-    let limit = settings.request_timeout_ms.duration();
+    let limit = settings.request_timeout;
     let mut response = response::streamed(format.content_type(), chunks(pages, first, format, limit));
     set_header(&mut response, CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
     Ok(response)

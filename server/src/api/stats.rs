@@ -45,8 +45,8 @@ pub(crate) async fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -
         ..PipelineStats::from(status)
     };
     let settings = ClientSettings {
-        keepalive_ms: app.settings.keepalive_ms.millis(),
-        stale_after_ms: app.settings.stale_after_ms.millis(),
+        keepalive_ms: app.settings.keepalive.as_millis() as u64,
+        stale_after_ms: app.settings.stale_after.as_millis() as u64,
         allowed_lateness_ms: app.allowed_lateness_ms,
     };
     Ok(response::json(StatusCode::OK, &Stats { pipeline, settings })?)

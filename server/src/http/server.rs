@@ -60,8 +60,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let (tasks, stopping) = (Tasks::default(), CancellationToken::new());
     // Ends what still runs when this future is dropped half-way.
     let _cut_off = tasks.cut_off().clone().drop_guard();
-    let connections =
-        Arc::new(Semaphore::new(app.settings.max_connections.count().min(Semaphore::MAX_PERMITS)));
+    let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let per_address = AddressLimit::new(app.settings.max_connections_per_address);
     let clients = Arc::new(Clients::new(app.clone(), tasks.clone(), stopping.clone()));
     if let Some(data) = &app.data {
@@ -105,7 +104,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     };
     drop(listener);
     stopping.cancel();
-    let cut_off = tasks.finish(shared.app.settings.shutdown_timeout_ms.duration()).await;
+    let cut_off = tasks.finish(shared.app.settings.shutdown_timeout).await;
     tracing::info!(%address, cut_off, "stopped serving");
     outcome
 }
@@ -159,15 +158,13 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     let _ = stream.set_nodelay(true);
     // A WebSocket client that accepts nothing is sent a close frame first; hence the farewell on top.
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(
-        shared.app.settings.send_timeout_ms.duration().saturating_add(FAREWELL_LIMIT),
-    ));
+    stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let stream = Box::pin(stream);
     let Some(tls) = &shared.app.tls else {
         return serve_requests(shared, stream, peer).await;
     };
     // A caller that does not finish the handshake would hold a permit for ever.
-    let limit = shared.app.settings.idle_timeout_ms.duration();
+    let limit = shared.app.settings.header_read_timeout;
     let stopping = &shared.clients.stopping;
     let handshake = tls.acceptor().accept(stream);
     let shaken = tokio::select! {
@@ -191,7 +188,7 @@ async fn serve_requests(
     let service = TowerToHyperService::new(stack(shared.clone(), peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(shared.app.settings.idle_timeout_ms.duration())
+        .header_read_timeout(shared.app.settings.header_read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_READ_HEADERS)
         .serve_connection(TokioIo::new(stream), service)

@@ -43,7 +43,7 @@ pub(super) fn stack(
 > + Clone
 + Send
 + 'static {
-    let timeout = shared.app.settings.request_timeout_ms.duration();
+    let timeout = shared.app.settings.request_timeout;
     ServiceBuilder::new()
         // First: the time of the request, its id, its route and its caller are what all other layers go by.
         .map_request(move |request| Context::attach(shared.clone(), peer, request))

@@ -52,7 +52,7 @@ async fn serve(
         }
     }
     // The client joins the hub before its snapshot is completed, so that no update falls between.
-    let max_missed = clients.app.settings.client_queue.count();
+    let max_missed = clients.app.settings.client_queue;
     let mut membership = clients.hub.join(subscription, mailbox.clone(), max_missed);
     complete(&clients.hub, data, subscription, mailbox, &mut membership).await;
     if let Err(disconnect) = connection.send_all(sink, greeting(subscription, &mut membership)).await {

@@ -89,8 +89,8 @@ impl Connection {
     /// A connection with an empty mailbox.
     pub(super) fn new(clients: Arc<Clients>) -> Connection {
         let settings = &clients.app.settings;
-        let mailbox = Arc::new(Mailbox::new(settings.client_queue.count()));
-        let heartbeat = Heartbeat::new(settings.pong_timeout_ms.duration());
+        let mailbox = Arc::new(Mailbox::new(settings.client_queue));
+        let heartbeat = Heartbeat::new(settings.pong_timeout);
         let message_rate = RateLimiter::direct(Quota::per_second(MAX_MESSAGES_PER_SECOND));
         Connection { clients, mailbox, heartbeat, message_rate }
     }
@@ -144,28 +144,26 @@ impl Connection {
         let settings = &self.clients.app.settings;
         let mut batch: Vec<Message> = Vec::new();
         let mut silent_since = Instant::now();
-        let mut next_ping = silent_since + settings.ping_interval_ms.duration();
+        let mut next_ping = silent_since + settings.ping_interval;
         // One timer serves pings and keepalives. It is reset only when it fires: a frame moves the
         // end of the silence without touching the timer.
-        let mut due = pin!(sleep_until(
-            silent_since + settings.keepalive_ms.duration().min(settings.ping_interval_ms.duration())
-        ));
+        let mut due = pin!(sleep_until(silent_since + settings.keepalive.min(settings.ping_interval)));
         loop {
             tokio::select! {
                 biased;
                 () = due.as_mut() => {
                     let now = Instant::now();
                     if next_ping <= now {
-                        next_ping = now + settings.ping_interval_ms.duration();
+                        next_ping = now + settings.ping_interval;
                         batch.push(self.heartbeat.ping());
                     }
                     let mut next = next_ping;
                     if let Some(keepalive) = keepalive {
-                        if silent_since + settings.keepalive_ms.duration() <= now {
+                        if silent_since + settings.keepalive <= now {
                             silent_since = now;
                             batch.push(Message::Text(keepalive(&self.clients)));
                         }
-                        next = next.min(silent_since + settings.keepalive_ms.duration());
+                        next = next.min(silent_since + settings.keepalive);
                     }
                     due.as_mut().reset(next);
                 }
@@ -181,7 +179,7 @@ impl Connection {
 
     /// Sends messages, which the client must accept within the send timeout.
     async fn send(&self, sink: &mut FrameSink, batch: &mut Vec<Message>) -> Result<(), Disconnect> {
-        let deadline = Instant::now() + self.clients.app.settings.send_timeout_ms.duration();
+        let deadline = Instant::now() + self.clients.app.settings.send_timeout;
         let written = timeout_at(deadline, async {
             for message in batch.drain(..) {
                 sink.feed(message).await?;

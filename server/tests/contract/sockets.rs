@@ -2,12 +2,11 @@
 //! and close codes.
 
 use crate::market::{self, DAY, MINUTES, NOW, minute, open};
-use crate::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use crate::sides::{Both, Sockets};
 use serde_json::{Value, json};
-use tallow_model::setting::Bounded;
 use tallow_model::{AlertStatus, Interval, SettledCandle};
 use tallow_server::ServerSettings;
+use tallow_testing::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// The time on the clock, in the format of the API.
@@ -141,8 +140,7 @@ async fn a_reconnecting_client_gets_missed_candles_or_a_resync() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_end_with_the_codes_of_the_contract() {
-    let mut both =
-        Both::empty(ServerSettings { client_queue: Bounded::clamped(64), ..ServerSettings::default() }).await;
+    let mut both = Both::empty(ServerSettings { client_queue: 64, ..ServerSettings::default() }).await;
     both.write(&market::settled());
     for path in
         ["/ws/prices/NONE", "/ws/noneusd@kline_1m", "/stream?streams=btcusd@kline_1m/noneusd@kline_1m"]

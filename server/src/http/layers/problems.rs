@@ -16,12 +16,7 @@ pub(crate) fn problems(mut inner: impl Handler<BoxError>) -> impl Handler<Infall
             let problem = match response.await {
                 Ok(response) => return Ok(response),
                 Err(error) => error.downcast::<Problem>().map_or_else(
-                    |error| {
-                        unforeseen(
-                            &error,
-                            context.shared.app.settings.request_timeout_ms.duration().as_secs_f64(),
-                        )
-                    },
+                    |error| unforeseen(&error, context.shared.app.settings.request_timeout.as_secs_f64()),
                     |problem| *problem,
                 ),
             };

@@ -101,7 +101,7 @@ async fn execute(
 ///
 /// The client's pongs wait meanwhile, so the check has the time limit of a request.
 async fn check(clients: &Clients, data: &Data, streams: &BTreeSet<SeriesKey>) -> Result<(), StreamError> {
-    let limit = clients.app.settings.request_timeout_ms.duration();
+    let limit = clients.app.settings.request_timeout;
     timeout(limit, are_known(data, streams)).await.unwrap_or_else(|_| {
         tracing::warn!(limit_ms = limit.as_millis(), "symbols not looked up in time");
         Err(StreamError::Stores)
