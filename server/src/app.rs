@@ -54,7 +54,8 @@ impl App {
         App { data: Some(Arc::new(data)), pipeline, settings, tls: None, allowed_lateness_ms: None, clock }
     }
 
-    /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
+    /// Creates an app on the system's clock that serves `/health`, `/ready`, `/metrics` and
+    /// `/api/v1/stats` only.
     pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
         App {
             data: None,

@@ -7,7 +7,7 @@ use tallow_model::MAX_EVENT_TIME;
 /// The pattern of the years that a time may have: 1970 to 9999.
 const TIME_PATTERN: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";
 
-/// A parameter, in the query unless it stands in the path.
+/// A parameter, in the query unless it is in the path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
@@ -23,17 +23,17 @@ pub(crate) struct Parameter {
 enum Kind {
     /// An integer within these bounds, both included.
     Integer { least: i64, most: u64 },
-    /// One of these names.
+    /// Declares one of these names.
     Choice(&'static [&'static str]),
-    /// `true` or `false`.
+    /// Declares `true` or `false`.
     Flag,
-    /// RFC 3339, or milliseconds since the epoch.
+    /// Declares a time: RFC 3339, or milliseconds since the epoch.
     Time,
     /// A text that this regular expression matches somewhere.
     Text(&'static str),
 }
 
-/// A value written into the code.
+/// A literal value in the code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Literal {
     Number(u64),
@@ -66,12 +66,12 @@ impl Parameter {
         Parameter::new(name, Kind::Integer { least: least as i64, most }, description)
     }
 
-    /// Seconds since the epoch, which may lie before it.
+    /// Declares seconds since the epoch, which may lie before it.
     pub(crate) const fn seconds(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Integer { least: i64::MIN, most: i64::MAX as u64 }, description)
     }
 
-    /// One of these names.
+    /// Declares one of these names.
     pub(crate) const fn choice(
         name: &'static str,
         choices: &'static [&'static str],
@@ -80,12 +80,12 @@ impl Parameter {
         Parameter::new(name, Kind::Choice(choices), description)
     }
 
-    /// `true` or `false`.
+    /// Declares `true` or `false`.
     pub(crate) const fn flag(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Flag, description)
     }
 
-    /// RFC 3339, or milliseconds since the epoch.
+    /// Declares a time: RFC 3339, or milliseconds since the epoch.
     pub(crate) const fn time(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Time, description)
     }

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use tallow_model::{EventTime, MAX_EVENT_TIME};
 
-/// The most mistakes that are named: nobody reads more, and each names all that is allowed.
+/// Most mistakes that are reported: nobody reads more, and each lists all allowed values.
 const MAX_ERRORS: usize = 16;
 
 /// A parameter with a name.

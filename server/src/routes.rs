@@ -1,4 +1,4 @@
-//! The routes: which path leads where, and what may be asked of it without a key or in excess of the limits.
+//! The routes: the handler of each path, and which paths need no key or are exempt from the limits.
 
 use crate::dialects::{binance, udf};
 use crate::market::ALL;
@@ -104,7 +104,7 @@ const fn beginning(template: &str) -> &str {
     }
     let literal = template.split_at(end).0;
     match literal.as_bytes() {
-        // In any case.
+        // Matches in any case.
         [.., b'/', b'a', b'l', b'l'] => literal.split_at(end - "all".len()).0,
         _ => literal,
     }
@@ -159,7 +159,7 @@ pub(crate) fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     segments.next().is_none().then_some(name)
 }
 
-/// Whether the segment stands for every symbol.
+/// Returns whether the segment stands for every symbol.
 pub(crate) fn is_all(segment: &str) -> bool {
     percent_decode_str(segment).decode_utf8().is_ok_and(|name| name.eq_ignore_ascii_case(ALL))
 }

@@ -28,7 +28,7 @@ pub(crate) struct Price {
     pub(crate) time: EventTime,
 }
 
-/// Figures over the last 24 hours.
+/// Statistics of the last 24 hours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Day {
     /// The newest price.
@@ -40,9 +40,7 @@ pub(crate) struct Day {
     pub(crate) open: f64,
     pub(crate) high: f64,
     pub(crate) low: f64,
-    /// Sum of the traded sizes.
     pub(crate) volume: f64,
-    /// Sum of price × size.
     pub(crate) quote_volume: f64,
     /// The number of ticks.
     pub(crate) trades: u64,

@@ -54,7 +54,7 @@ enum Format {
     Jsonl,
 }
 
-/// The limits on the exports that are under way: of all addresses together, and of each.
+/// The limits of exports in progress: of all addresses together, and of each.
 pub(crate) struct Exports {
     max_exports: usize,
     permits: Arc<Semaphore>,
@@ -63,7 +63,7 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    /// No exports yet, and the limits of the settings.
+    /// Returns the limits of the settings, without exports.
     pub(crate) fn new(settings: &ServerSettings) -> Exports {
         let ServerSettings { max_exports, max_exports_per_address, .. } = *settings;
         let permits = if max_exports == 0 { Semaphore::MAX_PERMITS } else { max_exports };

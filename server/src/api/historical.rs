@@ -101,7 +101,7 @@ enum Format {
     Csv,
 }
 
-/// Figures over a range, as the API shows them.
+/// Statistics of a range, as the API shows them.
 #[derive(Serialize)]
 struct Stats {
     symbol: Symbol,

@@ -67,7 +67,7 @@ impl Family<'_> {
     }
 }
 
-/// Writes the values of a histogram.
+/// Writes the buckets of a histogram.
 fn write_histogram(mut encoder: MetricEncoder<'_>, values: &Distribution) -> Result<(), Error> {
     let buckets: Vec<(f64, u64)> = values.buckets().collect();
     encoder.encode_histogram::<NoLabelSet>(values.sum(), values.count(), &buckets, None)

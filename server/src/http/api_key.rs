@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
 
-/// The parameter that carries the key of a WebSocket client: a browser gives it no headers to set.
+/// The parameter that carries the key of a WebSocket client: a browser can't set headers for it.
 pub(crate) const PARAMETER: &str = "api_key";
 
 /// The length of a hash in bytes.

@@ -28,7 +28,7 @@ const ZSTD_LEVEL: i32 = 1;
 const BROTLI_LEVEL: u32 = 1;
 const GZIP_LEVEL: u32 = 3;
 
-/// A weight of `1`, in the thousandths in which weights are counted.
+/// A weight of `1`, in thousandths.
 const FULL_WEIGHT: u16 = 1000;
 
 /// A content coding.

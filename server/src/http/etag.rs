@@ -42,7 +42,7 @@ fn tags(line: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches([' ', '\t', ',']);
         rest = rest.strip_prefix("W/").unwrap_or(rest);
-        // A tag may have a comma in it, so the list can't be split at commas.
+        // A tag may contain a comma, so the list can't be split at commas.
         let end = rest.strip_prefix('"')?.find('"')? + 2;
         let (tag, after) = rest.split_at(end);
         rest = after;

@@ -17,7 +17,8 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The leading bits of an IPv6 address that mark a mapped IPv4 address.
 const MAPPED_BITS: u8 = 96;
 
-/// A proxy, written as its address, or several, written as a network: `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`.
+/// One proxy by its address, or several by their network: `10.0.0.1`, `10.0.0.0/8`,
+/// `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Proxies(IpNet);

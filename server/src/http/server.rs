@@ -40,7 +40,7 @@ pub enum ServeError {
     /// The listener has failed for good.
     #[error("accept a connection on {address}")]
     Accept {
-        /// The listener's address.
+        /// Address of the listener.
         address: SocketAddr,
         /// The error of the system.
         #[source]
@@ -58,7 +58,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
     let address = listener.local_addr().map_err(ServeError::Address)?;
     let app = Arc::new(app);
     let (tasks, stopping) = (Tasks::default(), CancellationToken::new());
-    // Ends what still runs when this future is dropped half-way.
+    // Cuts off what still runs when this future is dropped half-way.
     let _cut_off = tasks.cut_off().clone().drop_guard();
     let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let per_address = AddressLimit::new(app.settings.max_connections_per_address);

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 /// The only protocol that the server offers over TLS.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// A certificate with its key. Callers speak TLS 1.2 or 1.3 with it, and need no certificate of their own.
+/// A certificate with its key, for TLS 1.2 or 1.3. Callers need no certificate of their own.
 #[derive(Clone)]
 pub struct Tls(Arc<ServerConfig>);
 
@@ -32,9 +32,9 @@ pub enum TlsError {
     /// The key does not belong to the certificate, or TLS allows neither.
     #[error("use the certificate {} with the key {}", certificate.display(), key.display())]
     Use {
-        /// The certificate's file.
+        /// File of the certificate.
         certificate: PathBuf,
-        /// The key's file.
+        /// File of the key.
         key: PathBuf,
         /// The reason.
         #[source]

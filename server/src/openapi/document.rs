@@ -1,4 +1,4 @@
-//! The document, put together from the declarations.
+//! The document, assembled from the declarations.
 
 use super::errors;
 use super::headers::{self, references};

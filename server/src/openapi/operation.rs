@@ -2,7 +2,7 @@
 
 use crate::parameter::Parameter;
 
-/// A part of the document.
+/// A chapter of the document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Tag {
     Prices,
@@ -37,7 +37,7 @@ impl Tag {
 /// The shape of error responses, and which errors can happen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Errors {
-    /// Problem documents.
+    /// Problem documents, all of them.
     Problems,
     /// Problem documents; the request needs no key and is not limited by rate.
     Probe,
@@ -58,7 +58,7 @@ pub(super) enum Errors {
 pub(super) struct Operation {
     /// The path as `routes` has it.
     pub(super) path: &'static str,
-    /// A name for generated clients.
+    /// Name for generated clients.
     pub(super) id: &'static str,
     pub(super) tag: Tag,
     pub(super) summary: &'static str,

@@ -14,17 +14,17 @@ pub(super) enum Mistake {
     TooManyParameters(usize, usize),
     /// A parameter was sent twice.
     DuplicateParameter,
-    /// The parameter has to be sent.
+    /// A mandatory parameter is missing.
     Missing(&'static str),
     /// The parameter was sent without a value.
     Empty(&'static str),
-    /// No such interval.
+    /// The interval does not exist.
     Interval,
-    /// No such symbol.
+    /// The symbol does not exist.
     Symbol,
     /// These parameters exclude each other.
     Combination,
-    /// The parameter's value is not one it may have.
+    /// The value of the parameter is not allowed.
     Invalid(&'static str),
 }
 

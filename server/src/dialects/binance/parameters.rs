@@ -1,4 +1,4 @@
-//! The parameters of a request, checked as Binance checks them: the first mistake is the answer.
+//! The parameters of a request, checked as Binance checks them: the first mistake is the response.
 
 use super::mistake::Mistake;
 use crate::query::Named;

@@ -25,7 +25,7 @@ pub(super) const SYMBOL: Parameter = Parameter::text(
 .required()
 .like(Literal::Text("BTC"));
 
-/// The length of the bars.
+/// The parameter for the length of the bars.
 pub(super) const RESOLUTION: Parameter = Parameter::choice(
     "resolution",
     &["1", "5", "15", "60", "240", "1D", "D"],

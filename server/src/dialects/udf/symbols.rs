@@ -29,7 +29,7 @@ pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
     Parameter::integer("limit", 0, u64::MAX, "How many at most.").or(Literal::Number(DEFAULT_LIMIT)),
 ];
 
-/// One symbol.
+/// Returns one symbol.
 pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
     let symbol = Parameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
     let cached = day::newest_of(data, symbol).await;
@@ -58,7 +58,7 @@ pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refu
     Ok(response::json(StatusCode::OK, &document)?)
 }
 
-/// The symbols in which, or in whose names, a text is found: those that begin with it first.
+/// Returns the symbols whose symbol or name contains the text: those that begin with it first.
 pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
     let parameters = Parameters::parse(raw, &SEARCH_PARAMETERS);
     let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
