@@ -1,11 +1,9 @@
 //! The command line itself: what is asked of it, exit codes, and settings from files, the environment and flags.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use support::{backtest, fail, file, succeed, summary, tallow, text};
+use tallow_testing::program::{backtest, fail, file, succeed, summary, tallow, text};
 
 fn tick(folder: &tempfile::TempDir) -> Vec<PathBuf> {
     let line = br#"{"symbol":"BTC","price_usd":1,"timestamp":1}"#;

@@ -1,17 +1,11 @@
 //! `tallow migrate`, on a real database where there is one.
 
-mod support;
-
-#[path = "../connectors/tests/services/mod.rs"]
-mod services;
-#[path = "../connectors/tests/topic/mod.rs"]
-mod topic;
-
-use services::database::Database;
-use services::unique;
 use std::process::{Command, Stdio};
-use support::{ended, fail, succeed, tallow};
-use topic::Topic;
+use tallow_testing::database::Database;
+use tallow_testing::program::{ended, fail, succeed, tallow};
+use tallow_testing::services;
+use tallow_testing::services::unique;
+use tallow_testing::topic::Topic;
 
 fn migrate(url: &str) -> Command {
     let mut command = tallow();
@@ -20,18 +14,18 @@ fn migrate(url: &str) -> Command {
 }
 
 /// A database and topics that nobody else has.
-struct Place {
+struct PipelineFixture {
     database: Database,
     kafka: String,
     topics: [String; 3],
 }
 
-impl Place {
-    fn new() -> Option<Place> {
+impl PipelineFixture {
+    fn new() -> Option<PipelineFixture> {
         let kafka = services::kafka()?;
         let database = Database::create()?;
         let topics = ["prices", "alerts", "dead_letters"].map(unique);
-        Some(Place { database, kafka, topics })
+        Some(PipelineFixture { database, kafka, topics })
     }
 
     fn migrate(&self) -> Command {
@@ -46,7 +40,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PipelineFixture {
     fn drop(&mut self) {
         for (topic, partitions) in self.topics.iter().zip([3, 1, 1]) {
             drop(Topic::adopt(&self.kafka, topic.clone(), partitions));
@@ -56,7 +50,7 @@ impl Drop for Place {
 
 #[test]
 fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     let first = succeed(&mut place.migrate());
     assert!(first.contains("migration applied") && first.contains("V1__candles_and_alerts"), "{first}");
     assert!(first.contains("schema is up to date") && first.contains("version=2"), "{first}");
@@ -70,7 +64,7 @@ fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
 
 #[test]
 fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_written() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     succeed(&mut place.migrate());
     let mut client = place.database.connect();
     let rows = "INSERT INTO cryptocurrencies (symbol, name, created_at, updated_at)
@@ -86,7 +80,7 @@ fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_
 
 #[test]
 fn two_migrations_at_once_both_succeed() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     let start = || place.migrate().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let applied: usize = [start(), start()]
         .map(|process| {

@@ -1,18 +1,17 @@
 //! `/ws/prices/{symbol}`: frames, slow clients, gaps, and the end of connections.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::{alert, candle};
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::{alert, candle};
+use tallow_testing::server::socket::Socket;
+use tallow_testing::server::{Server, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -195,7 +194,7 @@ async fn a_quiet_connection_gets_keepalives() {
 }
 
 /// Reads frames up to the candle with this close.
-async fn read_until(socket: &mut support::socket::Socket, close: f64) -> Vec<Value> {
+async fn read_until(socket: &mut Socket, close: f64) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
         let frame = socket.frame().await;

@@ -1,19 +1,17 @@
 //! The market streams of Binance: names, requests, events, slow and dead clients, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::candle;
-use support::socket::Socket;
-use support::{START_MS, Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::{CandleRow, LatestCandle};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::{alert, candle};
+use tallow_testing::server::socket::Socket;
+use tallow_testing::server::{START_MS, Server, within};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -68,7 +66,7 @@ async fn a_raw_stream_has_open_and_closed_klines_only() {
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     server.cache.publish(open("ETH", 1, 5.0));
     server.cache.publish(LatestCandle { interval: Interval::FiveMinutes, ..open("BTC", 0, 5.0) });
-    server.cache.publish_alert(support::market::alert("BTC", 0));
+    server.cache.publish_alert(alert("BTC", 0));
     server.cache.publish(open("BTC", 1, 101.25));
     let start = START_MS + 60_000;
     assert_eq!(

@@ -1,12 +1,12 @@
 //! A broker that goes away, with a broker of the test's own.
 
 use crate::process::{Producing, until};
-use crate::services::{kafka, unique};
-use crate::topic::Topic;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tallow_model::decode;
+use tallow_testing::services::{kafka, unique};
+use tallow_testing::topic::Topic;
 
 /// A broker, stopped when dropped.
 struct Broker {

@@ -17,7 +17,7 @@ const OPENS: &str = "2026-01-05T15:00:00Z";
 /// Number of symbols in the market.
 const SYMBOLS: u32 = 8;
 /// Longest duration of a stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process whose log goes to a file.
 struct Process {

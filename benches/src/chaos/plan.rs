@@ -7,7 +7,7 @@ use std::time::Duration;
 use tallow_dataflow::{AnomalySettings, Settings};
 
 /// Longest recovery of the pipeline from a fault.
-pub(super) const MAX_RECOVERY: Duration = Duration::from_secs(120);
+pub(super) const MAX_RECOVERY: Duration = Duration::from_secs(600);
 /// Time for which a process is stopped by SIGSTOP.
 pub(super) const SUSPENSION: Duration = Duration::from_secs(15);
 
