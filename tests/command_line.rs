@@ -126,7 +126,7 @@ fn settings_that_cannot_be_are_named_with_their_place_and_exit_code_2() {
     assert_eq!(refused(b"\xff\xfe"), "read settings FILE: stream did not contain valid UTF-8");
     assert_eq!(
         refused(b"[anomalies]\nthreshold = nan"),
-        "anomalies.threshold is NaN, not a finite number above 0"
+        "read settings FILE: anomalies.threshold: NaN is not a finite number above 0"
     );
 
     assert_eq!(
