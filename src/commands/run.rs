@@ -33,7 +33,7 @@ use tallow_model::PartitionReader;
 use tallow_model::clock::SystemClock;
 use tallow_runtime::cluster::Cluster;
 use tallow_runtime::pipeline::{
-    Board, BoardSettings, Checkpoints, Destinations, Graph, Past, WorkerOutlet, WorkerSlots,
+    Checkpoints, Destinations, FoundCheckpoint, Graph, StatusBoard, StatusSettings, WorkerOutput, WorkerSlots,
 };
 use tallow_server::App;
 
@@ -68,7 +68,7 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
 
 /// The running process.
 struct Process {
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
     sinks: Sinks,
     checkpoints: Checkpoints,
     graph: Option<Graph>,
@@ -86,12 +86,18 @@ impl Process {
         let log = Arc::new(KafkaLog::open(&config.kafka)?);
         let source = format!("kafka:{}", config.kafka.topic);
         let is_first = cluster.process == 0;
-        let past = Past::find(&config.checkpoint, &source, &config.graph(), flags.from_scratch, is_first)?;
+        let past = FoundCheckpoint::find(
+            &config.checkpoint,
+            &source,
+            &config.graph(),
+            flags.from_scratch,
+            is_first,
+        )?;
         let starts = past.starts(log.ends())?;
         let former = past.former_workers(&cluster)?;
         let mut checkpoints = past.begin(&config.checkpoint, &cluster)?;
         let sinks = Sinks::start(config, &cluster, former)?;
-        let board = Arc::new(Board::new(BoardSettings {
+        let board = Arc::new(StatusBoard::new(StatusSettings {
             source,
             workers: cluster.workers(),
             max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
@@ -159,7 +165,7 @@ fn read(
     starts: &BTreeMap<u32, u64>,
     checkpoints: &mut Checkpoints,
     destinations: Destinations,
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
 ) -> anyhow::Result<Graph> {
     let (workers, peers) = (cluster.workers(), cluster.peers());
     let first = workers.start;
@@ -179,7 +185,7 @@ fn read(
             WorkerIo {
                 readers: readers.collect(),
                 arrivals,
-                outlet: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+                outlet: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
                 checkpoints: policy.clone(),
                 restore: restore.take(index - first),

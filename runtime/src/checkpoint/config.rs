@@ -1,6 +1,6 @@
 //! The settings of checkpoints.
 
-use super::objects;
+use super::bucket;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 
@@ -35,6 +35,6 @@ impl CheckpointConfig {
     /// # Errors
     /// If it names none. The text does not repeat the URL, which may hold a secret.
     pub fn check(&self) -> Result<(), Error> {
-        if self.url.is_empty() { Ok(()) } else { objects::check(&self.url, &objects::variables()) }
+        if self.url.is_empty() { Ok(()) } else { bucket::check(&self.url, &bucket::variables()) }
     }
 }

@@ -11,7 +11,7 @@ use tallow_model::coins::Coins;
 use tallow_model::error::chain;
 use tallow_model::store::{Publish, Sink, SinkStatus};
 use tallow_runtime::cluster::Cluster;
-use tallow_runtime::pipeline::{Destinations, Store};
+use tallow_runtime::pipeline::{Destinations, StoreOutput};
 use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
 /// How long a stop waits for the sinks, all at the same time. What they have not stored by then comes again from the
@@ -55,7 +55,7 @@ impl Sinks {
 
     /// Where the workers' results go.
     pub(super) fn destinations(&self) -> Destinations {
-        let store = |runner: &SinkRunner, candles, alerts, rejects| Store {
+        let store = |runner: &SinkRunner, candles, alerts, rejects| StoreOutput {
             queue: runner.queue(),
             candles,
             alerts,

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::rows::LatestCandle;
-use tallow_model::store::Recent;
+use tallow_model::store::RollingWindow;
 
 /// How much to tell.
 #[derive(Clone, Copy)]
@@ -83,7 +83,11 @@ async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Res
 }
 
 /// What has settled, where it is to be told.
-async fn settled(data: &Data, symbol: Option<Symbol>, kind: Kind) -> Result<BTreeMap<Symbol, Recent>, Error> {
+async fn settled(
+    data: &Data,
+    symbol: Option<Symbol>,
+    kind: Kind,
+) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     match kind {
         Kind::Price => Ok(BTreeMap::new()),
         Kind::Mini | Kind::Full => day::settled(data, symbol).await,
@@ -95,7 +99,7 @@ async fn ticker(
     data: &Data,
     symbol: Symbol,
     cached: Option<&LatestCandle>,
-    settled: Option<&Recent>,
+    settled: Option<&RollingWindow>,
     kind: Kind,
 ) -> Result<Option<Value>, Error> {
     let day = match settled {
