@@ -11,7 +11,7 @@ use support::recording;
 use tallow_connectors::caches::memory::MemoryCache;
 use tallow_connectors::logs::file::FileReader;
 use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
-use tallow_dataflow::{Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::store::{Pipeline, PipelineStatus, Sink};
 use tallow_model::{LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
@@ -20,7 +20,7 @@ use tallow_server::{App, ServerSettings, serve};
 /// Passes on what settles.
 struct Steps(Sender<Step>);
 
-impl Outlet for Steps {
+impl Output for Steps {
     fn settled(&mut self, step: Step) {
         self.0.send(step).expect("a receiver");
     }
@@ -59,7 +59,7 @@ fn the_gaps_are_filled_as_the_exchange_fills_them() {
     run(1, &Settings::default(), Arc::default(), move |_, _| WorkerIo {
         readers: vec![Box::new(FileReader::open(&ticks, 0).expect("a file")) as Box<dyn PartitionReader>],
         arrivals: None,
-        outlet: Box::new(outlet.lock().expect("not poisoned").take().expect("one worker")),
+        output: Box::new(outlet.lock().expect("not poisoned").take().expect("one worker")),
         clock: Arc::new(SystemClock),
         checkpoints: None,
         restore: None,

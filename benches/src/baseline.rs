@@ -1,16 +1,19 @@
-//! The baseline: the loop that a competent engineer writes by hand for the same work. One thread, hash maps, no dataflow.
+//! The baseline: the loop that a competent engineer writes by hand for the same work, with one
+//! thread, hash maps and no dataflow.
 //!
-//! It reads each partition's file from start to end, decodes each line with Tallow's own decoder, places it by the
-//! partition's watermark, keeps bars of one, five and fifteen minutes, and judges each minute's return against
-//! the hour before: the same rules, candle for candle, correction for correction and alert for alert. A settled version
-//! is handed to [`Totals`] and forgotten.
+//! It reads each partition's file from start to end, decodes each line with Tallow's own decoder,
+//! places it by the partition's watermark, keeps bars of one, five and fifteen minutes, and judges
+//! each minute's return against the hour before. The rules are the same, candle for candle,
+//! correction for correction and alert for alert. A settled version goes to [`Totals`] and is
+//! dropped.
 //!
-//! **What makes it simpler than Tallow.** A symbol's ticks are all in one partition, as in a log keyed by symbol; so
-//! partitions need no common watermark and are read one after the other. Nothing is shown live, nothing idles, nothing
-//! can be restarted, and there is only ever one worker.
+//! **Simplifications.** A symbol's ticks are all in one partition, as in a log keyed by symbol, so
+//! partitions need no common watermark and are read one after the other. There are no live candles,
+//! no idle partitions, no checkpoints, and only one worker.
 //!
-//! **Order.** A window is settled when the watermark reaches its end. Late ticks wait until the watermark leaves the
-//! second that they share as their logical time; then they become one correction of each window.
+//! **Order.** A window is settled when the watermark reaches its end. Late ticks wait until the
+//! watermark leaves the second that they share as their logical time; then they become one
+//! correction of each window.
 //!
 //! **State.** All symbols' minutes for half an hour, and their returns for an hour and a half.
 
@@ -27,21 +30,23 @@ use std::path::PathBuf;
 use tallow_dataflow::{Bar, Settings};
 use tallow_model::{DecodeError, EventTime, Interval, MINUTE_MS, Symbol, Tick, decode, next_second};
 
-/// A late tick that waits to be applied: its market's place, the start of its minute, and its bar.
+/// A late tick that waits to be applied: the index of its market, the start of its minute, and its
+/// bar.
 type Late = (u32, u64, Bar);
 
 /// Settles a log, one file a partition. `now_ms` bounds timestamps from the future.
 ///
 /// # Errors
-/// When a file can't be read, or `max_out_of_orderness_ms` is a minute or longer, which this loop is not made for.
+/// Returns an error if a file can't be read, or if `max_out_of_orderness_ms` is a minute or longer:
+/// the loop keeps only two open minutes.
 pub fn settle(log: &[PathBuf], settings: &Settings, now_ms: u64) -> io::Result<Totals> {
     settle_into(Totals::default(), log, settings, now_ms)
 }
 
-/// Likewise, into totals that may keep more than figures.
+/// Settles a log as [`settle`] does, into totals that may keep every version.
 ///
 /// # Errors
-/// As [`settle`].
+/// Returns the errors of [`settle`].
 pub fn settle_into(
     mut totals: Totals,
     log: &[PathBuf],
@@ -54,7 +59,7 @@ pub fn settle_into(
             "more than two minutes of a symbol can be open",
         ));
     }
-    // Kept to the end, as a loop that reads its partitions in turns would have to.
+    // Partitions are kept to the end, as in a loop that reads them in turns.
     let mut partitions = Vec::new();
     for (number, path) in (0..).zip(log) {
         let mut partition = Partition::new(number, settings, now_ms);
@@ -76,12 +81,12 @@ struct Partition<'s> {
     watermark: u64,
     /// The end of the next minute to settle: the first after the watermark.
     next_close: u64,
-    /// The latest end of a fifteen-minute window with ticks: past it there is nothing to settle.
+    /// The latest end of a fifteen-minute window with ticks; nothing after it is to be settled.
     busy_until: u64,
     late: Vec<Late>,
-    /// The logical time of the late ticks that wait.
+    /// The logical time of the waiting late ticks.
     late_at: u64,
-    /// Kept to be filled again.
+    /// Buffer, reused.
     corrections: Vec<(u64, Bar)>,
 }
 
@@ -143,7 +148,8 @@ impl<'s> Partition<'s> {
             self.late_at = next_second(self.watermark);
         } else {
             totals.records.on_time += 1;
-            // First close what the tick's own watermark closes, never its own window: else three minutes could be open.
+            // First close the windows that the tick's own watermark closes, which is never its own
+            // window. Otherwise three minutes could be open.
             self.advance(time, totals);
             let market = self.market(tick.symbol);
             self.markets[market as usize].add(start, &bar);
@@ -151,7 +157,7 @@ impl<'s> Partition<'s> {
         self.busy_until = self.busy_until.max(Interval::FifteenMinutes.window_end(tick.time).millis());
     }
 
-    /// Moves the watermark on to where a tick of this event time puts it.
+    /// Advances the watermark by a tick of this event time.
     #[inline]
     fn advance(&mut self, time: u64, totals: &mut Totals) {
         if time <= self.max_event_time {
@@ -172,12 +178,12 @@ impl<'s> Partition<'s> {
         let Partition { places, markets, .. } = self;
         *places.entry(symbol).or_insert_with(|| {
             markets.push(Market::new(symbol));
-            // A log of 2³² symbols does not fit any memory.
+            // A log of 2³² symbols does not fit into memory.
             (markets.len() - 1) as u32
         })
     }
 
-    /// Applies the late ticks that wait.
+    /// Applies the waiting late ticks.
     fn correct(&mut self, totals: &mut Totals) {
         let mut late = std::mem::take(&mut self.late);
         late.sort_unstable_by_key(|(market, start, _)| (*market, *start));
@@ -209,7 +215,7 @@ impl<'s> Partition<'s> {
         }
     }
 
-    /// Settles what is still open at the end of the input.
+    /// Settles all open windows at the end of the input.
     fn finish(&mut self, totals: &mut Totals) {
         self.correct(totals);
         self.close_through(self.busy_until, totals);

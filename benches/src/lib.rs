@@ -1,15 +1,15 @@
-//! Programs that measure Tallow, and what they measure it against.
+//! Programs that measure Tallow, and the programs that it is measured against.
 //!
-//! - [`log`]: the logs that are settled, made once from fixed seeds.
+//! - [`log`]: the logs that are settled, generated once from fixed seeds.
 //! - [`baseline`]: the hand-written loop with hash maps and no dataflow.
-//! - [`chaos`]: harm done to a running pipeline, and the comparison after it.
-//! - [`fanout`]: many WebSocket clients and the server that they ask.
-//! - [`hostile`]: attacks on a server, and customers that use it meanwhile.
-//! - [`usage`]: what another process uses.
-//! - [`system`]: what is measured, each run in a process of its own.
-//! - [`tallow`]: the graph, with its settled output only counted.
-//! - [`totals`]: what a run has settled, counted the same way for every system.
-//! - [`report`]: the table.
+//! - [`chaos`]: fault injection into a running pipeline, and the comparison after it.
+//! - [`fanout`]: many WebSocket clients and their server.
+//! - [`hostile`]: attacks on a server, and regular clients that use it meanwhile.
+//! - [`usage`]: the resources that another process uses.
+//! - [`system`]: the measured systems, each run in a process of its own.
+//! - [`tallow`]: the graph, whose settled output is only counted.
+//! - [`totals`]: the results of a run, counted the same way for every system.
+//! - [`report`]: the printed table.
 
 /// The allocator of Tallow's own program.
 #[global_allocator]

@@ -1,20 +1,21 @@
-//! Reads a file line by line through one large buffer.
+//! Line by line reading of a file through one large buffer.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How much is read at once.
+/// Size of the buffer in bytes.
 const CHUNK: usize = 1 << 20;
 
-/// Shows each line, without its line feed, with the offset of its first byte. A last line without a line feed counts.
+/// Calls `visit` with the offset of each line's first byte and the line without its line feed. A
+/// last line without a line feed counts.
 ///
 /// # Errors
-/// When the file can't be opened or read.
+/// Returns an error if the file can't be opened or read.
 pub fn each_line(path: &Path, mut visit: impl FnMut(u64, &[u8])) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; CHUNK];
-    // The offset of the buffer's first byte, and how many bytes of an unfinished line it begins with.
+    // The offset of the buffer's first byte, and the length of the unfinished line at its start.
     let (mut base, mut kept) = (0u64, 0);
     loop {
         if kept == buffer.len() {
@@ -33,7 +34,7 @@ pub fn each_line(path: &Path, mut visit: impl FnMut(u64, &[u8])) -> io::Result<(
         }
         let filled = kept + read;
         let mut start = 0;
-        // What was kept has no line feed.
+        // The unfinished line has no line feed.
         for end in memchr::memchr_iter(b'\n', &buffer[kept..filled]) {
             let end = kept + end;
             visit(base + start as u64, &buffer[start..end]);

@@ -1,7 +1,7 @@
-//! The logs that are settled: made once from fixed seeds, the same bytes on every machine.
+//! The logs that are settled, generated once from fixed seeds with the same bytes on every machine.
 //!
-//! A log is a folder with one JSONL file for each of four partitions. A symbol's ticks are all in one partition, and
-//! the symbols are dealt out in turn, so that partitions are of equal size.
+//! A log is a folder with one JSONL file for each of four partitions. A symbol's ticks are all in
+//! one partition. Symbols are assigned in turn, so that partitions have equal sizes.
 
 use anyhow::{Context, Result};
 use rand::{RngExt, SeedableRng};
@@ -14,28 +14,29 @@ use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator,
 use tallow_model::feed::{decimal, write_decimal};
 use tallow_model::{Decimal, MINUTE_MS, Symbol};
 
-/// How many partitions a log has.
+/// Number of partitions of a log.
 const PARTITIONS: usize = 4;
-/// When a log starts: 2025-11-16T05:30:00Z.
+/// The start of a log: 2025-11-16T05:30:00Z.
 const START_MS: u64 = 1_763_271_000_000;
-/// Counted up when the bytes of the logs change, so that old files are not taken for new ones.
+/// Version of the logs' bytes, increased with every change, so that old files are not used.
 const EDITION: u32 = 1;
 
 /// A log to be settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Log {
-    /// 5 million trades of 100 symbols over 6 hours, 2 % of them up to 8 s out of order and 0.1 % later than the
-    /// watermark: what a tick costs.
+    /// 5 million trades of 100 symbols over 6 hours, 2 % of them up to 8 s out of order and 0.1 %
+    /// later than the watermark. It shows the cost of a tick.
     Ticks,
-    /// 100,000 symbols with one tick a minute each for an hour, in order: what a symbol-minute costs.
+    /// 100,000 symbols with one tick a minute each for an hour, in order. It shows the cost of a
+    /// symbol-minute.
     Symbols,
 }
 
 impl Log {
-    /// Every log.
+    /// All the logs.
     pub const ALL: [Log; 2] = [Log::Ticks, Log::Symbols];
 
-    /// What the log is, for the table.
+    /// Returns the description of the log for the table.
     pub fn title(self) -> &'static str {
         match self {
             Log::Ticks => "5,000,000 ticks, 100 symbols, 6 hours, 2 % out of order, 0.1 % late",
@@ -50,17 +51,18 @@ impl Log {
         }
     }
 
-    /// The partitions' files in `folder`, made if they are not there yet.
+    /// Returns the partitions' files in `folder`, and generates them if they are missing.
     ///
     /// # Errors
-    /// When they can't be written.
+    /// Returns an error if the files can't be written.
     pub fn files(self, folder: &Path) -> Result<Vec<PathBuf>> {
         let log = folder.join(format!("{}-{EDITION}", self.name()));
         let files = (0..PARTITIONS).map(|i| log.join(format!("partition-{i}.jsonl"))).collect();
         if log.is_dir() {
             return Ok(files);
         }
-        // Under another name until it is whole, so that an interrupted run leaves no half log.
+        // The log has another name until it is complete, so that an interrupted run leaves no
+        // partial log.
         let unfinished = log.with_extension("unfinished");
         std::fs::create_dir_all(&unfinished).with_context(|| format!("create {}", unfinished.display()))?;
         let mut writer = LogWriter::create(&unfinished)?;
@@ -81,7 +83,7 @@ struct LogWriter {
     line: Vec<u8>,
 }
 
-/// What a line tells of a tick.
+/// The fields of a tick's line.
 struct Line<'a> {
     symbol: &'a str,
     time_ms: u64,
@@ -101,7 +103,8 @@ impl LogWriter {
         Ok(LogWriter { files: files.collect::<Result<_>>()?, line: Vec::new() })
     }
 
-    /// Writes a tick of the symbol with this number: the fields of the contract, in about 150 bytes.
+    /// Writes a tick of the symbol with this number: the fields of the API contract, in about 150
+    /// bytes.
     fn write(&mut self, number: usize, tick: &Line<'_>) -> Result<()> {
         let line = &mut self.line;
         line.clear();
@@ -146,7 +149,7 @@ fn write_ticks(writer: &mut LogWriter) -> Result<()> {
     let market = Simulator::open(&market, START_MS)?;
     let mut feed = Disorder::try_new(DisorderSettings::default(), market)?;
     let (mut written, mut until_ms, mut arrivals) = (0, START_MS, Vec::new());
-    // To the number of ticks and not to the hour: the market's pace is random.
+    // The log ends by the number of ticks and not by the hour, because the market's pace is random.
     while written < TICKS {
         until_ms += MINUTE_MS;
         feed.arrivals_until(until_ms, &mut arrivals);
@@ -173,7 +176,8 @@ fn write_symbols(writer: &mut LogWriter) -> Result<()> {
     const MINUTES: u64 = 60;
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let names: Vec<String> = (0..SYMBOLS).map(|i| format!("S{i:05}")).collect();
-    // Each symbol has its own millisecond of the minute; prices in steps of 10⁻⁴, from 10 to 1000.
+    // Each symbol has its own millisecond of the minute. Prices go from 10 to 1000 in steps of
+    // 10⁻⁴.
     let mut phases: Vec<(u64, usize)> = (0..SYMBOLS).map(|i| (rng.random_range(0..MINUTE_MS), i)).collect();
     phases.sort_unstable();
     let mut prices: Vec<f64> = (0..SYMBOLS).map(|_| rng.random_range(1e5..1e7)).collect();

@@ -1,7 +1,8 @@
-//! The table: speed of each system over its runs, ratios paired run by run, peak memory, and what was settled.
+//! The printed table: speed of each system over its runs, ratios paired run by run, peak memory,
+//! and the settled figures.
 //!
-//! Runs take turns, so that run *i* of every system met the machine in the same mood; a ratio is taken within a turn,
-//! and then the least, the median and the greatest of the ratios are shown.
+//! Systems run in turns, so that run *i* of every system meets the machine in the same state. A
+//! ratio is taken within a turn; the table has the least, the median and the greatest ratio.
 
 use crate::system::{Outcome, System};
 use anyhow::{Result, bail};
@@ -9,16 +10,16 @@ use std::fmt::Write;
 
 /// The outcomes of one system, by turn.
 pub struct Runs {
-    /// Which system.
+    /// The measured system.
     pub system: System,
-    /// One for each turn.
+    /// One outcome for each turn.
     pub outcomes: Vec<Outcome>,
 }
 
 /// Writes the table of one log.
 ///
 /// # Errors
-/// When the systems, or the runs of one of them, have not settled the same.
+/// Returns an error if the systems, or the runs of one system, have settled different results.
 pub fn table(title: &str, systems: &[Runs]) -> Result<String> {
     let mut text = String::new();
     writeln!(text, "{title}\n")?;

@@ -1,4 +1,4 @@
-//! What is measured, and how: each run in a process of its own, so that its peak memory is its own too.
+//! The measured systems. Each run has a process of its own, so that its peak memory is its own too.
 
 use crate::baseline;
 use crate::tallow;
@@ -14,7 +14,8 @@ use tallow_dataflow::Settings;
 use tallow_model::Clock;
 use tallow_model::clock::SystemClock;
 
-/// Something that settles a log. Each one is a sub-command of the program: `settle-bench run SYSTEM FILE…`.
+/// A system that settles a log. Each one is a subcommand of the program: `settle-bench run SYSTEM
+/// FILE…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
     /// The hand-written loop.
@@ -26,13 +27,13 @@ pub enum System {
 }
 
 impl System {
-    /// Every system, in the order of the table; ratios are those of a later one to an earlier one.
+    /// All systems in the order of the table. Ratios compare a later one to an earlier one.
     pub const ALL: [System; 3] = [System::Baseline, System::TallowOne, System::TallowTwo];
 
-    /// The system of this name, if there is one.
+    /// Returns the system of this name.
     ///
     /// # Errors
-    /// With the names that there are.
+    /// Returns the known names if there is no such system.
     pub fn parse(name: &str) -> Result<System, String> {
         let known = System::ALL.map(|system| system.to_string());
         let place = known.iter().position(|known| known == name);
@@ -42,7 +43,7 @@ impl System {
     /// Settles a log in this process.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// Returns an error if the log can't be read.
     pub fn settle(self, log: &[PathBuf]) -> Result<Outcome> {
         let settings = Settings::default();
         let start = Instant::now();
@@ -63,7 +64,7 @@ impl System {
     /// Settles a log in a new process of this program.
     ///
     /// # Errors
-    /// When the process can't be started or fails.
+    /// Returns an error if the process can't be started or fails.
     pub fn settle_apart(self, log: &[PathBuf]) -> Result<Outcome> {
         let program = std::env::current_exe().context("find the program itself")?;
         let output = Command::new(program)
@@ -90,13 +91,13 @@ impl fmt::Display for System {
     }
 }
 
-/// How one run went.
+/// Outcome of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Records read per second, from opening the first file to the last candle.
     pub ticks_per_second: f64,
-    /// What was settled.
+    /// Figures of the settled results.
     pub settled: Settled,
-    /// The most memory that the process has held.
+    /// Peak memory of the process.
     pub peak_rss_bytes: u64,
 }

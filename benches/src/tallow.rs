@@ -1,4 +1,4 @@
-//! Tallow itself: the graph over a bounded log, its settled output only counted.
+//! Tallow itself: the graph over a bounded log, whose settled output is only counted.
 
 use crate::totals::Totals;
 use anyhow::{Result, bail};
@@ -6,25 +6,25 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tallow_connectors::logs::file::FileReader;
-use tallow_dataflow::{Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
 
-/// What the workers have in common: the totals of those that have finished, and what has failed.
+/// State shared by the workers: the totals of finished workers, and failures.
 #[derive(Default)]
 struct Shared {
     totals: Totals,
     failures: Vec<String>,
 }
 
-/// One worker's outlet: counts on its own, and adds up when the worker is done.
+/// One worker's output. It counts alone, and adds its totals when the worker is done.
 struct Counting {
     totals: Totals,
     partitions: BTreeMap<u32, Counts>,
     shared: Arc<Mutex<Shared>>,
 }
 
-impl Outlet for Counting {
+impl Output for Counting {
     fn settled(&mut self, step: Step) {
         step.candles.iter().for_each(|candle| self.totals.candle(candle));
         step.alerts.iter().for_each(|alert| self.totals.alert(alert));
@@ -54,10 +54,10 @@ impl Drop for Counting {
 /// The readers of one worker.
 pub type Readers = Vec<Box<dyn PartitionReader + Send>>;
 
-/// The readers of so many workers over the files of a log, one partition a file.
+/// Creates the readers of `workers` workers over the files of a log, one partition a file.
 ///
 /// # Errors
-/// When a file can't be read.
+/// Returns an error if a file can't be read.
 pub fn of_files(log: &[PathBuf], workers: usize) -> Result<Vec<Readers>> {
     let mut readers: Vec<Readers> = Vec::new();
     readers.resize_with(workers, Vec::new);
@@ -67,10 +67,10 @@ pub fn of_files(log: &[PathBuf], workers: usize) -> Result<Vec<Readers>> {
     Ok(readers)
 }
 
-/// Settles a log with as many workers as there are lots of readers.
+/// Settles a log with one worker per entry of `readers`.
 ///
 /// # Errors
-/// When a partition can't be read to its end or a worker fails.
+/// Returns an error if a partition can't be read to its end or a worker fails.
 pub fn settle(readers: Vec<Readers>, settings: &Settings) -> Result<Totals> {
     let workers = readers.len();
     let readers = Mutex::new(readers);
@@ -81,7 +81,7 @@ pub fn settle(readers: Vec<Readers>, settings: &Settings) -> Result<Totals> {
         WorkerIo {
             readers: own.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
             arrivals: None,
-            outlet: Box::new(Counting {
+            output: Box::new(Counting {
                 totals: Totals::default(),
                 partitions: BTreeMap::new(),
                 shared: Arc::clone(&results),

@@ -1,65 +1,65 @@
-//! What a run has settled, counted in the same way whichever system settled it.
+//! Totals of a run, counted the same way for every system.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tallow_model::{AlertStatus, Counts, EventTime, SettledAlert, SettledCandle, Symbol};
 
-/// Takes what is settled and keeps figures of it.
+/// Collector of figures of the settled results.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    /// In which bucket the records ended.
+    /// Counts of the records.
     pub records: Counts,
     /// First versions of candles, by interval.
     candles: [u64; 3],
-    /// Later versions, likewise.
+    /// Later versions of candles, by interval.
     corrections: [u64; 3],
     /// Every version of an alert, retractions included.
     alert_versions: u64,
-    /// How each alert stood last.
+    /// The last status of each alert.
     alerts: BTreeMap<(Symbol, EventTime), AlertStatus>,
     checksum: u64,
     kept: Option<Versions>,
 }
 
-/// Every version of everything, in the order in which it was settled.
+/// All versions of candles and alerts in settled order.
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
-    /// Of candles.
+    /// Versions of candles.
     pub candles: Vec<SettledCandle>,
-    /// Of alerts, retractions included.
+    /// Versions of alerts, retractions included.
     pub alerts: Vec<SettledAlert>,
 }
 
-/// The figures of a whole run. Two systems that do the same work have the same.
+/// Figures of a whole run, equal for systems that do the same work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// Records by bucket.
     pub records: BTreeMap<String, u64>,
     /// First versions of candles: 1m, 5m, 15m.
     pub candles: [u64; 3],
-    /// Corrections of them.
+    /// Corrections of candles: 1m, 5m, 15m.
     pub corrections: [u64; 3],
     /// Alerts that stand at the end.
     pub alerts: u64,
     /// Versions of alerts, retractions included.
     pub alert_versions: u64,
-    /// A sum over every version of every candle and alert, its values and logical time included. It does not depend on
-    /// their order.
+    /// Checksum over every version of every candle and alert, with its values and logical time. It
+    /// does not depend on their order.
     pub checksum: u64,
 }
 
 impl Totals {
-    /// Totals that keep every version too.
+    /// Creates totals that keep every version too.
     pub fn keeping() -> Totals {
         Totals { kept: Some(Versions::default()), ..Totals::default() }
     }
 
-    /// The versions, where they were to be kept.
+    /// Returns the versions; empty unless they were kept.
     pub fn into_versions(self) -> Versions {
         self.kept.unwrap_or_default()
     }
 
-    /// Takes a version of a candle.
+    /// Adds a version of a candle.
     pub fn candle(&mut self, settled: &SettledCandle) {
         let counts = if settled.revision == 0 { &mut self.candles } else { &mut self.corrections };
         counts[settled.interval as usize] += 1;
@@ -75,13 +75,13 @@ impl Totals {
             candle.low.0.to_bits(),
             candle.close.0.to_bits(),
             u64::from(candle.count) << 32 | u64::from(settled.revision),
-            // The low halves of the sums tell as much as the whole.
+            // The low halves of the sums distinguish as well as the whole.
             (candle.price_sum ^ candle.size_sum ^ candle.notional_sum) as u64,
             settled.settled_at.millis(),
         ]);
     }
 
-    /// Takes a version of an alert. Those of one symbol come in the order of their logical times.
+    /// Adds a version of an alert. The versions of one symbol must come in order of logical time.
     pub fn alert(&mut self, settled: &SettledAlert) {
         let alert = &settled.alert;
         self.alert_versions += 1;
@@ -109,7 +109,7 @@ impl Totals {
         self.checksum = self.checksum.wrapping_add(mixed ^ mixed >> 32);
     }
 
-    /// Adds what another worker has settled: other symbols, and other partitions.
+    /// Adds the totals of another worker, which has other symbols and other partitions.
     pub fn merge(&mut self, other: Totals) {
         self.records.add(&other.records);
         for (sum, more) in self.candles.iter_mut().zip(other.candles) {
@@ -123,7 +123,7 @@ impl Totals {
         self.checksum = self.checksum.wrapping_add(other.checksum);
     }
 
-    /// The figures.
+    /// Returns the figures of the run.
     pub fn settled(&self) -> Settled {
         let standing = self.alerts.values().filter(|status| **status == AlertStatus::Raised);
         Settled {

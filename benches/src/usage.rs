@@ -1,23 +1,23 @@
-//! What another process uses, as the system tells it.
+//! Resources that another process uses, read from `/proc`.
 
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// What a process uses at the moment.
+/// Resources that a process uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Resident memory in bytes.
     pub memory: u64,
     /// Processor time since its start.
     pub processor: Duration,
-    /// Open sockets: what it listens at and its connections.
+    /// Open sockets: listeners and connections.
     pub sockets: usize,
 }
 
-/// What the process with this id uses.
+/// Returns the resources of a process.
 ///
 /// # Errors
-/// When it is gone, or the system has no `/proc`.
+/// Returns an error if the process is gone or the system has no `/proc`.
 pub fn of(pid: u32) -> Result<Usage> {
     let folder = format!("/proc/{pid}");
     let look = || format!("look at process {pid}");
@@ -28,14 +28,14 @@ pub fn of(pid: u32) -> Result<Usage> {
         .context("the resident pages of a process")?
         .parse()?;
     let stat = std::fs::read_to_string(format!("{folder}/stat")).with_context(look)?;
-    // The fields after the name, which may have spaces.
+    // The fields after the process name, which may contain spaces.
     let (_, fields) = stat.rsplit_once(')').context("the state of a process")?;
     let ticks: Vec<u64> =
         fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
     let per_second = rustix::param::clock_ticks_per_second();
     let processor = Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64);
     let is_socket = |entry: std::io::Result<std::fs::DirEntry>| {
-        // One that is closed meanwhile is none any more.
+        // A descriptor that has been closed meanwhile does not count.
         let target = entry.and_then(|entry| std::fs::read_link(entry.path()));
         target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
     };

@@ -1,4 +1,5 @@
-//! The hand-written loop against the plainest computation there is: at every logical time, everything anew from all ticks.
+//! The hand-written loop against the plainest computation: at every logical time, everything anew
+//! from all ticks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -14,7 +15,7 @@ use tallow_model::{
 const START_MS: u64 = 1_763_271_000_000;
 const NOW_MS: u64 = START_MS + 86_400_000;
 
-/// A log of a few symbols with much disorder, as lines.
+/// Returns a log of a few symbols with much disorder, as lines.
 fn log(seed: u64) -> Vec<Vec<u8>> {
     let market = SimulatorSettings {
         seed,
@@ -66,7 +67,7 @@ struct Placed {
     offset: u64,
 }
 
-/// Places every line by the definition.
+/// Gives every line its logical time by the definition.
 fn place(lines: &[Vec<u8>], totals: &mut Totals) -> Vec<Placed> {
     let settings = Settings::default();
     let (mut offset, mut max) = (0, None::<u64>);
@@ -89,7 +90,7 @@ fn place(lines: &[Vec<u8>], totals: &mut Totals) -> Vec<Placed> {
     placed
 }
 
-/// Every candle of a symbol that is settled as of `now`.
+/// Returns every candle of a symbol that is settled as of `now`.
 fn candles(ticks: &[&Placed], now: u64) -> BTreeMap<(Interval, u64), Candle> {
     let mut bars = BTreeMap::<(Interval, u64), Bar>::new();
     for Placed { tick, logical, offset } in ticks {
@@ -105,7 +106,7 @@ fn candles(ticks: &[&Placed], now: u64) -> BTreeMap<(Interval, u64), Candle> {
     bars.into_iter().map(|(key, bar)| (key, bar.candle(EventTime(key.1)))).collect()
 }
 
-/// Every alert of a symbol as of its minutes.
+/// Returns every alert of a symbol as of its minutes.
 fn alerts(symbol: Symbol, minutes: &[(Candle, u32)]) -> BTreeMap<u64, Alert> {
     let settings = Settings::default().anomalies;
     let mut returns = Vec::<(u64, i64)>::new();

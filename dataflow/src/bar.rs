@@ -1,20 +1,24 @@
-//! The bar: everything a candle needs to know of a set of ticks, as a commutative monoid.
+//! The bar: the sum of a set of ticks, as a commutative monoid.
 //!
-//! - **Formula.** open = price of the first tick by [`Order`], close = of the last, high and low by price, count,
-//!   exact sums of price, size and notional; the newest 24-hour volume that a quote carried.
-//! - **Law.** `merge` is associative and commutative and gives the same bits for any order or grouping, because
-//!   minima, maxima and integer sums do. Two ticks never have the same order: a partition's offsets are unique.
-//! - **Unit.** One symbol and one window; the order's event time is relative to the window's start.
+//! - **Formula.** Open is the price of the first tick by [`TickPosition`], close the price of the
+//!   last; high and low by price; count; exact sums of price, size and notional; the newest 24-hour
+//!   volume that a quote carried.
+//! - **Law.** `merge` is associative and commutative, and gives the same bits for any order or
+//!   grouping, because minima, maxima and integer sums do. Proof by test:
+//!   `merging_in_any_order_and_grouping_gives_the_same_bits`, below.
+//! - **Ties.** None: a partition's offsets are unique, so no two ticks have the same position.
+//! - **Unit.** One symbol and one window; a position's event time is relative to the window's
+//!   start.
 
 use serde::{Deserialize, Serialize};
-use tallow_model::Candle;
-use tallow_model::EventTime;
-use tallow_model::Tick;
-use tallow_model::{NOTIONAL_PLACES, NotionalSum, PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum};
+use tallow_model::{
+    Candle, EventTime, NOTIONAL_PLACES, NotionalSum, PRICE_PLACES, Price, PriceSum, SIZE_PLACES, SizeSum,
+    Tick,
+};
 
-/// A tick's place in its window: by event time, then partition, then offset.
+/// Position of a tick in its window, ordered by event time, then partition, then offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Order {
+pub struct TickPosition {
     /// Event time in milliseconds since the window's start.
     pub since_start_ms: u32,
     /// The partition of the log that the tick was read from.
@@ -23,13 +27,33 @@ pub struct Order {
     pub offset: u64,
 }
 
-/// What a set of ticks of one symbol and window adds up to. Never empty: there is no bar without a tick.
+/// The sum of a set of ticks of one symbol and window. Never empty: there is no bar without a tick.
+///
+/// # Examples
+///
+/// ```
+/// use tallow_dataflow::Bar;
+/// use tallow_model::{EventTime, decode};
+///
+/// let minute = EventTime(0);
+/// let first = decode(br#"{"symbol":"BTC","price":100,"size":2,"timestamp":1000}"#)?;
+/// let second = decode(br#"{"symbol":"BTC","price":101,"size":1,"timestamp":2000}"#)?;
+///
+/// // Any order of merging gives the same bar: open and close go by event time.
+/// let mut bar = Bar::of(&second, minute, 0, 7);
+/// bar.merge(&Bar::of(&first, minute, 0, 8));
+///
+/// let candle = bar.candle(minute);
+/// assert_eq!((candle.open.0, candle.close.0, candle.count), (100.0, 101.0, 2));
+/// assert_eq!(candle.traded_volume().to_string(), "3");
+/// # Ok::<(), tallow_model::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bar {
-    /// The place of the first tick.
-    pub first: Order,
-    /// The place of the last tick.
-    pub last: Order,
+    /// Position of the first tick.
+    pub first: TickPosition,
+    /// Position of the last tick.
+    pub last: TickPosition,
     /// Price of the first tick.
     pub open: Price,
     /// The highest price.
@@ -38,9 +62,9 @@ pub struct Bar {
     pub low: Price,
     /// Price of the last tick.
     pub close: Price,
-    /// How many ticks, with or without a size.
+    /// Number of ticks, with or without a size.
     pub count: u32,
-    /// How many ticks carried a size: were trades.
+    /// Number of ticks with a size, which are trades.
     pub sized: u32,
     /// Sum of the prices.
     pub price_sum: PriceSum,
@@ -48,8 +72,8 @@ pub struct Bar {
     pub size_sum: SizeSum,
     /// Sum of price × size.
     pub notional_sum: NotionalSum,
-    /// The place of the newest tick with a `volume_24h`, and that volume.
-    pub day_volume: Option<(Order, Price)>,
+    /// The newest rolling 24-hour volume of a quote, with the quote's position.
+    pub day_volume: Option<(TickPosition, Price)>,
 }
 
 impl Bar {
@@ -70,19 +94,22 @@ impl Bar {
         }
     }
 
-    /// The bar of a single tick in the window that starts at `window_start`.
+    /// Creates the bar of a single tick in the window that starts at `window_start`.
     pub fn of(tick: &Tick, window_start: EventTime, partition: u32, offset: u64) -> Bar {
         let since_start = tick.time.millis().saturating_sub(window_start.millis());
-        let order =
-            Order { since_start_ms: u32::try_from(since_start).unwrap_or(u32::MAX), partition, offset };
+        let position = TickPosition {
+            since_start_ms: u32::try_from(since_start).unwrap_or(u32::MAX),
+            partition,
+            offset,
+        };
         let price = Price(tick.price.value);
         let (sized, size_sum, notional_sum) = match &tick.size {
             Some(size) => (1, size.fixed(SIZE_PLACES), tick.price.product_fixed(size, NOTIONAL_PLACES)),
             None => (0, 0, 0),
         };
         Bar {
-            first: order,
-            last: order,
+            first: position,
+            last: position,
             open: price,
             high: price,
             low: price,
@@ -92,11 +119,11 @@ impl Bar {
             price_sum: tick.price.fixed(PRICE_PLACES),
             size_sum,
             notional_sum,
-            day_volume: tick.day_volume.map(|volume| (order, volume)),
+            day_volume: tick.day_volume.map(|volume| (position, volume)),
         }
     }
 
-    /// Adds the ticks of `other`, a bar of the same symbol and window with other ticks.
+    /// Merges `other`, a bar of the same symbol and window with other ticks, into this one.
     pub fn merge(&mut self, other: &Bar) {
         if other.first < self.first {
             (self.first, self.open) = (other.first, other.open);
@@ -108,20 +135,20 @@ impl Bar {
         self.low = self.low.min(other.low);
         self.count = self.count.saturating_add(other.count);
         self.sized = self.sized.saturating_add(other.sized);
-        // The bounds of an accepted tick leave room for 10⁸ ticks a window; past that a sum stays at its limit
-        // rather than wrapping into nonsense.
+        // The bounds of an accepted tick leave room for 10⁸ ticks a window. A sum past that stays
+        // at its limit and does not wrap.
         self.price_sum = self.price_sum.saturating_add(other.price_sum);
         self.size_sum = self.size_sum.saturating_add(other.size_sum);
         self.notional_sum = self.notional_sum.saturating_add(other.notional_sum);
         self.day_volume = self.day_volume.max(other.day_volume);
     }
 
-    /// The same bar, seen from a window that starts `earlier_ms` milliseconds earlier.
-    pub fn rebased(mut self, earlier_ms: u32) -> Bar {
+    /// Returns this bar relative to a window that starts `earlier_ms` milliseconds earlier.
+    pub(crate) fn rebased(mut self, earlier_ms: u32) -> Bar {
         self.first.since_start_ms += earlier_ms;
         self.last.since_start_ms += earlier_ms;
-        if let Some((order, _)) = &mut self.day_volume {
-            order.since_start_ms += earlier_ms;
+        if let Some((position, _)) = &mut self.day_volume {
+            position.since_start_ms += earlier_ms;
         }
         self
     }

@@ -7,60 +7,66 @@
 //! restore ─► (exchange by symbol) ──┘
 //! ```
 //!
-//! Markers of checkpoints go from worker 0's source to `minutes` on every worker; rows of a checkpoint also to `live` and
-//! `settle`.
+//! Not in the picture: markers of checkpoints go from worker 0's source to `minutes` on every
+//! worker, rows of a checkpoint also to `live` and `settle`, and the side channels are those of
+//! `state/worker.rs`.
 
-use crate::checkpoint::{CheckpointPolicy, Restore, RetainedMinute, Row};
 use crate::operators::combine::PartialBar;
+use crate::operators::difference::Difference;
+use crate::operators::idle_reports::IdleReports;
 use crate::operators::live::live;
-use crate::operators::minutes::{Cuts, Difference, MinutesInput, MinutesShared, minutes};
-use crate::operators::peers::Peers;
+use crate::operators::minutes::{MinutesInput, minutes};
 use crate::operators::restore::{restore, restored_at};
-use crate::operators::source::{SharedMarks, SourceConfig, source};
-use crate::outlet::Outlet;
+use crate::operators::source::{SourceConfig, source};
+use crate::output::Output;
 use crate::settings::Settings;
-use crate::settle::{Record, settle};
+use crate::settle::{SettledChange, settle};
+use crate::state::checkpoint::{CheckpointPolicy, Restore, RetainedMinute, Row};
+use crate::state::worker::WorkerState;
 use crate::views::anomalies::anomalies;
 use crate::views::candles::{Candles, rolled_up};
 use crate::wire::exchanged;
 use differential_dataflow::AsCollection;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use tallow_model::{Clock, PartitionReader};
-use tallow_model::{EventTime, Interval};
+use tallow_model::{Clock, EventTime, Interval, PartitionReader};
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::{Broadcast, Map};
-use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe, probe::Handle as ProbeHandle};
+use timely::dataflow::operators::{Concat, Concatenate, Exchange, Probe};
 use timely::worker::Worker;
 
-/// What one worker brings along.
+/// The input and output of one worker.
+///
+/// The crate's head has a complete example.
 pub struct WorkerIo {
-    /// The partitions that this worker reads. Every partition belongs to exactly one worker.
+    /// Readers of the partitions that this worker owns. Every partition belongs to exactly one
+    /// worker.
     pub readers: Vec<Box<dyn PartitionReader>>,
-    /// Where readers of partitions come from that the log gets later. While the other end is there the input does not
-    /// end.
+    /// Readers of partitions that are added to the log later. The input does not end before the
+    /// sender is dropped.
     pub arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
-    /// Where its results go.
-    pub outlet: Box<dyn Outlet>,
-    /// The clock on the wall.
+    /// Receiver of the results.
+    pub output: Box<dyn Output>,
+    /// Clock on the wall; it decides when idle partitions give up time and when open candles are
+    /// shown.
     pub clock: Arc<dyn Clock>,
-    /// When checkpoints are taken; none for never. All workers must have one or none.
+    /// Schedule of checkpoints; `None` for no checkpoints. Either all workers have one or none has.
     pub checkpoints: Option<CheckpointPolicy>,
-    /// What to start from; none for the beginning. All workers must have one or none.
+    /// Checkpoint to start from; `None` for the beginning. Either all workers have one or none has.
     pub restore: Option<Restore>,
 }
 
-/// Builds the graph on this worker. Every worker must call it at the same point, with the same settings.
+/// Builds the graph on one worker.
+///
+/// Every worker must call it at the same point of its program, with the same settings.
+/// [`run`](crate::run) does so on worker threads of its own.
 pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
     let settings = Arc::new(settings.clone());
-    let outlet = Rc::new(RefCell::new(io.outlet));
-    let peers = Peers::connect(worker, Arc::clone(&io.clock));
-    let settled = ProbeHandle::new();
-    let busy = Rc::new(Cell::new(false));
-    let marks = SharedMarks::default();
-    let cuts = Cuts::default();
+    let output = Rc::new(RefCell::new(io.output));
+    let idle_reports = IdleReports::connect(worker, Arc::clone(&io.clock));
+    let shared = WorkerState::default();
     let (resume, checkpoint) = match io.restore {
         Some(Restore { frontier, partitions, state }) => {
             (Some((frontier, partitions)), Some((frontier, state)))
@@ -75,21 +81,19 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 settings: Arc::clone(&settings),
                 readers: io.readers,
                 arrivals: io.arrivals,
-                outlet: Rc::clone(&outlet),
+                output: Rc::clone(&output),
                 clock: Arc::clone(&io.clock),
-                peers,
-                settled: settled.clone(),
-                busy: Rc::clone(&busy),
+                idle_reports,
+                shared: shared.clone(),
                 checkpoints: io.checkpoints,
                 resume,
-                marks: Rc::clone(&marks),
             },
         );
         let partials = exchanged(partials);
         let restored = restore(scope, checkpoint).exchange(|row| row.symbol().stable_hash());
         if let Some(interval_ms) = settings.live_interval_ms {
             let partials = partials.clone().concat(restored.clone().flat_map(restored_bar));
-            live(partials, interval_ms, from, io.clock, Rc::clone(&outlet));
+            live(partials, interval_ms, from, io.clock, Rc::clone(&output));
         }
         let minutes = minutes(
             MinutesInput {
@@ -99,50 +103,51 @@ pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
                 restored_at: restored_at(EventTime(from)),
             },
             &settings,
-            MinutesShared { busy, marks, cuts: Rc::clone(&cuts) },
+            shared.clone(),
         );
         let changed =
             minutes.candles.clone().map(|((symbol, (candle, _)), time, diff)| ((symbol, candle), time, diff));
         let candles_1m = changed.concat(minutes.expired).as_collection();
         let candles_5m = rolled_up(candles_1m, Interval::FiveMinutes);
         let candles_15m = rolled_up(candles_5m.clone(), Interval::FifteenMinutes);
-        let anomalies = anomalies(minutes.moves.as_collection(), settings.anomalies.clone());
+        let anomalies = anomalies(minutes.returns.as_collection(), settings.anomalies.clone());
 
         let settled_1m = minutes.candles.map(|((symbol, (candle, revision)), time, diff)| {
-            (Record::Candle { interval: Interval::OneMinute, symbol, candle, revision }, time, diff)
+            (SettledChange::Minute { symbol, candle, revision }, time, diff)
         });
-        let records = [
+        let changes = [
             settled_1m,
-            rollup_records(candles_5m, Interval::FiveMinutes),
-            rollup_records(candles_15m, Interval::FifteenMinutes),
-            anomalies.inner.map(|(alert, time, diff)| (Record::Alert(alert), time, diff)),
+            rollup_changes(candles_5m, Interval::FiveMinutes),
+            rollup_changes(candles_15m, Interval::FifteenMinutes),
+            anomalies.inner.map(|(alert, time, diff)| (SettledChange::Alert(alert), time, diff)),
             restored.flat_map(move |row| restored_versions(row, from)),
         ];
-        settle(scope.concatenate(records).probe_with(&settled), &settings, from, cuts, outlet);
+        let changes = scope.concatenate(changes).probe_with(&shared.settled);
+        settle(changes, &settings, from, shared, output);
     });
 }
 
-/// A minute of a checkpoint, as `live` sees it.
+/// Returns a checkpoint's minute as `live` takes it.
 fn restored_bar(row: Row) -> Option<PartialBar> {
     match row {
         Row::Minute(RetainedMinute { symbol, start, bar, .. }) => {
             Some(PartialBar { symbol, minute: start, logical: 0, bar })
         }
-        Row::Move(_) | Row::Rollup(_) => None,
+        Row::Return(_) | Row::Rollup(_) => None,
     }
 }
 
-/// A counter of a checkpoint, as `settle` sees it.
-fn restored_versions(row: Row, from: u64) -> Option<Difference<Record>> {
+/// Returns a checkpoint's version count as `settle` takes it.
+fn restored_versions(row: Row, from: u64) -> Option<Difference<SettledChange>> {
     match row {
-        Row::Rollup(rollup) => Some((Record::Versions(rollup), restored_at(EventTime(from)), 1)),
-        Row::Minute(_) | Row::Move(_) => None,
+        Row::Rollup(rollup) => Some((SettledChange::Versions(rollup), restored_at(EventTime(from)), 1)),
+        Row::Minute(_) | Row::Return(_) => None,
     }
 }
 
-/// The candles of a roll-up as records; `settle` counts their revisions.
-fn rollup_records(candles: Candles<'_>, interval: Interval) -> StreamVec<'_, u64, Difference<Record>> {
+/// Returns the candles of a roll-up as `settle` takes them.
+fn rollup_changes(candles: Candles<'_>, interval: Interval) -> StreamVec<'_, u64, Difference<SettledChange>> {
     candles.inner.map(move |((symbol, candle), time, diff)| {
-        (Record::Candle { interval, symbol, candle, revision: 0 }, time, diff)
+        (SettledChange::Rollup { interval, symbol, candle }, time, diff)
     })
 }

@@ -1,13 +1,14 @@
-//! Runs the graph on the threads of one process, or of one of several that work together.
+//! Running the graph on the worker threads of one process, alone or as a member of a cluster.
 
-mod link;
-mod watch;
+mod peer_link;
+mod peer_liveness;
 
-pub use link::Link;
+pub use peer_link::Link;
 
 use crate::graph::{WorkerIo, build};
 use crate::settings::Settings;
-use link::{Remote, Stream};
+use peer_link::{Remote, Stream};
+use peer_liveness::{Lost, PeerLiveness};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,28 +18,27 @@ use timely::communication::allocator::zero_copy::initialize::{
     CommsGuard, initialize_networking_from_sockets,
 };
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
-use watch::{Lost, Watch};
 
-/// How long a worker with nothing to do sleeps before it looks at the stop signal again.
-const PARK: Duration = Duration::from_millis(50);
+/// Longest sleep of an idle worker between two looks at the stop signal.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the end waits for the other processes to be told, where there is no more to wait for.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// Longest wait for goodbyes to be sent when a run ends early.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why the graph could not be run to its end.
+/// Reason for which the graph could not be run to its end.
 #[derive(Debug)]
 pub enum RunError {
     /// The workers could not be started.
     Start(String),
-    /// A worker has panicked; what it said.
+    /// A worker has panicked with this message.
     Panicked(String),
-    /// Another process is gone, and without it nothing can be settled.
+    /// Another process is lost, and without it nothing can be settled.
     PeerLost {
-        /// Which one.
+        /// Number of the lost process.
         process: usize,
-        /// Where it was.
+        /// Address of the lost process.
         address: String,
-        /// What is known of its end.
+        /// Description of the loss.
         detail: String,
     },
 }
@@ -57,41 +57,91 @@ impl std::fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// The workers that run here, and the connections to the processes of the others.
+/// The worker threads of this process, and its connections to the other processes of a cluster.
+///
+/// # Examples
+///
+/// ```
+/// use tallow_dataflow::Workers;
+///
+/// let alone = Workers::from(4);
+/// assert_eq!((alone.threads, alone.process), (4, 0));
+/// assert!(alone.peers.is_empty());
+/// ```
 pub struct Workers {
     /// Worker threads in each process.
     pub threads: usize,
-    /// This process, counted from 0.
+    /// Number of this process, counted from 0.
     pub process: usize,
-    /// Every other process once; empty for a process of its own.
+    /// Every other process once; empty for a process that runs alone.
     pub peers: Vec<Peer>,
 }
 
-/// Another process, connected.
+/// Another process and the connection to it.
 pub struct Peer {
-    /// Its number.
+    /// Number of the process.
     pub process: usize,
-    /// Where it is, for errors.
+    /// Address of the process, for error messages.
     pub address: String,
-    /// The way to it. Nothing has been sent or read yet but what the two agreed upon before.
+    /// The connection. Nothing but the handshake may have been sent or read on it.
     pub link: Arc<dyn Link>,
 }
 
 impl From<usize> for Workers {
-    /// A process of its own with so many workers.
+    /// Creates a process that runs alone with this number of workers.
     fn from(threads: usize) -> Workers {
         Workers { threads, process: 0, peers: Vec::new() }
     }
 }
 
-/// Builds the graph on the workers of this process and runs it until its input has ended or `stop` is set.
+/// Builds the graph on the workers of this process and runs it until its input has ended or `stop`
+/// is set.
 ///
-/// `io` is called once on each worker's thread, with the worker's index and the number of workers, those of other
-/// processes included. When the input ends, everything still open is settled. When `stop` is set nothing more is: what is
-/// open stays open.
+/// `io` is called once on each worker's thread, with the worker's index and the number of workers,
+/// both counted over all processes. When the input ends, every open candle is settled. When `stop`
+/// is set, nothing more is settled and open candles stay open.
+///
+/// Laws: `tests/oracle.rs::one_two_and_four_workers_give_the_same` and
+/// `tests/cluster.rs::several_processes_settle_what_one_does`.
 ///
 /// # Errors
-/// When a worker can't be started or panics, or another process is lost; the workers are stopped then.
+/// Returns an error if a worker can't be started or panics, or if another process is lost. All
+/// workers of this process have ended then.
+///
+/// # Examples
+///
+/// One worker without partitions: the input ends at once. The crate's head has a complete example.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tallow_dataflow::{Output, Settings, WorkerIo, run};
+/// use tallow_model::clock::SystemClock;
+/// use tallow_model::{LiveCandle, PartitionProgress, Reject, Step};
+///
+/// struct Ignore;
+/// impl Output for Ignore {
+///     fn settled(&mut self, step: Step) {
+///         assert!(step.candles.is_empty());
+///     }
+///     fn live(&mut self, _: Vec<LiveCandle>) {}
+///     fn rejected(&mut self, _: Vec<Reject>) {}
+///     fn progress(&mut self, _: &[PartitionProgress]) {}
+///     fn failed(&mut self, _: u32, _: String) {}
+///     fn is_full(&self) -> bool {
+///         false
+///     }
+/// }
+///
+/// run(1, &Settings::default(), Arc::default(), |_worker, _workers| WorkerIo {
+///     readers: Vec::new(),
+///     arrivals: None,
+///     output: Box::new(Ignore),
+///     clock: Arc::new(SystemClock),
+///     checkpoints: None,
+///     restore: None,
+/// })?;
+/// # Ok::<(), tallow_dataflow::RunError>(())
+/// ```
 pub fn run<F>(
     workers: impl Into<Workers>,
     settings: &Settings,
@@ -103,22 +153,22 @@ where
 {
     let settings = settings.clone();
     let workers = workers.into();
-    let watch = Arc::new(Watch::new(workers.peers.len()));
-    let (builders, connections) = Connections::start(workers, &watch)?;
+    let liveness = Arc::new(PeerLiveness::new(workers.peers.len()));
+    let (builders, connections) = Connections::start(workers, &liveness)?;
     let guards = timely::execute::execute_from(builders, Box::new(()), timely::WorkerConfig::default(), {
-        let (stop, watch) = (Arc::clone(&stop), Arc::clone(&watch));
+        let (stop, liveness) = (Arc::clone(&stop), Arc::clone(&liveness));
         move |worker| {
             let _stop_the_others = StopOnPanic(Arc::clone(&stop));
             build(worker, &settings, io(worker.index(), worker.peers()));
             while worker.has_dataflows() {
-                if stop.load(Ordering::Relaxed) || watch.lost().is_some() {
-                    watch.break_off();
+                if stop.load(Ordering::Relaxed) || liveness.lost().is_some() {
+                    liveness.break_off();
                     for dataflow in worker.installed_dataflows() {
                         worker.drop_dataflow(dataflow);
                     }
                     break;
                 }
-                worker.step_or_park(Some(PARK));
+                worker.step_or_park(Some(POLL_INTERVAL));
             }
         }
     })
@@ -127,9 +177,9 @@ where
     for result in guards.join() {
         panicked = panicked.or(result.err());
     }
-    let finished = panicked.is_none() && !watch.has_broken_off();
+    let finished = panicked.is_none() && !liveness.has_broken_off();
     connections.end(finished, &stop);
-    match (panicked, watch.lost()) {
+    match (panicked, liveness.lost()) {
         (Some(detail), _) => Err(RunError::Panicked(detail)),
         (None, Some(lost)) if !finished && !stop.load(Ordering::Relaxed) => {
             let Lost { process, address, detail } = lost.clone();
@@ -142,19 +192,22 @@ where
 /// The connections to the other processes, and timely's threads on them.
 struct Connections {
     remotes: Vec<Arc<Remote>>,
-    watch: Arc<Watch>,
+    liveness: Arc<PeerLiveness>,
     threads: Option<CommsGuard>,
 }
 
 impl Connections {
-    /// Starts the threads, and makes what the workers are built of.
-    fn start(workers: Workers, watch: &Arc<Watch>) -> Result<(Vec<AllocatorBuilder>, Connections), RunError> {
+    /// Starts the threads, and returns the allocators that the workers are built from.
+    fn start(
+        workers: Workers,
+        liveness: &Arc<PeerLiveness>,
+    ) -> Result<(Vec<AllocatorBuilder>, Connections), RunError> {
         let Workers { threads, process, peers } = workers;
         let remote =
             |peer: Peer| (peer.process, Arc::new(Remote::new(peer.process, peer.address, peer.link)));
         let remotes: BTreeMap<usize, Arc<Remote>> = peers.into_iter().map(remote).collect();
         let expected = (0..=remotes.len()).filter(|other| *other != process);
-        if threads == 0 || watch.others() != remotes.len() || !remotes.keys().copied().eq(expected) {
+        if threads == 0 || liveness.others() != remotes.len() || !remotes.keys().copied().eq(expected) {
             return Err(RunError::Start(format!(
                 "{threads} threads in process {process}, connected to {:?}, are no cluster",
                 remotes.keys()
@@ -164,13 +217,13 @@ impl Connections {
         let inner = ProcessBuilder::new_typed_vector(threads, hooks.refill.clone(), None);
         let mut connections = Connections {
             remotes: remotes.values().cloned().collect(),
-            watch: Arc::clone(watch),
+            liveness: Arc::clone(liveness),
             threads: None,
         };
         if remotes.is_empty() {
             return Ok((inner.into_iter().map(AllocatorBuilder::Process).collect(), connections));
         }
-        let stream = |other| Some(Stream::new(Arc::clone(remotes.get(&other)?), Arc::clone(watch)));
+        let stream = |other| Some(Stream::new(Arc::clone(remotes.get(&other)?), Arc::clone(liveness)));
         let streams = (0..=remotes.len()).map(stream).collect();
         let (builders, guard) = initialize_networking_from_sockets(inner, streams, process, threads, hooks)
             .map_err(|error| RunError::Start(error.to_string()))?;
@@ -178,13 +231,14 @@ impl Connections {
         Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), connections))
     }
 
-    /// Ends them once the workers have ended. Where those have `finished`, the other processes may still need what is on
-    /// its way to them; else nobody waits for anybody but for the goodbye to be sent.
+    /// Ends the connections after the workers have ended. If the workers have `finished`, the other
+    /// processes may still need bytes on their way to them, so this waits for all connections to
+    /// end. Otherwise it waits only for the goodbyes to be sent.
     fn end(mut self, finished: bool, stop: &AtomicBool) {
-        self.watch.workers_ended();
-        let as_expected = finished && self.watch.wait_for_connections(stop, PARK);
+        self.liveness.workers_ended();
+        let as_expected = finished && self.liveness.wait_for_connections(stop, POLL_INTERVAL);
         if !finished {
-            self.watch.wait_for_writers(GOODBYE);
+            self.liveness.wait_for_writers(GOODBYE_TIMEOUT);
         }
         if as_expected {
             drop(self.threads.take());
@@ -194,15 +248,16 @@ impl Connections {
 
 impl Drop for Connections {
     fn drop(&mut self) {
-        self.watch.workers_ended();
+        self.liveness.workers_ended();
         self.remotes.iter().for_each(|remote| remote.close());
-        // Now that the connections are closed the threads end by themselves. To join one that has unwound would be a
+        // The threads end once the connections are closed. Joining a thread that has unwound would
         // panic here.
         std::mem::forget(self.threads.take());
     }
 }
 
-/// Sets the stop signal when its thread unwinds: timely itself would let the other workers wait for ever.
+/// Sets the stop signal when its thread unwinds: timely alone would let the other workers wait for
+/// ever.
 struct StopOnPanic(Arc<AtomicBool>);
 
 impl Drop for StopOnPanic {

@@ -1,41 +1,92 @@
-//! The settings of the graph. All but the last group change the meaning of the results.
+//! The settings of the graph. The first group changes the meaning of the results, the second only
+//! when they come.
 
 use tallow_model::MINUTE_MS;
 
-/// How ticks become candles and alerts.
+/// The rules by which ticks become candles and alerts.
+///
+/// # Examples
+///
+/// ```
+/// use tallow_dataflow::Settings;
+///
+/// // Candles can be corrected for an hour after their minute's end.
+/// let settings = Settings { allowed_lateness_ms: 3_600_000, ..Settings::default() };
+/// assert_eq!(settings.max_out_of_orderness_ms, 10_000);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How far behind the newest event time of its partition a tick may be and still be on time, in milliseconds.
+    /// Largest distance of a tick behind the newest event time of its partition at which the tick
+    /// is still on time, in milliseconds.
     pub max_out_of_orderness_ms: u64,
-    /// How long after its end a one-minute window can be corrected, in milliseconds of logical time.
+    /// Time after the end of a one-minute window during which it can be corrected, in milliseconds
+    /// of logical time.
     pub allowed_lateness_ms: u64,
-    /// How far past its log time a timestamp may lie, in milliseconds.
+    /// Largest distance of a timestamp past its record's log time, in milliseconds.
     pub max_future_ms: u64,
     /// The anomaly detector.
     pub anomalies: AnomalySettings,
 
-    /// How long a partition that is read to its end must be silent before it stops holding the frontier back, in
-    /// milliseconds of the clock.
+    /// Silence after which a partition that is read to its end no longer holds the frontier back,
+    /// in milliseconds of the clock.
     pub idle_timeout_ms: u64,
-    /// How far ahead of the frontier a partition may run before it is paused, in milliseconds of event time.
+    /// Largest distance of a partition ahead of the settled frontier at which it is still read, in
+    /// milliseconds of event time.
     pub max_skew_ms: u64,
-    /// How often at most an open candle is shown, in milliseconds of the clock; none to show no open candles.
+    /// Least time between two showings of an open candle, in milliseconds of the clock; `None`
+    /// shows no open candles.
     pub live_interval_ms: Option<u64>,
-    /// How many records a worker reads from a partition before it lets the rest of the graph run.
+    /// Number of records that a worker reads from a partition before it lets the rest of the graph
+    /// run.
     pub batch_records: usize,
 }
 
 /// The settings of the z-score detector.
+///
+/// # Examples
+///
+/// ```
+/// use tallow_dataflow::AnomalySettings;
+///
+/// let strict = AnomalySettings { threshold: 6.0, ..AnomalySettings::default() };
+/// assert_eq!(strict.lookback_ms, 3_600_000);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnomalySettings {
-    /// How far back the baseline reaches, in milliseconds; at least one minute, at most one day.
+    /// Length of the baseline in milliseconds; from one minute to one day.
     pub lookback_ms: u64,
     /// The least standard deviation that a return is measured against.
     pub stddev_floor: f64,
     /// The |z| from which an alert is raised.
     pub threshold: f64,
-    /// How many returns a baseline must have.
+    /// Least number of returns in a baseline.
     pub min_samples: u32,
+}
+
+impl Settings {
+    /// Returns the settings that change the meaning of the results, by name: a checkpoint can be
+    /// restored only under equal ones. The first entry is the version of the rules themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tallow_dataflow::Settings;
+    ///
+    /// let faster = Settings { batch_records: 1, ..Settings::default() };
+    /// assert_eq!(faster.meaning(), Settings::default().meaning());
+    /// ```
+    pub fn meaning(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("rules", "1".to_owned()),
+            ("dataflow.max_out_of_orderness_ms", self.max_out_of_orderness_ms.to_string()),
+            ("dataflow.allowed_lateness_ms", self.allowed_lateness_ms.to_string()),
+            ("dataflow.max_future_ms", self.max_future_ms.to_string()),
+            ("anomalies.lookback_ms", self.anomalies.lookback_ms.to_string()),
+            ("anomalies.stddev_floor", self.anomalies.stddev_floor.to_string()),
+            ("anomalies.threshold", self.anomalies.threshold.to_string()),
+            ("anomalies.min_samples", self.anomalies.min_samples.to_string()),
+        ]
+    }
 }
 
 impl Default for Settings {

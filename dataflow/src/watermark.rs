@@ -1,53 +1,54 @@
 //! The watermark of a partition, and the logical time that it gives each tick.
 //!
-//! Notation. *w* is the partition's watermark before the tick: the largest event time accepted from the partition so
-//! far, less `max_out_of_orderness`; 0 at the start. *e* is the end of the tick's one-minute window. *f* is the time
-//! that the source has already given up, a whole second: nothing may be put before it.
+//! Notation. *w* is the partition's watermark before the tick: the largest event time accepted from
+//! the partition so far, less `max_out_of_orderness`; 0 at the start. *e* is the end of the tick's
+//! one-minute window. *f*, the floor, is the time that the source has already given up, a whole
+//! second: no logical time may be below it.
 //!
 //! Definition. A tick's logical time is
 //! 1. on time, if *w* < *e*: *e*;
 //! 2. late, otherwise: the first whole second after *w*;
-//! 3. in either case *f*, if *f* is later: then it is late too;
-//! 4. too late, and rejected, if the result is at or past *e* + `allowed_lateness`.
+//! 3. in either case *f*, if *f* is later: then the tick is late too;
+//! 4. too late, and the tick rejected, if the result is at or past *e* + `allowed_lateness`.
 //!
-//! Property. Every logical time is at least `next_second(w)`, and *w* never falls. Hence a source that holds its
-//! capability at `next_second(w)` can always send the next tick, and a window is closed as soon as *w* reaches its end.
+//! Property. Every logical time is at least `next_second(w)`, and *w* never falls. Hence a source
+//! that holds its capability at `next_second(w)` can always send the next tick, and a window is
+//! closed as soon as *w* reaches its end.
 //!
-//! Property. Without step 3, which happens only after a partition has been idle, logical times are a function of the
-//! partition's prefix: not of the other partitions, not of batching, not of when the records were read.
+//! Argument. In step 1, *w* < *e* and *e* is a whole second, so `next_second(w)` ≤ *e*. Step 2
+//! gives exactly `next_second(w)`. Step 3 only raises the time. Test:
+//! `no_placement_lies_before_the_frontier_that_was_promised`, below.
+//!
+//! Property. Without step 3, which applies only after a partition has been idle, logical times are
+//! a function of the partition's prefix: not of the other partitions, not of batching, not of when
+//! the records were read. Oracle:
+//! `tests/oracle.rs::every_version_at_every_time_equals_the_sequential_computation`; at the borders
+//! `ticks_at_the_borders_equal_the_sequential_computation`.
 
 use crate::settings::Settings;
 use tallow_model::{EventTime, Interval, next_second};
 
-/// Where a tick belongs.
+/// A tick's logical time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// With the other ticks of its window, at the window's end.
-    OnTime {
-        /// The logical time.
-        logical: u64,
-    },
-    /// As a correction.
-    Late {
-        /// The logical time.
-        logical: u64,
-    },
-    /// Nowhere: its window can't be corrected any more.
-    TooLate {
-        /// The logical time that it would have had.
-        logical: u64,
-    },
+    /// The end of the tick's window, shared with the window's other ticks.
+    OnTime { logical: u64 },
+    /// A later time: the tick is a correction.
+    Late { logical: u64 },
+    /// A time at which the window can no longer be corrected.
+    TooLate { logical: u64 },
 }
 
 /// The watermark of one partition.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watermark {
     max_event_time: Option<EventTime>,
+    /// *w*.
     watermark: u64,
 }
 
 impl Watermark {
-    /// The watermark after records of which this was the largest event time.
+    /// Creates the watermark after records with this largest event time.
     pub(crate) fn resumed(max_event_time: Option<EventTime>, settings: &Settings) -> Watermark {
         let behind = |time: EventTime| time.millis().saturating_sub(settings.max_out_of_orderness_ms);
         Watermark { max_event_time, watermark: max_event_time.map_or(0, behind) }
@@ -58,21 +59,23 @@ impl Watermark {
         self.max_event_time
     }
 
-    /// The frontier that this watermark stands for: the least logical time that the next tick can get.
+    /// Returns the frontier of this watermark: the least logical time that the next tick can get.
     pub(crate) fn frontier(&self) -> u64 {
         next_second(self.watermark)
     }
 
-    /// The logical time that a tick of event time `time` has by steps 1 and 2: by this partition alone.
+    /// Returns the logical time of a tick by steps 1 and 2: by this partition alone.
     pub(crate) fn own(&self, time: EventTime) -> u64 {
         let end = Interval::OneMinute.window_end(time).millis();
         if self.watermark < end { end } else { next_second(self.watermark) }
     }
 
-    /// Places a tick of event time `time`, then moves the watermark. `floor` is *f*.
+    /// Places a tick of event time `time` above the floor *f*, then moves the watermark.
     pub(crate) fn place(&mut self, time: EventTime, floor: u64, settings: &Settings) -> Placement {
         let end = Interval::OneMinute.window_end(time).millis();
+        // Steps 1 and 2, then step 3.
         let logical = self.own(time).max(floor);
+        // Step 4. A rejected tick does not move the watermark.
         if logical >= end + settings.allowed_lateness_ms {
             return Placement::TooLate { logical };
         }

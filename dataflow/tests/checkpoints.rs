@@ -1,4 +1,5 @@
-//! Runs that are stopped anywhere and taken up from a checkpoint put out what one run does that never stops.
+//! Runs that are stopped anywhere and restored from a checkpoint settle the same as one run that
+//! never stops.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -11,19 +12,21 @@ use support::{Outcome, settle};
 use tallow_dataflow::{Settings, State};
 use tallow_model::{EventTime, next_second};
 
-/// Time goes on in small steps, on all workers alike.
+/// Returns settings under which all workers advance time in small steps.
 fn eager() -> Settings {
     Settings { batch_records: 5, max_skew_ms: 60_000, ..support::eager() }
 }
 
-/// A stop: how much of each partition there is before it, in thousandths of what is left; how much of the time until
-/// everything has settled may pass, likewise; how many workers there are, and how far apart checkpoints are. There is
-/// always some of each partition: one that is empty at the start does not hold time back, and what it gets later is late.
+/// A run that ends with a stop. Every partition has some records from the start: an empty partition
+/// does not hold time back, and its later records are late.
 #[derive(Clone, Debug)]
 struct Stop {
+    /// Lines of each partition that become readable, in thousandths of its remaining lines.
     shares: Vec<u64>,
+    /// Progress of the settled frontier before the stop, in thousandths of what the lines allow.
     settles: u64,
     workers: usize,
+    /// Distance between checkpoints.
     interval_ms: u64,
 }
 
@@ -43,7 +46,7 @@ fn stops() -> impl Strategy<Value = Vec<Stop>> {
     prop::collection::vec(stop, 1..5)
 }
 
-/// The frontier that these many lines of each partition lead to.
+/// Returns the frontier after the first `limits` lines of each partition.
 fn frontier(log: &[Vec<Plain>], limits: &[u64], settings: &Settings) -> u64 {
     let of = |(plains, limit): (&Vec<Plain>, &u64)| {
         let newest = plains[..*limit as usize].iter().map(|plain| plain.ms).max();
@@ -52,14 +55,14 @@ fn frontier(log: &[Vec<Plain>], limits: &[u64], settings: &Settings) -> u64 {
     log.iter().zip(limits).filter_map(of).min().unwrap_or(0)
 }
 
-/// Stops as told, then runs to the end.
+/// Runs and stops once for each of `stops`, then runs to the end of the log.
 fn crash(log: &[Vec<Plain>], settings: &Settings, stops: &[Stop], last_workers: usize) -> Crashes {
     let mut crashes = Crashes::over(&lines(log), settings);
     let mut limits: Vec<u64> = vec![0; log.len()];
     let mut settled = log.iter().flatten().map(|plain| plain.ms).min().unwrap();
     for stop in stops {
         for ((limit, plains), share) in limits.iter_mut().zip(log).zip(&stop.shares) {
-            // Everything but the last line: a log that goes on.
+            // The last line is held back, so that the log does not end.
             let left = (plains.len() as u64 - 1).saturating_sub(*limit);
             *limit += left * share / 1_000;
         }
@@ -75,12 +78,12 @@ fn crash(log: &[Vec<Plain>], settings: &Settings, stops: &[Stop], last_workers: 
     crashes
 }
 
-/// The states of the checkpoints by frontier.
+/// Returns the states of the complete checkpoints by frontier.
 fn states(vault: &Vault) -> BTreeMap<EventTime, State> {
     vault.complete().into_iter().map(|(id, parts)| (id.frontier, parts.state())).collect()
 }
 
-/// What one run puts out that never stops, and its checkpoints.
+/// Returns the outcome of one run that never stops, and its checkpoints.
 fn unbroken(log: &[Vec<Plain>], settings: &Settings) -> (Outcome, BTreeMap<EventTime, State>) {
     let mut crashes = Crashes::over(&lines(log), settings);
     crashes.finish(1, 1_000);
@@ -118,7 +121,7 @@ fn checkpoints_hold_the_same_state_whoever_takes_them() {
     assert_eq!(crashes.outcome(), outcome);
     let mut compared = 0;
     for (frontier, state) in states(&crashes.vault) {
-        // An unbroken run need not have cut there.
+        // An unbroken run need not have taken a checkpoint there.
         if let Some(expected) = whole.get(&frontier) {
             assert_eq!(&state, expected, "at {}", frontier.rfc3339());
             compared += 1;
@@ -145,7 +148,8 @@ fn a_restored_run_settles_only_what_the_checkpoint_does_not_have() {
 fn a_tick_that_ended_a_silence_is_not_taken_for_one_that_the_checkpoint_has() {
     let base = 1_700_000_040_000;
     let plain = |since, price| Plain { symbol: "BTC", ms: base + since, price, size: 1 };
-    // The last tick is of the first minute, and comes when time has been given up by the clock.
+    // The third tick is of the first minute, and arrives after the clock has made the source give
+    // up time.
     let log = vec![vec![plain(1_000, 100), plain(70_000, 110), plain(5_000, 90), plain(400_000, 120)]];
     let settings = eager();
     let mut crashes = Crashes::over(&lines(&log), &settings);
@@ -158,7 +162,8 @@ fn a_tick_that_ended_a_silence_is_not_taken_for_one_that_the_checkpoint_has() {
     running.settles(base + 250_000);
     running.stop();
     let (id, parts) = crashes.vault.newest().unwrap();
-    // Its partition alone would put it a second after the first minute, long before the checkpoint.
+    // The tick's own partition would place it a second after the first minute, before the
+    // checkpoint.
     assert!(id.frontier.millis() >= base + 180_000, "{}", id.frontier.rfc3339());
     assert!(parts.partitions[0].idle);
     crashes.finish(2, 60_000);

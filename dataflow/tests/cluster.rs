@@ -1,5 +1,5 @@
-//! Several processes that work together, here as threads that talk over sockets as processes do; and what becomes of them
-//! when one is gone.
+//! Clusters of processes, here groups of threads connected by sockets: they settle the same as one
+//! process, and all end when one of them is lost.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -27,7 +27,7 @@ impl Link for Socket {
         (&*self.0).write(bytes)
     }
     fn close(&self) {
-        // Closed by the other side already, perhaps.
+        // An error means that the other end has closed it already.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
@@ -41,7 +41,7 @@ fn peer(process: usize, link: Socket) -> Peer {
     Peer { process, address: format!("machine-{process}:2101"), link: Arc::new(link) }
 }
 
-/// So many processes, each connected to every other one, and the connections between 0 and the others.
+/// Returns processes that are connected to each other, and the connections of process 0.
 fn cluster(processes: usize, threads: usize) -> (Vec<Workers>, Vec<Socket>) {
     let mut cluster: Vec<Workers> =
         (0..processes).map(|process| Workers { threads, process, peers: Vec::new() }).collect();
@@ -76,7 +76,8 @@ fn log() -> Vec<Vec<String>> {
         .collect()
 }
 
-/// How many threads have panicked, which none ever may: what timely's say then is for nobody.
+/// Returns the number of threads that have panicked. None ever may: timely's own panics would
+/// confuse an operator.
 fn panics() -> usize {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     static HOOK: Once = Once::new();
@@ -90,7 +91,7 @@ fn panics() -> usize {
     COUNT.load(Ordering::SeqCst)
 }
 
-/// A process that reads a log without an end.
+/// A process that reads an endless log.
 struct Process {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), RunError>>,
@@ -108,18 +109,18 @@ impl Process {
         let clock = Arc::new(MockClock::new(4_000_000_000_000));
         let (collector, stop) = (Collector::default(), Arc::clone(stop));
         let thread = std::thread::spawn({
-            let (stop, outlet) = (Arc::clone(&stop), collector.clone());
+            let (stop, output) = (Arc::clone(&stop), collector.clone());
             move || {
                 let settings = Settings { idle_timeout_ms: 3_600_000, ..Settings::default() };
                 run(workers, &settings, stop, move |index, peers| {
-                    worker_io(&topics, index, peers, &outlet, &clock)
+                    worker_io(&topics, index, peers, &output, &clock)
                 })
             }
         });
         Process { stop, thread, settled: collector }
     }
 
-    /// What it says in the end, within the ten seconds that a test waits.
+    /// Waits for the end of the process and returns its error as text.
     fn ends(self) -> Result<(), String> {
         wait_for("the end", || self.thread.is_finished());
         let ended = self.thread.join().unwrap().map_err(|error| error.to_string());
@@ -128,12 +129,13 @@ impl Process {
     }
 }
 
-/// Starts each, with a stop signal of its own.
+/// Starts each process with a stop signal of its own.
 fn start(cluster: Vec<Workers>) -> Vec<Process> {
     cluster.into_iter().map(|workers| Process::start(workers, &Arc::default())).collect()
 }
 
-/// Waits until they work together: the candles of a symbol are settled by one worker of all.
+/// Waits until the cluster works. The candles of a symbol are settled by one worker of all
+/// processes.
 fn work(processes: &[Process]) {
     let settles = |process: &Process| !process.settled.outcome().candles.is_empty();
     wait_for("candles", || processes.iter().any(settles));
@@ -156,12 +158,12 @@ fn several_processes_settle_what_one_does() {
         panics();
         std::thread::scope(|scope| {
             for workers in cluster(processes, threads).0 {
-                let (topics, clock, outlet) = (topics.clone(), clock.clone(), collector.clone());
+                let (topics, clock, output) = (topics.clone(), clock.clone(), collector.clone());
                 let (settings, process) = (&settings, workers.process);
                 scope.spawn(move || {
                     run(workers, settings, Arc::default(), move |index, peers| {
                         assert_eq!((index / threads, peers), (process, processes * threads));
-                        worker_io(&topics, index, peers, &outlet, &clock)
+                        worker_io(&topics, index, peers, &output, &clock)
                     })
                     .unwrap();
                 });
@@ -184,7 +186,7 @@ fn a_connection_that_breaks_ends_both_processes() {
 }
 
 #[test]
-fn a_process_that_is_gone_before_the_start_is_told() {
+fn a_process_that_is_lost_before_the_start_is_reported() {
     let (here, there) = pair();
     drop(there);
     let workers = Workers { threads: 1, process: 0, peers: vec![peer(1, here)] };
@@ -199,7 +201,8 @@ fn a_process_that_is_stopped_alone_ends_well_and_the_others_say_so() {
     let stopped = processes.remove(1);
     stopped.stop.store(true, Ordering::SeqCst);
     assert_eq!(stopped.ends(), Ok(()));
-    // Each hears it from the process itself, or from the other one that has heard it.
+    // Each process gets the goodbye of the stopped process or of the third one, whichever comes
+    // first.
     for (process, other) in processes.into_iter().zip([2, 0]) {
         let ended = process.ends();
         let expected = [gone(1, "it has been stopped"), gone(other, "it has lost process 1")];
@@ -222,7 +225,7 @@ fn processes_that_are_stopped_together_end_well() {
 #[test]
 fn a_peer_that_neither_reads_nor_writes_does_not_hold_up_the_end() {
     let (here, _there) = pair();
-    // Not a byte more goes through.
+    // Fill the socket, so that no more bytes fit.
     here.0.set_nonblocking(true).unwrap();
     while (&*here.0).write(&[0; 4096]).is_ok() {}
     here.0.set_nonblocking(false).unwrap();
@@ -233,12 +236,12 @@ fn a_peer_that_neither_reads_nor_writes_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn what_is_no_goodbye_is_told() {
+fn an_unknown_goodbye_is_reported() {
     let (here, there) = pair();
     there.write_everything(&[[0, 0, 0, 0], [0, 0, 0, 9], [0, 0, 0, 0]].concat());
     let process =
         Process::start(Workers { threads: 1, process: 0, peers: vec![peer(1, here)] }, &Arc::default());
-    assert_eq!(process.ends(), gone(1, "it took its leave in an unknown way (9)"));
+    assert_eq!(process.ends(), gone(1, "it sent a goodbye of unknown kind 9"));
 }
 
 impl Socket {

@@ -1,4 +1,5 @@
-//! Idle partitions under a clock that the test moves: when time goes on, and what becomes of a tick that comes then.
+//! Idle partitions under a clock that the test moves: when time advances without ticks, and where a
+//! tick is placed that arrives after that.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -13,7 +14,7 @@ use tallow_model::{Interval, PartitionReader, SettledCandle};
 
 const NOON: u64 = 1_700_006_400_000;
 
-/// A graph that runs on threads of its own until the test is over.
+/// A graph that runs on its own threads until the test ends.
 struct Running {
     topics: Vec<Topic>,
     clock: Arc<MockClock>,
@@ -28,7 +29,8 @@ impl Running {
         Running::start_with(partitions, 0, workers, settings).0
     }
 
-    /// With the means of adding `later` partitions, the first of which is the last of `topics` less `later`.
+    /// Starts a graph to which `later` partitions can be added through the senders, one a worker.
+    /// They are the last of `topics`.
     fn start_with(
         partitions: u32,
         later: u32,
@@ -40,12 +42,12 @@ impl Running {
         let arrivals = Mutex::new(arrivals.into_iter().map(Some).collect::<Vec<_>>());
         let clock = Arc::new(MockClock::new(NOON));
         let (collector, stop) = (Collector::default(), Arc::<AtomicBool>::default());
-        let (its_topics, its_clock, outlet, its_stop) =
+        let (its_topics, its_clock, output, its_stop) =
             (topics[..partitions as usize].to_vec(), clock.clone(), collector.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             run(workers, &settings, its_stop, move |index, peers| WorkerIo {
                 arrivals: arrivals.lock().unwrap()[index].take(),
-                ..worker_io(&its_topics, index, peers, &outlet, &its_clock)
+                ..worker_io(&its_topics, index, peers, &output, &its_clock)
             })
             .unwrap();
         });
@@ -98,17 +100,18 @@ fn a_quiet_market_closes_its_last_candle_within_the_stated_bound() {
         let market = Running::start(3, workers, Settings::default());
         market.set_clock(59_000);
         market.send(0, 59_000, 100);
-        // A worker that is far ahead of the others waits for them, and does not listen meanwhile.
+        // A worker that is far ahead of the others waits for them and does not count silence
+        // meanwhile.
         market.set_clock(59_200);
         market.wait_for_frontier(50_000);
-        // Silent, but not for long enough: time stands still.
+        // The silence is too short, so time stands still.
         market.set_clock(59_000 + 29_999);
         assert!(market.frontier() <= 60_000 && market.minutes().is_empty());
-        // The window ended at 60 000; the bound is max(10 s, 30 s) + 1 s after that.
+        // The window ends at 60 000. The bound is max(10 s, 30 s) + 1 s after that.
         market.set_clock(60_000 + 31_000);
         wait_for("the candle", || market.minutes().len() == 1);
         assert_eq!(market.minutes()[0].revision, 0);
-        // Time goes on at the pace of the clock: maximal event time − 10 s + silence.
+        // Time advances with the clock: maximal event time − 10 s + silence.
         market.set_clock(200_000);
         market.wait_for_frontier(191_000);
         assert_eq!(market.frontier(), 191_000);
@@ -122,13 +125,13 @@ fn an_idle_partition_does_not_hold_the_others_back() {
         market.send(0, 1_000, 100);
         market.send(1, 1_000, 200);
         market.send(0, 75_000, 101);
-        // Partition 1 might still bring ticks of the first minute.
+        // Partition 1 may still have ticks of the first minute.
         assert!(market.frontier() <= 60_000);
         market.set_clock(20_000);
         market.send(0, 75_500, 102);
         market.set_clock(45_000);
         market.send(0, 76_000, 102);
-        // Workers repeat what they tell each other only as the clock moves.
+        // Workers repeat their reports only when the clock moves.
         market.set_clock(45_200);
         market.wait_for_frontier(67_000);
         assert_eq!(market.minutes().len(), 1);
@@ -144,7 +147,7 @@ fn a_tick_that_ends_the_silence_too_late_for_its_window_becomes_a_correction() {
     market.send(0, 75_000, 101);
     market.wait_for_frontier(66_000);
     market.set_clock(46_000);
-    // By its own partition this tick would be on time.
+    // This tick's own partition would place it on time.
     market.send(1, 59_000, 300);
     market.send(1, 90_000, 300);
     market.send(0, 100_000, 102);
@@ -172,7 +175,7 @@ fn partitions_that_are_empty_from_the_start_do_not_count() {
 #[test]
 fn a_paused_replay_of_old_data_is_not_thrown_years_ahead() {
     let market = Running::start(1, 1, Settings::default());
-    // The ticks are of noon, the clock is a year further.
+    // The ticks are from noon; the clock is a year later.
     market.clock.jump_to(NOON + 31_536_000_000);
     market.send(0, 1_000, 100);
     wait_for("the frontier to come to the tick", || market.collector.frontier(1) > 0);
@@ -188,7 +191,7 @@ fn a_machine_that_wakes_up_does_not_take_its_sleep_for_silence() {
         market.send(0, 1_000, 100);
         market.send(1, 1_500, 100);
         market.clock.jump_to(NOON + 3_600_000);
-        // What was written meanwhile is read after a few turns in which there seemed to be nothing.
+        // The records written meanwhile are read only after some turns that found nothing.
         market.set_clock(3_600_000 + 2_000);
         assert!(market.frontier() <= 1_000, "{}", market.frontier());
         for (ms, price) in [(50_000, 101), (70_000, 102), (3_599_000, 103)] {
@@ -207,7 +210,7 @@ fn a_partition_that_back_pressure_keeps_from_being_read_is_not_idle() {
     market.collector.full.store(true, Ordering::SeqCst);
     market.topics[1].push(tick("BTC", NOON + 2_000, 100, 1));
     market.set_clock(300_000);
-    // Two turns of the source later nothing has been read and time stands.
+    // The source has taken turns since, has read nothing, and time stands still.
     let frontier = market.frontier();
     market.collector.full.store(false, Ordering::SeqCst);
     wait_for("the waiting tick", || market.read() == 3);
@@ -239,13 +242,14 @@ fn a_log_that_cannot_be_reached_is_not_silent() {
         market.send(0, 59_000, 100);
         market.send(1, 59_500, 100);
         market.topics[1].away.store(true, Ordering::SeqCst);
-        // Partition 0 is silent, and of partition 1 nobody knows: time stands still, however long it takes.
+        // Partition 0 is silent and the state of partition 1 is unknown: time stands still, however
+        // long that lasts.
         market.set_clock(300_000);
         assert!(market.frontier() <= 60_000 && market.minutes().is_empty());
         market.topics[1].away.store(false, Ordering::SeqCst);
         market.send(1, 59_900, 101);
         assert_eq!(market.collector.outcome().counts.on_time, 3);
-        // It has to be silent for as long as any other before it counts as idle.
+        // Partition 1 must be silent as long as any other before it is idle.
         market.set_clock(300_000 + 29_000);
         assert!(market.minutes().is_empty());
         market.set_clock(300_000 + 32_000);
@@ -256,13 +260,13 @@ fn a_log_that_cannot_be_reached_is_not_silent() {
 #[test]
 fn a_partition_that_the_log_gets_later_is_read_too() {
     for workers in [1, 2, 3] {
-        // With three workers the third has nothing to read at first.
+        // With three workers the third one has no partition at first.
         let (market, senders) = Running::start_with(2, 1, workers, Settings::default());
         market.send(0, 1_000, 100);
         market.send(1, 1_000, 100);
         senders[2 % workers].send(Box::new(market.topics[2].clone())).unwrap();
         market.send(2, 2_000, 130);
-        // What lies too far past the clock would be rejected.
+        // Ticks too far past the clock would be rejected.
         market.set_clock(20_000);
         for partition in 0..3 {
             market.send(partition, 75_000, 101);

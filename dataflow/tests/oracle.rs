@@ -1,5 +1,5 @@
-//! The graph against the plain sequential computation, at every logical time, and the laws that follow from settled
-//! output being a function of the log.
+//! The graph against a plain sequential computation at every logical time, and the laws that follow
+//! from the settled output being a function of the log.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -26,7 +26,7 @@ fn every_version_at_every_time_equals_the_sequential_computation() {
             retracted += expected.changes.iter().filter(|c| !c.raised).count();
         }
     }
-    // The logs are no proof unless they have what is hard in them.
+    // The logs prove nothing unless they contain the hard cases.
     assert!(
         late > 1_000 && too_late > 100 && corrections > 1_000 && retracted > 10,
         "{late} {too_late} {corrections} {retracted}"
@@ -83,14 +83,15 @@ fn more_workers_than_partitions_are_no_hindrance() {
     assert_eq!(settle(&lines(&log), 4, &eager()), settle(&lines(&log), 1, &eager()));
 }
 
-/// Milliseconds after a window's border at which something changes: the border itself, and where a watermark of ten
-/// seconds reaches it.
+/// Milliseconds after a window's border at which something changes: the border itself, and the
+/// times at which a watermark of ten seconds reaches it.
 const BORDERS: &[u64] = &[0, 1, 9_999, 10_000, 10_001, 11_000, 30_000, 59_999];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Ticks crowded around window borders and the watermark, so that every boundary case is met.
+    /// Ticks are crowded around window borders and the watermark, so that every boundary case
+    /// occurs.
     #[test]
     fn ticks_at_the_borders_equal_the_sequential_computation(
         ticks in prop::collection::vec((0u64..20, prop::sample::select(BORDERS), 1u64..400, 0usize..2), 1..120),

@@ -1,7 +1,8 @@
-//! Recorded trades of real exchanges: the bars must be the exchange's own, and every record accounted for.
+//! Recorded trades of real trading venues: the bars must equal the venue's own, and every record
+//! must be accounted for.
 //!
-//! The recordings stand beside the checkout (`../shared/data`). Where they don't, the tests say so and pass, unless
-//! `TALLOW_REQUIRE_ALL` is set.
+//! The recordings lie beside the checkout (`../shared/data`). Without them the tests print that
+//! they are skipped and pass, unless `TALLOW_REQUIRE_ALL` is set.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
@@ -65,7 +66,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     let whole = settle(std::slice::from_ref(&lines), 1, &Settings::default());
     assert_eq!(counts(&whole), 69_808);
     assert!(whole.candles.iter().all(|candle| candle.revision == 0));
-    // A partition for each market: two of them end at midnight.
+    // One partition a market; two of them end at midnight.
     let mut markets = vec![Vec::new(); 4];
     for line in lines {
         let market = ["\"BTCUSDT\"", "\"ETHUSDT\"", "\"BTCUSDT.P\"", "\"ETHUSDT.P\""];

@@ -1,7 +1,7 @@
 //! The tick decoder under libFuzzer: `cargo +nightly fuzz run decode`.
 //!
-//! Built without it, this program puts the files that it is given to the same property, so that a finding can be
-//! reproduced with a stable toolchain: `cargo run -p tallow-fuzz --bin decode -- FILE…`.
+//! Built without libFuzzer, this program checks the property for the given files, so that a finding
+//! can be reproduced with a stable toolchain: `cargo run -p tallow-fuzz --bin decode -- FILE…`.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

@@ -1,9 +1,9 @@
-//! Decimal arithmetic on the text of a JSON number, digit by digit: slow, and plain enough to be believed.
+//! Decimal arithmetic on the text of a JSON number, digit by digit: slow, but evidently right.
 
-/// The most significant digits that the decoder keeps.
+/// Number of significant digits that the decoder keeps.
 const KEPT: usize = 19;
 
-/// The nearest float of the magnitude; infinite where the text is beyond its range.
+/// Returns the nearest float of the magnitude; infinity if the text is beyond its range.
 pub(crate) fn float(text: &str) -> f64 {
     text.trim_start_matches('-').parse().expect("the grammar of JSON numbers is part of Rust's")
 }
@@ -13,13 +13,13 @@ pub(crate) fn is_negative(text: &str) -> bool {
     text.starts_with('-') && !digits(text).0.is_empty()
 }
 
-/// The number in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
+/// Returns the number in units of 10⁻ᵖˡᵃᶜᵉˢ, truncated towards zero.
 pub(crate) fn fixed(text: &str, places: i32) -> i128 {
     let (digits, exponent) = digits(text);
     shifted(&digits, exponent + i64::from(places))
 }
 
-/// The product of two numbers in units of 10⁻ᵖˡᵃᶜᵉˢ, cut towards zero.
+/// Returns the product of two numbers in units of 10⁻ᵖˡᵃᶜᵉˢ, truncated towards zero.
 pub(crate) fn product(one: &str, other: &str, places: i32) -> i128 {
     let ((one, one_exponent), (other, other_exponent)) = (digits(one), digits(other));
     let number = |digits: &str| digits.parse::<u128>().unwrap_or(0);
@@ -27,7 +27,7 @@ pub(crate) fn product(one: &str, other: &str, places: i32) -> i128 {
     shifted(product.trim_start_matches('0'), one_exponent + other_exponent + i64::from(places))
 }
 
-/// The first significant digits, none for zero, and the power of ten of the last of them.
+/// Returns the first significant digits, none for zero, and the power of ten of the last digit.
 fn digits(text: &str) -> (String, i64) {
     let text = text.trim_start_matches('-');
     let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -36,7 +36,7 @@ fn digits(text: &str) -> (String, i64) {
         Some(written) => (-1, written),
         None => (1, exponent.trim_start_matches('+')),
     };
-    // No number of bytes makes up for an exponent that does not even fit 32 bits.
+    // No input has enough digits to make up for an exponent that does not fit 32 bits.
     let exponent = sign * written.parse::<i64>().unwrap_or(i64::MAX).min(i64::from(i32::MAX));
     let all = format!("{whole}{fraction}");
     let significant = all.trim_start_matches('0');
@@ -45,7 +45,7 @@ fn digits(text: &str) -> (String, i64) {
     (kept.to_owned(), exponent - fraction.len() as i64 + cut)
 }
 
-/// `digits × 10^exponent`, cut towards zero, at most the largest `i128`.
+/// Returns `digits × 10^exponent`, truncated towards zero, at most the largest `i128`.
 fn shifted(digits: &str, exponent: i64) -> i128 {
     if digits.is_empty() {
         return 0;

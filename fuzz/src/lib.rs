@@ -1,14 +1,14 @@
-//! What must hold of every input of the tick decoder. Two drivers try to break it:
+//! The property of the tick decoder that must hold for every input. Two drivers try to break it:
 //!
-//! - `tests/decode.rs`: proptest, which makes texts of the shape of a tick and damages them. Runs with every
-//!   `cargo test`, on a stable toolchain.
-//! - `fuzz_targets/decode.rs`: libFuzzer, which follows the branches of the compiled decoder. Needs a nightly
-//!   toolchain and `cargo fuzz`.
+//! - `tests/decode.rs`: proptest, which generates texts of the shape of a tick and damages them. It
+//!   runs with every `cargo test`, on a stable toolchain.
+//! - `fuzz_targets/decode.rs`: libFuzzer, which follows the branches of the compiled decoder. It
+//!   needs a nightly toolchain and `cargo fuzz`.
 //!
-//! The property: [`decode`] never panics; a text that `serde_json` does not take for an object is malformed, by the
-//! same rules of grammar, escapes and nesting; of any other text it says exactly what the plain decoder in
-//! `reference.rs` says. Numbers are where the two libraries differ on purpose: `serde_json` refuses 1e400, to us it
-//! is well-formed and no price.
+//! The property: [`decode`] never panics. A text that `serde_json` does not read as an object is
+//! malformed, by the same rules of grammar, escapes and nesting. For any other text the result is
+//! exactly that of the plain decoder in `reference.rs`. The two libraries differ on purpose in
+//! numbers only: `serde_json` refuses 1e400; here it is well-formed but no price.
 
 mod exact;
 mod reference;
@@ -16,10 +16,10 @@ mod reference;
 use reference::{Expected, Verdict};
 use tallow_model::{DecodeError, NOTIONAL_PLACES, PRICE_PLACES, SIZE_PLACES, Tick, decode};
 
-/// Puts one input to the property, and says whether it is a tick.
+/// Checks the property for one input, and returns whether the input is a tick.
 ///
 /// # Panics
-/// When the property does not hold.
+/// Panics if the property does not hold.
 pub fn check(bytes: &[u8]) -> bool {
     let decoded = decode(bytes);
     match (reference::judge(bytes), &decoded) {

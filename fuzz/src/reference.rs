@@ -1,4 +1,5 @@
-//! A tick decoder as one writes it when speed is no matter: on `serde_json`, over each field's raw text.
+//! The reference decoder: a plain and slow decoder of ticks on `serde_json`, over each field's raw
+//! text.
 
 use crate::exact;
 use serde_json::Value;
@@ -9,18 +10,18 @@ use tallow_model::{MAX_EVENT_TIME, MAX_NOTIONAL, MAX_PRICE, MAX_SIZE, MAX_SYMBOL
 /// The most levels of objects and arrays that `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 
-/// What an input is.
+/// Classification of an input.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// No JSON object.
+    /// The input is no JSON object.
     NotAnObject,
-    /// An object, and not that of a tick.
+    /// The input is an object but no tick.
     NotATick,
-    /// A tick.
+    /// The input is a tick.
     Tick(Expected),
 }
 
-/// What a tick must say. Numbers whose digits count are kept as text.
+/// The expected fields of a tick. Numbers whose digits count are kept as text.
 #[derive(Debug)]
 pub(crate) struct Expected {
     pub(crate) symbol: String,
@@ -31,13 +32,13 @@ pub(crate) struct Expected {
     pub(crate) received: Option<u64>,
 }
 
-/// The fields of an object, each as its text; of a name that stands twice the last.
+/// The fields of an object as text. If a name occurs twice, the last one counts.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-/// Judges an input.
+/// Classifies an input.
 pub(crate) fn judge(bytes: &[u8]) -> Verdict {
     let object = std::str::from_utf8(bytes).ok().filter(|text| is_object(text));
-    // What serde_json's own tree says, except that it can't hold every number.
+    // The result must agree with serde_json's own tree, which can't hold every number.
     match serde_json::from_slice::<Value>(bytes) {
         Ok(value) => {
             assert_eq!(object.is_some(), value.is_object(), "the reference is wrong about an object")
@@ -55,11 +56,12 @@ fn is_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\n', '\t', '\r']).starts_with('{') && is_well_formed(text, 1)
 }
 
-/// Whether `serde_json` reads the text. A raw value has been checked for its grammar, not for its escapes and depth.
+/// Whether `serde_json` reads the text. A raw value is checked for its grammar, but not for its
+/// escapes and depth.
 fn is_well_formed(text: &str, depth: usize) -> bool {
     match text.trim_start_matches([' ', '\n', '\t', '\r']).as_bytes().first() {
         Some(b'{') => {
-            // Every name and value counts, also of a name that stands twice.
+            // Every name and value counts, also if a name occurs twice.
             depth <= MAX_DEPTH
                 && serde_json::from_str::<Entries<'_>>(text)
                     .is_ok_and(|entries| entries.0.iter().all(|value| is_well_formed(value.get(), depth + 1)))
@@ -130,13 +132,14 @@ fn tick(fields: &Fields<'_>) -> Option<Expected> {
     })
 }
 
-/// The text, if it is a number that is not negative.
+/// Returns the text if it is a number that is not negative.
 fn number(text: &str) -> Option<&str> {
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     (is_number && !exact::is_negative(text)).then_some(text)
 }
 
-/// Integer milliseconds of at most 19 digits, or a time that `jiff` reads; from 1970 to 9999.
+/// Parses integer milliseconds of at most 19 digits, or a time that `jiff` reads; from 1970 to
+/// 9999.
 fn time(text: &str) -> Option<u64> {
     let millis = if text.starts_with('"') {
         let instant: jiff::Timestamp = serde_json::from_str::<String>(text).ok()?.parse().ok()?;

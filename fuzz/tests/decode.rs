@@ -1,5 +1,5 @@
-//! The tick decoder against its property, on a stable toolchain: the seeds of libFuzzer, then texts of the shape of a
-//! tick, some of them damaged. `TALLOW_FUZZ_CASES` says how many.
+//! The property of the tick decoder on a stable toolchain: the seeds of libFuzzer, then texts of
+//! the shape of a tick, some of them damaged. `TALLOW_FUZZ_CASES` sets their number.
 
 mod texts;
 
@@ -8,7 +8,7 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many texts are tried unless the environment says otherwise: some seconds' worth.
+/// Default number of texts, which takes some seconds.
 const CASES: u32 = 4_000;
 
 #[test]
@@ -40,7 +40,7 @@ fn texts_of_the_shape_of_a_tick_hold() {
     if let Err(error) = TestRunner::new(config).run(&texts::damaged(), hold) {
         panic!("{error}");
     }
-    // Else the texts have drifted to where there is nothing to find.
+    // A share of ticks outside these bounds means that the texts no longer reach the hard cases.
     let ticks = ticks.into_inner();
     assert!(ticks > cases / 10 && ticks < cases / 10 * 9, "{ticks} of {cases} texts were ticks");
 }

@@ -134,6 +134,31 @@ impl From<&SettledCandle> for LatestCandle {
     }
 }
 
+impl LatestCandle {
+    /// A closed candle of the history in the form of an update.
+    ///
+    /// The sequence number is 0, because this candle has not been published.
+    pub fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
+        LatestCandle {
+            symbol: row.symbol,
+            interval,
+            window_start: row.window_start.millis() / 1000,
+            window_end: row.window_end.millis() / 1000,
+            open: row.open_price,
+            high: row.high_price,
+            low: row.low_price,
+            close: row.close_price,
+            volume_sum: row.volume_sum,
+            quote_volume: row.vwap.map(|_| row.quote_volume),
+            event_count: row.trade_count,
+            is_closed: true,
+            revision: row.revision,
+            seq: 0,
+            event_time: row.window_end,
+        }
+    }
+}
+
 /// One closed candle of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandleRow {

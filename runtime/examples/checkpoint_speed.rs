@@ -8,7 +8,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::error::Error;
 use std::time::{Duration, Instant};
-use tallow_dataflow::{Bar, CheckpointId, Order, RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_dataflow::{
+    Bar, CheckpointId, RetainedMinute, RetainedReturn, RollupVersions, State, TickPosition,
+};
 use tallow_model::{EventTime, Interval, MINUTE_MS, Price, Symbol};
 use tallow_runtime::checkpoint::{Origin, PartHead, StoredPart, encode};
 
@@ -42,9 +44,9 @@ fn of_symbol(symbol: Symbol, random: &mut ChaCha8Rng) -> State {
             .collect();
         let (open, close) = (rounded(open), rounded(price));
         if minute < MOVES {
-            state.moves.push(RetainedMove { symbol, start, open, close, previous_close, revision: 0 });
+            state.returns.push(RetainedReturn { symbol, start, open, close, previous_close, revision: 0 });
         } else {
-            let mut order = |since_start_ms| Order {
+            let mut order = |since_start_ms| TickPosition {
                 since_start_ms,
                 partition: random.random_range(0..3),
                 offset: 40_000_000 + minute * 300_000 + random.random_range(0..300_000),
@@ -93,7 +95,7 @@ fn pieces(symbols: u64) -> Result<Vec<State>, Box<dyn Error>> {
         let symbol = of_symbol(format!("COIN{number}").parse()?, &mut random);
         if let Some(piece) = pieces.last_mut() {
             piece.minutes.extend(symbol.minutes);
-            piece.moves.extend(symbol.moves);
+            piece.returns.extend(symbol.returns);
             piece.rollups.extend(symbol.rollups);
         }
     }
@@ -138,7 +140,7 @@ fn raw_chunks(pieces: &[State]) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let mut chunks = Vec::new();
     for piece in pieces {
         add(&piece.minutes, &mut chunks)?;
-        add(&piece.moves, &mut chunks)?;
+        add(&piece.returns, &mut chunks)?;
         add(&piece.rollups, &mut chunks)?;
     }
     Ok(chunks)
@@ -183,7 +185,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{} minutes, {} moves, {} roll-ups of {symbols} symbols",
         state.minutes.len(),
-        state.moves.len(),
+        state.returns.len(),
         state.rollups.len()
     );
     Ok(())

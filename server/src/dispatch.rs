@@ -7,7 +7,7 @@ use crate::http::problem::{ParameterError, Problem};
 use crate::http::response::{Response, no_store};
 use crate::routes::{DataRoute, Found, Route, is_all, named};
 use crate::shared::Shared;
-use crate::websocket::{Dialect, Opening, Subscription};
+use crate::websocket::{Dialect, StreamAddress, Subscription};
 use crate::{dashboard, openapi, websocket};
 use hyper::body::Incoming;
 use hyper::header::ALLOW;
@@ -44,7 +44,7 @@ pub(crate) async fn dispatch(
             return metrics::pipeline(
                 app,
                 &shared.timings,
-                shared.clients.hub.figures(),
+                shared.clients.hub.stats(),
                 shared.started,
                 query,
             )
@@ -84,11 +84,11 @@ pub(crate) async fn dispatch(
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::RawStreams => {
-            let dialect = Dialect::Binance(Opening::raw(path, query)?);
+            let dialect = Dialect::Binance(StreamAddress::raw(path, query)?);
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
         DataRoute::CombinedStreams => {
-            let dialect = Dialect::Binance(Opening::combined(query)?);
+            let dialect = Dialect::Binance(StreamAddress::combined(query)?);
             websocket::upgrade(&shared.clients, data, caller, request, dialect)
         }
     }

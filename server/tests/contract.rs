@@ -1,6 +1,9 @@
-//! Every route and both dialects of the WebSocket on both pairs of stores, the embedded one of `tallow up` (SQLite, and a
-//! cache in memory) and that of `tallow serve` (PostgreSQL and Redis, and the pipeline asked over HTTP): put to one suite,
-//! held against the contract, and against each other. `sides` says what may differ.
+//! One suite for every route and both WebSocket protocols on two pairs of stores.
+//!
+//! The embedded pair is that of `tallow up`: SQLite and a cache in memory. The other pair is that
+//! of `tallow serve`: PostgreSQL and Redis, with the status of the pipeline read over HTTP.
+//! Responses are checked against the contract and against each other. `sides` lists the parts that
+//! may differ.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 #[path = "../../connectors/tests/beds/mod.rs"]
@@ -20,7 +23,7 @@ mod pages;
 #[path = "contract/routes.rs"]
 mod routes;
 #[path = "../../connectors/tests/contract/samples.rs"]
-#[allow(dead_code, reason = "the contract of the stores uses more of them")]
+#[allow(dead_code, reason = "the contract of the stores uses more samples")]
 mod samples;
 #[path = "../../connectors/tests/services/mod.rs"]
 mod services;

@@ -1,4 +1,4 @@
-//! The dialects of other programs, over a real socket: Binance's, that of TradingView's charts, and the movers.
+//! The APIs of other programs over a real socket: Binance's, TradingView's UDF, and the movers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -16,7 +16,7 @@ const MINUTE_MS: u64 = 60_000;
 const QUARTER_MS: u64 = 15 * MINUTE_MS;
 const START: u64 = START_MS / 1000;
 
-/// Minutes 0, 1, 2 and 4 of BTC are closed, minute 5 is open; it is 20 s past its start.
+/// A server with BTC: minutes 0, 1, 2 and 4 are closed, minute 5 is open since 20 s.
 async fn with_minutes() -> Server {
     let server = Server::start().await;
     for (minute, close) in [(0, 101.0), (1, 102.5), (2, 0.00000012), (4, 99.0)] {
@@ -27,7 +27,7 @@ async fn with_minutes() -> Server {
     server
 }
 
-/// The closed quarter that starts so many quarters after the start; before it where negative.
+/// The closed quarter with this number after the start; a negative number is before it.
 fn quarter(name: &str, number: i64, open: f64, close: f64) -> CandleRow {
     let start_ms = START_MS.checked_add_signed(number * QUARTER_MS as i64).unwrap();
     CandleRow {
@@ -40,7 +40,7 @@ fn quarter(name: &str, number: i64, open: f64, close: f64) -> CandleRow {
     }
 }
 
-/// The minutes after the start at which the bars of an answer of times in milliseconds open.
+/// The minutes after the start at which klines open.
 fn minutes(klines: &Value) -> Vec<u64> {
     let opened = klines.as_array().unwrap().iter().map(|kline| kline[0].as_u64().unwrap());
     opened.map(|opened| (opened - START_MS) / MINUTE_MS).collect()
@@ -50,8 +50,8 @@ async fn klines(server: &Server, query: &str) -> Vec<u64> {
     minutes(&server.json(&format!("/api/v3/klines?symbol=BTCUSD&interval=1m{query}")).await)
 }
 
-/// The code of a mistake in Binance's shape.
-async fn mistake(server: &Server, path: &str) -> (i64, String) {
+/// The code and text of an error in Binance's format.
+async fn error_of(server: &Server, path: &str) -> (i64, String) {
     let reply = server.get(path).await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path}: {reply:?}");
     assert_eq!(reply.header("content-type"), "application/json");
@@ -61,7 +61,7 @@ async fn mistake(server: &Server, path: &str) -> (i64, String) {
 }
 
 #[tokio::test]
-async fn binance_answers_a_ping_and_tells_the_time() {
+async fn binance_answers_ping_and_time() {
     let server = with_minutes().await;
     assert_eq!(server.json("/api/v3/ping").await, json!({}));
     let now = START_MS + 5 * MINUTE_MS + 20_000;
@@ -69,7 +69,7 @@ async fn binance_answers_a_ping_and_tells_the_time() {
 }
 
 #[tokio::test]
-async fn binance_lists_the_symbols_with_what_clients_need() {
+async fn binance_lists_the_symbols() {
     let server = with_minutes().await;
     server.cache.publish(candle("NEW.X", 0, 1.0, false));
     let info = server.json("/api/v3/exchangeInfo").await;
@@ -98,7 +98,7 @@ async fn binance_lists_the_symbols_with_what_clients_need() {
 }
 
 #[tokio::test]
-async fn a_kline_is_a_list_of_twelve_with_numbers_as_text() {
+async fn a_kline_is_a_list_of_twelve_fields() {
     let server = with_minutes().await;
     for path in ["klines", "uiKlines"] {
         let path = format!("/api/v3/{path}?symbol=btcusd&interval=1m&timeZone=0");
@@ -121,7 +121,7 @@ async fn a_kline_is_a_list_of_twelve_with_numbers_as_text() {
                 "0"
             ])
         );
-        // The open one comes last.
+        // The open kline is the last.
         let opened = START_MS + 5 * MINUTE_MS;
         assert_eq!(
             klines[4],
@@ -177,7 +177,7 @@ async fn klines_with_an_end_are_the_newest_up_to_it() {
 }
 
 #[tokio::test]
-async fn klines_between_bounds_have_both_and_are_the_oldest() {
+async fn klines_between_bounds_are_the_oldest() {
     let server = with_minutes().await;
     let at = |minute: u64| START_MS + minute * MINUTE_MS;
     assert_eq!(klines(&server, &format!("&startTime={}&endTime={}", at(1), at(4))).await, [1, 2, 4]);
@@ -189,7 +189,7 @@ async fn klines_between_bounds_have_both_and_are_the_oldest() {
 }
 
 #[tokio::test]
-async fn an_open_kline_is_shown_only_while_it_is_newer_than_every_closed_one() {
+async fn an_open_kline_is_shown_while_it_is_the_newest() {
     let server = with_minutes().await;
     server.history.put(Interval::OneMinute, row("BTC", 5, 90.0));
     assert_eq!(klines(&server, "").await, [0, 1, 2, 4, 5]);
@@ -207,7 +207,7 @@ async fn an_open_kline_is_shown_only_while_it_is_newer_than_every_closed_one() {
 async fn an_open_kline_waits_for_the_window_before_it_to_settle() {
     let server = with_minutes().await;
     server.cache.publish(candle("BTC", 6, 1.0, false));
-    // Half-open: a frontier at the end itself does not close the window.
+    // A frontier at the exact end of a window does not close the window.
     let frontier = START_MS + 6 * MINUTE_MS;
     server.pipeline.change(|status| status.watermark = Some(EventTime(frontier)));
     assert_eq!(klines(&server, "&limit=2").await, [2, 4]);
@@ -219,7 +219,7 @@ async fn an_open_kline_waits_for_the_window_before_it_to_settle() {
 }
 
 #[tokio::test]
-async fn the_volume_of_a_feed_without_sizes_is_not_the_volume_of_a_kline() {
+async fn a_rolling_volume_is_not_the_volume_of_a_kline() {
     let server = Server::start().await;
     let rolling = CandleRow { vwap: None, volume_sum: 7.8e10, quote_volume: 0.0, ..row("BTC", 0, 101.0) };
     server.history.put(Interval::OneMinute, rolling);
@@ -232,12 +232,13 @@ async fn the_volume_of_a_feed_without_sizes_is_not_the_volume_of_a_kline() {
 }
 
 #[tokio::test]
-async fn klines_beyond_a_quarter_are_rolled_up_once_all_of_them_is_settled() {
+async fn long_klines_are_rolled_up_once_they_are_settled() {
     let server = Server::start().await;
     for number in -2..4 {
         server.history.put(Interval::FifteenMinutes, quarter("BTC", number, 100.0, 101.0));
     }
-    // 05:00 to 06:30 is stored; at 06:30 the frontier has not passed the end of the last half hour.
+    // The stored quarters are 05:00 to 06:30. At 06:30 the frontier has not passed the last half
+    // hour.
     server.pipeline.change(|status| status.watermark = Some(EventTime(START_MS + 60 * MINUTE_MS)));
     let hour = START_MS - 30 * MINUTE_MS;
     for (interval, expected) in [("30m", 2), ("1h", 1), ("2h", 1), ("4h", 0), ("1d", 0)] {
@@ -251,7 +252,7 @@ async fn klines_beyond_a_quarter_are_rolled_up_once_all_of_them_is_settled() {
 }
 
 #[tokio::test]
-async fn mistakes_have_the_codes_of_binance() {
+async fn errors_have_the_codes_of_binance() {
     let server = with_minutes().await;
     let cases = [
         (
@@ -308,17 +309,18 @@ async fn mistakes_have_the_codes_of_binance() {
         ("ticker/24hr?symbol=BTCUSD&type=SHORT", -1130, "Data sent for parameter 'type' is not valid."),
     ];
     for (path, code, message) in cases {
-        assert_eq!(mistake(&server, &format!("/api/v3/{path}")).await, (code, message.to_owned()), "{path}");
+        assert_eq!(error_of(&server, &format!("/api/v3/{path}")).await, (code, message.to_owned()), "{path}");
     }
 }
 
-/// BTC at 100 a day ago and at 110 now, ETH at 50 and at 40, QUIET without a candle for two days.
+/// A server with BTC at 100 a day ago and 110 now, ETH at 50 and 40, and QUIET without a candle for
+/// two days.
 async fn with_a_day() -> Server {
     let server = Server::start().await;
     for (number, open, close) in [(-97, 7.0, 98.0), (-96, 100.0, 105.0), (-2, 105.0, 104.0)] {
         server.history.put(Interval::FifteenMinutes, quarter("BTC", number, open, close));
     }
-    // The minutes of the last quarter that has settled are not counted again.
+    // The minutes of the last settled quarter are not counted twice.
     server.history.put(Interval::OneMinute, CandleRow { quote_volume: 1e9, ..minute("BTC", -16, 104.0) });
     server.history.put(Interval::OneMinute, minute("BTC", -1, 108.0));
     server.cache.publish(LatestCandle { high: 111.0, ..candle("BTC", 0, 110.3, false) });
@@ -328,7 +330,7 @@ async fn with_a_day() -> Server {
     server
 }
 
-/// The closed minute so many minutes before the start, as a negative number.
+/// The closed minute with this number, which is negative, relative to the start.
 fn minute(name: &str, number: i64, close: f64) -> CandleRow {
     let start_ms = START_MS.checked_add_signed(number * MINUTE_MS as i64).unwrap();
     CandleRow {
@@ -339,7 +341,7 @@ fn minute(name: &str, number: i64, close: f64) -> CandleRow {
 }
 
 #[tokio::test]
-async fn the_price_is_the_newest_wherever_it_is() {
+async fn the_price_comes_from_the_cache_or_the_history() {
     let server = with_a_day().await;
     let btc = json!({"symbol": "BTCUSD", "price": "110.3"});
     assert_eq!(server.json("/api/v3/ticker/price?symbol=BTCUSD").await, btc);
@@ -353,7 +355,7 @@ async fn the_price_is_the_newest_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn a_ticker_is_the_last_24_hours_against_the_newest_price() {
+async fn a_ticker_compares_the_newest_price_with_24_hours_ago() {
     let server = with_a_day().await;
     let day_ms = 24 * 60 * MINUTE_MS;
     let mini = json!({"symbol": "BTCUSD", "openPrice": "100", "highPrice": "111", "lowPrice": "99", "lastPrice": "110.3",
@@ -375,7 +377,7 @@ async fn a_ticker_is_the_last_24_hours_against_the_newest_price() {
 }
 
 #[tokio::test]
-async fn the_farthest_movers_are_trending() {
+async fn the_largest_movers_are_trending() {
     let server = with_a_day().await;
     let trending = server.json("/api/v1/trending").await;
     assert_eq!((&trending["direction"], &trending["count"]), (&json!("abs"), &json!(2)));
@@ -402,7 +404,7 @@ async fn the_farthest_movers_are_trending() {
 }
 
 #[tokio::test]
-async fn a_chart_is_told_what_it_can_ask_for() {
+async fn the_udf_configuration_lists_the_capabilities() {
     let server = with_minutes().await;
     assert_eq!(
         server.json("/udf/config").await,
@@ -463,7 +465,7 @@ async fn the_bars_of_a_chart_are_columns() {
 }
 
 #[tokio::test]
-async fn a_chart_gets_the_range_or_so_many_bars_before_its_end() {
+async fn a_chart_gets_a_range_or_a_number_of_bars() {
     let server = with_minutes().await;
     let times = async |query: String| -> Vec<u64> {
         let bars = server.json(&format!("/udf/history?symbol=BTC&resolution=1&{query}")).await;
@@ -479,7 +481,7 @@ async fn a_chart_gets_the_range_or_so_many_bars_before_its_end() {
 }
 
 #[tokio::test]
-async fn an_empty_range_names_the_next_older_bar_or_says_that_there_is_none() {
+async fn an_empty_range_names_the_next_older_bar() {
     let server = with_minutes().await;
     let path = |from: u64, to: u64| format!("/udf/history?symbol=BTC&resolution=1&from={from}&to={to}");
     let gap = server.json(&path(START + 180, START + 240)).await;
@@ -493,7 +495,7 @@ async fn an_empty_range_names_the_next_older_bar_or_says_that_there_is_none() {
 }
 
 #[tokio::test]
-async fn alerts_that_stand_are_marks() {
+async fn raised_alerts_are_marks() {
     let server = with_minutes().await;
     let spike = AlertRow {
         alert_type: AlertType::PriceSpike,
@@ -529,7 +531,7 @@ async fn alerts_that_stand_are_marks() {
 }
 
 #[tokio::test]
-async fn a_chart_is_told_what_is_wrong() {
+async fn udf_errors_have_a_message() {
     let server = with_minutes().await;
     let range = format!("from={START}&to={}", START + 60);
     let cases = [
@@ -561,7 +563,7 @@ async fn a_chart_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_routes_are_read_only_and_say_when_a_store_is_down() {
+async fn dialects_are_read_only_and_report_a_failed_store() {
     let server = with_minutes().await;
     let paths = [
         "/api/v3/klines?symbol=BTCUSD&interval=1m",

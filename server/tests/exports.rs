@@ -1,4 +1,4 @@
-//! Exports on their way: what becomes of them when a store fails, when a client is slow or leaves, when there are many.
+//! Exports while they are sent: failing stores, slow clients, clients that leave, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -8,14 +8,14 @@ use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::history::row;
-use support::http::{Answer, Reply};
+use support::http::{PartialReply, Reply};
 use support::{Server, within};
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 const EXPORT: &str = "/api/v1/historical/BTC/export";
-/// How many candles are read from the store at a time.
+/// The number of candles that one query reads from the store.
 const PART: u64 = 1000;
 
 async fn with_minutes(settings: ServerSettings, minutes: u64) -> Server {
@@ -24,14 +24,14 @@ async fn with_minutes(settings: ServerSettings, minutes: u64) -> Server {
     server
 }
 
-/// The store answers so many questions more, and then none.
-fn answer_only(server: &Server, questions: usize) {
-    server.history.gate.add_permits(questions);
+/// Lets the store answer this number of further queries.
+fn answer_only(server: &Server, queries: usize) {
+    server.history.gate.add_permits(queries);
     server.history.is_gated.store(true, Ordering::SeqCst);
 }
 
-/// An export of which the first part has come, while the store does not give the second.
-async fn half_way(server: &Server) -> Answer {
+/// An export whose first part has arrived, while the store does not answer the second query.
+async fn half_way(server: &Server) -> PartialReply {
     answer_only(server, 1);
     let mut export = server.begin(EXPORT, &[]).await;
     assert_eq!(export.status, StatusCode::OK);
@@ -39,7 +39,7 @@ async fn half_way(server: &Server) -> Answer {
     export
 }
 
-/// The count of exports that have ended with this status, as the metrics have it.
+/// Whether the metrics count one export that has ended with this status.
 async fn ended(server: &Server, status: u16) -> bool {
     let metrics = server.get("/metrics").await;
     let line = format!(
@@ -55,7 +55,7 @@ fn assert_refused(refused: &Reply, words: &str) {
 }
 
 #[tokio::test]
-async fn a_file_has_a_name_and_all_candles_and_is_not_kept() {
+async fn an_export_has_a_file_name_and_all_candles() {
     let server = with_minutes(ServerSettings::default(), 3 * PART + 500).await;
     let bounds = "start_time=2025-11-16T05:30:00Z&end_time=2025-11-18T00:00:00Z";
     for (query, name, lines) in [
@@ -64,12 +64,12 @@ async fn a_file_has_a_name_and_all_candles_and_is_not_kept() {
         ("?start_time=2025-11-18T00:00:00Z&format=jsonl".to_owned(), "BTC-1m-from-20251118T0000Z.jsonl", 950),
         ("?end_time=2025-11-16T06:30:00Z".to_owned(), "BTC-1m-until-20251116T0630Z.csv", 61),
     ] {
-        let asked = format!("{EXPORT}{query}");
-        let file = server.get(&asked).await;
-        assert_eq!(file.status, StatusCode::OK, "{asked}");
+        let target = format!("{EXPORT}{query}");
+        let file = server.get(&target).await;
+        assert_eq!(file.status, StatusCode::OK, "{target}");
         assert_eq!(file.header("content-disposition"), format!("attachment; filename=\"{name}\""));
-        assert_eq!(file.body.iter().filter(|byte| **byte == b'\n').count(), lines, "{asked}");
-        let head = server.send("HEAD", &asked, &[]).await;
+        assert_eq!(file.body.iter().filter(|byte| **byte == b'\n').count(), lines, "{target}");
+        let head = server.send("HEAD", &target, &[]).await;
         assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
         for reply in [&file, &head] {
             assert_eq!(reply.header("cache-control"), "no-store");
@@ -78,13 +78,13 @@ async fn a_file_has_a_name_and_all_candles_and_is_not_kept() {
                 assert!(!reply.headers.contains_key(name), "{name}");
             }
         }
-        let known = server.send("GET", &asked, &[("if-none-match", "*")]).await;
+        let known = server.send("GET", &target, &[("if-none-match", "*")]).await;
         assert_eq!(known.body, file.body);
     }
 }
 
 #[tokio::test]
-async fn a_file_is_the_same_in_every_coding() {
+async fn an_export_is_the_same_in_every_coding() {
     let server = with_minutes(ServerSettings::default(), 2 * PART + 1).await;
     let plain = server.get(EXPORT).await.body;
     for coding in ["gzip", "br", "zstd"] {
@@ -92,7 +92,10 @@ async fn a_file_is_the_same_in_every_coding() {
         assert_eq!(reply.header("content-encoding"), coding);
         assert!(reply.body.len() < plain.len() / 3, "{coding}: {} bytes", reply.body.len());
         assert_eq!(decoded(&reply.body, coding).unwrap(), plain, "{coding}");
-        assert!(decoded(&reply.body[..reply.body.len() - 4], coding).is_err(), "{coding}: it has an end");
+        assert!(
+            decoded(&reply.body[..reply.body.len() - 4], coding).is_err(),
+            "{coding}: a cut file is noticed"
+        );
     }
     let none = server.send("GET", EXPORT, &[("accept-encoding", "identity;q=0")]).await;
     assert_eq!((none.status, &*none.problem()), (StatusCode::NOT_ACCEPTABLE, "not_acceptable"));
@@ -109,7 +112,7 @@ fn decoded(body: &[u8], coding: &str) -> std::io::Result<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_file_that_a_store_does_not_finish_has_no_proper_end() {
+async fn an_export_ends_abruptly_if_the_store_fails() {
     for coding in ["identity", "gzip", "br", "zstd"] {
         let server = with_minutes(ServerSettings::default(), 3 * PART).await;
         answer_only(&server, 1);
@@ -125,7 +128,7 @@ async fn a_file_that_a_store_does_not_finish_has_no_proper_end() {
 }
 
 #[tokio::test]
-async fn a_file_that_a_store_does_not_go_on_with_in_time_has_no_proper_end() {
+async fn an_export_ends_abruptly_if_the_store_is_too_slow() {
     let settings = ServerSettings { request_timeout: Duration::from_millis(200), ..Default::default() };
     let server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
@@ -135,7 +138,7 @@ async fn a_file_that_a_store_does_not_go_on_with_in_time_has_no_proper_end() {
 }
 
 #[tokio::test]
-async fn a_file_that_a_stop_cuts_off_has_no_proper_end() {
+async fn an_export_ends_abruptly_if_the_server_stops() {
     let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
     let mut server = with_minutes(settings, 3 * PART).await;
     let export = half_way(&server).await;
@@ -145,7 +148,7 @@ async fn a_file_that_a_stop_cuts_off_has_no_proper_end() {
 }
 
 #[tokio::test]
-async fn there_are_no_more_exports_than_there_may_be_and_requests_are_answered_beside_them() {
+async fn exports_are_limited_and_do_not_block_requests() {
     for (settings, words) in [
         (ServerSettings { max_exports: 1, max_requests: 1, ..Default::default() }, "1 exports are"),
         (
@@ -157,29 +160,29 @@ async fn there_are_no_more_exports_than_there_may_be_and_requests_are_answered_b
         let export = half_way(&server).await;
         assert_refused(&server.get(EXPORT).await, words);
         let head = server.send("HEAD", EXPORT, &[]).await;
-        assert_eq!(head.status, StatusCode::SERVICE_UNAVAILABLE, "also without the file itself");
+        assert_eq!(head.status, StatusCode::SERVICE_UNAVAILABLE, "HEAD is limited too");
         assert_eq!(server.get("/openapi.json").await.status, StatusCode::OK);
-        assert!(!ended(&server, 200).await, "it goes on");
+        assert!(!ended(&server, 200).await, "the export is still running");
         server.history.is_gated.store(false, Ordering::SeqCst);
         server.history.gate.add_permits(1);
         assert!(export.rest().await.is_ok());
-        assert!(ended(&server, 200).await, "its time is that of its last part");
+        assert!(ended(&server, 200).await, "it is counted after its last part");
         assert_eq!(server.get(EXPORT).await.status, StatusCode::OK);
     }
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_work_for_it() {
+async fn a_client_that_leaves_ends_its_export() {
     let server = with_minutes(ServerSettings { max_exports: 1, ..Default::default() }, 3 * PART).await;
     let export = half_way(&server).await;
-    // The question for the second part is never answered.
+    // The second query is never answered.
     server.history.is_gated.store(false, Ordering::SeqCst);
     drop(export);
     within(async { while server.get(EXPORT).await.status != StatusCode::OK {} }).await;
 }
 
 #[tokio::test]
-async fn nothing_is_read_ahead_for_a_client_that_reads_nothing_and_it_is_given_up() {
+async fn nothing_is_read_ahead_for_a_client_that_reads_nothing() {
     let settings = ServerSettings { send_timeout: Duration::from_millis(50), ..Default::default() };
     let server = with_minutes(settings, 20 * PART).await;
     answer_only(&server, 100);
@@ -190,13 +193,13 @@ async fn nothing_is_read_ahead_for_a_client_that_reads_nothing_and_it_is_given_u
     within(async { while !ended(&server, 200).await {} }).await;
     let parts = 100 - server.history.gate.available_permits();
     assert!((1..=3).contains(&parts), "{parts} parts were read");
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert!(answer.starts_with(b"HTTP/1.1 200 ") && !answer.ends_with(b"\r\n0\r\n\r\n"));
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert!(response.starts_with(b"HTTP/1.1 200 ") && !response.ends_with(b"\r\n0\r\n\r\n"));
 }
 
 #[tokio::test]
-async fn who_could_not_tell_a_part_from_the_whole_gets_neither() {
+async fn an_http_1_0_client_gets_no_export() {
     let server = with_minutes(ServerSettings::default(), 5).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(format!("GET {EXPORT} HTTP/1.0\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();

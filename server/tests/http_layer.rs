@@ -1,4 +1,4 @@
-//! What every answer passes through on its way: tags and revalidation, content codings, limits, keys.
+//! The layers that every response passes: tags and revalidation, content codings, limits, keys.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -24,14 +24,14 @@ async fn with_history(settings: ServerSettings, minutes: u64) -> Server {
     server
 }
 
-/// What lets a client that has an answer see that it is still that one.
+/// The headers that a client compares with those of its cached response.
 const KEPT: [&str; 4] = ["etag", "cache-control", "vary", "access-control-allow-origin"];
 
 fn kept(reply: &Reply) -> Vec<(&str, Option<&str>)> {
     KEPT.map(|name| (name, reply.headers.get(name).map(|value| value.to_str().unwrap()))).to_vec()
 }
 
-/// A client that sends just what it is told to and leaves its connection open.
+/// A client that sends raw text and keeps its connection open.
 struct RawClient(BufReader<TcpStream>);
 
 impl RawClient {
@@ -43,17 +43,17 @@ impl RawClient {
         within(self.0.write_all(text.as_bytes())).await.unwrap();
     }
 
-    /// The head of the next answer; empty at the end of the connection.
+    /// The head of the next response; empty at the end of the connection.
     async fn head(&mut self) -> String {
         let mut head = String::new();
-        // A connection that the server has cut off ends as well as one that it has closed.
+        // A connection that is reset ends the loop, as a closed one does.
         while within(self.0.read_line(&mut head)).await.is_ok_and(|bytes| bytes > 2) {}
         head
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_the_client_has_is_not_sent_again() {
+async fn a_cached_response_is_revalidated_without_a_body() {
     let server = with_history(ServerSettings::default(), 2).await;
     for path in [
         "/",
@@ -89,7 +89,7 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
     }
 }
 
-/// The body of an answer as it was before its coding.
+/// The body of a response without its content coding.
 fn decoded(reply: &Reply) -> Vec<u8> {
     let mut plain = Vec::new();
     match reply.headers.get("content-encoding").map(|name| name.to_str().unwrap()) {
@@ -97,15 +97,15 @@ fn decoded(reply: &Reply) -> Vec<u8> {
         Some("zstd") => plain = zstd::decode_all(&reply.body[..]).unwrap(),
         Some("gzip") => drop(flate2::read::GzDecoder::new(&reply.body[..]).read_to_end(&mut plain).unwrap()),
         Some("br") => drop(brotli::Decompressor::new(&reply.body[..], 4096).read_to_end(&mut plain).unwrap()),
-        Some(other) => panic!("{other} was not asked for"),
+        Some(other) => panic!("{other} was not target for"),
     }
     plain
 }
 
 #[tokio::test]
-async fn an_answer_comes_in_the_coding_that_the_client_wants() {
+async fn a_response_has_the_coding_that_the_client_prefers() {
     let server = with_history(ServerSettings::default(), 1000).await;
-    // One that is compressed on the spot and one that is not.
+    // The first body is short enough for the thread of the request, the second is not.
     for path in ["/api/v1/historical/BTC?limit=10", "/api/v1/historical/BTC?limit=1000&format=csv"] {
         let plain = server.get(path).await;
         assert!(plain.headers.get("content-encoding").is_none());
@@ -141,7 +141,7 @@ async fn an_answer_comes_in_the_coding_that_the_client_wants() {
 }
 
 #[tokio::test]
-async fn short_answers_and_problems_come_as_they_are() {
+async fn short_responses_and_problems_are_not_compressed() {
     let server = with_history(ServerSettings::default(), 1).await;
     for path in ["/ready", "/api/v1/symbols", "/nothing"] {
         let reply = server.send("GET", path, &[("accept-encoding", "gzip, br, zstd")]).await;
@@ -157,7 +157,7 @@ async fn short_answers_and_problems_come_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_client_of_websockets_may_accept_any_coding() {
+async fn a_handshake_ignores_accept_encoding() {
     let server = with_history(ServerSettings::default(), 1).await;
     let mut client = RawClient::connect(&server).await;
     client
@@ -173,7 +173,7 @@ async fn a_client_of_websockets_may_accept_any_coding() {
 }
 
 #[tokio::test]
-async fn an_answer_that_has_changed_has_another_tag() {
+async fn a_changed_response_has_another_tag() {
     let server = with_history(ServerSettings::default(), 1).await;
     server.cache.publish(candle("BTC", 2, 101.25, false));
     for path in ["/api/v1/latest/BTC", "/api/v1/latest/all"] {
@@ -193,7 +193,7 @@ async fn an_answer_that_has_changed_has_another_tag() {
 }
 
 #[tokio::test]
-async fn what_is_of_the_moment_or_wrong_is_not_stored() {
+async fn probes_and_problems_are_not_cached() {
     let server = with_history(ServerSettings::default(), 1).await;
     for path in ["/health", "/ready", "/metrics", "/nothing", "/api/v1/latest/XYZ", "/api/v1/latest/BTC?x=1"]
     {
@@ -206,7 +206,7 @@ async fn what_is_of_the_moment_or_wrong_is_not_stored() {
 }
 
 #[tokio::test]
-async fn an_address_has_no_more_connections_than_it_may() {
+async fn connections_of_an_address_are_limited() {
     let settings = ServerSettings { max_connections_per_address: 2, ..Default::default() };
     let server = with_history(settings, 1).await;
     let mut clients = Vec::new();
@@ -218,7 +218,7 @@ async fn an_address_has_no_more_connections_than_it_may() {
     }
     assert_eq!(RawClient::connect(&server).await.head().await, "", "closed without a word");
     clients.pop();
-    // The place is free once the server has seen that its client is gone.
+    // The permit is free once the server notices that the client is gone.
     within(async {
         loop {
             let mut client = RawClient::connect(&server).await;
@@ -234,7 +234,7 @@ async fn an_address_has_no_more_connections_than_it_may() {
 }
 
 #[tokio::test]
-async fn an_address_has_no_more_websockets_than_it_may() {
+async fn websockets_of_an_address_are_limited() {
     let settings = ServerSettings { max_websockets_per_address: 1, ..Default::default() };
     let server = with_history(settings, 1).await;
     let first = server.greeted("/ws/prices/BTC", 1).await;
@@ -258,7 +258,7 @@ async fn an_address_has_no_more_websockets_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_busy_server_says_so_and_answers_probes() {
+async fn a_busy_server_refuses_requests_but_answers_probes() {
     let settings = ServerSettings { max_requests: 1, ..Default::default() };
     let server = with_history(settings, 1).await;
     server.history.is_gated.store(true, Ordering::SeqCst);
@@ -289,12 +289,12 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
     ] {
         let mut client = RawClient::connect(&server).await;
         client.send(&format!("{request}GET /api/v1/symbols HTTP/1.1\r\nhost: x\r\n\r\n")).await;
-        let mut answer = String::new();
-        // What the server has not read makes the end of the connection a rough one.
-        let _ = within(client.0.read_to_string(&mut answer)).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {answer}");
-        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        let mut response = String::new();
+        // Bytes that the server has not read cause a reset at the end of the connection.
+        let _ = within(client.0.read_to_string(&mut response)).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {response}");
+        assert!(response.to_lowercase().contains("\r\nconnection: close\r\n"), "{response}");
+        assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
     }
     let without = "GET /ready HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     let mut client = RawClient::connect(&server).await;
@@ -303,7 +303,7 @@ async fn a_request_with_a_body_is_refused_and_its_connection_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_idle_between_requests_is_closed() {
+async fn an_idle_connection_is_closed() {
     let settings = ServerSettings { header_read_timeout: Duration::from_secs(1), ..Default::default() };
     let server = with_history(settings, 1).await;
     let mut client = RawClient::connect(&server).await;
@@ -315,8 +315,8 @@ async fn a_connection_that_is_idle_between_requests_is_closed() {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_much_is_told_when_to_come_again() {
-    // A burst that takes a minute and more to come back, so that a slow machine refuses as well.
+async fn an_address_over_its_rate_gets_a_retry_time() {
+    // The burst takes more than a minute to refill, so that the limit holds on a slow machine too.
     let settings = ServerSettings { rate_per_second: 1, rate_burst: 100, ..Default::default() };
     let server = with_history(settings, 1).await;
     let first = server.get("/api/v1/symbols").await;
@@ -345,21 +345,21 @@ async fn an_address_that_asks_too_much_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn a_limited_server_stops_as_quickly() {
+async fn a_rate_limit_does_not_delay_the_stop() {
     let settings = ServerSettings { rate_per_second: 1, shutdown_timeout: DEADLINE, ..Default::default() };
     let mut server = with_history(settings, 1).await;
     server.tell_to_stop();
     server.stopped().await;
 }
 
-/// The settings of a server that knows the key `abc` alone.
+/// The settings of a server whose only key is `abc`.
 fn with_key() -> ServerSettings {
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     ServerSettings { api_keys: vec![format!("tests:{hash}").parse().unwrap()], ..Default::default() }
 }
 
 #[tokio::test]
-async fn who_has_no_key_sees_the_page_and_the_probes_alone() {
+async fn without_a_key_only_the_page_and_probes_are_served() {
     let server = with_history(with_key(), 1).await;
     for path in ["/api/v1/latest/BTC", "/api/v1/stats", "/metrics", "/nothing", "/ws/prices/BTC"] {
         for headers in [&[][..], &[("authorization", "Bearer abd")], &[("x-api-key", "")]] {
@@ -381,7 +381,7 @@ async fn who_has_no_key_sees_the_page_and_the_probes_alone() {
 }
 
 #[tokio::test]
-async fn who_has_a_key_is_answered() {
+async fn a_valid_key_authorises_a_request() {
     let server = with_history(with_key(), 1).await;
     for header in [("authorization", "Bearer abc"), ("x-api-key", "abc")] {
         let reply = server.send("GET", "/api/v1/latest/BTC", &[header]).await;
@@ -402,7 +402,7 @@ async fn who_has_a_key_is_answered() {
 }
 
 #[test]
-fn settings_do_not_show_what_they_know_of_keys() {
+fn settings_do_not_print_keys() {
     let shown = format!("{:?}", with_key());
     assert!(shown.contains("tests") && !shown.contains("ba7816bf") && !shown.contains("186"), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! The WebSocket: frames, slow clients, gaps, and how connections end.
+//! `/ws/prices/{symbol}`: frames, slow clients, gaps, and the end of connections.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -51,7 +51,7 @@ async fn a_client_is_greeted_with_the_candle_and_then_sent_updates() {
 }
 
 #[tokio::test]
-async fn all_symbols_and_several_intervals_come_on_one_connection() {
+async fn one_connection_has_all_symbols_and_several_intervals() {
     let server = Server::start().await;
     let five = |candle: LatestCandle| LatestCandle { interval: Interval::FiveMinutes, ..candle };
     server.cache.put(candle("BTC", 0, 1.0, false));
@@ -73,7 +73,7 @@ async fn all_symbols_and_several_intervals_come_on_one_connection() {
 }
 
 #[tokio::test]
-async fn closed_only_leaves_open_candles_out_of_the_greeting_too() {
+async fn closed_only_leaves_out_open_candles() {
     let server = Server::start().await;
     server.history.put(Interval::OneMinute, row("BTC", 0, 99.0));
     server.cache.publish(candle("BTC", 1, 101.0, false));
@@ -87,7 +87,7 @@ async fn closed_only_leaves_open_candles_out_of_the_greeting_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_repeated_between_the_greeting_and_the_updates() {
+async fn no_update_is_lost_or_repeated_after_the_greeting() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 0, 1.0, true));
     for round in 0..50 {
@@ -118,7 +118,7 @@ async fn an_unknown_symbol_is_closed_with_1008_after_the_handshake() {
 }
 
 #[tokio::test]
-async fn stores_that_are_down_are_no_proof_that_a_symbol_is_unknown() {
+async fn a_symbol_is_not_unknown_while_the_stores_are_down() {
     let server = Server::start().await;
     server.cache.is_down.store(true, Ordering::SeqCst);
     server.history.is_down.store(true, Ordering::SeqCst);
@@ -127,7 +127,7 @@ async fn stores_that_are_down_are_no_proof_that_a_symbol_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_plain_request_is_told_to_upgrade() {
+async fn a_plain_request_gets_426() {
     let server = Server::start().await;
     let reply = server.get("/ws/prices/BTC").await;
     assert_eq!((reply.status, &*reply.problem()), (StatusCode::UPGRADE_REQUIRED, "upgrade_required"));
@@ -135,13 +135,18 @@ async fn a_plain_request_is_told_to_upgrade() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_and_odd_messages_are_not_fatal() {
+async fn pings_are_answered() {
     let server = Server::start().await;
     let mut socket = server.greeted("/ws/prices/ALL", 0).await;
     socket.say(r#"{"type":"ping"}"#).await;
     assert_eq!(socket.frame().await, json!({"type": "pong", "timestamp": "2025-11-16T05:30:00Z"}));
     socket.send(Message::Ping("abc".into())).await;
     assert_eq!(socket.message().await, Message::Pong("abc".into()));
+}
+
+#[tokio::test]
+async fn an_invalid_message_gets_an_error() {
+    let server = Server::start().await;
     for texts in [["", "ping", "{"], ["[]", r#"{"type":7}"#, r#"{"type":"subscribe"}"#]] {
         let mut socket = server.greeted("/ws/prices/ALL", 0).await;
         for text in texts {
@@ -152,11 +157,11 @@ async fn pings_are_answered_and_odd_messages_are_not_fatal() {
 }
 
 #[tokio::test]
-async fn a_client_that_talks_too_much_is_closed_with_1008() {
+async fn too_many_messages_close_the_connection_with_1008() {
     let server = Server::start().await;
     for message in [Message::text(r#"{"type":"ping"}"#), Message::Ping("abc".into())] {
         let mut socket = server.greeted("/ws/prices/ALL", 0).await;
-        // More than five a second for as long as the machine may take over it.
+        // Enough for more than five a second on a slow machine.
         for _ in 0..200 {
             socket.send(message.clone()).await;
         }
@@ -165,7 +170,7 @@ async fn a_client_that_talks_too_much_is_closed_with_1008() {
 }
 
 #[tokio::test]
-async fn frames_that_are_no_messages_end_the_connection_with_the_reason() {
+async fn invalid_frames_close_the_connection_with_their_code() {
     let server = Server::start().await;
     let cases = [
         (Message::Binary(vec![1, 2, 3].into()), CloseCode::Unsupported),
@@ -179,7 +184,7 @@ async fn frames_that_are_no_messages_end_the_connection_with_the_reason() {
 }
 
 #[tokio::test]
-async fn silence_is_broken_by_keepalives() {
+async fn a_quiet_connection_gets_keepalives() {
     let settings = ServerSettings { keepalive: Duration::from_millis(20), ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     let mut socket = server.greeted("/ws/prices/ALL", 0).await;
@@ -189,7 +194,7 @@ async fn silence_is_broken_by_keepalives() {
     );
 }
 
-/// Reads what a slow client has been sent until the candle with this close has come.
+/// Reads frames up to the candle with this close.
 async fn read_until(socket: &mut support::socket::Socket, close: f64) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
@@ -203,7 +208,7 @@ async fn read_until(socket: &mut support::socket::Socket, close: f64) -> Vec<Val
 }
 
 #[tokio::test]
-async fn a_slow_client_misses_open_candles_but_no_closed_one_and_no_alert() {
+async fn a_slow_client_misses_open_candles_only() {
     let server = Server::start_with(ServerSettings::default(), 64).await;
     let mut socket = server.greeted("/ws/prices/ALL", 0).await;
     let mut published = 0;
@@ -235,13 +240,13 @@ async fn a_slow_client_misses_open_candles_but_no_closed_one_and_no_alert() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
+async fn a_client_that_reads_nothing_is_closed_with_1013() {
     let settings = ServerSettings { client_queue: 64, ..Default::default() };
     let server = Server::start_with(settings, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut slow = server.greeted("/ws/prices/ALL", 1).await;
     let mut quick = server.greeted("/ws/prices/BTC", 1).await;
-    // More than fits into the queue, the batch that is being written and the buffers of the system.
+    // More candles than the queue, the current batch and the buffers of the system hold.
     for minute in 1..600 {
         let seq = server.cache.publish(candle("BTC", minute, 1.0, true));
         assert_eq!(quick.frame().await["data"]["seq"], seq);
@@ -250,7 +255,7 @@ async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn a_client_that_accepts_nothing_for_too_long_is_closed() {
+async fn a_client_over_the_send_timeout_is_closed() {
     let (send_timeout, keepalive) = (Duration::from_millis(100), Duration::from_millis(20));
     let server =
         Server::start_with(ServerSettings { send_timeout, keepalive, ..Default::default() }, 64).await;
@@ -266,13 +271,13 @@ async fn a_client_that_accepts_nothing_for_too_long_is_closed() {
 }
 
 #[tokio::test]
-async fn a_lag_of_the_stream_is_told_and_the_present_is_restored() {
+async fn after_a_lag_clients_resync_and_get_the_newest_candles() {
     let server = Server::start_with(ServerSettings::default(), 8).await;
     server.cache.publish(candle("BTC", 0, 1.0, true));
     server.cache.publish(candle("ETH", 0, 1.0, true));
     let mut socket = server.greeted("/ws/prices/BTC?interval=1m,5m", 1).await;
     let mut all = server.greeted("/ws/prices/ALL", 2).await;
-    // Nothing runs between these: the stream overruns the hub.
+    // No task runs between these updates, so that the hub lags behind the stream.
     server.cache.publish(candle("ETH", 1, 2.0, true));
     for minute in 1..=20 {
         server.cache.publish(candle("BTC", minute, 1.0, true));
@@ -281,7 +286,7 @@ async fn a_lag_of_the_stream_is_told_and_the_present_is_restored() {
     assert_eq!(
         frame,
         json!({"type": "resync_required", "symbol": "BTC", "from_seq": 0, "timestamp": "2025-11-16T05:30:00Z"}),
-        "of everything that it wants, alerts too"
+        "of the whole subscription, alerts too"
     );
     for seq in 14..=21 {
         assert_eq!(socket.frame().await["data"]["seq"], seq);
@@ -294,7 +299,7 @@ async fn a_lag_of_the_stream_is_told_and_the_present_is_restored() {
     for seq in 14..=21 {
         assert_eq!(all.frame().await["data"]["seq"], seq);
     }
-    // ETH's newest candle was among those missed, and nothing followed it.
+    // The newest candle of ETH was missed, and no update has followed it.
     let frame = all.frame().await;
     assert_eq!(
         (&frame["type"], &frame["symbol"], &frame["data"]["seq"]),
@@ -305,7 +310,7 @@ async fn a_lag_of_the_stream_is_told_and_the_present_is_restored() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_skipped_is_told_before_what_follows() {
+async fn a_skipped_number_causes_a_resync() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 0, 1.0, true));
     let mut socket = server.greeted("/ws/prices/BTC", 1).await;
@@ -317,14 +322,14 @@ async fn a_number_that_is_skipped_is_told_before_what_follows() {
 }
 
 #[tokio::test]
-async fn numbers_that_begin_anew_are_followed_from_the_first_newer_candle() {
+async fn restarted_numbers_count_from_the_first_newer_candle() {
     let server = Server::start().await;
-    // What the server finds when it starts, and nothing is published before the cache loses it.
+    // The server reads this candle when it starts; the cache loses it before the next update.
     server.cache.put(LatestCandle { seq: 4_711, ..candle("BTC", 5, 1.0, true) });
     let mut socket = server.greeted("/ws/prices/BTC", 0).await;
     assert_eq!(socket.frame().await["data"]["seq"], 4_711);
     server.cache.flush();
-    // The publisher repeats what clients have, and goes on from there; corrections of older windows follow.
+    // The publisher repeats candles that the client has, then sends a newer one and a correction.
     for (minute, close) in [(3, 1.0), (4, 1.0), (5, 1.0), (6, 2.0), (4, 3.0)] {
         server.cache.publish(candle("BTC", minute, close, true));
     }
@@ -337,20 +342,20 @@ async fn numbers_that_begin_anew_are_followed_from_the_first_newer_candle() {
         let frame = socket.frame().await;
         assert_eq!((&frame["data"]["seq"], &frame["data"]["close"]), (&json!(seq), &json!(close)));
     }
-    // Whoever comes now gets the newest.
+    // A client that connects now gets the newest candle.
     let mut late = server.greeted("/ws/prices/BTC", 0).await;
     assert_eq!(late.frame().await["data"]["seq"], 4);
 }
 
 #[tokio::test]
-async fn the_present_is_restored_also_where_its_numbers_have_begun_anew_meanwhile() {
+async fn newest_candles_are_restored_after_restarted_numbers() {
     let server = Server::start_with(ServerSettings::default(), 8).await;
     for minute in 0..5 {
         server.cache.publish(candle("BTC", minute, 1.0, true));
     }
     let mut socket = server.greeted("/ws/prices/BTC", 1).await;
     server.cache.flush();
-    // Nothing runs between these: the stream overruns the hub, and nothing of BTC is left in it.
+    // No task runs between these updates: the hub lags behind, and the stream drops the BTC candle.
     server.cache.publish(candle("BTC", 5, 2.0, true));
     for minute in 0..20 {
         server.cache.publish(candle("ETH", minute, 1.0, true));
@@ -364,24 +369,24 @@ async fn the_present_is_restored_also_where_its_numbers_have_begun_anew_meanwhil
 }
 
 #[tokio::test]
-async fn a_gap_of_the_stream_itself_is_told_to_all_and_what_follows_is_complete() {
+async fn a_gap_of_the_stream_makes_all_clients_resync() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 0, 1.0, true));
     let mut one = server.greeted("/ws/prices/BTC", 1).await;
     let mut several = server.greeted("/ws/prices/BTC?interval=1m,5m", 1).await;
     let mut all = server.greeted("/ws/prices/ALL", 1).await;
     server.cache.publish_gap();
-    // What is numbered need not be missing.
+    // The numbers have no gap.
     server.cache.publish(candle("BTC", 1, 1.0, true));
     server.cache.publish_alert(alert("BTC", 1));
     for (socket, name, from_seq) in [(&mut one, "BTC", 2), (&mut several, "BTC", 0), (&mut all, "ALL", 0)] {
         let frame = socket.frame().await;
-        let told = (&frame["type"], &frame["symbol"], &frame["from_seq"], frame.get("interval"));
-        assert_eq!(told, (&json!("resync_required"), &json!(name), &json!(from_seq), None));
+        let notice = (&frame["type"], &frame["symbol"], &frame["from_seq"], frame.get("interval"));
+        assert_eq!(notice, (&json!("resync_required"), &json!(name), &json!(from_seq), None));
         assert_eq!(socket.frame().await["data"]["seq"], 2);
         assert_eq!(socket.frame().await["type"], "alert");
     }
-    // Before the gap nothing is known to be complete.
+    // Updates before the gap may be incomplete.
     let mut late = server.greeted("/ws/prices/BTC?resume_from=0", 0).await;
     assert_eq!(late.frame().await["type"], "resync_required");
 }
@@ -396,7 +401,7 @@ async fn a_stop_closes_clients_with_1001() {
 }
 
 #[tokio::test]
-async fn clients_over_the_limit_are_refused_and_a_place_is_given_back() {
+async fn clients_over_the_limit_are_refused_until_one_leaves() {
     let settings =
         ServerSettings { max_websockets: 1, keepalive: Duration::from_millis(20), ..Default::default() };
     let server = Server::start_with(settings, 64).await;

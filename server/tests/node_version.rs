@@ -1,4 +1,4 @@
-//! Which Node.js the build script takes for the dashboard.
+//! The Node.js versions that the build script accepts for the dashboard.
 
 #[path = "../build/node.rs"]
 mod node;
@@ -6,20 +6,20 @@ mod node;
 use node::{is_enough, version};
 
 #[test]
-fn the_first_two_numbers_count() {
+fn a_version_is_its_first_two_numbers() {
     assert_eq!(version("v20.19.2\n"), Some((20, 19)));
     assert_eq!(version("v24.0.0-nightly2026"), Some((24, 0)));
 }
 
 #[test]
-fn what_is_not_a_version_has_none() {
+fn an_invalid_version_is_none() {
     for printed in ["", "20.19.2", "v20", "v20.x.1", "vtwenty.one", "v-1.2.3"] {
         assert_eq!(version(printed), None, "{printed:?}");
     }
 }
 
 #[test]
-fn a_version_that_vite_does_not_run_with_is_not_enough() {
+fn versions_without_support_by_vite_are_refused() {
     for (printed, expected) in [
         ("v18.20.4", false),
         ("v20.18.3", false),

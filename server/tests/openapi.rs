@@ -1,5 +1,5 @@
-//! `/openapi.json` against the server that it describes, over a real socket: parameters, answers, headers, errors,
-//! examples; and `/docs`.
+//! `/openapi.json` against the server that it describes, over a real socket: parameters, responses,
+//! headers, errors and examples. Also `/docs`.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -21,7 +21,7 @@ use tallow_server::ServerSettings;
 const MINUTE_MS: u64 = 60_000;
 const START: u64 = START_MS / 1000;
 
-/// A server with something to answer to every request.
+/// A server with data for every route.
 async fn with_everything() -> Server {
     with_settings(ServerSettings::default()).await
 }
@@ -55,13 +55,13 @@ async fn with_settings(settings: ServerSettings) -> Server {
     server
 }
 
-/// The document, with objects that may have no other fields than those described.
+/// The document, and its components with objects that allow no undescribed field.
 struct Document {
     json: Value,
     strict: Value,
 }
 
-/// Closes every described object that does not say that it is open.
+/// Forbids undescribed fields in every object that does not allow them explicitly.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -87,12 +87,12 @@ impl Document {
         Document { json, strict }
     }
 
-    /// Each path with what `GET` does there.
+    /// Each path with its `GET` operation.
     fn operations(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.json["paths"].as_object().unwrap().iter().map(|(path, item)| (&**path, &item["get"]))
     }
 
-    /// What a reference leads to, or the value itself.
+    /// The target of a reference, or the value itself.
     fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(reference) => self.json.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
@@ -113,11 +113,11 @@ impl Document {
         assert!(faults.is_empty(), "{what}: {faults:#?}\n{value}");
     }
 
-    /// Holds an answer against its description: status, headers, type and body.
-    fn check_answer(&self, path: &str, asked: &str, reply: &Reply) {
-        let what = format!("{asked}: {}", reply.status);
-        let answers = &self.json["paths"][path]["get"]["responses"];
-        let described = self.resolved(&answers[reply.status.as_str()]);
+    /// Checks status, headers, type and body of a response against its description.
+    fn check_response(&self, path: &str, target: &str, reply: &Reply) {
+        let what = format!("{target}: {}", reply.status);
+        let responses = &self.json["paths"][path]["get"]["responses"];
+        let described = self.resolved(&responses[reply.status.as_str()]);
         assert!(described.is_object(), "{what} is not described: {reply:?}");
         for (name, header) in described["headers"].as_object().unwrap() {
             let header = self.resolved(header);
@@ -166,7 +166,7 @@ impl Document {
     }
 }
 
-/// A path with what its examples say in place of what is named in it, and those parameters that have to be there.
+/// A path with the examples of its path parameters and its required query parameters.
 fn example(path: &str, operation: &Value) -> String {
     let (mut path, mut query) = (path.to_owned(), form_urlencoded::Serializer::new(String::new()));
     for parameter in operation["parameters"].as_array().unwrap() {
@@ -183,7 +183,7 @@ fn example(path: &str, operation: &Value) -> String {
     if query.is_empty() { path } else { format!("{path}?{query}") }
 }
 
-/// The path of a file of the dashboard, if the program was built with it.
+/// The path of a file of the dashboard, if the program is built with it.
 async fn asset(server: &Server) -> Option<String> {
     let page = server.get("/").await;
     let text = std::str::from_utf8(&page.body).unwrap().to_owned();
@@ -196,12 +196,12 @@ fn is_socket(operation: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn every_operation_answers_as_it_is_described() {
+async fn every_operation_responds_as_described() {
     let server = with_everything().await;
     let document = Document::of(&server).await;
     for (path, operation) in document.operations() {
-        let asked = match path {
-            // Names of files are known once they are built; where they are not, there is none.
+        let target = match path {
+            // The build chooses the names of files; a program without the dashboard has none.
             "/assets/{name}" => match asset(&server).await {
                 Some(asset) => asset,
                 None => continue,
@@ -211,27 +211,27 @@ async fn every_operation_answers_as_it_is_described() {
             }
             _ => example(path, operation),
         };
-        let reply = server.get(&asked).await;
+        let reply = server.get(&target).await;
         let expected = if is_socket(operation) { StatusCode::UPGRADE_REQUIRED } else { StatusCode::OK };
-        assert_eq!(reply.status, expected, "{asked}: {reply:?}");
-        document.check_answer(path, &asked, &reply);
-        let head = server.send("HEAD", &asked, &[]).await;
-        assert_eq!(head.status, expected, "{asked}");
+        assert_eq!(reply.status, expected, "{target}: {reply:?}");
+        document.check_response(path, &target, &reply);
+        let head = server.send("HEAD", &target, &[]).await;
+        assert_eq!(head.status, expected, "{target}");
         if let Some(tag) = reply.headers.get("etag") {
-            let again = server.send("GET", &asked, &[("if-none-match", tag.to_str().unwrap())]).await;
+            let again = server.send("GET", &target, &[("if-none-match", tag.to_str().unwrap())]).await;
             if again.status != StatusCode::OK {
-                document.check_answer(path, &asked, &again);
+                document.check_response(path, &target, &again);
             }
             assert!(operation["responses"].get("304").is_some(), "{path}");
         }
-        let posted = server.send("POST", &asked, &[]).await;
-        assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED, "{asked}");
-        document.check_answer(path, &asked, &posted);
+        let posted = server.send("POST", &target, &[]).await;
+        assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED, "{target}");
+        document.check_response(path, &target, &posted);
     }
 }
 
 #[tokio::test]
-async fn the_other_answers_of_operations_are_as_described() {
+async fn other_responses_are_as_described() {
     let server = with_everything().await;
     let document = Document::of(&server).await;
     let history = format!("/udf/history?symbol=BTC&resolution=1&to={}&from=", START);
@@ -273,34 +273,34 @@ async fn the_other_answers_of_operations_are_as_described() {
         ("/api/v1/symbols", format!("/api/v1/symbols?{}", "x".repeat(9000)), 414),
         ("/api/v1/historical/{symbol}", format!("/api/v1/historical/{PANIC}"), 500),
     ];
-    for (path, asked, status) in cases {
-        let reply = server.get(&asked).await;
-        assert_eq!(reply.status.as_u16(), status, "{asked}: {reply:?}");
-        document.check_answer(path, &asked, &reply);
+    for (path, target, status) in cases {
+        let reply = server.get(&target).await;
+        assert_eq!(reply.status.as_u16(), status, "{target}: {reply:?}");
+        document.check_response(path, &target, &reply);
     }
     let path = "/api/v1/symbols";
     let long = "x".repeat(20_000);
     for (name, value, status) in
         [("accept-encoding", "identity;q=0", 406), ("x-filler", &*long, 431), ("content-length", "5", 413)]
     {
-        let asked = if status == 406 { "/openapi.json" } else { path };
-        let reply = server.send("GET", asked, &[(name, value)]).await;
+        let target = if status == 406 { "/openapi.json" } else { path };
+        let reply = server.send("GET", target, &[(name, value)]).await;
         assert_eq!(reply.status.as_u16(), status, "{name}: {reply:?}");
-        document.check_answer(asked, asked, &reply);
+        document.check_response(target, target, &reply);
     }
     server.history.is_down.store(true, Ordering::SeqCst);
     server.cache.is_down.store(true, Ordering::SeqCst);
     server.pipeline.change(|status| status.ready = false);
     for (path, operation) in document.operations() {
-        let asked = example(path, operation);
-        let reply = server.get(&asked).await;
-        assert!(reply.status != StatusCode::INTERNAL_SERVER_ERROR, "{asked}");
-        document.check_answer(path, &asked, &reply);
+        let target = example(path, operation);
+        let reply = server.get(&target).await;
+        assert!(reply.status != StatusCode::INTERNAL_SERVER_ERROR, "{target}");
+        document.check_response(path, &target, &reply);
     }
 }
 
 #[tokio::test]
-async fn keys_and_rates_are_described_as_they_hold_requests_up() {
+async fn refusals_by_key_and_rate_are_as_described() {
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let api_keys = vec![format!("abc:{hash}").parse().unwrap()];
     let server = with_settings(ServerSettings { api_keys, ..Default::default() }).await;
@@ -310,7 +310,7 @@ async fn keys_and_rates_are_described_as_they_hold_requests_up() {
         let is_open = operation["security"] == json!([]);
         assert_eq!(reply.status != StatusCode::UNAUTHORIZED, is_open, "{path}: {reply:?}");
         assert_eq!(operation["responses"].get("401").is_none(), is_open, "{path}");
-        document.check_answer(path, path, &reply);
+        document.check_response(path, path, &reply);
     }
 
     let settings = ServerSettings { rate_per_second: 1, rate_burst: 1, ..Default::default() };
@@ -321,31 +321,31 @@ async fn keys_and_rates_are_described_as_they_hold_requests_up() {
             assert_eq!(operation["tags"], json!(["Process"]), "{path}");
             continue;
         }
-        let asked = example(path, operation);
-        let mut reply = server.get(&asked).await;
-        // A second that passes in between is another request.
+        let target = example(path, operation);
+        let mut reply = server.get(&target).await;
+        // Each second allows one more request.
         while reply.status != StatusCode::TOO_MANY_REQUESTS {
-            reply = server.get(&asked).await;
+            reply = server.get(&target).await;
         }
-        document.check_answer(path, &asked, &reply);
+        document.check_response(path, &target, &reply);
     }
 }
 
-/// What the server says may be given for each parameter of the query, by asking for what is wrong.
-async fn allowed(server: &Server, asked: &str, name: &str) -> String {
-    let join = if asked.contains('?') { '&' } else { '?' };
-    let reply = server.get(&format!("{asked}{join}{name}=%00")).await;
+/// The allowed values of a query parameter, from the refusal of an invalid value.
+async fn allowed(server: &Server, target: &str, name: &str) -> String {
+    let join = if target.contains('?') { '&' } else { '?' };
+    let reply = server.get(&format!("{target}{join}{name}=%00")).await;
     assert_eq!(
         (reply.status, &*reply.problem()),
         (StatusCode::BAD_REQUEST, "invalid_parameter"),
-        "{asked} {name}"
+        "{target} {name}"
     );
     let errors = reply.json()["errors"].clone();
     let of_it = errors.as_array().unwrap().iter().find(|error| error["parameter"] == name);
     of_it.unwrap_or_else(|| panic!("{errors}"))["allowed"].as_str().unwrap().to_owned()
 }
 
-/// What a parameter may be, in the words of the server.
+/// The allowed values of a schema, in the words of the server.
 fn in_words(schema: &Value) -> String {
     if let Some(choices) = schema["enum"].as_array() {
         return choices.iter().map(|name| name.as_str().unwrap()).collect::<Vec<&str>>().join(", ");
@@ -359,7 +359,7 @@ fn in_words(schema: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_parameters_are_those_that_the_server_knows_with_their_bounds() {
+async fn described_parameters_are_those_of_the_server() {
     let server = with_everything().await;
     let document = Document::of(&server).await;
     let in_query = |operation: &Value| -> BTreeMap<String, Value> {
@@ -370,9 +370,9 @@ async fn the_parameters_are_those_that_the_server_knows_with_their_bounds() {
     let native = |path: &str| path.starts_with("/api/v1") || path == "/ws/prices/{symbol}";
     let mut checked = 0;
     for (path, operation) in document.operations().filter(|(path, _)| native(path)) {
-        let asked = example(path, operation);
+        let target = example(path, operation);
         let described = in_query(operation);
-        let known = allowed(&server, &asked, "unknown").await;
+        let known = allowed(&server, &target, "unknown").await;
         let known: BTreeSet<String> =
             known.split(", ").filter(|name| *name != "no parameters").map(str::to_owned).collect();
         assert_eq!(known, described.keys().cloned().collect::<BTreeSet<String>>(), "{path}");
@@ -380,13 +380,13 @@ async fn the_parameters_are_those_that_the_server_knows_with_their_bounds() {
             if name == "interval" && path.starts_with("/ws") {
                 continue;
             }
-            assert_eq!(allowed(&server, &asked, &name).await, in_words(&schema), "{path} {name}");
+            assert_eq!(allowed(&server, &target, &name).await, in_words(&schema), "{path} {name}");
             checked += 1;
         }
     }
     assert!(checked > 20, "{checked}");
 
-    // Binance's shape says how many there are; and each that is described is one of them.
+    // The error of Binance names the number of parameters; each described one must be known.
     for (path, operation) in document.operations().filter(|(path, _)| path.starts_with("/api/v3")) {
         let described = in_query(operation);
         let reply = server.get(&format!("{path}?unknown=1")).await.json();
@@ -404,7 +404,7 @@ async fn the_parameters_are_those_that_the_server_knows_with_their_bounds() {
 }
 
 #[tokio::test]
-async fn every_example_is_one_of_what_it_is_an_example_of() {
+async fn every_example_fits_its_schema() {
     let server = Server::start().await;
     let document = Document::of(&server).await;
     let mut count = 0;
@@ -418,16 +418,16 @@ async fn every_example_is_one_of_what_it_is_an_example_of() {
         document.check(name, &header["schema"], &header["example"]);
         count += 1;
     }
-    let check_contents = |what: &str, answer: &Value| {
-        let contents = answer["content"].as_object().cloned().unwrap_or_default();
+    let check_contents = |what: &str, response: &Value| {
+        let contents = response["content"].as_object().cloned().unwrap_or_default();
         for (content_type, media) in contents {
             if let Some(example) = media.get("example") {
                 document.check(&format!("{what} {content_type}"), &media["schema"], example);
             }
         }
     };
-    for (name, answer) in document.json["components"]["responses"].as_object().unwrap() {
-        check_contents(name, answer);
+    for (name, response) in document.json["components"]["responses"].as_object().unwrap() {
+        check_contents(name, response);
     }
     for (path, operation) in document.operations() {
         for parameter in operation["parameters"].as_array().unwrap() {
@@ -439,8 +439,8 @@ async fn every_example_is_one_of_what_it_is_an_example_of() {
             }
         }
         let answers: &Map<String, Value> = operation["responses"].as_object().unwrap();
-        for (status, answer) in answers {
-            check_contents(&format!("{path} {status}"), answer);
+        for (status, response) in answers {
+            check_contents(&format!("{path} {status}"), response);
         }
         if !is_socket(operation) && operation["tags"] != json!(["Pages"]) {
             let contents = answers["200"]["content"].as_object().unwrap();
@@ -454,7 +454,7 @@ async fn every_example_is_one_of_what_it_is_an_example_of() {
 }
 
 #[tokio::test]
-async fn every_reference_leads_somewhere_and_nothing_is_left_over() {
+async fn every_component_is_defined_and_used() {
     let server = Server::start().await;
     let document = Document::of(&server).await;
     assert_eq!(document.json["openapi"], "3.1.0");
@@ -484,13 +484,13 @@ async fn every_reference_leads_somewhere_and_nothing_is_left_over() {
 }
 
 #[tokio::test]
-async fn the_page_to_try_it_is_whole_and_may_load_nothing_from_elsewhere() {
+async fn the_docs_page_loads_its_own_files_only() {
     let server = Server::start().await;
     let page = server.get("/docs").await;
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
     let text = String::from_utf8(page.body.to_vec()).unwrap();
-    assert!(!text.contains("://"), "no foreign address");
+    assert!(!text.contains("://"), "an address of another site");
     let names: Vec<&str> =
         text.split("/docs/").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]).collect();
     assert_eq!(names.len(), 4, "{names:?}");

@@ -1,4 +1,4 @@
-//! Stopping, and clients that misbehave below HTTP.
+//! The stop of the server, and clients that misbehave below HTTP.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -7,14 +7,14 @@ use hyper::StatusCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::history::row;
-use support::{Server, within};
+use support::{DEADLINE, Server, within};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 #[tokio::test]
-async fn a_request_that_runs_is_answered_before_the_server_stops() {
+async fn a_running_request_is_answered_before_the_stop() {
     let mut server = Server::start().await;
     server.history.put(Interval::OneMinute, row("BTC", 0, 101.0));
     server.history.is_gated.store(true, Ordering::SeqCst);
@@ -22,18 +22,18 @@ async fn a_request_that_runs_is_answered_before_the_server_stops() {
     stream.write_all(b"GET /api/v1/historical/BTC HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     within(server.history.waits.notified()).await;
     server.tell_to_stop();
-    // Once nothing is accepted any more the stop is under way; only then may the request go on.
+    // The stop has begun once no connection is accepted; only then may the request continue.
     within(async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
     server.history.gate.add_permits(10);
-    let mut answer = Vec::new();
-    within(stream.read_to_end(&mut answer)).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let mut response = Vec::new();
+    within(stream.read_to_end(&mut response)).await.unwrap();
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     server.stopped().await;
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_is_cut_off() {
+async fn a_hanging_request_is_cut_off_by_the_stop() {
     let settings = ServerSettings { shutdown_timeout: Duration::from_millis(50), ..Default::default() };
     let mut server = Server::start_with(settings, 64).await;
     server.history.is_gated.store(true, Ordering::SeqCst);
@@ -42,22 +42,22 @@ async fn a_request_that_never_ends_is_cut_off() {
     within(server.history.waits.notified()).await;
     server.tell_to_stop();
     server.stopped().await;
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert_eq!(answer, b"");
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert_eq!(response, b"");
 }
 
 #[tokio::test]
 async fn an_idle_connection_does_not_delay_the_stop() {
-    let mut server = Server::start().await;
+    // The server would wait for a request longer than the test does.
+    let settings = ServerSettings { shutdown_timeout: 2 * DEADLINE, ..Default::default() };
+    let mut server = Server::start_with(settings, 64).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut byte = [0; 1];
     within(stream.read_exact(&mut byte)).await.unwrap();
     server.tell_to_stop();
-    let started = std::time::Instant::now();
     server.stopped().await;
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -72,15 +72,15 @@ async fn random_bytes_leave_the_server_serving() {
             state ^= state << 17;
             bytes.push(state as u8);
         }
-        let answer = server.send_raw(&bytes).await;
-        let text = String::from_utf8_lossy(&answer);
+        let response = server.send_raw(&bytes).await;
+        let text = String::from_utf8_lossy(&response);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 "), "{text}");
     }
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_give_up_their_places() {
+async fn silent_connections_free_their_permits() {
     let settings = ServerSettings {
         max_connections: 4,
         header_read_timeout: Duration::from_millis(100),
@@ -93,13 +93,13 @@ async fn connections_that_say_nothing_give_up_their_places() {
         stream.write_all(part.as_bytes()).await.unwrap();
         half_open.push(stream);
     }
-    // All places are taken: this one is answered once the others have been given up.
+    // All permits are taken: the request is answered once the other connections are closed.
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
     drop(half_open);
 }
 
 #[tokio::test]
-async fn a_connection_that_does_not_read_its_answer_gives_up_its_place() {
+async fn a_connection_that_reads_nothing_frees_its_permit() {
     let send_timeout = Duration::from_millis(50);
     let settings = ServerSettings { max_connections: 1, send_timeout, ..Default::default() };
     let server = Server::start_with(settings, 64).await;
@@ -112,9 +112,9 @@ async fn a_connection_that_does_not_read_its_answer_gives_up_its_place() {
     let request = b"GET /api/v1/historical/BTC?limit=1000 HTTP/1.1\r\nhost: x\r\n\r\n";
     stream.write_all(request).await.unwrap();
     assert_eq!(server.get("/health").await.status, StatusCode::OK);
-    let mut answer = Vec::new();
-    let _ = within(stream.read_to_end(&mut answer)).await;
-    assert!(answer.len() < 200_000, "{} bytes came", answer.len());
+    let mut response = Vec::new();
+    let _ = within(stream.read_to_end(&mut response)).await;
+    assert!(response.len() < 200_000, "{} bytes came", response.len());
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn several_requests_share_a_connection() {
     let server = Server::start().await;
     let request = b"GET /ready HTTP/1.1\r\nhost: x\r\n\r\n";
     let last = b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let answer = server.send_raw(&[&request[..], &request[..], &last[..]].concat()).await;
-    let text = String::from_utf8(answer).unwrap();
+    let response = server.send_raw(&[&request[..], &request[..], &last[..]].concat()).await;
+    let text = String::from_utf8(response).unwrap();
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
 }

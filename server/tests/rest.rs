@@ -1,4 +1,4 @@
-//! Every route's success, over a real socket.
+//! The successful response of every route, over a real socket.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -14,7 +14,7 @@ use tallow_model::store::{PartitionStatus, SinkStatus};
 use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
 
-/// Minutes 0, 1 and 4 of BTC: two are missing.
+/// A server with minutes 0, 1 and 4 of BTC; minutes 2 and 3 are missing.
 async fn with_history() -> Server {
     let server = Server::start().await;
     for (minute, close) in [(0, 101.0), (1, 102.5), (4, 99.0)] {
@@ -24,7 +24,7 @@ async fn with_history() -> Server {
 }
 
 #[tokio::test]
-async fn latest_answers_with_the_open_candle_of_the_cache() {
+async fn latest_returns_the_open_candle_of_the_cache() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 2, 101.25, false));
     server.clock.advance(2 * 60_000 + 31_000);
@@ -43,7 +43,7 @@ async fn latest_answers_with_the_open_candle_of_the_cache() {
 }
 
 #[tokio::test]
-async fn a_price_of_which_nothing_has_been_heard_for_two_minutes_is_stale() {
+async fn a_price_without_ticks_for_two_minutes_is_stale() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 2, 101.25, false));
     server.cache.publish(candle("ETH", 3, 101.25, false));
@@ -59,7 +59,7 @@ async fn a_price_of_which_nothing_has_been_heard_for_two_minutes_is_stale() {
 }
 
 #[tokio::test]
-async fn latest_falls_back_to_the_history_when_the_cache_misses_or_is_down() {
+async fn latest_falls_back_to_the_history() {
     let server = with_history().await;
     for is_down in [false, true] {
         server.cache.is_down.store(is_down, Ordering::SeqCst);
@@ -124,7 +124,7 @@ async fn historical_is_newest_first_and_pages_by_link() {
 }
 
 #[tokio::test]
-async fn pages_by_cursor_show_each_window_once_whatever_settles_meanwhile() {
+async fn pages_by_cursor_show_each_window_once_while_candles_settle() {
     let server = Server::start().await;
     for minute in [2, 4, 5, 8] {
         server.history.put(Interval::OneMinute, row("BTC", minute, 100.0));
@@ -143,7 +143,7 @@ async fn pages_by_cursor_show_each_window_once_whatever_settles_meanwhile() {
     };
     let first = server.get("/api/v1/historical/BTC?limit=2").await;
     assert_eq!(starts(&first), [8, 5]);
-    // A newer candle, one that was missing, and a correction of the window at the page's end.
+    // A newer candle, two missing candles, and a correction of the last window of the page.
     for minute in [9, 6, 5, 3] {
         server.history.put(Interval::OneMinute, row("BTC", minute, 101.0));
     }
@@ -158,7 +158,7 @@ async fn pages_by_cursor_show_each_window_once_whatever_settles_meanwhile() {
     server.history.put(Interval::OneMinute, row("BTC", 1, 101.0));
     let rest = server.get(&next(&oldest).replace("limit=3", "limit=10")).await;
     assert_eq!(starts(&rest), [5, 6, 8, 9]);
-    // The windows without a candle have their place in the series too.
+    // Filled pages also have the windows without a candle.
     let filled = server.get("/api/v1/historical/BTC?limit=3&fill=previous").await;
     assert_eq!(starts(&filled), [9, 8, 7]);
     server.history.put(Interval::OneMinute, row("BTC", 11, 101.0));
@@ -167,7 +167,7 @@ async fn pages_by_cursor_show_each_window_once_whatever_settles_meanwhile() {
 }
 
 #[tokio::test]
-async fn historical_takes_ranges_as_milliseconds_and_as_rfc_3339() {
+async fn a_range_is_given_in_milliseconds_or_rfc_3339() {
     let server = with_history().await;
     let end = START_MS + 4 * 60_000;
     let path = format!("/api/v1/historical/BTC?order_by=ASC&start_time=2025-11-16T05:30:30Z&end_time={end}");
@@ -177,7 +177,7 @@ async fn historical_takes_ranges_as_milliseconds_and_as_rfc_3339() {
 }
 
 #[tokio::test]
-async fn a_rolled_up_window_is_shown_once_all_of_it_is_settled() {
+async fn a_rolled_up_window_is_shown_once_it_is_settled() {
     let server = Server::start().await;
     for quarter in 0..6 {
         let quarter_ms = Interval::FifteenMinutes.millis();
@@ -186,7 +186,7 @@ async fn a_rolled_up_window_is_shown_once_all_of_it_is_settled() {
         let candle = tallow_model::rows::CandleRow { window_start, window_end, ..row("BTC", 0, 100.0) };
         server.history.put(Interval::FifteenMinutes, candle);
     }
-    // 05:00 to 06:30 is stored; at 06:30 the frontier has passed the end of the first hour only.
+    // The stored quarters are 05:00 to 06:30. At 06:30 the frontier has passed the first hour only.
     server.pipeline.change(|status| status.watermark = Some(EventTime(START_MS + 3_600_000)));
     let rows = server.json("/api/v1/historical/BTC?interval=1h").await;
     assert_eq!(rows.as_array().unwrap().len(), 1);
@@ -194,7 +194,7 @@ async fn a_rolled_up_window_is_shown_once_all_of_it_is_settled() {
         (&rows[0]["window_start"], &rows[0]["trade_count"]),
         (&json!("2025-11-16T05:00:00Z"), &json!(12))
     );
-    // Half-open: a frontier at the end itself does not close the window.
+    // A frontier at the exact end of a window does not close the window.
     server.pipeline.change(|status| status.watermark = Some(EventTime(START_MS + 1_800_000)));
     let reply = server.get("/api/v1/historical/BTC?interval=1h").await;
     assert_eq!((reply.status, &*reply.problem()), (StatusCode::NOT_FOUND, "no_data"));
@@ -218,7 +218,7 @@ async fn filled_gaps_are_flat_candles_at_the_previous_close() {
 }
 
 #[tokio::test]
-async fn filled_pages_put_together_are_the_whole_series_in_either_order() {
+async fn filled_pages_together_are_the_whole_range() {
     let server = with_history().await;
     for order in ["asc", "desc"] {
         let whole = server.json(&format!("/api/v1/historical/BTC?fill=previous&order_by={order}")).await;
@@ -254,7 +254,7 @@ async fn csv_has_the_field_names_as_its_header() {
 }
 
 #[tokio::test]
-async fn figures_over_a_range_have_no_number_that_is_none() {
+async fn statistics_without_a_value_are_null() {
     let server = with_history().await;
     let stats = server.json("/api/v1/historical/BTC/stats").await;
     assert_eq!(
@@ -321,7 +321,7 @@ fn distribution(bounds: &'static [f64], values: &[f64]) -> Distribution {
 }
 
 #[tokio::test]
-async fn stats_show_where_the_pipeline_stands() {
+async fn stats_and_metrics_show_the_progress_of_the_pipeline() {
     let server = with_history().await;
     server.clock.advance(61_500);
     server.pipeline.change(|status| {
@@ -406,7 +406,7 @@ async fn stats_show_where_the_pipeline_stands() {
 }
 
 #[tokio::test]
-async fn a_process_without_stores_tells_of_its_pipeline_and_nothing_else() {
+async fn a_process_without_stores_serves_its_pipeline_alone() {
     let server = Server::of_pipeline().await;
     let health = server.json("/health").await;
     assert_eq!(health["services"], json!({"pipeline": "healthy"}));
@@ -421,7 +421,7 @@ async fn a_process_without_stores_tells_of_its_pipeline_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn health_names_what_is_unhealthy_and_is_still_an_answer() {
+async fn health_names_the_unhealthy_services() {
     let server = Server::start().await;
     let health = server.json("/health").await;
     assert_eq!(
@@ -459,7 +459,7 @@ async fn ready_is_503_while_catching_up_and_after_a_failure() {
 }
 
 #[tokio::test]
-async fn the_page_is_whole_and_may_load_nothing_from_elsewhere() {
+async fn the_page_loads_its_own_files_only() {
     let server = Server::start().await;
     let page = server.get("/").await;
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
@@ -477,13 +477,13 @@ async fn the_page_is_whole_and_may_load_nothing_from_elsewhere() {
             "text/css"
         }));
     }
-    assert!(!text.contains("src=\"http") && !text.contains("@import"), "no foreign file");
+    assert!(!text.contains("src=\"http") && !text.contains("@import"), "a file of another site");
     assert_eq!(server.get("/assets/none.js").await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get("/assets/..%2findex.html").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn without_the_dashboard_the_data_is_served_alone() {
+async fn without_the_dashboard_only_the_data_is_served() {
     let settings = ServerSettings { dashboard: false, ..Default::default() };
     let server = Server::start_with(settings, 16).await;
     let reply = server.get("/").await;

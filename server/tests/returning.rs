@@ -1,4 +1,5 @@
-//! WebSocket clients that come, and come back: what they have missed, at their own pace, and what they cost the stores.
+//! WebSocket clients that connect and reconnect: missed candles, slow clients, and queries to the
+//! stores.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -14,7 +15,7 @@ use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
 
 #[tokio::test]
-async fn a_client_that_comes_back_is_sent_the_closed_candles_it_has_missed() {
+async fn a_reconnecting_client_gets_the_closed_candles_it_missed() {
     let server = Server::start().await;
     server.cache.put(candle("BTC", 0, 1.0, false));
     let mut witness = server.greeted("/ws/prices/BTC?closed_only=true", 0).await;
@@ -23,7 +24,7 @@ async fn a_client_that_comes_back_is_sent_the_closed_candles_it_has_missed() {
     }
     server.cache.publish(candle("BTC", 4, 1.0, false));
     server.cache.publish(candle("BTC", 2, 3.0, true));
-    // The hub has seen them.
+    // The hub has delivered these updates.
     for seq in [1, 2, 3, 4, 6] {
         assert_eq!(witness.frame().await["data"]["seq"], seq);
     }
@@ -40,10 +41,10 @@ async fn a_client_that_comes_back_is_sent_the_closed_candles_it_has_missed() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_where_what_it_has_missed_is_not_known() {
+async fn a_client_resyncs_if_its_missed_candles_are_unknown() {
     let server = Server::start().await;
     server.greeted("/ws/prices/ALL", 0).await;
-    // The hub does not see this one.
+    // The hub gets no update of this candle.
     server.cache.put(LatestCandle { seq: 7, ..candle("BTC", 0, 1.0, true) });
     for (resume_from, gap) in [(7, false), (6, false), (5, true), (9, true)] {
         let mut socket = server.greeted(&format!("/ws/prices/BTC?resume_from={resume_from}"), 0).await;
@@ -55,7 +56,7 @@ async fn a_client_is_told_where_what_it_has_missed_is_not_known() {
         let frame = socket.frame().await;
         assert_eq!((&frame["type"], &frame["data"]["seq"]), (&json!("initial_data"), &json!(7)));
     }
-    // From here on it does.
+    // The hub gets the following updates.
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
     for seq in [8, 9] {
         server.cache.publish(candle("BTC", seq, 1.0, true));
@@ -70,7 +71,7 @@ async fn a_client_is_told_where_what_it_has_missed_is_not_known() {
 }
 
 #[tokio::test]
-async fn more_than_may_wait_for_a_client_is_not_sent_to_one_that_comes_back() {
+async fn more_missed_candles_than_the_queue_holds_cause_a_resync() {
     let server = Server::start_with(ServerSettings { client_queue: 4, ..Default::default() }, 64).await;
     server.cache.put(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
@@ -92,7 +93,7 @@ async fn more_than_may_wait_for_a_client_is_not_sent_to_one_that_comes_back() {
 }
 
 #[tokio::test]
-async fn a_number_of_several_series_resumes_none_of_them() {
+async fn a_subscription_of_several_series_cannot_resume() {
     let server = Server::start().await;
     server.cache.publish(candle("BTC", 0, 1.0, true));
     let mut witness = server.greeted("/ws/prices/BTC", 1).await;
@@ -110,7 +111,7 @@ async fn a_number_of_several_series_resumes_none_of_them() {
 }
 
 #[tokio::test]
-async fn a_slow_client_has_the_time_to_send_for_each_part_of_what_it_has_missed() {
+async fn the_send_timeout_applies_to_each_batch_of_missed_candles() {
     const MISSED: u64 = 1000;
     let send_timeout = Duration::from_secs(1);
     let server = Server::start_with(ServerSettings { send_timeout, ..Default::default() }, 64).await;
@@ -123,7 +124,7 @@ async fn a_slow_client_has_the_time_to_send_for_each_part_of_what_it_has_missed(
     let mut slow = server.greeted("/ws/prices/BTC?resume_from=0", 0).await;
     let start = tokio::time::Instant::now();
     for seq in 1..=MISSED {
-        // The pace of the client: all of it takes longer than the timeout, a part of it a fraction of that.
+        // All candles take longer than the timeout, one batch takes a fraction of it.
         tokio::time::sleep_until(start + (3 * send_timeout / MISSED as u32) * seq as u32).await;
         assert_eq!(slow.frame().await["data"]["seq"], seq);
     }
@@ -131,7 +132,7 @@ async fn a_slow_client_has_the_time_to_send_for_each_part_of_what_it_has_missed(
 }
 
 #[tokio::test]
-async fn a_storm_of_clients_asks_the_stores_no_more_than_one_does() {
+async fn a_storm_of_clients_shares_its_queries() {
     const CLIENTS: usize = 40;
     let server = Server::start().await;
     for name in ["BTC", "ETH", "SOL"] {
@@ -139,23 +140,23 @@ async fn a_storm_of_clients_asks_the_stores_no_more_than_one_does() {
             server.history.put(interval, row(name, 0, 99.0));
         }
     }
-    let questions = || server.history.questions.load(Ordering::SeqCst);
+    let queries = || server.history.queries.load(Ordering::SeqCst);
     let path = "/ws/prices/ALL?interval=1m,5m,15m";
     let storm = (0..CLIENTS).map(|_| server.greeted(path, 9));
     let sockets = within(futures_util::future::join_all(storm)).await;
-    let asked = questions();
-    // The symbols, and each series once; symbols are asked for again after a second.
-    assert!((10..CLIENTS).contains(&asked), "{asked} questions");
-    // What was found is with the server, and is shown as long as nothing newer has come.
+    let count = queries();
+    // One query for the symbols and one for each series; symbols are read again after a second.
+    assert!((10..CLIENTS).contains(&count), "{count} queries");
+    // The hub keeps the candles until newer ones arrive.
     let socket = server.greeted("/ws/prices/BTC?interval=1m,5m,15m", 3).await;
-    assert_eq!(questions(), asked);
+    assert_eq!(queries(), count);
     drop((sockets, socket));
 }
 
 #[tokio::test]
-async fn a_candle_from_the_stores_is_not_repeated_by_the_update_that_it_was() {
+async fn a_stored_candle_is_not_repeated_by_its_update() {
     let server = Server::start().await;
-    // The server does not see these updates before it is asked.
+    // The hub has no update of this candle when the clients connect.
     server.cache.put(LatestCandle { seq: 7, ..candle("BTC", 0, 1.0, true) });
     let mut first = server.greeted("/ws/prices/BTC", 1).await;
     let mut second = server.greeted("/ws/prices/BTC", 1).await;

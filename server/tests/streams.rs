@@ -1,4 +1,4 @@
-//! The streams of Binance: names, requests, events, slow and dead clients, and limits.
+//! The market streams of Binance: names, requests, events, slow and dead clients, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -25,7 +25,7 @@ const HANDSHAKE: [(&str, &str); 4] = [
     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
 
-/// A server that knows BTC and ETH.
+/// A server with the symbols BTC and ETH.
 async fn market(settings: ServerSettings) -> Server {
     let server = Server::start_with(settings, 64).await;
     for name in ["BTC", "ETH"] {
@@ -34,22 +34,22 @@ async fn market(settings: ServerSettings) -> Server {
     server
 }
 
-/// What a request is answered; its own answer, as nothing else comes.
-async fn ask(socket: &mut Socket, request: Value) -> Value {
-    socket.say(&request.to_string()).await;
+/// Returns the response to a request; no event may come before it.
+async fn request(socket: &mut Socket, call: Value) -> Value {
+    socket.say(&call.to_string()).await;
     socket.frame().await
 }
 
-/// Waits until what the address asks for is listened to: the answer comes after that.
-async fn settled(socket: &mut Socket) -> Vec<String> {
-    let answer = ask(socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": "settled"})).await;
-    assert_eq!(answer["id"], "settled", "{answer}");
-    serde_json::from_value(answer["result"].clone()).unwrap()
+/// Waits until the streams of the address are subscribed, and returns their names.
+async fn subscribed(socket: &mut Socket) -> Vec<String> {
+    let response = request(socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": "ready"})).await;
+    assert_eq!(response["id"], "ready", "{response}");
+    serde_json::from_value(response["result"].clone()).unwrap()
 }
 
 async fn listener(server: &Server, path: &str) -> Socket {
     let mut socket = server.connect(path).await;
-    settled(&mut socket).await;
+    subscribed(&mut socket).await;
     socket
 }
 
@@ -62,7 +62,7 @@ fn closed(name: &str, minute: u64, close: f64) -> LatestCandle {
 }
 
 #[tokio::test]
-async fn a_raw_stream_has_the_events_of_open_and_closed_klines_and_nothing_else() {
+async fn a_raw_stream_has_open_and_closed_klines_only() {
     let server = market(ServerSettings::default()).await;
     server.cache.put(open("BTC", 0, 99.0));
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
@@ -83,7 +83,7 @@ async fn a_raw_stream_has_the_events_of_open_and_closed_klines_and_nothing_else(
         (&event["k"]["x"], &event["k"]["c"], &event["k"]["q"]),
         (&json!(true), &json!("102"), &json!("253.5"))
     );
-    // A correction.
+    // The candle is corrected.
     server.cache.publish(LatestCandle { revision: 1, ..closed("BTC", 1, 103.0) });
     let event = socket.frame().await;
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_raw_stream_has_the_events_of_open_and_closed_klines_and_nothing_else(
 }
 
 #[tokio::test]
-async fn a_closed_kline_is_that_of_the_rest_dialect() {
+async fn a_closed_kline_equals_the_kline_of_the_rest_api() {
     let server = market(ServerSettings::default()).await;
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     let traded = CandleRow {
@@ -104,22 +104,11 @@ async fn a_closed_kline_is_that_of_the_rest_dialect() {
         trade_count: 7,
         ..row("BTC", 1, 3.0)
     };
-    // The volume of the second is a rolling one.
+    // The second row has a rolling volume.
     let rolling = CandleRow { vwap: None, volume_sum: 7.8e10, quote_volume: 0.0, ..row("BTC", 2, 4.0) };
     for row in [traded, rolling] {
         server.history.put(Interval::OneMinute, row.clone());
-        server.cache.publish(LatestCandle {
-            window_start: row.window_start.millis() / 1000,
-            window_end: row.window_end.millis() / 1000,
-            open: row.open_price,
-            high: row.high_price,
-            low: row.low_price,
-            close: row.close_price,
-            volume_sum: row.volume_sum,
-            quote_volume: row.vwap.map(|_| row.quote_volume),
-            event_count: row.trade_count,
-            ..closed("BTC", 1, 1.0)
-        });
+        server.cache.publish(LatestCandle::unpublished(&row, Interval::OneMinute));
         let event = socket.frame().await;
         let path = format!("/api/v3/klines?symbol=BTCUSD&interval=1m&startTime={}&limit=1", event["k"]["t"]);
         let kline = &server.json(&path).await[0];
@@ -130,20 +119,20 @@ async fn a_closed_kline_is_that_of_the_rest_dialect() {
 }
 
 #[tokio::test]
-async fn every_listed_symbol_can_be_listened_to_in_any_case() {
+async fn every_listed_symbol_has_a_stream() {
     let server = market(ServerSettings::default()).await;
     let listed = server.json("/api/v3/exchangeInfo").await;
     let names = listed["symbols"].as_array().unwrap().iter().map(|symbol| symbol["symbol"].as_str().unwrap());
     let names: Vec<String> = names.map(|name| format!("{name}@kline_15m")).collect();
     assert_eq!(names.len(), 2);
     let mut socket = server.connect("/ws").await;
-    let answer = ask(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
-    assert_eq!(answer, json!({"result": null, "id": 1}));
-    assert_eq!(settled(&mut socket).await, ["btcusd@kline_15m", "ethusd@kline_15m"]);
+    let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
+    assert_eq!(response, json!({"result": null, "id": 1}));
+    assert_eq!(subscribed(&mut socket).await, ["btcusd@kline_15m", "ethusd@kline_15m"]);
 }
 
 #[tokio::test]
-async fn combined_streams_say_of_which_stream_an_event_is() {
+async fn combined_events_name_their_stream() {
     let server = market(ServerSettings::default()).await;
     let mut combined = listener(&server, "/stream?streams=btcusd@kline_1m/ethusd@kline_5m").await;
     let mut raw = listener(&server, "/ws/btcusd@kline_1m/ethusd@kline_5m").await;
@@ -157,23 +146,23 @@ async fn combined_streams_say_of_which_stream_an_event_is() {
 }
 
 #[tokio::test]
-async fn streams_come_and_go_with_the_answers_in_between() {
+async fn events_start_and_stop_with_the_response() {
     let server = market(ServerSettings::default()).await;
-    // As some clients do, with a number of their own.
+    // Some clients add a number to the path.
     let mut socket = server.connect("/ws/0").await;
-    assert_eq!(settled(&mut socket).await, [""; 0]);
-    let request = |method, names: &[&str], id: Value| json!({"method": method, "params": names, "id": id});
+    assert_eq!(subscribed(&mut socket).await, [""; 0]);
+    let call = |method, names: &[&str], id: Value| json!({"method": method, "params": names, "id": id});
     let one = ["btcusd@kline_1m"];
     assert_eq!(
-        ask(&mut socket, request("SUBSCRIBE", &one, json!("a-1"))).await,
+        request(&mut socket, call("SUBSCRIBE", &one, json!("a-1"))).await,
         json!({"result": null, "id": "a-1"})
     );
     server.cache.publish(closed("BTC", 0, 1.0));
     assert_eq!(socket.frame().await["k"]["c"], "1");
-    // Once more changes nothing.
+    // A repeated subscription changes nothing.
     let both = ["btcusd@kline_1m", "ethusd@kline_1m"];
     assert_eq!(
-        ask(&mut socket, request("SUBSCRIBE", &both, json!(null))).await,
+        request(&mut socket, call("SUBSCRIBE", &both, json!(null))).await,
         json!({"result": null, "id": null})
     );
     server.cache.publish(closed("BTC", 1, 2.0));
@@ -181,7 +170,7 @@ async fn streams_come_and_go_with_the_answers_in_between() {
     assert_eq!(socket.frame().await["k"]["c"], "2");
     assert_eq!(socket.frame().await["k"]["c"], "3");
     assert_eq!(
-        ask(&mut socket, request("UNSUBSCRIBE", &both[..1], json!(-3))).await,
+        request(&mut socket, call("UNSUBSCRIBE", &both[..1], json!(-3))).await,
         json!({"result": null, "id": -3})
     );
     server.cache.publish(closed("BTC", 2, 4.0));
@@ -190,19 +179,19 @@ async fn streams_come_and_go_with_the_answers_in_between() {
 }
 
 #[tokio::test]
-async fn combined_can_be_turned_on_and_off() {
+async fn the_combined_format_can_be_switched_off() {
     let server = market(ServerSettings::default()).await;
     let mut socket = listener(&server, "/stream?streams=btcusd@kline_1m").await;
     let get = json!({"method": "GET_PROPERTY", "params": ["combined"], "id": 1});
-    assert_eq!(ask(&mut socket, get).await, json!({"result": true, "id": 1}));
+    assert_eq!(request(&mut socket, get).await, json!({"result": true, "id": 1}));
     let set = json!({"method": "SET_PROPERTY", "params": ["combined", false], "id": 2});
-    assert_eq!(ask(&mut socket, set).await, json!({"result": null, "id": 2}));
+    assert_eq!(request(&mut socket, set).await, json!({"result": null, "id": 2}));
     server.cache.publish(closed("BTC", 0, 1.0));
     assert_eq!(socket.frame().await["e"], "kline");
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_and_changes_nothing() {
+async fn an_unserved_stream_is_refused_and_changes_nothing() {
     let server = market(ServerSettings::default()).await;
     for (path, part) in [
         ("/ws/btcusd@kline_1h", "1h"),
@@ -222,14 +211,14 @@ async fn what_is_not_served_is_refused_and_changes_nothing() {
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     for name in ["btcusd@miniTicker", "xyzusd@kline_1m"] {
         let names = ["ethusd@kline_1m", name];
-        let answer = ask(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 9})).await;
-        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(2), &json!(9)), "{answer}");
-        assert!(answer["error"]["msg"].as_str().unwrap().contains(name), "{answer}");
+        let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": names, "id": 9})).await;
+        assert_eq!((&response["error"]["code"], &response["id"]), (&json!(2), &json!(9)), "{response}");
+        assert!(response["error"]["msg"].as_str().unwrap().contains(name), "{response}");
     }
-    assert_eq!(settled(&mut socket).await, ["btcusd@kline_1m"]);
+    assert_eq!(subscribed(&mut socket).await, ["btcusd@kline_1m"]);
     socket.say("{").await;
-    let answer = socket.frame().await;
-    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(3), &json!(null)));
+    let response = socket.frame().await;
+    assert_eq!((&response["error"]["code"], &response["id"]), (&json!(3), &json!(null)));
 }
 
 #[tokio::test]
@@ -241,19 +230,19 @@ async fn an_unknown_symbol_in_the_address_is_closed_with_1008() {
 }
 
 #[tokio::test]
-async fn stores_that_are_down_are_no_proof_that_a_symbol_is_unknown() {
+async fn a_symbol_is_not_unknown_while_the_stores_are_down() {
     let server = market(ServerSettings::default()).await;
     let mut socket = listener(&server, "/ws").await;
     server.cache.is_down.store(true, Ordering::SeqCst);
     server.history.is_down.store(true, Ordering::SeqCst);
-    let answer =
-        ask(&mut socket, json!({"method": "SUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 1})).await;
-    assert_eq!(answer["error"]["code"], -1001);
+    let response =
+        request(&mut socket, json!({"method": "SUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 1})).await;
+    assert_eq!(response["error"]["code"], -1001);
     assert_eq!(server.connect("/ws/btcusd@kline_1m").await.close_code().await, CloseCode::Again);
 }
 
 #[tokio::test]
-async fn a_slow_client_misses_open_klines_but_no_closed_one() {
+async fn a_slow_client_misses_open_klines_only() {
     let server = market(ServerSettings::default()).await;
     let mut socket = listener(&server, "/stream?streams=btcusd@kline_1m").await;
     for minute in 0..200 {
@@ -278,7 +267,7 @@ async fn a_slow_client_misses_open_klines_but_no_closed_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
+async fn a_client_that_reads_nothing_is_closed_with_1013() {
     let server = market(ServerSettings { client_queue: 64, ..Default::default() }).await;
     let mut slow = listener(&server, "/ws/btcusd@kline_1m").await;
     let mut quick = listener(&server, "/ws/btcusd@kline_1m").await;
@@ -290,12 +279,12 @@ async fn a_client_that_reads_nothing_is_closed_with_1013_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn a_gap_closes_those_who_listen_to_its_series_with_1013() {
+async fn a_gap_closes_the_listeners_of_its_series_with_1013() {
     let server = market(ServerSettings::default()).await;
     server.cache.publish(closed("BTC", 0, 1.0));
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     let mut other = listener(&server, "/ws/ethusd@kline_1m").await;
-    // The hub does not see the fifth.
+    // The hub gets no update with number 5.
     server.cache.put(LatestCandle { seq: 5, ..closed("BTC", 1, 1.0) });
     server.cache.publish(closed("BTC", 2, 1.0));
     assert_eq!(socket.close_code().await, CloseCode::Again);
@@ -309,12 +298,12 @@ async fn a_lag_of_the_stream_closes_every_listener_with_1013() {
     server.cache.publish(closed("BTC", 0, 1.0));
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     let mut idle = listener(&server, "/ws").await;
-    // Nothing runs between these: the stream overruns the hub.
+    // No task runs between these updates, so that the hub lags behind the stream.
     for minute in 1..=20 {
         server.cache.publish(closed("BTC", minute, 1.0));
     }
     assert_eq!(socket.close_code().await, CloseCode::Again);
-    assert_eq!(settled(&mut idle).await, [""; 0], "who listens to nothing has lost nothing");
+    assert_eq!(subscribed(&mut idle).await, [""; 0], "a client without streams has lost nothing");
 }
 
 #[tokio::test]
@@ -322,12 +311,12 @@ async fn more_than_five_messages_at_once_close_the_connection() {
     let server = market(ServerSettings::default()).await;
     let mut patient = server.connect("/ws").await;
     for _ in 0..5 {
-        settled(&mut patient).await;
+        subscribed(&mut patient).await;
     }
     for message in [Message::text("{"), Message::Ping("".into()), Message::Pong("".into())] {
         let mut socket = server.connect("/ws").await;
         for _ in 0..50 {
-            // The server may have closed by now.
+            // The server may have closed the connection.
             if futures_util::SinkExt::send(&mut socket.0, message.clone()).await.is_err() {
                 break;
             }
@@ -337,7 +326,7 @@ async fn more_than_five_messages_at_once_close_the_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_has_1024_streams_at_most() {
+async fn a_connection_has_at_most_1024_streams() {
     let server = Server::start().await;
     let name = |number: usize| format!("S{number}");
     for number in 0..=1024 {
@@ -346,18 +335,18 @@ async fn a_connection_has_1024_streams_at_most() {
     let stream = |number: usize| format!("{}usd@kline_1m", name(number));
     let mut socket = server.connect("/ws").await;
     let all: Vec<String> = (0..1024).map(stream).collect();
-    let answer = ask(&mut socket, json!({"method": "SUBSCRIBE", "params": all, "id": 1})).await;
-    assert_eq!(answer, json!({"result": null, "id": 1}));
+    let response = request(&mut socket, json!({"method": "SUBSCRIBE", "params": all, "id": 1})).await;
+    assert_eq!(response, json!({"result": null, "id": 1}));
     let more = json!({"method": "SUBSCRIBE", "params": [stream(1024)], "id": 2});
-    assert_eq!(ask(&mut socket, more.clone()).await["error"]["code"], 2);
+    assert_eq!(request(&mut socket, more.clone()).await["error"]["code"], 2);
     let less = json!({"method": "UNSUBSCRIBE", "params": [stream(0)], "id": 3});
-    assert_eq!(ask(&mut socket, less).await["result"], json!(null));
-    assert_eq!(ask(&mut socket, more).await, json!({"result": null, "id": 2}));
-    assert_eq!(settled(&mut socket).await.len(), 1024);
+    assert_eq!(request(&mut socket, less).await["result"], json!(null));
+    assert_eq!(request(&mut socket, more).await, json!({"result": null, "id": 2}));
+    assert_eq!(subscribed(&mut socket).await.len(), 1024);
 }
 
 #[tokio::test]
-async fn frames_that_are_no_requests_end_the_connection_with_the_reason() {
+async fn invalid_frames_close_the_connection_with_their_code() {
     let server = market(ServerSettings::default()).await;
     let cases = [
         (Message::Binary(vec![1, 2, 3].into()), CloseCode::Unsupported),
@@ -371,7 +360,7 @@ async fn frames_that_are_no_requests_end_the_connection_with_the_reason() {
 }
 
 #[tokio::test]
-async fn plain_requests_and_pages_of_other_origins_are_turned_away() {
+async fn plain_requests_and_foreign_origins_are_refused() {
     let settings =
         ServerSettings { allowed_origins: vec!["https://here.example".to_owned()], ..Default::default() };
     let server = market(settings).await;
@@ -385,7 +374,7 @@ async fn plain_requests_and_pages_of_other_origins_are_turned_away() {
 }
 
 #[tokio::test]
-async fn keys_and_the_limits_of_clients_count_here_too() {
+async fn keys_and_client_limits_apply_to_streams() {
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let settings = ServerSettings {
         api_keys: vec![format!("abc:{hash}").parse().unwrap()],
@@ -403,7 +392,7 @@ async fn keys_and_the_limits_of_clients_count_here_too() {
 }
 
 #[tokio::test]
-async fn pings_come_at_an_interval_however_much_else_comes() {
+async fn pings_are_sent_at_an_interval_on_a_busy_connection() {
     let settings = ServerSettings { ping_interval: Duration::from_millis(20), ..Default::default() };
     let server = market(settings).await;
     for path in ["/ws/prices/BTC", "/ws/btcusd@kline_1m"] {
@@ -420,8 +409,8 @@ async fn pings_come_at_an_interval_however_much_else_comes() {
     }
 }
 
-/// Waits until the one place for a client is free.
-async fn place_is_free(server: &Server, path: &str) {
+/// Waits until the only permit for a client is free.
+async fn wait_for_permit(server: &Server, path: &str) {
     within(async {
         loop {
             let reply = server.send("GET", path, &HANDSHAKE).await;
@@ -445,37 +434,37 @@ fn strict() -> ServerSettings {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_of_a_quiet_market_is_removed() {
+async fn a_silent_client_of_a_quiet_market_is_removed() {
     for path in ["/ws/prices/BTC", "/ws"] {
         let server = market(strict()).await;
         let silent = server.connect(path).await;
-        place_is_free(&server, path).await;
+        wait_for_permit(&server, path).await;
         drop(silent);
     }
 }
 
 #[tokio::test]
-async fn a_client_that_reads_but_answers_no_ping_is_closed_with_1013() {
+async fn a_client_that_answers_no_ping_is_closed_with_1013() {
     for path in ["/ws/prices/BTC", "/ws/btcusd@kline_1m"] {
         let server = market(strict()).await;
         let mut socket = server.connect(path).await;
         let mut received = Vec::new();
-        // Past the library, which would answer.
+        // Reads from the TCP stream, because the library would answer pings.
         within(socket.0.get_mut().read_to_end(&mut received)).await.unwrap();
         let farewell = [&1013u16.to_be_bytes()[..], b"no ping was answered in time"].concat();
         assert!(received.windows(farewell.len()).any(|bytes| bytes == farewell), "{received:?}");
-        place_is_free(&server, path).await;
+        wait_for_permit(&server, path).await;
     }
 }
 
 #[tokio::test]
-async fn a_client_that_answers_pings_stays() {
+async fn a_client_that_answers_pings_stays_connected() {
     let stays = async |path| {
         let settings = ServerSettings { pong_timeout: Duration::from_secs(1), ..strict() };
         let server = market(settings).await;
         let mut socket = server.connect(path).await;
         let mut pings = 0;
-        // Twice as long as an answer may take.
+        // The pings take twice the timeout for an answer.
         while pings < 100 {
             match socket.message().await {
                 Message::Ping(_) => pings += 1,
@@ -488,7 +477,7 @@ async fn a_client_that_answers_pings_stays() {
 }
 
 #[tokio::test]
-async fn clients_of_streams_are_counted_and_told_when_the_server_stops() {
+async fn stream_clients_are_counted_and_closed_on_stop() {
     let mut server = market(ServerSettings::default()).await;
     server.clock.advance(5);
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;

@@ -1,4 +1,4 @@
-//! The server over TLS: HTTP and WebSocket, and callers that do not speak it.
+//! The server over TLS: HTTP, WebSocket, and clients without TLS.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A certificate of this name and its key, as files.
+/// The files of a certificate and its key.
 struct Files {
     _folder: tempfile::TempDir,
     certificate: PathBuf,
@@ -55,7 +55,7 @@ async fn connect(server: &Server, files: &Files) -> TlsStream<TcpStream> {
 }
 
 #[tokio::test]
-async fn http_and_websocket_clients_are_answered_over_tls() {
+async fn http_and_websocket_work_over_tls() {
     let files = files();
     let tls = Tls::read(&files.certificate, &files.key).unwrap();
     let mut server = Server::start_over(tls, ServerSettings::default()).await;
@@ -82,7 +82,7 @@ async fn http_and_websocket_clients_are_answered_over_tls() {
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_speak_tls_is_cut_off_and_gives_its_place_back() {
+async fn a_client_without_tls_is_disconnected() {
     let files = files();
     let settings = ServerSettings {
         max_connections: 1,
@@ -93,10 +93,10 @@ async fn a_caller_that_does_not_speak_tls_is_cut_off_and_gives_its_place_back() 
     let mut plain = TcpStream::connect(server.address).await.unwrap();
     plain.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut said = Vec::new();
-    // Whether the rest of what it has sent is read or not, the connection ends.
+    // The connection ends, with a reset if the server has not read all bytes.
     let _ = within(plain.read_to_end(&mut said)).await;
     assert!(!said.starts_with(b"HTTP"), "{said:?}");
-    // One that says nothing at all holds the only place until its time is over.
+    // A silent client holds the only permit until its timeout.
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let waiting = connect(&server, &files);
     assert_eq!(within(silent.read(&mut [0; 1])).await.unwrap(), 0);
@@ -106,7 +106,7 @@ async fn a_caller_that_does_not_speak_tls_is_cut_off_and_gives_its_place_back() 
 }
 
 #[test]
-fn files_that_do_not_go_together_are_refused_by_name() {
+fn mismatched_certificate_files_are_refused_by_name() {
     let (files, others) = (files(), self::files());
     let error = Tls::read(&files.certificate, &others.key).unwrap_err();
     let (certificate, key) = (files.certificate.display(), others.key.display());

@@ -101,7 +101,7 @@ fn settle(
         WorkerIo {
             readers: mine.into_iter().map(|reader| reader as Box<dyn PartitionReader>).collect(),
             arrivals: None,
-            outlet: Box::new(ChannelOutlet::new(&channel, worker)),
+            output: Box::new(ChannelOutlet::new(&channel, worker)),
             clock: Arc::clone(&clock),
             checkpoints: None,
             restore: None,

@@ -185,7 +185,7 @@ fn read(
             WorkerIo {
                 readers: readers.collect(),
                 arrivals,
-                outlet: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
+                output: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
                 checkpoints: policy.clone(),
                 restore: restore.take(index - first),

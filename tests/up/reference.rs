@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use tallow_connectors::logs::filelog::{FileLog, FileLogReader};
 use tallow_connectors::stores::sqlite::SqliteHistory;
-use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{AnomalySettings, Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::rows::{AlertRow, CandleRow};
 use tallow_model::store::{AlertQuery, CandleQuery, History};
@@ -78,7 +78,7 @@ impl Books {
                 })
                 .collect(),
             arrivals: None,
-            outlet: Box::new(clerk.clone()),
+            output: Box::new(clerk.clone()),
             clock: Arc::new(SystemClock),
             checkpoints: None,
             restore: None,
@@ -119,7 +119,7 @@ impl PartitionReader for ToEnd {
 #[derive(Clone)]
 struct Clerk(Arc<Mutex<Books>>);
 
-impl Outlet for Clerk {
+impl Output for Clerk {
     fn settled(&mut self, step: Step) {
         let mut books = self.0.lock().expect("not poisoned");
         for settled in &step.candles {

@@ -45,16 +45,16 @@ impl RollUps {
     }
 }
 
-/// Everything that the loop keeps of one symbol.
+/// The state of one symbol.
 pub(super) struct Market {
     symbol: Symbol,
-    /// The open minutes, by whether their number is even: no more than two are open at a time.
+    /// The open minutes, by the parity of their number: at most two are open at a time.
     open: [Option<(u64, Bar)>; 2],
     minutes: VecDeque<Minute>,
     fives: RollUps,
     fifteens: RollUps,
     returns: Returns,
-    /// The alerts that stand and can still change.
+    /// Standing alerts that can still change.
     alerts: Vec<Alert>,
 }
 
@@ -71,7 +71,7 @@ impl Market {
         }
     }
 
-    /// Takes a tick that is on time.
+    /// Adds a tick that is on time.
     #[inline]
     pub(super) fn add(&mut self, start: u64, bar: &Bar) {
         match &mut self.open[slot(start)] {
@@ -80,7 +80,7 @@ impl Market {
         }
     }
 
-    /// Settles what ends at `end`.
+    /// Settles the windows that end at `end`.
     pub(super) fn close(&mut self, end: u64, settings: &Settings, totals: &mut Totals) {
         let start = end - MINUTE_MS;
         if let Some((_, bar)) = self.open[slot(start)].take_if(|(of, _)| *of == start) {
@@ -98,8 +98,8 @@ impl Market {
         }
     }
 
-    /// Corrects minutes at the logical time `at`: `late` is by start, each once. What ends before `at` has been
-    /// settled, and nothing else.
+    /// Corrects minutes at the logical time `at`. `late` is sorted by start and has each minute
+    /// once. Exactly the windows that end before `at` have been settled.
     pub(super) fn correct(&mut self, late: &[(u64, Bar)], at: u64, settings: &Settings, totals: &mut Totals) {
         let Some(&(first, _)) = late.first() else { return };
         for (start, bar) in late {
@@ -192,9 +192,9 @@ impl Market {
         totals.alert(&SettledAlert { alert, status, settled_at: EventTime(at) });
     }
 
-    /// Frees what no correction at or after `now` can reach.
+    /// Frees the state that no correction at or after `now` can reach.
     fn expire(&mut self, now: u64, settings: &Settings) {
-        // A fifteen-minute window that ends by then is past correcting.
+        // A fifteen-minute window that ends by then can no longer be corrected.
         let Some(end) = now.checked_sub(settings.allowed_lateness_ms) else { return };
         let keep = end - end % Interval::FifteenMinutes.millis();
         let expired = |start: u64| start < keep;
@@ -211,12 +211,12 @@ impl Market {
     }
 }
 
-/// The place of the minute that starts at `start` among the open ones.
+/// Returns the index of the minute that starts at `start` among the open ones.
 fn slot(start: u64) -> usize {
     (start / MINUTE_MS % 2) as usize
 }
 
-/// The candle of a longer window from those of its parts, which are in order of time.
+/// Returns the candle of a longer window from the candles of its parts, which are in order of time.
 fn whole(start: u64, mut parts: impl Iterator<Item = Candle>) -> Option<Candle> {
     let mut whole = Candle { window_start: EventTime(start), ..parts.next()? };
     parts.for_each(|part| whole.append(&part));

@@ -1,13 +1,13 @@
 //! The returns of one symbol, and the z-score of the newest over the ones before it.
 //!
-//! Returns are integers of 10⁻¹⁴ and so their sums and squares slide without drift.
+//! Returns are integers in units of 10⁻¹⁴, so their sums and squares slide without drift.
 
 use std::collections::VecDeque;
 use tallow_dataflow::AnomalySettings;
 
 /// Units of a return: 10¹⁴ to one.
 const RETURN_UNITS: f64 = 1e14;
-/// The largest return that is told apart from larger ones.
+/// Bound of a return's magnitude; larger returns count as this one.
 const MAX_RETURN: f64 = 50.0;
 
 /// One minute's return.
@@ -15,7 +15,7 @@ struct Return {
     /// Start of the minute, milliseconds since the epoch.
     start: u64,
     close: f64,
-    /// None where no close lies within the lookback before.
+    /// `None` if no candle started within the lookback before.
     log_return: Option<i64>,
 }
 

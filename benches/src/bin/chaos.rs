@@ -1,10 +1,11 @@
-//! `chaos`: does harm to a running pipeline and its services, at random moments, and then compares everything that it has
-//! settled with the plain sequential loop over all records.
+//! `chaos`: injects faults into a running pipeline and its services at random moments, and then
+//! compares all of its results with the plain sequential loop over all records.
 //!
-//! A simulated market with disordered and late ticks flows into Kafka; `tallow launch` settles it. Faults come one after
-//! the other, some before the last has been got over. In the end, all three tables of candles, the alerts and every
-//! committed message of the alerts topic must be what the loop makes of the topic: nothing missing, nothing extra,
-//! nothing different. `scripts/chaos` starts what this needs.
+//! A simulated market with disordered and late ticks flows into Kafka; `tallow launch` settles it.
+//! Faults follow each other, some before the pipeline has recovered from the last. In the end, all
+//! three tables of candles, the alerts and every committed message of the alerts topic must equal
+//! the loop's results: nothing missing, nothing extra, nothing different. `scripts/chaos` starts
+//! the services.
 
 use anyhow::{Result, bail};
 use clap::Parser;
@@ -13,37 +14,37 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tallow_benches::chaos::{Fault, Plan, run};
 
-/// Does harm to a running pipeline and compares what it settles with a sequential computation.
+/// Injects faults into a running pipeline and compares its results with a sequential computation.
 #[derive(Parser)]
 struct Arguments {
-    /// The program
+    /// Path of the program `tallow`
     #[arg(long)]
     tallow: PathBuf,
-    /// scripts/services and scripts/compare are there
+    /// Folder of scripts/services and scripts/compare
     #[arg(long, default_value = "scripts")]
     scripts: PathBuf,
-    /// The same seed gives the same faults in the same order
+    /// Seed; the same seed gives the same faults in the same order
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many faults
+    /// Number of faults
     #[arg(long, default_value_t = 50)]
     faults: usize,
-    /// Only these faults, by name
+    /// Inject only these faults, by name
     #[arg(long, value_delimiter = ',')]
     only: Vec<Fault>,
     /// The shortest and the longest pause between two faults, in seconds
     #[arg(long, value_delimiter = ',', num_args = 2, default_values_t = [1.0, 6.0])]
     pause: Vec<f64>,
-    /// How fast event time runs against the clock
+    /// Speed of event time relative to the clock
     #[arg(long, default_value_t = 30)]
     speed: u32,
     /// Ticks a second of the clock, of all eight symbols together
     #[arg(long, default_value_t = 1_000)]
     rate: u32,
-    /// A folder for checkpoints, on a small file system of its own where a full disk is to be shown
+    /// Folder for checkpoints, on a small file system of its own if a full disk is to be injected
     #[arg(long)]
     checkpoints: PathBuf,
-    /// Where logs and the expected tables go
+    /// Folder for logs and the expected tables
     #[arg(long)]
     out: PathBuf,
 }

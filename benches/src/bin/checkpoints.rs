@@ -1,10 +1,12 @@
-//! `checkpoint-bench`: what checkpoints cost. How large they are and how long they take; how fast a log is settled with them
-//! and without; and how long the frontier stands still while one is written.
+//! `checkpoint-bench`: the cost of checkpoints. Their size and duration, the speed of settling a
+//! log with and without them, and the time for which the frontier stands still while one is
+//! written.
 //!
-//! The log is in memory. For the frontier it is replayed until the state is as large as it gets, and then at a pace. The
-//! time from the record that lets the frontier move to the step that says it has is taken at every step, and those while
-//! a checkpoint is encoded and stored are told from the others. Checkpoints are cut at times that are no ends of minutes
-//! here: what closes with a minute takes its time with checkpoints or without.
+//! The log is in memory. For the frontier, the log is replayed until the state has its full size,
+//! and then at a fixed pace. The time from the record that lets the frontier move to the step with
+//! that frontier is measured at every step; steps while a checkpoint is encoded and stored are
+//! counted apart. Checkpoints are taken at times that are no ends of minutes, because closing a
+//! minute takes time with or without checkpoints.
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -13,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tallow_benches::report::spread;
-use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{CheckpointPart, CheckpointPolicy, Output, Settings, WorkerIo, run};
 use tallow_model::clock::SystemClock;
 use tallow_model::{
     LiveCandle, MINUTE_MS, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step, next_second,
@@ -22,29 +24,29 @@ use tallow_runtime::checkpoint::{
     CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Origin, WriterSettings,
 };
 
-/// When the log starts, the start of an hour.
+/// The start of the log, a full hour.
 const START_MS: u64 = 1_763_272_800_000;
-/// How many partitions it has.
+/// Number of partitions of the log.
 const PARTITIONS: usize = 4;
 
-/// Measures what checkpoints cost.
+/// Measures the cost of checkpoints.
 #[derive(Parser)]
 struct Arguments {
-    /// How often each throughput is measured
+    /// Number of measurements of each throughput
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// For how long the frontier is watched, in seconds
+    /// Time for which the frontier is watched, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How fast event time runs against the clock while it is watched
+    /// Speed of event time relative to the clock while the frontier is watched
     #[arg(long, default_value_t = 20)]
     speed: u64,
-    /// The folder in which checkpoints are kept meanwhile
+    /// Folder for the checkpoints
     #[arg(long, default_value = "target/bench")]
     data: std::path::PathBuf,
 }
 
-/// A log: how many symbols, each with so many ticks in each of so many minutes.
+/// The size of a log: symbols, minutes, and ticks per symbol and minute.
 #[derive(Clone, Copy)]
 struct Shape {
     symbols: u64,
@@ -60,7 +62,7 @@ struct Partition {
     lines: Vec<(usize, u64)>,
 }
 
-/// Makes a log, in order of time.
+/// Generates a log in order of time.
 fn make(shape: Shape) -> Vec<Arc<Partition>> {
     let mut partitions: Vec<Partition> = (0..PARTITIONS as u32)
         .map(|number| Partition { number, bytes: Vec::new(), lines: Vec::new() })
@@ -85,17 +87,17 @@ fn make(shape: Shape) -> Vec<Arc<Partition>> {
     partitions.into_iter().map(Arc::new).collect()
 }
 
-/// From when on a log is read at a pace.
+/// Start of the paced part of a log.
 struct Pace {
     from_ms: u64,
     speed: u64,
     started: OnceLock<Instant>,
 }
 
-/// When each partition has let the frontier move, and how far.
+/// Times at which each partition let the frontier move, with the frontier.
 type Offered = Arc<Mutex<Vec<Vec<(u64, Instant)>>>>;
 
-/// Reads a partition.
+/// Reader of one partition.
 struct Reader {
     partition: Arc<Partition>,
     next: usize,
@@ -136,16 +138,16 @@ impl PartitionReader for Reader {
     }
 }
 
-/// How long the frontier took to move.
+/// Delays of the frontier.
 #[derive(Default)]
 struct Stalls {
-    /// While a checkpoint was written, in milliseconds.
+    /// Delays while a checkpoint was written, in milliseconds.
     writing: Vec<f64>,
-    /// While none was.
+    /// Delays while none was written, in milliseconds.
     idle: Vec<f64>,
 }
 
-/// Submits parts, and takes the times.
+/// Output that submits parts and measures the delays.
 struct Watching {
     writer: Option<Arc<CheckpointWriter>>,
     submitted: u64,
@@ -153,7 +155,7 @@ struct Watching {
     stalls: Arc<Mutex<Stalls>>,
 }
 
-impl Outlet for Watching {
+impl Output for Watching {
     fn settled(&mut self, step: Step) {
         let now = Instant::now();
         let Some(frontier) = step.frontier.filter(|_| step.candles.is_empty()) else { return };
@@ -182,7 +184,7 @@ impl Outlet for Watching {
     fn checkpoint(&mut self, part: CheckpointPart) {
         if let Some(writer) = &self.writer {
             self.submitted += 1;
-            // One that is refused would show in the figures: none would be written.
+            // A refused part shows in the figures, as no checkpoint would be written.
             let _ = writer.submit(part, Vec::new());
         }
     }
@@ -191,14 +193,15 @@ impl Outlet for Watching {
     }
 }
 
-/// How a run went.
+/// Outcome of a run.
 struct Outcome {
     seconds: f64,
     stalls: Stalls,
     status: CheckpointStatus,
 }
 
-/// Settles a log with one worker, with checkpoints every so many milliseconds of event time or without.
+/// Settles a log with one worker, without checkpoints or with one every `interval_ms` of event
+/// time.
 fn settle(
     log: &[Arc<Partition>],
     interval_ms: Option<u64>,
@@ -248,7 +251,7 @@ fn settle(
                     .map(|it| Box::new(it) as Box<dyn PartitionReader>)
                     .collect(),
                 arrivals: None,
-                outlet: Box::new(Watching {
+                output: Box::new(Watching {
                     writer: writer.clone(),
                     submitted: 0,
                     offered: Arc::clone(&offered),
@@ -272,7 +275,7 @@ fn settle(
     Ok(Outcome { seconds, stalls, status })
 }
 
-/// Least, median and most.
+/// Formats the least, the median and the greatest value.
 fn show(figures: &[f64], places: usize) -> String {
     let [least, median, most] = spread(figures.iter().copied());
     format!("{least:.places$} .. {median:.places$} .. {most:.places$}")
@@ -317,7 +320,7 @@ fn main() -> Result<()> {
     let paced = arguments.seconds * arguments.speed / 60 + 1;
     let log = make(Shape { symbols: 10_000, ticks: 1, minutes: settled + paced });
     let from = START_MS + settled * MINUTE_MS;
-    // No end of a minute, and often enough for many to be written.
+    // An interval that is no multiple of a minute, and short enough for many checkpoints.
     let outcome = settle(&log, Some(71_000), Some((from, arguments.speed)), &arguments.data)?;
     writeln!(
         out,

@@ -1,8 +1,10 @@
-//! `fanout-bench`: how fast updates reach many WebSocket clients, what a client costs, and what slow ones do to the others.
+//! `fanout-bench`: the speed at which updates reach many WebSocket clients, the cost of a client,
+//! and the effect of slow clients on the others.
 //!
-//! The server is a process of its own, with the embedded stores. Every 250 ms it publishes the open one-minute candle of
-//! each symbol, stamped with the clock, and every eighth time it closes that candle and opens the next. The clients are in
-//! this process; each checks that it is sent every closed candle of what it has asked for. Some accept nothing at all.
+//! The server is a process of its own, with the embedded stores. Every 250 ms it publishes the open
+//! one-minute candle of each symbol, stamped with the clock, and every eighth time it closes that
+//! candle and opens the next. The clients are in this process. Each client checks that it receives
+//! every closed candle of its subscription. Some clients read nothing at all.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -18,36 +20,36 @@ use tallow_benches::usage::{self, Usage};
 /// Measures the fan-out of updates to WebSocket clients.
 #[derive(Parser)]
 struct Arguments {
-    /// Clients that take in what they are sent
+    /// Number of clients that read their updates
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
-    /// Clients that accept nothing
+    /// Number of clients that read nothing
     #[arg(long, default_value_t = 100)]
     deaf: usize,
-    /// Symbols, over which the clients are spread
+    /// Number of symbols, over which the clients are spread
     #[arg(long, default_value_t = 8)]
     symbols: usize,
-    /// What the clients speak
+    /// Dialect of the clients
     #[arg(long, value_enum, default_value_t = Dialect::Tallow)]
     dialect: Dialect,
-    /// Every client asks for all symbols
+    /// Subscribe every client to all symbols
     #[arg(long)]
     all: bool,
-    /// All symbols are published at the same moment, instead of one after the other
+    /// Publish all symbols at the same moment, instead of one after the other
     #[arg(long)]
     burst: bool,
-    /// For how long the updates count, in seconds: every candle is open for two
+    /// Time for which updates count, in seconds: every candle is open for two
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..))]
     seconds: u64,
-    /// Another build of this program to be the server, for a comparison
+    /// Another build of this program to run the server, for a comparison
     #[arg(long)]
     server: Option<PathBuf>,
-    /// Be the server, until standard input ends
+    /// Run the server until standard input ends
     #[arg(long, hide = true)]
     serve: bool,
 }
 
-/// The process of the server.
+/// The server's process.
 struct Server {
     child: Child,
     address: String,
@@ -83,7 +85,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It ends with its input; where that is not enough, nobody is left to be told.
+        // The server ends with its input. A failure can't be reported from here.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -110,7 +112,7 @@ fn main() -> Result<()> {
     let own = || usage::of(std::process::id());
     let (connected, own_connected) = (server.usage()?, own()?);
     fleet.counts.store(true, Ordering::Relaxed);
-    // The time that counts is what is asked for.
+    // The sleep is the measured time.
     std::thread::sleep(Duration::from_secs(arguments.seconds));
     fleet.counts.store(false, Ordering::Relaxed);
     let (after, own_after) = (server.usage()?, own()?);

@@ -1,7 +1,7 @@
-//! `hello-server`: what hyper does with nothing behind it. Every request is answered with the same few bytes.
+//! `hello-server`: hyper with nothing behind it. Every response is the same few bytes.
 //!
-//! It is set up like Tallow's server: two threads, HTTP/1.1, no delay in sending. It says where it listens, and serves until
-//! its standard input ends.
+//! It is set up like Tallow's server: two threads, HTTP/1.1, no delay in sending. It prints its
+//! address and serves until standard input ends.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ async fn serve(listener: TcpListener) -> Result<()> {
         tokio::spawn(async move {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new());
-            // A connection that fails is the client's affair.
+            // A failed connection is ignored: the client measures.
             let _ = server.serve_connection(TokioIo::new(stream), service_fn(hello)).await;
         });
     }

@@ -1,9 +1,12 @@
-//! `hostile`: a server under hostile traffic from three addresses, and customers on a fourth that must not notice.
+//! `hostile`: a server under hostile traffic from three addresses, and customers on a fourth that
+//! must not notice it.
 //!
-//! `tallow up` is attacked in fourteen ways at once, see [`Attack`](tallow_benches::hostile::Attack). Meanwhile eight customers
-//! ask and listen; none of them may be refused, cut off or kept waiting for seconds. The server's memory must stay within bounds, and
-//! once it is over the server must hold no more connections than before. More addresses than these would fill all places
-//! of the server, which only something before it can prevent.
+//! `tallow up` is attacked in fourteen ways at once, see
+//! [`Attack`](tallow_benches::hostile::Attack). Meanwhile eight customers send requests and listen;
+//! none of them may be refused, cut off or kept waiting for seconds. The server's memory must stay
+//! within bounds, and afterwards the server must hold no more connections than before. More
+//! attacking addresses would use all connections of the server, which only a proxy in front of it
+//! can prevent.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -15,29 +18,30 @@ use std::time::{Duration, Instant};
 use tallow_benches::hostile::{Attacks, Customers, Served};
 use tallow_benches::usage::{self, Usage};
 
-/// Addresses of this machine that the attacks come from.
+/// Addresses of this machine from which the attacks come.
 const SOURCES: [Ipv4Addr; 3] =
     [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3), Ipv4Addr::new(127, 0, 0, 4)];
-/// How often the server's memory is looked at.
+/// Time between two measurements of the server's memory.
 const LOOK: Duration = Duration::from_millis(100);
-/// What the server may take beyond what it took before, in bytes.
+/// Bound of the server's additional memory in bytes.
 const MEMORY: u64 = 256 << 20;
-/// How long the server may take to be rid of the last connections: longer than it waits for a head.
+/// Time in which the server must close the last connections: longer than it waits for a request's
+/// head.
 const RECOVERY: Duration = Duration::from_secs(30);
 
-/// Attacks a server and watches what becomes of its customers.
+/// Attacks a server and measures the effect on its customers.
 #[derive(Parser)]
 struct Arguments {
-    /// The program `tallow`
+    /// Path of the program `tallow`
     #[arg(long)]
     tallow: PathBuf,
-    /// For how long the attacks last, in seconds
+    /// Duration of the attacks in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Attackers of each kind from each address
+    /// Number of attackers of each kind from each address
     #[arg(long, default_value_t = 6)]
     attackers: usize,
-    /// Of the bytes that mean nothing
+    /// Seed of the random bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -74,10 +78,11 @@ impl Server {
                 break;
             }
         }
-        // Nobody else reads it, and a full pipe would stop the server. What it says of a failure is passed on.
+        // The server's log must be read, because a full pipe would block the server. Failures are
+        // passed on.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok).filter(|line| line.contains("ERROR")) {
-                // Where nobody listens any more there is nobody to tell.
+                // A closed standard error is ignored.
                 let _ = writeln!(std::io::stderr(), "server: {line}");
             }
         });
@@ -92,13 +97,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that is gone already need not be killed.
+        // A process that has ended need not be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Watches the server for this long and returns the most memory that it took.
+/// Watches the server for a while and returns its peak memory.
 async fn watch(server: &Server, seconds: u64) -> Result<u64> {
     let mut most = 0;
     let mut looks = tokio::time::interval(LOOK);
@@ -128,7 +133,7 @@ async fn main() -> Result<()> {
     let server = Server::start(&arguments.tallow)?;
     let customers = Customers::start(server.address)?;
     let quiet_seconds = 3;
-    // What is served while everything is warming up does not count.
+    // Responses during the warm-up do not count.
     watch(&server, 1).await?;
     customers.served();
     watch(&server, quiet_seconds).await?;
@@ -139,7 +144,7 @@ async fn main() -> Result<()> {
     let ends = attacks.stop().await;
     let (during, meanwhile) = (server.usage()?, customers.served());
 
-    // The customers go too: one that had to wait may have made a connection more than it had before.
+    // The customers stop too: a customer that had to wait may have opened one more connection.
     let afterwards = customers.served();
     customers.stop().await;
     let over = Instant::now();

@@ -1,8 +1,9 @@
-//! `kafka-bench`: how fast one worker settles a topic of Kafka, against the same records out of files, and against a bare
-//! consumer that only counts messages.
+//! `kafka-bench`: the speed at which one worker settles a Kafka topic, compared with the same
+//! records from files, and with a bare consumer that only counts messages.
 //!
-//! The topic is filled once from the log of `settle-bench`, each file a partition. Then the systems take turns, each run
-//! in a process of its own, measured from opening its input to its end. What is settled must be the same from both.
+//! The topic is filled once from the log of `settle-bench`, one file a partition. Then the systems
+//! run in turns, each run in a process of its own, measured from opening the input to its end. The
+//! results from topic and files must be the same.
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -25,10 +26,10 @@ use tallow_connectors::logs::kafka::{
 };
 use tallow_dataflow::Settings;
 
-/// How long the brokers may take.
+/// Time limit of requests to the brokers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Measures how fast one worker settles a topic.
+/// Measures the speed at which one worker settles a topic.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -37,13 +38,13 @@ struct Arguments {
     /// Brokers: host:port, separated by commas
     #[arg(long, required = true)]
     bootstrap: Option<String>,
-    /// The topic to make and fill, which should not be there
+    /// The topic to create and fill; it should not exist
     #[arg(long, required = true)]
     topic: Option<String>,
-    /// How often each system runs
+    /// Number of runs of each system
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Where the logs are kept
+    /// Folder of the logs
     #[arg(long, default_value = "target/bench")]
     data: PathBuf,
 }
@@ -52,7 +53,7 @@ struct Arguments {
 enum Command {
     /// Runs one system once and prints the outcome as JSON
     Run {
-        /// Which one
+        /// The system to run
         system: System,
         /// Brokers
         #[arg(long)]
@@ -65,14 +66,14 @@ enum Command {
     },
 }
 
-/// What is measured.
+/// The measured systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum System {
-    /// A bare consumer of librdkafka, which counts messages
+    /// A bare consumer of librdkafka that counts messages
     Consumer,
-    /// Tallow with one worker, out of files
+    /// Tallow with one worker, from files
     Files,
-    /// Tallow with one worker, out of the topic
+    /// Tallow with one worker, from the topic
     Topic,
 }
 
@@ -88,11 +89,11 @@ impl System {
     }
 }
 
-/// How one run went.
+/// Outcome of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Outcome {
     records_per_second: f64,
-    /// None where nothing is settled.
+    /// `None` for a system that settles nothing.
     settled: Option<Settled>,
 }
 
@@ -134,7 +135,7 @@ fn config(bootstrap: &str, topic: &str) -> KafkaConfig {
     }
 }
 
-/// Makes the topic and writes the lines of each file to the partition of its number.
+/// Creates the topic and writes the lines of each file to the partition of its number.
 fn fill(config: &KafkaConfig, files: &[PathBuf]) -> Result<u64> {
     let partitions = u32::try_from(files.len()).context("count the partitions")?;
     ensure_topics(&KafkaConfig { partitions, ..config.clone() })?;
@@ -192,14 +193,14 @@ fn run(system: System, config: &KafkaConfig, files: &[PathBuf]) -> Result<Outcom
     Ok(Outcome { records_per_second: records as f64 / start.elapsed().as_secs_f64(), settled })
 }
 
-/// Counts the messages of the topic as the plainest consumer does.
+/// Counts the messages of the topic with the plainest consumer.
 fn consume(config: &KafkaConfig) -> Result<u64> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &config.bootstrap_servers)
         .set("group.id", format!("{}-consumer", config.topic))
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
-        // By default it rests for a second whenever its queue is full.
+        // By default the fetcher pauses for a second whenever its queue is full.
         .set("fetch.queue.backoff.ms", "2")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(&config.topic), PATIENCE)?;

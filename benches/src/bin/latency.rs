@@ -1,8 +1,10 @@
-//! `latency-bench`: how long a tick takes from its producer, through Kafka, the dataflow and Redis, to a WebSocket client.
+//! `latency-bench`: the latency of a tick from its producer, through Kafka, the dataflow and Redis,
+//! to a WebSocket client.
 //!
-//! It sends ticks at an even pace and watches the open candles. A tick is visible with the first update of its symbol's
-//! one-minute candle whose `eventTime` is not before the tick's: its price is in that candle then. What is measured lies
-//! between the call that hands the tick to the producer and the frame in the client's hands, on one clock.
+//! It sends ticks at an even pace and watches the open candles. A tick is visible with the first
+//! update of its symbol's one-minute candle whose `eventTime` is not before the tick's: its price
+//! is in that candle then. The latency is the time from the call that hands the tick to the
+//! producer to the client's receipt of the frame, on one clock.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -18,10 +20,10 @@ use tallow_model::rows::LatestCandle;
 use tallow_model::{Clock, Interval};
 use tokio_tungstenite::tungstenite::Message;
 
-/// How long ticks that have been sent may still become visible.
+/// Time after the last tick in which ticks may become visible.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Measures how long a tick takes to become visible to a WebSocket client.
+/// Measures the latency of a tick until it is visible to a WebSocket client.
 #[derive(Parser)]
 struct Arguments {
     /// Brokers: host:port, separated by commas
@@ -30,13 +32,13 @@ struct Arguments {
     /// The topic of ticks
     #[arg(long)]
     topic: String,
-    /// Where tallow serve listens, host:port
+    /// Address of tallow serve, host:port
     #[arg(long)]
     server: String,
     /// Ticks a second, of all symbols together
     #[arg(long, default_value_t = 1_000)]
     rate: u64,
-    /// How many symbols
+    /// Number of symbols
     #[arg(long, default_value_t = 8)]
     symbols: u64,
     /// Seconds before the figures count
@@ -47,13 +49,13 @@ struct Arguments {
     seconds: u64,
 }
 
-/// What happens to the ticks, in its order.
+/// An event of the measurement.
 enum Event {
-    /// One is about to be sent.
+    /// A tick is about to be sent.
     Sent(Sent),
-    /// No more is sent.
+    /// No more ticks are sent.
     AllSent,
-    /// A client has had an update.
+    /// A client has received an update.
     Seen(Seen),
 }
 
@@ -65,7 +67,7 @@ struct Sent {
     counts: bool,
 }
 
-/// What a client has seen of a symbol.
+/// The last update of a symbol that a client has received.
 struct Seen {
     symbol: usize,
     event_time_ms: u64,
@@ -79,7 +81,8 @@ fn main() -> Result<()> {
     let symbols: HashMap<String, usize> =
         (0..arguments.symbols as usize).map(|number| (name(number), number)).collect();
     let producer = producer(&arguments)?;
-    // The server knows a symbol once it has had a tick; subscribing to all needs none.
+    // The server knows a symbol only after its first tick, but a client can subscribe to all
+    // symbols before.
     let url = format!("ws://{}/ws/prices/ALL", arguments.server);
     let (mut socket, _) = runtime
         .block_on(tokio_tungstenite::connect_async(&url))
@@ -104,7 +107,7 @@ fn main() -> Result<()> {
             let start = Instant::now();
             for number in 0..rate * (warm_up + seconds) {
                 let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
-                // The pace is what is asked for, so it has to be waited for.
+                // The sleep is the pace of the ticks.
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 let symbol = (number % symbols) as usize;
                 let (key, time_ms) = (name(symbol), SystemClock.now_ms());
@@ -135,7 +138,7 @@ fn main() -> Result<()> {
     report(&arguments, latencies)
 }
 
-/// The latency of each tick that counts, in milliseconds.
+/// Returns the latency of each tick that counts, in milliseconds.
 fn measure(events: &Receiver<Event>, symbols: usize) -> Result<Vec<f64>> {
     let mut waiting: Vec<VecDeque<Sent>> = (0..symbols).map(|_| VecDeque::new()).collect();
     let mut latencies = Vec::new();
@@ -175,7 +178,7 @@ fn name(symbol: usize) -> String {
     format!("LAT{symbol}")
 }
 
-/// The symbol and the event time of an update of an open one-minute candle.
+/// Returns the symbol and the event time of an update of an open one-minute candle.
 fn update(text: &str, symbols: &HashMap<String, usize>) -> Option<(usize, u64)> {
     #[derive(serde::Deserialize)]
     struct Frame {

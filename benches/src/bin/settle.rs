@@ -1,4 +1,4 @@
-//! `settle-bench`: how fast a log is settled, by a hand-written loop and by Tallow.
+//! `settle-bench`: the speed at which a hand-written loop and Tallow settle a log.
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -8,19 +8,19 @@ use tallow_benches::log::Log;
 use tallow_benches::report::{Runs, table};
 use tallow_benches::system::System;
 
-/// Measures how fast a log is settled: ticks to candles, corrections and alerts.
+/// Measures the speed of settling a log: ticks to candles, corrections and alerts.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// How often each system settles each log
+    /// Number of times that each system settles each log
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Only this log
     #[arg(long)]
     log: Option<Log>,
-    /// Where the logs are kept; they take some 2 GB
+    /// Folder of the logs, which take some 2 GB
     #[arg(long, default_value = "target/bench")]
     data: PathBuf,
 }
@@ -29,7 +29,7 @@ struct Arguments {
 enum Command {
     /// Settles the partitions of a log once and prints the outcome as JSON
     Run {
-        /// By which system
+        /// The system to run
         #[arg(value_parser = System::parse)]
         system: System,
         /// One file a partition
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     for log in arguments.log.map_or(Log::ALL.to_vec(), |log| vec![log]) {
         let files = log.files(&arguments.data)?;
         for file in &files {
-            // So that no run has to wait for the disk.
+            // Warm the page cache, so that no run waits for the disk.
             let mut file = std::fs::File::open(file).with_context(|| format!("open {}", file.display()))?;
             std::io::copy(&mut file, &mut std::io::sink())?;
         }

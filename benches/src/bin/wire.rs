@@ -1,4 +1,5 @@
-//! `wire-bench`: what it costs to send partial bars from one process to another, in each of their encodings.
+//! `wire-bench`: the cost of sending partial bars from one process to another, in each of their
+//! encodings.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -7,26 +8,27 @@ use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
-// For its allocator, which is that of Tallow's own program.
+// Linked for its allocator, which Tallow's own program uses too.
 use tallow_benches as _;
 use tallow_dataflow::{WireBytes, WireEncoding, WireSample};
 use tallow_model::{Tick, decode};
 
-/// Encodes and decodes partial bars, by turns in one encoding and in the other, and says what each takes.
+/// Encodes and decodes partial bars, in turns in one encoding and in the other, and prints the cost
+/// of each.
 #[derive(Parser)]
 struct Arguments {
-    /// How many bars a run takes
+    /// Number of bars in a run
     #[arg(long, default_value_t = 1_000_000)]
     bars: usize,
-    /// How many of them are sent at a time; a container of the graph has room for some forty
+    /// Number of bars sent at a time; a container of the graph has room for some forty
     #[arg(long, default_value_t = 40)]
     batch: usize,
-    /// How many runs; the median counts
+    /// Number of runs; the median counts
     #[arg(long, default_value_t = 9)]
     runs: usize,
 }
 
-/// What one run took.
+/// Measurements of one run.
 #[derive(Clone, Copy)]
 struct Run {
     encode: Duration,
@@ -70,7 +72,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Sends every batch to nobody and takes it back.
+/// Encodes and decodes every batch.
 fn run(batches: &[WireSample], encoding: WireEncoding) -> Run {
     let mut run = Run { encode: Duration::ZERO, decode: Duration::ZERO, bytes: 0 };
     let mut room = Vec::new();
@@ -88,7 +90,7 @@ fn run(batches: &[WireSample], encoding: WireEncoding) -> Run {
     run
 }
 
-/// Bars of trades and quotes in a hundred markets, the same in every run.
+/// Returns bars of trades and quotes in a hundred markets, the same in every run.
 fn batches(bars: usize, batch: usize) -> Result<Vec<WireSample>> {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let ticks = (0..bars).map(|number| {

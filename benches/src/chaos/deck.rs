@@ -1,4 +1,4 @@
-//! Which fault comes next: all of them in a random order, then all of them again.
+//! The deck of faults: all of them in a random order, then all of them again.
 
 use anyhow::{Result, bail};
 use rand::seq::SliceRandom;
@@ -6,12 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use std::str::FromStr;
 
-/// A harm.
+/// Kind of injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// `kill -9` of a dataflow process.
     KillOne,
-    /// `kill -9` of all of them.
+    /// `kill -9` of all dataflow processes.
     KillAll,
     /// `kill -9` of Redis, which comes back empty.
     KillRedis,
@@ -21,9 +21,9 @@ pub enum Fault {
     KillKafka,
     /// SIGSTOP of a dataflow process for 15 s.
     Stop,
-    /// No room where checkpoints are kept.
+    /// A full disk under the checkpoints.
     FullDisk,
-    /// `kill -9` of all processes, and the newest checkpoint cut off.
+    /// `kill -9` of all processes, and the newest checkpoint truncated.
     Truncate,
     /// `kill -9` of all processes, and a bit of the newest checkpoint flipped.
     Flip,
@@ -45,7 +45,7 @@ impl Fault {
         (Fault::Rescale, "rescale"),
     ];
 
-    /// Whether dataflow processes end by it.
+    /// Whether the fault ends dataflow processes.
     pub(super) fn ends_processes(self) -> bool {
         matches!(self, Fault::KillOne | Fault::KillAll | Fault::Truncate | Fault::Flip | Fault::Rescale)
     }
@@ -68,14 +68,15 @@ impl FromStr for Fault {
     }
 }
 
-/// The faults still to come before all come again.
+/// The faults, and those that remain of this round.
 pub(super) struct Deck {
     faults: Vec<Fault>,
     left: Vec<Fault>,
 }
 
 impl Deck {
-    /// Of `only` these, or of all. A full disk can be shown only on a small one.
+    /// Creates a deck of the faults in `only`, or of all if it is empty. A full disk needs a small
+    /// one.
     pub(super) fn new(only: &[Fault], has_small_disk: bool) -> Result<Deck> {
         let all = Fault::ALL.map(|(fault, _)| fault);
         let mut faults = if only.is_empty() { all.to_vec() } else { only.to_vec() };
@@ -91,7 +92,7 @@ impl Deck {
         Ok(Deck { faults, left: Vec::new() })
     }
 
-    /// The next.
+    /// Returns the next fault.
     pub(super) fn draw(&mut self, random: &mut ChaCha8Rng) -> Fault {
         if self.left.is_empty() {
             self.left.clone_from(&self.faults);

@@ -1,4 +1,4 @@
-//! What must have been settled: the sequential loop over the records of the topic.
+//! The expected results: the sequential loop over the records of the topic.
 
 use crate::baseline;
 use crate::totals::Totals;
@@ -14,7 +14,7 @@ use tallow_model::{
     Clock, Counts, EventTime, PartitionReader, ReadStatus, SettledAlert, Step, decode, next_second,
 };
 
-/// What the records of the topic make, up to where time has come in all of its partitions.
+/// The expected results up to the frontier of the topic's partitions.
 pub(super) struct Expected {
     pub(super) records: u64,
     pub(super) frontier: String,
@@ -41,8 +41,8 @@ impl Expected {
     }
 }
 
-/// Copies the topic into a file a partition. Says how far event time has come in all of them, and how many records there
-/// are.
+/// Copies the topic into one file a partition. Returns the files, the frontier of all partitions
+/// and the number of records.
 fn copy(config: &KafkaConfig, settings: &Settings, out: &Path) -> Result<(Vec<PathBuf>, EventTime, u64)> {
     let range = KafkaRange::resolve(config, &config.topic, Bound::Beginning, Bound::End)?;
     let mut frontiers = Vec::new();
@@ -68,7 +68,7 @@ fn copy(config: &KafkaConfig, settings: &Settings, out: &Path) -> Result<(Vec<Pa
     Ok((files, EventTime(frontier), records))
 }
 
-/// Shows each record of a bounded partition.
+/// Calls `visit` with each record of a bounded partition.
 pub(super) fn each(
     reader: &mut dyn PartitionReader,
     mut visit: impl FnMut(&[u8]) -> Result<()>,
@@ -84,7 +84,7 @@ pub(super) fn each(
         match status {
             ReadStatus::Finished => return Ok(()),
             ReadStatus::Failed(message) => bail!(message),
-            // Nothing to give yet.
+            // No record is available yet.
             ReadStatus::CaughtUp | ReadStatus::Pending => std::thread::sleep(Duration::from_millis(5)),
             ReadStatus::More => {}
         }

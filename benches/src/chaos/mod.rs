@@ -1,4 +1,4 @@
-//! Harm done to a running pipeline, and the comparison after it: see `bin/chaos.rs`.
+//! Fault injection into a running pipeline, and the comparison after it: see `bin/chaos.rs`.
 
 mod deck;
 mod expected;
@@ -27,48 +27,48 @@ use tallow_connectors::logs::kafka::KafkaConfig;
 use tallow_dataflow::{AnomalySettings, Settings};
 use watch::Watch;
 
-/// How long the pipeline may take to get over a fault.
+/// Longest recovery of the pipeline from a fault.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a process is stopped by SIGSTOP.
+/// Time for which a process is stopped by SIGSTOP.
 const STOPPED: Duration = Duration::from_secs(15);
 
-/// What is to be done.
+/// Parameters of a chaos run.
 pub struct Plan {
-    /// The program.
+    /// Path of the program `tallow`.
     pub tallow: PathBuf,
-    /// Where scripts/services and scripts/compare are.
+    /// Folder of scripts/services and scripts/compare.
     pub scripts: PathBuf,
-    /// Decides which faults come when.
+    /// Seed of the faults and their times.
     pub seed: u64,
-    /// How many faults.
+    /// Number of injected faults.
     pub faults: usize,
-    /// Only these; all if empty.
+    /// The faults to inject; all if empty.
     pub only: Vec<Fault>,
     /// The pause between two faults.
     pub pause: RangeInclusive<Duration>,
-    /// How fast event time runs against the clock.
+    /// Speed of event time relative to the clock.
     pub speed: u32,
     /// Ticks a second of the clock.
     pub rate: u32,
     /// The folder of checkpoints.
     pub checkpoints: PathBuf,
-    /// Where logs and the expected tables go.
+    /// Folder of the logs and the expected tables.
     pub out: PathBuf,
 }
 
 impl Plan {
-    /// What the pipeline computes: a candle is told to be an anomaly much sooner than by default, so that there are alerts in
-    /// a short run too.
+    /// Returns the pipeline's settings. The detector is far more sensitive than by default, so that
+    /// a short run has alerts too.
     fn settings(&self) -> Settings {
         let anomalies = AnomalySettings { threshold: 2.5, min_samples: 5, ..AnomalySettings::default() };
         Settings { anomalies, ..Settings::default() }
     }
 }
 
-/// Does the harm and compares.
+/// Injects the faults and compares the results.
 ///
 /// # Errors
-/// When something could not be done, or the pipeline does not get over a fault.
+/// Returns an error if a step fails or the pipeline does not recover from a fault.
 pub fn run(plan: &Plan) -> Result<Verdict> {
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     let services = Services::new(&plan.scripts)?;
@@ -80,7 +80,7 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
     let mut verdict = Verdict::new(plan.seed);
     for number in 1..=plan.faults {
         let pause = random.random_range(plan.pause.clone());
-        // The moment of a fault is what is asked for.
+        // The sleep is the point: a fault has a random moment.
         std::thread::sleep(pause);
         let fault = deck.draw(&mut random);
         say(&format!("fault {number} of {}: {fault}", plan.faults))?;
@@ -89,7 +89,7 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
         apply(fault, plan, &mut random, &services, &mut pipeline, &watch)?;
         producer.still_runs()?;
         verdict.count(fault);
-        // Mostly the pipeline gets over a fault before the next; sometimes it does not have the time.
+        // In three of four cases the pipeline may recover before the next fault.
         if random.random_bool(0.75) || number == plan.faults {
             if fault.ends_processes() {
                 pipeline.comes_back(incarnation, PATIENCE)?;
@@ -117,7 +117,7 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Does one harm, and undoes what does not pass by itself.
+/// Injects one fault, and undoes it if it does not pass by itself.
 fn apply(
     fault: Fault,
     plan: &Plan,
@@ -137,7 +137,7 @@ fn apply(
         Fault::FullDisk => {
             let filler = services::fill(&plan.checkpoints)?;
             let before = watch.newest();
-            // With no room for checkpoints it goes on.
+            // The pipeline continues without room for checkpoints.
             watch.passes(before, PATIENCE).context("settle anything while checkpoints can't be stored")?;
             if random.random_bool(0.5) {
                 pipeline.kill_one(random)?;
@@ -163,7 +163,7 @@ fn apply(
     }
 }
 
-/// Says what happens, with the time.
+/// Prints a message with the time.
 fn say(what: &str) -> Result<()> {
     use tallow_model::clock::SystemClock;
     use tallow_model::{Clock, EventTime};
@@ -171,7 +171,7 @@ fn say(what: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{now} {what}")?)
 }
 
-/// Waits until `ready` has something; fails with what was waited for.
+/// Waits until `ready` returns a value. The error names `what` was waited for.
 fn until<T>(what: &str, within: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {

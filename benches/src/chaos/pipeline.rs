@@ -11,11 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tallow_dataflow::AnomalySettings;
 
-/// When the market opens: the start of a quarter of an hour, in whose first hour there are alerts.
+/// Start of the market: a quarter of an hour whose first hour has alerts.
 const OPENS: &str = "2026-01-05T15:00:00Z";
-/// The symbols of the market.
+/// Number of symbols in the market.
 const SYMBOLS: u32 = 8;
-/// How long a stop may take.
+/// Longest duration of a stop.
 const STOP: Duration = Duration::from_secs(15);
 
 /// A process whose log goes to a file.
@@ -40,7 +40,7 @@ impl Process {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
     }
 
-    /// Fails with the end of its log if it has ended.
+    /// Fails with the end of the process's log if the process has ended.
     fn still_runs(&mut self) -> Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };
         let said = self.said()?;
@@ -48,7 +48,7 @@ impl Process {
         bail!("it has ended with {status}, see {}:\n{}", self.log.display(), last.join("\n"))
     }
 
-    /// Tells it to stop and waits.
+    /// Asks the process to stop and waits for its end.
     fn stop(&mut self) -> Result<()> {
         self.still_runs()?;
         signal(self.child.id(), Signal::TERM)?;
@@ -64,7 +64,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            // Nobody is left to be told of a failure here.
+            // A failure can't be reported from here.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -77,7 +77,7 @@ pub(super) fn signal(pid: u32, signal: Signal) -> Result<()> {
     kill_process(pid, signal).with_context(|| format!("send {signal:?} to process {pid:?}"))
 }
 
-/// `tallow produce` with a market that goes on until it is stopped.
+/// `tallow produce` with an endless market.
 pub(super) struct Producer(Process);
 
 impl Producer {
@@ -103,11 +103,11 @@ impl Producer {
 pub(super) struct Pipeline {
     launch: Process,
     processes: usize,
-    /// How many launches there were before.
+    /// Number of launches before this one.
     number: usize,
 }
 
-/// Which start of the processes.
+/// Identity of one start of the processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Incarnation {
     launch: usize,
@@ -115,18 +115,19 @@ pub(super) struct Incarnation {
 }
 
 impl Pipeline {
-    /// Starts so many processes of so many workers.
+    /// Starts a number of processes with a number of workers each.
     pub(super) fn start(plan: &Plan, processes: usize, workers: usize) -> Result<Pipeline> {
         let number = (0..).find(|number| !log(&plan.out, *number).exists()).unwrap_or(0);
         let mut command = Command::new(&plan.tallow);
         command.args(["launch", "-n", &processes.to_string(), "-w", &workers.to_string()]);
         command.env("TALLOW__CHECKPOINT__URL", format!("file:{}", plan.checkpoints.display()));
-        // Only ticks move time: what settles when is then a function of the log, and can be compared to the version.
+        // Only ticks advance time, so every version and its time are a function of the log and can
+        // be compared.
         command.env("TALLOW__DATAFLOW__IDLE_TIMEOUT_MS", "600000");
         let AnomalySettings { threshold, min_samples, .. } = plan.settings().anomalies;
         command.env("TALLOW__ANOMALIES__THRESHOLD", threshold.to_string());
         command.env("TALLOW__ANOMALIES__MIN_SAMPLES", min_samples.to_string());
-        // Every fault is one of its own: so many in so short a time are no crash loop.
+        // The faults are injected, so many of them in a short time are no crash loop.
         command.env("TALLOW__LAUNCH__HEALTHY_MS", "1000").env("TALLOW__LAUNCH__MAX_FAILURES", "100");
         let launch = Process::spawn(&mut command, log(&plan.out, number))?;
         let mut pipeline = Pipeline { launch, processes, number };
@@ -137,7 +138,7 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// The processes that have been started, oldest first.
+    /// Returns the processes that have been started, oldest first.
     fn pids(&self) -> Result<Vec<u32>> {
         let said = self.launch.said()?;
         let started = said.lines().filter(|line| line.contains("process started"));
@@ -145,7 +146,7 @@ impl Pipeline {
         Ok(started.filter_map(pid).collect())
     }
 
-    /// The processes of the newest start.
+    /// Returns the processes of the newest start.
     fn running(&self) -> Result<Vec<u32>> {
         let pids = self.pids()?;
         Ok(pids[pids.len() - pids.len().min(self.processes)..].to_vec())
@@ -155,7 +156,7 @@ impl Pipeline {
         Incarnation { launch: self.number, starts: self.pids().map_or(0, |pids| pids.len()) }
     }
 
-    /// Waits until all processes have been started since.
+    /// Waits until all processes have been started again after `since`.
     pub(super) fn comes_back(&mut self, since: Incarnation, within: Duration) -> Result<()> {
         let before = if since.launch == self.number { since.starts } else { 0 };
         until("the processes to start again", within, || {
@@ -167,7 +168,7 @@ impl Pipeline {
     /// Kills one of the processes.
     pub(super) fn kill_one(&self, random: &mut ChaCha8Rng) -> Result<()> {
         let running = self.running()?;
-        // It may have been ended by its supervisor a moment ago, for the sake of another.
+        // Its supervisor may have ended it a moment ago because another process was lost.
         let _ = signal(running[random.random_range(0..running.len())], Signal::KILL);
         Ok(())
     }
@@ -187,7 +188,7 @@ impl Pipeline {
         self.kill_all()
     }
 
-    /// Stops one of the processes for a while, without its knowing.
+    /// Suspends one of the processes for a while.
     pub(super) fn stop_one_for(&self, random: &mut ChaCha8Rng, how_long: Duration) -> Result<()> {
         let running = self.running()?;
         let pid = running[random.random_range(0..running.len())];

@@ -1,4 +1,4 @@
-//! The services of the pipeline, and its checkpoints: what is done to them.
+//! Faults of the pipeline's services and of its checkpoints.
 
 use super::pipeline::signal;
 use super::{PATIENCE, until};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The services that scripts/services has started, by the settings that lead to them.
+/// The services that scripts/services has started, by their settings.
 pub(super) struct Services {
     scripts: PathBuf,
     folder: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Those of the environment.
+    /// Returns the services that the environment names.
     pub(super) fn new(scripts: &Path) -> Result<Services> {
         Ok(Services {
             scripts: scripts.to_owned(),
@@ -39,13 +39,14 @@ impl Services {
         &self.brokers
     }
 
-    /// Ends a service by a signal and starts it again after a while.
+    /// Kills a service by a signal and starts it again after a while.
     pub(super) fn kill(&self, service: &str, by: Signal, away: Duration) -> Result<()> {
         let file = self.folder.join(format!("{service}.pid"));
         let pid = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         let pid = pid.trim().parse().context("the number of a process")?;
         signal(pid, by)?;
-        // A large process takes its time to go, and listens until then: it would be taken for one that runs.
+        // A large process takes time to end and listens until then, so it would be taken for a
+        // running one.
         until("the service to end", PATIENCE, || Ok(has_ended(pid).then_some(())))?;
         std::thread::sleep(away);
         self.script("services", &["up", service])
@@ -68,25 +69,25 @@ impl Services {
     }
 }
 
-/// Whether a process is gone, but perhaps for its entry that its parent has not read yet.
+/// Whether a process has ended. It may remain as a zombie that its parent has not reaped.
 fn has_ended(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
-/// A setting of the environment.
+/// Returns a setting of the environment.
 pub(super) fn setting(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; see scripts/chaos"))
 }
 
-/// Whether a folder is a file system of its own, which can be filled without harm to others.
+/// Whether a folder is a small file system of its own, which can be filled without harm to others.
 pub(super) fn is_small_disk(folder: &Path) -> Result<bool> {
     std::fs::create_dir_all(folder)?;
     let above = folder.parent().context("the folder of checkpoints must be in another one")?;
     Ok(std::fs::metadata(folder)?.dev() != std::fs::metadata(above)?.dev())
 }
 
-/// Fills the disk of a folder, and says by which file.
+/// Fills the disk of a folder and returns the file that does so.
 pub(super) fn fill(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("filler");
     let mut file = std::fs::File::create(&path)?;
@@ -103,7 +104,7 @@ pub(super) fn fill(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Cuts off a part of the newest checkpoint, or flips a bit of it. Where there is no older one yet, nothing is done.
+/// Truncates the newest checkpoint or flips a bit of it. Does nothing if there is no older one.
 pub(super) fn damage_newest(folder: &Path, cut: bool, random: &mut ChaCha8Rng) -> Result<()> {
     let is_checkpoint = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -111,7 +112,7 @@ pub(super) fn damage_newest(folder: &Path, cut: bool, random: &mut ChaCha8Rng) -
     };
     let mut checkpoints: Vec<PathBuf> = paths(folder)?.into_iter().filter(is_checkpoint).collect();
     checkpoints.sort();
-    // Without an older one there would be nothing to start from.
+    // Without an older checkpoint there would be nothing to start from.
     let [.., _, newest] = &checkpoints[..] else { return Ok(()) };
     let parts = paths(newest)?;
     if parts.is_empty() {

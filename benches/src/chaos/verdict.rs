@@ -1,4 +1,4 @@
-//! What came of it.
+//! The verdict: the comparison of the results, and the measured recoveries.
 
 use super::deck::Fault;
 use super::expected::{Expected, each};
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaRange};
 use tallow_model::rows::AlertMessage;
 
-/// The comparison, and what was measured on the way.
+/// Result of a chaos run.
 #[derive(Default)]
 pub struct Verdict {
     seed: u64,
     pub(super) records: u64,
     faults: BTreeMap<Fault, usize>,
-    /// From the fault to the first newly settled candle.
+    /// Time from the fault to the first newly settled candle.
     recoveries: Vec<(Fault, Duration)>,
-    /// What scripts/compare has said, and whether all agree.
+    /// Output of scripts/compare, and whether all tables agree.
     tables: (bool, String),
-    /// Of the alerts topic: expected, sent, missing, extra, repeated, different.
+    /// Counts of the alerts topic: expected, sent, missing, extra, repeated, different.
     alerts: [usize; 6],
 }
 
@@ -38,12 +38,13 @@ impl Verdict {
         self.recoveries.push((fault, after));
     }
 
-    /// Whether everything settled is what the records make.
+    /// Whether all results equal the expected ones.
     pub fn agrees(&self) -> bool {
         self.tables.0 && self.alerts[2..] == [0; 4]
     }
 
-    /// Compares, again and again until everything agrees or the time is over: what was read last may yet settle.
+    /// Compares until everything agrees or the time is over, because the last records may still
+    /// settle.
     pub(super) fn compare(
         &mut self,
         expected: &Expected,
@@ -65,7 +66,7 @@ impl Verdict {
     }
 }
 
-/// Compares what `read_committed` readers see of the alerts topic with every version that there must be.
+/// Compares the committed messages of the alerts topic with the expected versions.
 fn alerts(expected: &Expected, config: &KafkaConfig) -> Result<[usize; 6]> {
     let mut messages = Vec::new();
     let range = KafkaRange::resolve(config, &config.alerts_topic, Bound::Beginning, Bound::End)?;
@@ -81,7 +82,7 @@ fn alerts(expected: &Expected, config: &KafkaConfig) -> Result<[usize; 6]> {
         let text = serde_json::to_vec(&AlertMessage::from(settled))?;
         wanted.insert((settled.alert.id(), settled.settled_at), text);
     }
-    // Byte for byte: reading a number back may cost its last digit.
+    // The comparison is byte for byte, because parsing a number may lose its last digit.
     let mut sent: BTreeMap<_, Vec<&Vec<u8>>> = BTreeMap::new();
     for (key, text) in &messages {
         sent.entry(key.clone()).or_default().push(text);

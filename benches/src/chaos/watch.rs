@@ -1,4 +1,4 @@
-//! Watches what PostgreSQL has: the newest one-minute candle that has settled.
+//! Watch of PostgreSQL's newest settled one-minute candle.
 
 use anyhow::Result;
 use postgres::{Client, NoTls};
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// How often it looks.
+/// Time between two queries.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Looks on a thread of its own, which ends with the program. While the database is away nothing is new.
+/// Polls on a thread of its own, which ends with the program. While the database is down the newest
+/// candle stays.
 pub(super) struct Watch {
     newest: Arc<AtomicI64>,
 }
@@ -20,7 +21,7 @@ impl Watch {
         let (url, seen) = (url.to_owned(), Arc::clone(&newest));
         std::thread::spawn(move || {
             loop {
-                // Whatever goes wrong here is a fault that was made: look again.
+                // Any failure here is an injected fault: try again.
                 if let Ok(mut client) = Client::connect(&url, NoTls) {
                     while let Ok(row) = client.query_one(
                         "SELECT COALESCE(extract(epoch FROM max(window_end)) * 1000, 0)::BIGINT FROM price_aggregates_1m",
@@ -36,12 +37,12 @@ impl Watch {
         Watch { newest }
     }
 
-    /// The end of the newest one-minute candle, in milliseconds.
+    /// Returns the end of the newest one-minute candle in milliseconds.
     pub(super) fn newest(&self) -> i64 {
         self.newest.load(Ordering::Relaxed)
     }
 
-    /// Waits for one that ends later.
+    /// Waits for a candle that ends later.
     pub(super) fn passes(&self, before: i64, within: Duration) -> Result<()> {
         super::until("a newly settled candle", within, || Ok((self.newest() > before).then_some(())))
     }

@@ -1,7 +1,8 @@
-//! The clients of `fanout-bench`: two threads look after the sockets of all of them.
+//! The clients of `fanout-bench`: two threads serve the sockets of all clients.
 //!
-//! A thread looks at its sockets every 2 ms instead of being woken by each frame: on one machine the server would
-//! wake it, frame by frame, and both would do little else. So what is measured is at most so much too late, never too early.
+//! A thread polls its sockets every 2 ms and is not woken by each frame: on one machine the server
+//! would wake it frame by frame, and both would do little else. So a measured latency is at most 2
+//! ms too high, and never too low.
 
 use super::dialect::Dialect;
 use super::socket::Socket;
@@ -16,20 +17,20 @@ use std::time::Duration;
 use tallow_model::Clock;
 use tallow_model::clock::SystemClock;
 
-/// Latencies from this many milliseconds on are counted as one.
+/// Latencies from this many milliseconds on share one bucket.
 const MOST_MS: usize = 60_000;
-/// Threads that look after clients.
+/// Number of threads that serve clients.
 const THREADS: usize = 2;
-/// From one look at the sockets to the next.
+/// Time between two polls of the sockets.
 const LOOK: Duration = Duration::from_millis(2);
-/// How many sockets with something to read are looked at in one go.
+/// Number of readable sockets handled at a time.
 const EVENTS: usize = 16 * 1024;
-/// What is read from a socket at a time, in bytes.
+/// Size of the read buffer in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// What all clients count together.
+/// Counters shared by all clients.
 pub struct Fleet {
-    /// Whether what is received now counts.
+    /// Whether updates received now count.
     pub counts: AtomicBool,
     latencies: Vec<AtomicU64>,
     closed: AtomicU64,
@@ -42,17 +43,17 @@ impl Default for Fleet {
     }
 }
 
-/// What the clients have counted.
+/// Figures of the clients.
 pub struct Figures {
-    /// Updates of open candles.
+    /// Number of updates of open candles.
     pub updates: u64,
-    /// Closed candles.
+    /// Number of closed candles.
     pub closed: u64,
     latencies: Vec<u64>,
 }
 
 impl Fleet {
-    /// What has been counted so far.
+    /// Returns the figures so far.
     pub fn figures(&self) -> Figures {
         let latencies: Vec<u64> = self.latencies.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let closed = self.closed.load(Ordering::Relaxed);
@@ -61,7 +62,7 @@ impl Fleet {
 }
 
 impl Figures {
-    /// The time from publishing to receiving, in milliseconds, that this share of the updates did not exceed.
+    /// Returns a quantile of the time from publishing to receiving, in milliseconds.
     pub fn at(&self, share: f64) -> usize {
         let mut left = (self.updates as f64 * share).ceil() as u64;
         let within = self.latencies.iter().position(|count| {
@@ -72,40 +73,40 @@ impl Figures {
     }
 }
 
-/// What clients that took in everything have lost.
+/// Losses of the clients that read everything.
 #[derive(Default)]
 pub struct Lost {
-    /// Closed candles that they were not sent.
+    /// Number of closed candles that were not received.
     pub candles: u64,
-    /// Connections.
+    /// Number of lost connections.
     pub clients: u64,
 }
 
-/// What there is to connect.
+/// Parameters of the clients.
 pub struct Plan {
-    /// What clients speak.
+    /// Dialect of the clients.
     pub dialect: Dialect,
-    /// Clients that take in what they are sent.
+    /// Number of clients that read their updates.
     pub hearing: usize,
-    /// Clients that accept nothing.
+    /// Number of clients that read nothing.
     pub deaf: usize,
-    /// Symbols that there are.
+    /// Number of symbols.
     pub symbols: usize,
-    /// Whether each client asks for all symbols, or for one.
+    /// Whether each client subscribes to all symbols, or to one.
     pub all: bool,
 }
 
-/// Connected clients.
+/// The connected clients.
 pub struct Clients {
     threads: Vec<JoinHandle<Result<Vec<Client>>>>,
     end: Arc<AtomicBool>,
-    /// How many candles a client gets at a time.
+    /// Number of candles that a client receives at a time.
     series: usize,
-    /// They are held and nothing is read from them.
+    /// Sockets that are held open and never read.
     _deaf: Vec<Socket>,
 }
 
-/// One client and what it has got.
+/// One client and its newest candles.
 struct Client {
     socket: Socket,
     is_lost: bool,
@@ -115,10 +116,10 @@ struct Client {
 }
 
 impl Clients {
-    /// Connects clients.
+    /// Connects the clients.
     ///
     /// # Errors
-    /// When one is not let in.
+    /// Returns an error if a client is refused.
     pub fn connect(address: &str, fleet: &Arc<Fleet>, plan: &Plan) -> Result<Clients> {
         let end = Arc::new(AtomicBool::new(false));
         let (mut threads, mut entrances) = (Vec::new(), Vec::new());
@@ -145,10 +146,10 @@ impl Clients {
         Ok(Clients { threads, end, series, _deaf: deaf })
     }
 
-    /// Ends the clients, and says what they have lost.
+    /// Ends the clients and returns their losses.
     ///
     /// # Errors
-    /// When a thread that looked after them has failed.
+    /// Returns an error if a thread that served them has failed.
     pub fn finish(self) -> Result<Lost> {
         self.end.store(true, Ordering::Relaxed);
         let mut clients = Vec::new();
@@ -164,7 +165,7 @@ impl Clients {
         for client in &clients {
             lost.clients += u64::from(client.is_lost);
             lost.candles += client.lost + (self.series - client.newest.len()) as u64;
-            // The last one may still be under way.
+            // The newest candle may still be on its way.
             let behind = |(symbol, &start): (&String, &u64)| between(start, newest[symbol.as_str()]);
             lost.candles += client.newest.iter().map(behind).sum::<u64>();
         }
@@ -172,7 +173,7 @@ impl Clients {
     }
 }
 
-/// Looks after the clients that enter, until the end.
+/// Serves the clients that are handed over, until the end.
 fn listen(
     mut poll: Poll,
     entering: &Receiver<Socket>,
@@ -185,7 +186,7 @@ fn listen(
     let mut clients: Vec<Client> = Vec::new();
     while !end.load(Ordering::Relaxed) {
         for mut socket in entering.try_iter() {
-            // What has come before is an event too.
+            // Bytes that arrived before the registration count as an event too.
             poll.registry().register(&mut socket.stream, Token(clients.len()), Interest::READABLE)?;
             clients.push(Client::new(socket));
         }
@@ -203,7 +204,7 @@ impl Client {
         Client { socket, is_lost: false, newest: HashMap::new(), lost: 0 }
     }
 
-    /// Takes in what has come. Windows of a symbol must close one after the other.
+    /// Reads the received updates. Windows of a symbol must close one after the other.
     fn hear(&mut self, buffer: &mut [u8], dialect: Dialect, fleet: &Fleet) {
         let received_ms = SystemClock.now_ms();
         let Client { socket, is_lost, newest, lost } = self;
@@ -227,7 +228,7 @@ impl Client {
     }
 }
 
-/// How many windows of a minute start between these two, in seconds.
+/// Returns the number of one-minute windows that start between two times in seconds.
 fn between(before: u64, after: u64) -> u64 {
     (after.saturating_sub(before) / 60).saturating_sub(1)
 }

@@ -1,37 +1,39 @@
-//! The two dialects that the clients of `fanout-bench` can speak: what they ask for, and what they read out of a frame.
+//! The two dialects that the clients of `fanout-bench` can speak: what they ask for, and what they
+//! read out of a frame.
 //!
-//! An event of Binance's streams has no field for the moment at which its candle was published. So the publisher makes
-//! that moment, in milliseconds of the clock, the closing price too.
+//! An event of Binance's streams has no field for the moment at which its candle was published. So
+//! the publisher makes that moment, in milliseconds of the clock, the closing price too.
 
 use clap::ValueEnum;
 
-/// What clients speak.
+/// Dialect of the clients.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Dialect {
     /// Tallow's own, `/ws/prices/{symbol}`
     Tallow,
-    /// That of Binance's streams: half of the clients at `/ws/…`, half at `/stream?streams=…`
+    /// Binance's streams: half of the clients at `/ws/…`, half at `/stream?streams=…`
     Binance,
 }
 
-/// What a frame says of a candle.
+/// The fields of a candle in a frame.
 #[derive(Debug, PartialEq)]
 pub(super) struct Update<'a> {
     pub(super) symbol: &'a str,
-    /// In seconds.
+    /// Start of the window in seconds.
     pub(super) window_start: u64,
     pub(super) is_closed: bool,
-    /// In milliseconds of the clock. Means nothing once the candle is closed.
+    /// Time of the update in milliseconds of the clock; meaningless once the candle is closed.
     pub(super) published_ms: u64,
 }
 
-/// The name of a symbol.
+/// Returns the name of a symbol.
 pub(super) fn name(number: usize) -> String {
     format!("FAN{number}")
 }
 
 impl Dialect {
-    /// The path and query with which the client of this number asks for one of so many symbols, or for all of them.
+    /// Returns the path and query of the client of this number, for one of the symbols or for all
+    /// of them.
     pub(super) fn target(self, client: usize, symbols: usize, all: bool) -> String {
         let stream = |number: usize| format!("{}usd@kline_1m", name(number).to_lowercase());
         match self {
@@ -42,14 +44,14 @@ impl Dialect {
                     true => (0..symbols).map(stream).collect(),
                     false => vec![stream(client % symbols)],
                 };
-                // Not odd and even: each symbol has clients of both kinds.
+                // Parity would give each symbol clients of one kind only.
                 let path = if (client / symbols).is_multiple_of(2) { "/ws/" } else { "/stream?streams=" };
                 format!("{path}{}", streams.join("/"))
             }
         }
     }
 
-    /// What a frame says, if it is an update of a candle.
+    /// Parses a frame; `None` if it is no update of a candle.
     pub(super) fn read(self, text: &str) -> Option<Update<'_>> {
         match self {
             Dialect::Tallow => {
@@ -62,7 +64,7 @@ impl Dialect {
                 })
             }
             Dialect::Binance => {
-                // What is combined has the event as its last field.
+                // In a combined stream the event is the last field.
                 let text = &text[text.find(r#"{"e":"kline","#)?..];
                 let start_ms: u64 = field(text, "t")?.parse().ok()?;
                 Some(Update {
@@ -76,7 +78,7 @@ impl Dialect {
     }
 }
 
-/// The value of the first field of this name, as it stands there.
+/// Returns the text of the value of the first field of this name.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {

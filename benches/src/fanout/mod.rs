@@ -1,4 +1,4 @@
-//! Many WebSocket clients and the server that they ask: see `bin/fanout.rs`.
+//! Many WebSocket clients and their server: see `bin/fanout.rs`.
 
 mod clients;
 mod dialect;
@@ -12,10 +12,10 @@ pub use server::serve;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lets this process have so many files open.
+/// Raises this process's limit of open files to `files`.
 ///
 /// # Errors
-/// When it may not.
+/// Returns an error if the system's hard limit is lower.
 pub fn raise_file_limit(files: u64) -> Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_some_and(|current| current < files) {

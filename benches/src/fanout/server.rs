@@ -1,4 +1,5 @@
-//! The server of `fanout-bench`: the real one, on the embedded stores, with a publisher at an even pace.
+//! The server of `fanout-bench`: the real one, on the embedded stores, with a publisher at an even
+//! pace.
 
 use anyhow::Result;
 use std::io::{Read, Write};
@@ -15,14 +16,14 @@ use tallow_model::{
 use tallow_server::{App, ServerSettings};
 use tokio::net::TcpListener;
 
-/// From one update of a symbol to the next.
+/// Time between two updates of a symbol.
 const PACE: Duration = Duration::from_millis(250);
-/// After how many updates a candle is closed.
+/// Number of updates after which a candle is closed.
 const UPDATES: u64 = 8;
-/// How many updates the hub may be behind.
+/// Number of updates that the hub may be behind.
 const CAPACITY: usize = 65_536;
 
-/// A pipeline that has nothing to say.
+/// The status of a pipeline that reports nothing.
 struct Still;
 
 impl Pipeline for Still {
@@ -31,10 +32,10 @@ impl Pipeline for Still {
     }
 }
 
-/// Serves so many clients on a free port, whose address it prints, until standard input ends.
+/// Serves clients on a free port, whose address it prints, until standard input ends.
 ///
 /// # Errors
-/// When it can't.
+/// Returns an error if the server can't start.
 pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("store.sqlite");
@@ -51,7 +52,8 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let names: Vec<Symbol> =
         (0..symbols).map(|number| Ok(super::dialect::name(number).parse()?)).collect::<Result<_>>()?;
-    // A client that asks for a symbol without a candle is refused.
+    // A client that subscribes to a symbol without a candle is refused, so every symbol gets one
+    // first.
     publish_group(&cache, &names, candle(EventTime(begins()), 0)?, false);
     let publishing = tokio::spawn(publish(cache, names, burst));
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
@@ -61,7 +63,8 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
     Ok(())
 }
 
-/// Publishes until the task is aborted: each symbol at its pace, and the symbols one after the other or all at once.
+/// Publishes until the task is aborted: each symbol at its pace, the symbols one after the other or
+/// all at once.
 async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>, burst: bool) -> Result<()> {
     let at_once = if burst { symbols.len() } else { 1 };
     let groups: Vec<&[Symbol]> = symbols.chunks(at_once).collect();
@@ -79,13 +82,13 @@ async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>, burst: bool) -> 
     Ok(())
 }
 
-/// The start of the first candle.
+/// Returns the start of the first candle.
 fn begins() -> u64 {
     SystemClock.now_ms() / MINUTE_MS * MINUTE_MS
 }
 
-/// Publishes the open candle of these symbols, and closes it if it has had its last update. The clock is the closing price
-/// too: not every dialect has a field for it.
+/// Publishes the open candle of these symbols, and closes it after its last update. The closing
+/// price is the clock's time too, because not every dialect has a field for the time.
 fn publish_group(cache: &MemoryCache, symbols: &[Symbol], mut candle: Candle, is_last: bool) {
     let interval = Interval::OneMinute;
     let event_time = EventTime(SystemClock.now_ms());
@@ -100,7 +103,7 @@ fn publish_group(cache: &MemoryCache, symbols: &[Symbol], mut candle: Candle, is
     }
 }
 
-/// The candle of a minute after so many updates.
+/// Returns the candle of a minute after this number of updates.
 fn candle(window_start: EventTime, updates: u64) -> Result<Candle> {
     let mut whole: Option<Bar> = None;
     for number in 0..=updates {

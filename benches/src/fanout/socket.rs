@@ -1,7 +1,8 @@
 //! The socket of one client: the handshake, and frames out of bytes.
 //!
-//! Clients and server share the processors of one machine, so what a client costs makes the server later. This does no
-//! more than a client must: it takes frames of a server that is trusted to send whole, unmasked ones, and answers pings.
+//! Clients and server share the processors of one machine, so an expensive client delays the
+//! server. This client does only the necessary: it reads the frames of a server that is trusted to
+//! send whole, unmasked ones, and responds to pings.
 
 use anyhow::{Context, Result, bail, ensure};
 use mio::net::TcpStream;
@@ -11,21 +12,21 @@ const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-/// A frame is the last or only one of its message.
+/// Bit of a frame that is the last or only one of its message.
 const FINAL: u8 = 0x80;
-/// The payload of a frame is masked, as that of a client's must be.
+/// Bit of a masked payload, which a client's frames must have.
 const MASKED: u8 = 0x80;
-/// The key is an example of RFC 6455: the answer to it is not checked.
+/// The key is an example from RFC 6455; the response to it is not checked.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// A socket after the handshake, and what has come of a frame that is not complete.
+/// A socket after the handshake, and the received part of an incomplete frame.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
     held: Vec<u8>,
 }
 
 impl Socket {
-    /// Connects and asks for this path and query.
+    /// Connects and requests this path and query.
     pub(super) fn connect(address: &str, target: &str) -> Result<Socket> {
         let mut stream = std::net::TcpStream::connect(address)?;
         write!(
@@ -50,10 +51,10 @@ impl Socket {
         Ok(Socket { stream: TcpStream::from_std(stream), held })
     }
 
-    /// Gives every text that has come.
+    /// Calls `visit` with every text frame that has arrived.
     ///
     /// # Errors
-    /// When the connection has ended, or what has come is no frame.
+    /// Returns an error if the connection has ended or the bytes are no frame.
     pub(super) fn read(&mut self, buffer: &mut [u8], mut heard: impl FnMut(&str)) -> Result<()> {
         loop {
             let read = match self.stream.read(buffer) {
@@ -75,7 +76,7 @@ impl Socket {
             }
             let used = self.held.len() - rest.len();
             self.held.drain(..used);
-            // What has not filled the buffer was all there is.
+            // A read that did not fill the buffer has read everything.
             if read < buffer.len() {
                 return Ok(());
             }
@@ -83,7 +84,7 @@ impl Socket {
     }
 }
 
-/// Takes a frame off the front, if there is a whole one: its kind and its payload.
+/// Splits a whole frame off the front: its opcode and its payload.
 fn frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u8, &'a [u8])>> {
     let [first, second, rest @ ..] = *bytes else { return Ok(None) };
     ensure!(first & FINAL != 0 && second & MASKED == 0, "a frame in parts, or masked");
@@ -101,7 +102,7 @@ fn frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u8, &'a [u8])>> {
     Ok(Some((first & 0x0f, payload)))
 }
 
-/// Answers a ping. A mask of zeros leaves the payload as it is, which has 125 bytes at most.
+/// Responds to a ping. A mask of zeros leaves the payload, at most 125 bytes, as it is.
 fn pong(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![FINAL | PONG, MASKED | payload.len() as u8, 0, 0, 0, 0];
     frame.extend_from_slice(payload);

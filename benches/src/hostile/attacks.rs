@@ -1,4 +1,5 @@
-//! What is done to the server. Each kind is done again and again, from several addresses, by several attackers at a time.
+//! Attacks on the server. Each kind is repeated from several addresses, by several attackers at a
+//! time.
 
 use anyhow::{Result, bail};
 use rand::{RngExt, SeedableRng};
@@ -12,38 +13,38 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long an attacker waits for what the server says, and how long it holds a connection that it does nothing with.
+/// Time for which an attacker waits for a response, or holds a connection without using it.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The pause between the bytes of one that sends slowly.
+/// Pause between the bytes of a slow sender.
 const SLOWLY: Duration = Duration::from_millis(400);
-/// Requests sent at once, of which no answer is read.
+/// Number of requests sent at once, whose responses are not read.
 const PIPELINED: usize = 200;
-/// How long those answers are left lying.
+/// Time for which those responses are left unread.
 const UNREAD: Duration = Duration::from_secs(3);
-/// Frames sent at once.
+/// Number of frames sent at once.
 const FRAMES: usize = 1000;
 
-/// Where a client subscribes to everything.
+/// Path at which a client subscribes to everything.
 const ALL: &str = "/ws/prices/ALL";
 
 /// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attack {
-    /// Connects and says nothing.
+    /// Connects and sends nothing.
     Silent,
     /// Sends the head of a request byte by byte.
     Slow,
-    /// Sends bytes that mean nothing.
+    /// Sends random bytes.
     Noise,
-    /// Asks for a path of up to 100 kB.
+    /// Requests a path of up to 100 kB.
     LongPath,
     /// Sends up to 100 kB of headers.
     LongHeaders,
     /// Announces a body of a terabyte and begins to send it.
     Body,
-    /// Sends many requests at once and reads no answer.
+    /// Sends many requests at once and reads no response.
     Pipeline,
-    /// Asks and hangs up.
+    /// Sends a request and hangs up.
     Abandon,
     /// Sends frames that break the WebSocket protocol.
     BadFrames,
@@ -55,12 +56,12 @@ pub enum Attack {
     Pings,
     /// Subscribes to everything and reads nothing.
     Deaf,
-    /// Comes back for everything that it has missed and reads nothing.
+    /// Resumes all subscriptions from the start and reads nothing.
     Returning,
 }
 
 impl Attack {
-    /// Every kind.
+    /// All the kinds of attacks.
     pub const ALL: [Attack; 14] = [
         Attack::Silent,
         Attack::Slow,
@@ -79,17 +80,17 @@ impl Attack {
     ];
 }
 
-/// How attacks have ended: with the status or close code that the server gave, or without one.
+/// Number of attacks by kind and end: the status or close code of the server, or none.
 type Ends = BTreeMap<Attack, BTreeMap<String, u64>>;
 
-/// Attacks under way.
+/// The running attacks.
 pub struct Attacks {
     attackers: JoinSet<()>,
     ends: Arc<Mutex<Ends>>,
 }
 
 impl Attacks {
-    /// Begins: so many attackers of each kind from each address.
+    /// Starts a number of attackers of each kind from each address.
     pub fn start(server: SocketAddr, sources: &[Ipv4Addr], attackers: usize, seed: u64) -> Attacks {
         let ends = Arc::<Mutex<Ends>>::default();
         let mut tasks = JoinSet::new();
@@ -115,14 +116,14 @@ impl Attacks {
         Attacks { attackers: tasks, ends }
     }
 
-    /// Ends all of them, wherever they are.
+    /// Ends all attacks at once.
     pub async fn stop(mut self) -> Ends {
         self.attackers.shutdown().await;
         std::mem::take(&mut *self.ends.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// One attack, and how it ended.
+/// Runs one attack and returns its end.
 async fn once(
     attack: Attack,
     source: Ipv4Addr,
@@ -181,7 +182,8 @@ async fn once(
         Attack::BadFrames => {
             upgrade(stream, ALL).await?;
             let frame: &[u8] = [
-                // Not masked; a reserved opcode; a reserved bit; a fragmented ping; text that is no UTF-8.
+                // Not masked; a reserved opcode; a reserved bit; a fragmented ping; text that is no
+                // UTF-8.
                 &[0x81, 0x02, b'h', b'i'][..],
                 &[0x83, 0x80, 1, 2, 3, 4],
                 &[0xf1, 0x80, 1, 2, 3, 4],
@@ -197,7 +199,7 @@ async fn once(
         }
         Attack::Fragments => {
             upgrade(stream, ALL).await?;
-            // The first fragment of a text, then others that never are the last one: 100 bytes each.
+            // The first fragment of a text, then endless further fragments of 100 bytes.
             let fragment = |first: u8| [&[first, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
             let all = [fragment(0x01), fragment(0x00).repeat(FRAMES)].concat();
             tell(stream, &all).await
@@ -218,13 +220,13 @@ async fn once(
     }
 }
 
-/// Sends, though the server may hang up before it has read everything, and reads its answer.
+/// Sends bytes and reads the response. The server may hang up before it has read everything.
 async fn say(stream: &mut TcpStream, bytes: &[u8]) -> Result<String> {
     let _ = timeout(PATIENCE, stream.write_all(bytes)).await;
     end(stream).await
 }
 
-/// How the server ends the connection: with the status of its answer, or by closing.
+/// Returns the server's end of the connection: the status of its response, or a close.
 async fn end(stream: &mut TcpStream) -> Result<String> {
     let mut answer = [0; 12];
     match timeout(PATIENCE, stream.read_exact(&mut answer)).await {
@@ -234,7 +236,7 @@ async fn end(stream: &mut TcpStream) -> Result<String> {
     }
 }
 
-/// Becomes a WebSocket client.
+/// Opens a WebSocket connection.
 async fn upgrade(stream: &mut TcpStream, path: &str) -> Result<()> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -243,7 +245,7 @@ async fn upgrade(stream: &mut TcpStream, path: &str) -> Result<()> {
     stream.write_all(request.as_bytes()).await?;
     let status = end(stream).await?;
     if status != "101" {
-        // All places of the address are taken.
+        // The address has all its connections in use.
         bail!("{status}");
     }
     Ok(())
@@ -254,13 +256,14 @@ async fn tell(stream: &mut TcpStream, frames: &[u8]) -> Result<String> {
     let _ = timeout(PATIENCE, stream.write_all(frames)).await;
     let mut said = Vec::new();
     match timeout(PATIENCE, stream.read_to_end(&mut said)).await {
-        // The last four bytes of a connection that is closed properly: a close frame with a code and no reason.
+        // A connection that is closed properly ends with four bytes: a close frame with a code and
+        // no reason.
         Ok(_) => Ok(close_code(&said).map_or_else(|| "closed".to_owned(), |code| code.to_string())),
         Err(_) => bail!("kept"),
     }
 }
 
-/// The code of the close frame behind the answer's head and the frames after it.
+/// Returns the code of the close frame that follows the response's head and other frames.
 fn close_code(said: &[u8]) -> Option<u16> {
     let head = said.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
     let mut rest = &said[head..];

@@ -1,4 +1,4 @@
-//! Clients that use the server as it is meant: some ask, some listen.
+//! Regular clients of the server: some send requests, some listen to a WebSocket.
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, timeout};
 
-/// The most a customer waits for anything.
+/// Longest wait of a customer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Every customer that asks does so this often.
+/// Time between two requests of a customer.
 const EVERY: Duration = Duration::from_millis(50);
-/// Customers that ask, and customers that listen.
+/// Number of customers that send requests, and of customers that listen.
 const ASKING: usize = 4;
 const LISTENING: usize = 4;
-/// What they ask for in turn.
+/// Paths that customers request in turn.
 const PATHS: [&str; 4] = [
     "/api/v1/latest/BTC",
     "/api/v1/latest/all",
@@ -24,19 +24,19 @@ const PATHS: [&str; 4] = [
     "/api/v1/alerts?limit=10",
 ];
 
-/// What the customers have seen since they were last asked.
+/// Results of the customers since the last report.
 #[derive(Default)]
 pub struct Served {
-    /// How long each answer took.
+    /// Duration of each response.
     pub answers: Vec<Duration>,
-    /// Updates of prices.
+    /// Number of price updates.
     pub updates: u64,
-    /// What went wrong.
+    /// Failures that customers have met.
     pub failures: Vec<String>,
 }
 
 impl Served {
-    /// The time that this share of the answers did not exceed.
+    /// Returns the given quantile of the response times.
     pub fn at(&self, share: f64) -> Duration {
         let mut answers = self.answers.clone();
         answers.sort();
@@ -45,17 +45,18 @@ impl Served {
     }
 }
 
-/// Customers at work.
+/// The running customers.
 pub struct Customers {
     tasks: JoinSet<()>,
     served: Arc<Mutex<Served>>,
 }
 
 impl Customers {
-    /// Begins.
+    /// Starts the customers.
     ///
     /// # Errors
-    /// When the system has no certificates to trust, which a client wants even where it needs none.
+    /// Returns an error if the system has no trusted certificates, which the client loads even if
+    /// it needs none.
     pub fn start(server: SocketAddr) -> Result<Customers> {
         let served = Arc::<Mutex<Served>>::default();
         let client = reqwest::Client::builder().timeout(PATIENCE).build().context("make a client")?;
@@ -75,12 +76,12 @@ impl Customers {
         Ok(Customers { tasks, served })
     }
 
-    /// What they have seen since this was last called.
+    /// Takes the results since the last call.
     pub fn served(&self) -> Served {
         std::mem::take(&mut *lock(&self.served))
     }
 
-    /// Lets them go.
+    /// Stops the customers.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
@@ -107,7 +108,7 @@ async fn ask(client: reqwest::Client, server: SocketAddr, number: usize, served:
     }
 }
 
-/// Listens to all prices until something is wrong: nothing for seconds, or the end of the connection.
+/// Listens to all prices until nothing arrives for seconds or the connection ends.
 async fn listen(server: SocketAddr, served: &Mutex<Served>) -> Result<std::convert::Infallible> {
     let stream = timeout(PATIENCE, TcpStream::connect(server)).await.context("not accepted")??;
     let handshake = tokio_tungstenite::client_async(format!("ws://{server}/ws/prices/ALL"), stream);

@@ -1,4 +1,4 @@
-//! Hostile traffic against a server, and customers that use it meanwhile.
+//! Hostile traffic against a server, and regular clients that use it meanwhile.
 
 mod attacks;
 mod customers;

@@ -1,38 +1,40 @@
-//! `live`: shows candles before they are settled, for eyes and not for books.
+//! `live`: shows candles before they are settled, for display only.
 //!
-//! - **What.** Sees partial bars as they are read, keeps the open candle of each symbol and interval, and shows it at
-//!   most every `live_interval`. A tick is so visible in milliseconds instead of a minute later.
-//! - **Key and window.** Symbol; the newest window of each interval that a tick has been seen for.
-//! - **Late data.** A tick of an older window changes nothing here: it is `minutes`' business. Nothing is retracted.
-//! - **Restore.** The minutes of a checkpoint come as partial bars from before its frontier. They make the open candles
-//!   what they were, but are no news: nothing is shown until the next tick.
-//! - **State.** Three bars a symbol, kept for good: the last price of a symbol does not expire.
+//! - **Reason.** A tick is visible in milliseconds instead of a minute later.
+//! - **Formula.** The merge of the partial bars of a window as they are read, before their logical
+//!   time is settled. Each open candle is shown at most every `live_interval`.
+//! - **Key and window.** Symbol; for each interval the newest window that has had a tick.
+//! - **Late data.** A tick of an older window changes nothing here; `minutes` corrects that candle.
+//!   Nothing is retracted.
+//! - **Restore.** The minutes of a checkpoint arrive as partial bars with a logical time before its
+//!   frontier. They restore the open candles but are not news: a candle is shown at its next tick.
+//! - **State.** Three bars a symbol, never freed: the last price of a symbol does not expire.
 //! - **Cost.** One hash look-up and three merges per partial bar.
+//!
+//! Test: `tests/idle.rs::open_candles_are_shown_at_once_and_then_at_most_every_interval`.
 
 use super::combine::PartialBar;
 use crate::bar::Bar;
-use crate::outlet::SharedOutlet;
+use crate::output::SharedOutput;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tallow_model::Clock;
-use tallow_model::LiveCandle;
-use tallow_model::Symbol;
-use tallow_model::{EventTime, Interval};
+use tallow_model::{Clock, EventTime, Interval, LiveCandle, Symbol};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::operate::FrontierInterest;
 
-/// Adds the operator to the graph. Partial bars from before `from` are those of a checkpoint.
+/// Adds the operator to the graph. Partial bars with a logical time below `from` are those of a
+/// checkpoint.
 pub(crate) fn live(
     partials: StreamVec<'_, u64, PartialBar>,
     interval_ms: u64,
     from: u64,
     clock: Arc<dyn Clock>,
-    outlet: SharedOutlet,
+    output: SharedOutput,
 ) {
     let mut builder = OperatorBuilder::new("live".to_owned(), partials.scope());
     let activator = partials.scope().activator_for(builder.operator_info().address);
@@ -45,9 +47,9 @@ pub(crate) fn live(
             input.for_each(|_, partials: &mut Vec<PartialBar>| {
                 partials.drain(..).for_each(|partial| open.merge(&partial, now_ms));
             });
-            let due = open.due(now_ms);
+            let due = open.take_due(now_ms);
             if !due.is_empty() {
-                outlet.borrow_mut().live(due);
+                output.borrow_mut().live(due);
             }
             if let Some(next_ms) = open.next_due() {
                 activator.activate_after(Duration::from_millis(next_ms.saturating_sub(now_ms).max(1)));
@@ -58,25 +60,25 @@ pub(crate) fn live(
 
 /// The open candle of one symbol and interval.
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenCandle {
     window_start: EventTime,
     bar: Bar,
 }
 
 /// One symbol's open candles, in the order of [`Interval::ALL`].
-struct Shown {
-    open: [Option<Open>; 3],
-    /// When they were last shown.
+struct SymbolCandles {
+    open: [Option<OpenCandle>; 3],
+    /// Clock time at which they were last shown.
     shown_ms: u64,
-    /// Whether they wait to be shown.
-    waiting: bool,
+    /// Whether the symbol stands in [`OpenCandles::waiting`].
+    is_waiting: bool,
 }
 
 struct OpenCandles {
     interval_ms: u64,
     from: u64,
-    symbols: HashMap<Symbol, Shown, FixedState>,
-    /// Which symbols to show, by when.
+    symbols: HashMap<Symbol, SymbolCandles, FixedState>,
+    /// Symbols to show, by the clock time at which they are due.
     waiting: BTreeMap<u64, Vec<Symbol>>,
 }
 
@@ -86,26 +88,26 @@ impl OpenCandles {
     }
 
     fn merge(&mut self, partial: &PartialBar, now_ms: u64) {
-        let shown = self.symbols.entry(partial.symbol).or_insert(Shown {
+        let candles = self.symbols.entry(partial.symbol).or_insert(SymbolCandles {
             open: [None; 3],
             shown_ms: 0,
-            waiting: false,
+            is_waiting: false,
         });
         let mut changed = false;
-        for (open, interval) in shown.open.iter_mut().zip(Interval::ALL) {
+        for (open, interval) in candles.open.iter_mut().zip(Interval::ALL) {
             let window_start = interval.window_start(partial.minute);
             let since_start = partial.minute.millis() - window_start.millis();
             let bar = partial.bar.rebased(u32::try_from(since_start).unwrap_or(u32::MAX));
             match open {
                 Some(open) if open.window_start > window_start => continue,
                 Some(open) if open.window_start == window_start => open.bar.merge(&bar),
-                _ => *open = Some(Open { window_start, bar }),
+                _ => *open = Some(OpenCandle { window_start, bar }),
             }
             changed = true;
         }
-        if changed && !shown.waiting && partial.logical >= self.from {
-            shown.waiting = true;
-            let due = now_ms.max(shown.shown_ms + self.interval_ms);
+        if changed && !candles.is_waiting && partial.logical >= self.from {
+            candles.is_waiting = true;
+            let due = now_ms.max(candles.shown_ms + self.interval_ms);
             self.waiting.entry(due).or_default().push(partial.symbol);
         }
     }
@@ -114,8 +116,8 @@ impl OpenCandles {
         self.waiting.first_key_value().map(|(due, _)| *due)
     }
 
-    /// The candles whose turn has come, sorted by symbol and interval.
-    fn due(&mut self, now_ms: u64) -> Vec<LiveCandle> {
+    /// Takes the candles that are due, sorted by symbol and interval.
+    fn take_due(&mut self, now_ms: u64) -> Vec<LiveCandle> {
         let mut symbols = Vec::new();
         while let Some(entry) = self.waiting.first_entry()
             && *entry.key() <= now_ms
@@ -123,14 +125,14 @@ impl OpenCandles {
             symbols.append(&mut entry.remove());
         }
         symbols.sort_unstable();
-        let mut candles = Vec::with_capacity(symbols.len() * Interval::ALL.len());
+        let mut due = Vec::with_capacity(symbols.len() * Interval::ALL.len());
         for symbol in symbols {
-            let Some(shown) = self.symbols.get_mut(&symbol) else { continue };
-            shown.waiting = false;
-            shown.shown_ms = now_ms;
-            for (open, interval) in shown.open.iter().zip(Interval::ALL) {
-                let Some(Open { window_start, bar }) = open else { continue };
-                candles.push(LiveCandle {
+            let Some(candles) = self.symbols.get_mut(&symbol) else { continue };
+            candles.is_waiting = false;
+            candles.shown_ms = now_ms;
+            for (open, interval) in candles.open.iter().zip(Interval::ALL) {
+                let Some(OpenCandle { window_start, bar }) = open else { continue };
+                due.push(LiveCandle {
                     symbol,
                     interval,
                     candle: bar.candle(*window_start),
@@ -138,6 +140,6 @@ impl OpenCandles {
                 });
             }
         }
-        candles
+        due
     }
 }

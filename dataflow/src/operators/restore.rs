@@ -1,19 +1,20 @@
-//! `restore`: hands out the rows of a checkpoint, one millisecond of logical time before its frontier.
+//! `restore`: emits the rows of a checkpoint, one millisecond of logical time before its frontier.
 //!
-//! - **Output.** This worker's share of the rows, whoever they belong to: the exchange by symbol comes after. Logical
-//!   times of records are whole seconds, so nothing else has that time.
-//! - **Yielding.** In portions, so that what is downstream takes one in before the next is made.
-//! - **State.** The rows not yet handed out.
+//! - **Output.** This worker's share of the rows, of any symbols: the exchange by symbol comes
+//!   after. Logical times of records are whole seconds, so no record shares this time.
+//! - **Yielding.** Rows are emitted in portions, so that the operators downstream consume one
+//!   portion before the next is made.
+//! - **State.** The rows not yet emitted.
 
-use crate::checkpoint::{Row, State};
+use crate::state::checkpoint::{Row, State};
 use tallow_model::EventTime;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::dataflow::{Scope, StreamVec};
 
-/// How many rows are handed out at a time.
+/// Number of rows in a portion.
 const PORTION: usize = 8_192;
 
-/// The logical time of what is restored.
+/// Returns the logical time of the rows of a checkpoint.
 pub(crate) fn restored_at(frontier: EventTime) -> u64 {
     frontier.millis().saturating_sub(1)
 }
@@ -29,17 +30,17 @@ pub(crate) fn restore<'scope>(
     let mut output = OutputBuilder::from(output);
     builder.build(move |mut capabilities| {
         let capability = capabilities.pop();
-        let mut left = capability.zip(checkpoint).map(|(mut capability, (frontier, state))| {
+        let mut remaining = capability.zip(checkpoint).map(|(mut capability, (frontier, state))| {
             capability.downgrade(&restored_at(frontier));
             (capability, state.into_rows().peekable())
         });
         move |_frontiers| {
-            if let Some((capability, rows)) = &mut left {
+            if let Some((capability, rows)) = &mut remaining {
                 output.activate().session(capability).give_iterator(rows.by_ref().take(PORTION));
                 if rows.peek().is_some() {
                     activator.activate();
                 } else {
-                    left = None;
+                    remaining = None;
                 }
             }
         }

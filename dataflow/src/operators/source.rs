@@ -1,82 +1,80 @@
-//! The source: reads a worker's partitions, decides where each record belongs, and holds back time.
+//! `source`: reads a worker's partitions, gives each record its logical time, and holds back the
+//! frontier.
 //!
-//! - **Input.** The partitions that this worker owns. Each is read in turns of at most `batch_records`.
-//! - **Output.** Partial bars under the worker's one capability; each carries its own logical time, which is never
-//!   earlier. Rejects and counts leave by the outlet.
-//! - **Frontier.** The capability stands at the least frontier of the live partitions' watermarks, and timely's
-//!   progress protocol makes the global minimum of it. A partition that has finished does not count. One that is idle
-//!   (read to its end and silent for `idle_timeout`, or empty from the start) does not count either; if all of this
-//!   worker's are, the capability follows the other workers', and the clock if theirs are idle too (see `peers.rs`).
-//! - **Silence** counts only while somebody listens: a turn adds at most a quarter of `idle_timeout`, and none while a
-//!   partition's log can't be reached. A machine that wakes up after an hour has not heard an hour of silence, and what
-//!   was written meanwhile is not late.
-//! - **Arrivals.** A partition that the log gets later is read like the others from its next turn on; until it has a
-//!   record it is idle.
-//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of what has settled everywhere is not read:
-//!   neither a slow partition nor a slow worker lets ticks pile up.
-//! - **Back-pressure.** While the outlet is full, or `minutes` is busy with an expiry or a restore, nothing is read. A partition that is not
-//!   read is not idle.
-//! - **Checkpoints.** As worker 0's frontier reaches a multiple of the interval and a checkpoint may begin, it sends a marker
-//!   to all workers, under a capability of that time: so each gets it before the frontier has passed there. Why not every
-//!   multiple, by a rule that needs no marker: a catch-up passes thousands of them, and how many the stores can take
-//!   up only one place can say. Where to read on is kept in marks (`source/marks.rs`).
-//! - **Restore.** Partitions go on where the checkpoint's resume points say, and time starts at its frontier.
-//! - **State.** A watermark, counts and marks per partition; the batch in hand.
+//! - **Input.** The partitions that this worker owns, read in turns of at most `batch_records`.
+//! - **Output.** Partial bars under the worker's one capability; each carries its own logical time,
+//!   which is never earlier. Rejects and counts leave through the worker's output.
+//! - **Frontier.** The capability stands at the least frontier of the live partitions' watermarks,
+//!   and timely's progress protocol makes the global minimum of it. A finished partition does not
+//!   count. An idle partition (read to its end and silent for `idle_timeout`, or empty from the
+//!   start) does not count either. If all of this worker's partitions are idle, the capability
+//!   follows the other workers', and the clock if theirs are idle too (see `idle_reports.rs`).
+//! - **Silence** counts only while a worker listens: a turn adds at most a quarter of
+//!   `idle_timeout`, and a turn adds nothing while a partition's log can't be reached. A machine
+//!   that wakes up after an hour has not heard an hour of silence, so the records written meanwhile
+//!   are not late.
+//! - **Arrivals.** A partition that is added to the log later is read like the others from the next
+//!   turn on. It is idle until its first record.
+//! - **Alignment.** A partition whose watermark is more than `max_skew` ahead of the settled
+//!   frontier is not read, so that neither a slow partition nor a slow worker makes ticks pile up.
+//!   Law: `tests/oracle.rs::a_partition_that_runs_ahead_changes_nothing`.
+//! - **Back-pressure.** Nothing is read while the output is full, or while `minutes` is busy with
+//!   an expiry or a restore. A partition that is not read is not idle.
+//! - **Checkpoints.** When worker 0's frontier reaches a multiple of the interval and a checkpoint
+//!   may begin, worker 0 sends a marker to all workers under a capability of that time, so each
+//!   worker gets the marker before its frontier passes there. A rule without markers (every
+//!   multiple) would not do: a catch-up passes thousands of multiples, and one place must know how
+//!   many checkpoints the stores can take. Resume points come from `state/resume_points.rs`.
+//! - **Restore.** Partitions resume at the checkpoint's resume points, and time starts at its
+//!   frontier.
+//! - **State.** A watermark, counts and a resume index per partition; the batch in hand.
+//!
+//! Tests: `tests/idle.rs` for silence, arrivals and back-pressure.
 
-pub(crate) mod marks;
 mod partition;
 
 use super::combine::{Combiner, PartialBar};
-use super::peers::{Advance, Peers, Report};
-use crate::checkpoint::{CheckpointId, CheckpointPolicy, ResumePoint};
-use crate::outlet::SharedOutlet;
+use super::idle_reports::{Advance, IdleReport, IdleReports};
+use crate::output::SharedOutput;
 use crate::settings::Settings;
-use marks::Marks;
-use partition::{Partition, State};
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use crate::state::checkpoint::{CheckpointId, CheckpointPolicy, ResumePoint};
+use crate::state::resume_points::ResumeIndex;
+use crate::state::worker::{SharedResumeIndex, WorkerState};
+use partition::{Partition, PartitionState};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
-use tallow_model::{Clock, PartitionProgress, PartitionReader, ReadStatus};
-use tallow_model::{EventTime, next_second};
+use tallow_model::{Clock, EventTime, PartitionProgress, PartitionReader, ReadStatus, next_second};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
-use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::{Scope, StreamVec};
 
-/// How long the source rests when there was nothing to read: a share of the time in which a tick must be visible.
-const REST: Duration = Duration::from_millis(2);
+/// Pause after a turn that had nothing to read: a fraction of the time in which a tick must become
+/// visible.
+const IDLE_PAUSE: Duration = Duration::from_millis(2);
 
-/// How long it rests when there is something to read, but what it has read must settle first.
-const SHORT_REST: Duration = Duration::from_micros(100);
+/// Pause after a turn that left records unread because earlier ones must settle first.
+const UNSETTLED_PAUSE: Duration = Duration::from_micros(100);
 
-/// The most partial bars that a batch collects before the rest of the graph gets its turn.
+/// Number of partial bars in a batch at which the rest of the graph gets its turn.
 const MAX_PARTIALS: usize = 65_536;
 
-/// What the source works with.
+/// Everything that the source works with.
 pub(crate) struct SourceConfig {
     pub(crate) settings: Arc<Settings>,
     pub(crate) readers: Vec<Box<dyn PartitionReader>>,
     pub(crate) arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
-    pub(crate) outlet: SharedOutlet,
+    pub(crate) output: SharedOutput,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) peers: Peers,
-    /// Shows what has settled on all workers.
-    pub(crate) settled: ProbeHandle<u64>,
-    /// Whether this worker's `minutes` is busy with an expiry or a restore.
-    pub(crate) busy: Rc<Cell<bool>>,
+    pub(crate) idle_reports: IdleReports,
+    pub(crate) shared: WorkerState,
     pub(crate) checkpoints: Option<CheckpointPolicy>,
-    /// Where to take up the partitions, and time; none for the beginning.
+    /// The frontier at which time starts, and resume points of the partitions; `None` for the
+    /// beginning.
     pub(crate) resume: Option<(EventTime, Vec<ResumePoint>)>,
-    /// Where the marks of the partitions go.
-    pub(crate) marks: SharedMarks,
 }
 
-/// The marks of all partitions of a worker.
-pub(crate) type SharedMarks = Rc<RefCell<Vec<Rc<RefCell<Marks>>>>>;
-
-/// Adds the source to the graph: partial bars, and where checkpoints are cut.
+/// Adds the source to the graph, and returns partial bars and the markers of checkpoints.
 pub(crate) fn source<'scope>(
     scope: Scope<'scope, u64>,
     config: SourceConfig,
@@ -91,9 +89,9 @@ pub(crate) fn source<'scope>(
     builder.build(move |mut capabilities| {
         let mut marker_capability = capabilities.pop();
         let mut capability = capabilities.pop();
-        let begins = config.resume.as_ref().map_or(0, |(frontier, _)| frontier.millis());
+        let start = config.resume.as_ref().map_or(0, |(frontier, _)| frontier.millis());
         for capability in [&mut capability, &mut marker_capability].into_iter().flatten() {
-            advance(capability, begins);
+            advance(capability, start);
         }
         let mut source = Source::new(worker, config);
         // Only worker 0 sends markers.
@@ -106,17 +104,17 @@ pub(crate) fn source<'scope>(
             }
             match turn.frontier {
                 Some(frontier) => {
-                    let cut = source.pass(*held.time(), frontier);
+                    let checkpoint = source.give_up(*held.time(), frontier);
                     if let Some(marker_held) = &mut marker_capability {
-                        if let Some(id) = cut {
+                        if let Some(id) = checkpoint {
                             let at = marker_held.delayed(&id.frontier.millis());
                             marker_output.activate().session(&at).give(id);
                         }
                         advance(marker_held, frontier);
                     }
                     advance(held, frontier);
-                    match turn.rest {
-                        Some(rest) => activator.activate_after(rest),
+                    match turn.pause {
+                        Some(pause) => activator.activate_after(pause),
                         None => activator.activate(),
                     }
                 }
@@ -127,19 +125,19 @@ pub(crate) fn source<'scope>(
     (partials, markers)
 }
 
-/// Downgrades only where there is something to tell.
+/// Downgrades a capability only if it moves: every downgrade is a progress message.
 fn advance(capability: &mut Capability<u64>, frontier: u64) {
     if frontier > *capability.time() {
         capability.downgrade(&frontier);
     }
 }
 
-/// How one turn of the source ended.
+/// Result of one turn of the source.
 struct Turn {
-    /// The least logical time that may still come; none when nothing will.
+    /// The least logical time that may still be sent; `None` once the input has ended.
     frontier: Option<u64>,
-    /// How long to rest before the next turn; none if something was read, so that there may be more.
-    rest: Option<Duration>,
+    /// Pause before the next turn; `None` if something was read, so that more may follow at once.
+    pause: Option<Duration>,
 }
 
 struct Source {
@@ -147,20 +145,18 @@ struct Source {
     settings: Arc<Settings>,
     partitions: Vec<Partition>,
     arrivals: Option<Receiver<Box<dyn PartitionReader + Send>>>,
-    outlet: SharedOutlet,
+    output: SharedOutput,
     clock: Arc<dyn Clock>,
-    peers: Peers,
-    settled: ProbeHandle<u64>,
-    busy: Rc<Cell<bool>>,
+    idle_reports: IdleReports,
+    shared: WorkerState,
     checkpoints: Option<CheckpointPolicy>,
-    /// Where the last checkpoint was to be cut.
-    last_cut: Option<u64>,
-    marks: SharedMarks,
+    /// Frontier of the last checkpoint that worker 0 has begun.
+    last_checkpoint: Option<u64>,
     combiner: Combiner,
     progress: Vec<PartitionProgress>,
-    /// When the last turn was.
+    /// Clock time of the last turn.
     turned_ms: u64,
-    /// For how long no partition has had a record.
+    /// Time in which no partition has had a record.
     silent_ms: u64,
 }
 
@@ -172,14 +168,12 @@ impl Source {
             settings: config.settings,
             partitions: Vec::new(),
             arrivals: config.arrivals,
-            outlet: config.outlet,
+            output: config.output,
             clock: config.clock,
-            peers: config.peers,
-            settled: config.settled,
-            busy: config.busy,
+            idle_reports: config.idle_reports,
+            shared: config.shared,
             checkpoints: config.checkpoints,
-            last_cut: None,
-            marks: config.marks,
+            last_checkpoint: None,
             combiner: Combiner::default(),
             progress: Vec::new(),
             turned_ms: now_ms,
@@ -187,45 +181,41 @@ impl Source {
         };
         let (frontier, points) = config.resume.unwrap_or_default();
         for reader in config.readers {
-            let marks = source.marks_of(reader.partition(), frontier.millis());
+            let index = source.add_resume_index(reader.partition(), frontier.millis());
             let point = points.iter().find(|point| point.partition == reader.partition());
             source.partitions.push(match point {
-                Some(point) => Partition::resumed(reader, marks, point, frontier, &source.settings),
-                None => Partition::new(reader, marks),
+                Some(point) => Partition::resumed(reader, index, point, frontier, &source.settings),
+                None => Partition::new(reader, index),
             });
         }
         source
     }
 
-    /// The marks of a partition that is read from now on, where there are checkpoints.
-    fn marks_of(&self, partition: u32, since: u64) -> Option<Rc<RefCell<Marks>>> {
+    /// Registers the resume index of a partition whose reading begins now; `None` without
+    /// checkpoints.
+    fn add_resume_index(&self, partition: u32, since: u64) -> Option<SharedResumeIndex> {
         let policy = self.checkpoints.as_ref()?;
-        let marks = Rc::new(RefCell::new(Marks::new(partition, policy.interval_ms, since)));
-        self.marks.borrow_mut().push(Rc::clone(&marks));
-        Some(marks)
+        Some(self.shared.add_resume_index(ResumeIndex::new(partition, policy.interval_ms, since)))
     }
 
-    /// The capability goes from `held` to `frontier`. Returns the checkpoint that worker 0 lets begin on the way.
-    fn pass(&mut self, held: u64, frontier: u64) -> Option<CheckpointId> {
+    /// Notes that the capability moves from `held` to `frontier`, and returns the checkpoint that
+    /// worker 0 begins on the way.
+    fn give_up(&mut self, held: u64, frontier: u64) -> Option<CheckpointId> {
         let policy = self.checkpoints.as_ref()?;
         let time = frontier / policy.interval_ms * policy.interval_ms;
         if time <= held {
             return None;
         }
-        let settled = self.settled_before(held);
-        self.partitions.iter().for_each(|partition| partition.pass(frontier, settled));
-        // One at a time: the last must have been cut everywhere, or nobody could know yet how long it takes to store.
-        let is_cut = self.last_cut.is_none_or(|last_cut| settled > last_cut);
-        if self.worker != 0 || !is_cut || !(policy.may_begin)() {
+        let settled = self.shared.settled_before(held);
+        self.partitions.iter().for_each(|partition| partition.give_up(frontier, settled));
+        // One checkpoint at a time: until all workers have given their parts of the last one,
+        // nobody knows how long the stores take.
+        let is_done = self.last_checkpoint.is_none_or(|last| settled > last);
+        if self.worker != 0 || !is_done || !(policy.may_begin)() {
             return None;
         }
-        self.last_cut = Some(time);
+        self.last_checkpoint = Some(time);
         Some(CheckpointId { frontier: EventTime(time), run: policy.run })
-    }
-
-    /// Everything with a logical time below this has settled on all workers.
-    fn settled_before(&self, held: u64) -> u64 {
-        self.settled.with_frontier(|frontier| frontier.first().copied()).unwrap_or(held)
     }
 
     /// Reads from every partition that may be read. `held` is the time of the worker's capability.
@@ -234,27 +224,27 @@ impl Source {
         let now_ms = self.clock.now_ms();
         let listened_ms = now_ms.saturating_sub(self.turned_ms).min(self.settings.idle_timeout_ms / 4);
         self.turned_ms = now_ms;
-        let full = self.outlet.borrow().is_full();
-        let wait = full || self.busy.get();
-        let settled = self.settled_before(held);
+        let is_full = self.output.borrow().is_full();
+        let must_wait = is_full || self.shared.is_busy();
+        let settled = self.shared.settled_before(held);
         let mut rejects = Vec::new();
-        let mut busy = false;
-        let mut held_up = false;
-        let mut unheard = false;
+        let mut has_read = false;
+        let mut is_held_up = false;
+        let mut is_unheard = false;
         for partition in &mut self.partitions {
-            if partition.state == State::Finished {
+            if partition.state == PartitionState::Finished {
                 continue;
             }
-            let ahead = partition.watermark.frontier().saturating_sub(settled) > self.settings.max_skew_ms;
-            if wait || ahead || self.combiner.len() >= MAX_PARTIALS {
-                partition.state = State::Live;
-                held_up |= !full;
+            let is_ahead = partition.watermark.frontier().saturating_sub(settled) > self.settings.max_skew_ms;
+            if must_wait || is_ahead || self.combiner.len() >= MAX_PARTIALS {
+                partition.state = PartitionState::Live;
+                is_held_up |= !is_full;
                 continue;
             }
             let before = partition.counts.records_in;
             let status = partition.read(&self.settings, now_ms, held, &mut self.combiner, &mut rejects);
             let read_some = partition.counts.records_in > before;
-            busy |= read_some;
+            has_read |= read_some;
             partition.silent_ms = match (read_some, &status) {
                 (true, _) => 0,
                 (false, ReadStatus::Pending) => partition.silent_ms,
@@ -262,49 +252,49 @@ impl Source {
             };
             partition.state = match status {
                 ReadStatus::Pending => {
-                    unheard = true;
-                    State::Live
+                    is_unheard = true;
+                    PartitionState::Live
                 }
                 ReadStatus::More => {
-                    busy = true;
-                    State::Live
+                    has_read = true;
+                    PartitionState::Live
                 }
                 ReadStatus::CaughtUp => {
-                    let silent = partition.silent_ms >= self.settings.idle_timeout_ms;
-                    let idle = !read_some && (partition.offset.is_none() || silent);
-                    if idle { State::Idle } else { State::Live }
+                    let is_silent = partition.silent_ms >= self.settings.idle_timeout_ms;
+                    let is_idle = !read_some && (partition.offset.is_none() || is_silent);
+                    if is_idle { PartitionState::Idle } else { PartitionState::Live }
                 }
-                ReadStatus::Finished => State::Finished,
+                ReadStatus::Finished => PartitionState::Finished,
                 ReadStatus::Failed(message) => {
-                    self.outlet.borrow_mut().failed(partition.reader.partition(), message);
-                    State::Finished
+                    self.output.borrow_mut().failed(partition.reader.partition(), message);
+                    PartitionState::Finished
                 }
             };
         }
-        self.silent_ms = match (busy, wait || unheard) {
+        self.silent_ms = match (has_read, must_wait || is_unheard) {
             (true, _) => 0,
             (false, true) => self.silent_ms,
             (false, false) => self.silent_ms + listened_ms,
         };
         if !rejects.is_empty() {
-            self.outlet.borrow_mut().rejected(rejects);
+            self.output.borrow_mut().rejected(rejects);
         }
-        self.tell_progress();
-        let rest = match (busy, held_up) {
+        self.send_progress();
+        let pause = match (has_read, is_held_up) {
             (true, _) => None,
-            (false, true) => Some(SHORT_REST),
-            (false, false) => Some(REST),
+            (false, true) => Some(UNSETTLED_PAUSE),
+            (false, false) => Some(IDLE_PAUSE),
         };
-        Turn { frontier: self.frontier(held, now_ms), rest }
+        Turn { frontier: self.frontier(held, now_ms), pause }
     }
 
-    /// Takes over the partitions that the log has got.
+    /// Takes over partitions that have been added to the log.
     fn take_arrivals(&mut self, held: u64) {
         while let Some(arrivals) = &self.arrivals {
             match arrivals.try_recv() {
                 Ok(reader) => {
-                    let marks = self.marks_of(reader.partition(), held);
-                    self.partitions.push(Partition::new(reader, marks));
+                    let index = self.add_resume_index(reader.partition(), held);
+                    self.partitions.push(Partition::new(reader, index));
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.arrivals = None,
@@ -312,23 +302,25 @@ impl Source {
         }
     }
 
-    /// The least logical time that this worker may still send.
+    /// Returns the least logical time that this worker may still send; `None` once its input has
+    /// ended.
     fn frontier(&mut self, held: u64, now_ms: u64) -> Option<u64> {
-        let live = self.partitions.iter().filter(|p| p.state == State::Live);
-        let live_frontier = live.map(|p| p.watermark.frontier()).min();
-        let max_event_time = self.partitions.iter().filter_map(|p| p.watermark.max_event_time()).max();
-        let report = Report {
+        let live = self.partitions.iter().filter(|it| it.state == PartitionState::Live);
+        let live_frontier = live.map(|it| it.watermark.frontier()).min();
+        let max_event_time = self.partitions.iter().filter_map(|it| it.watermark.max_event_time()).max();
+        let report = IdleReport {
             worker: self.worker,
             live_frontier: live_frontier.map(|frontier| frontier.max(held)),
             max_event_time: max_event_time.map(EventTime::millis),
             silent_ms: Some(self.silent_ms),
         };
-        if self.arrivals.is_none() && self.partitions.iter().all(|p| p.state == State::Finished) {
-            self.peers.finish(report);
+        let is_finished = |it: &Partition| it.state == PartitionState::Finished;
+        if self.arrivals.is_none() && self.partitions.iter().all(is_finished) {
+            self.idle_reports.finish(report);
             return None;
         }
-        self.peers.report(report, now_ms);
-        Some(live_frontier.unwrap_or_else(|| match self.peers.advance(now_ms) {
+        self.idle_reports.send(report, now_ms);
+        Some(live_frontier.unwrap_or_else(|| match self.idle_reports.advance(now_ms) {
             Advance::Unknown => held,
             Advance::Live(frontier) => frontier,
             Advance::Silent { max_event_time, silent_ms } => next_second(
@@ -337,10 +329,10 @@ impl Source {
         }))
     }
 
-    fn tell_progress(&mut self) {
+    fn send_progress(&mut self) {
         let now: Vec<PartitionProgress> = self.partitions.iter().map(Partition::progress).collect();
         if now != self.progress {
-            self.outlet.borrow_mut().progress(&now);
+            self.output.borrow_mut().progress(&now);
             self.progress = now;
         }
     }

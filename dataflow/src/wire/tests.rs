@@ -1,11 +1,15 @@
-//! Any bar goes round trip in both encodings, and bytes that are no bars are refused.
+//! Laws of the encodings: any bar survives a round trip, and bytes that are no bars are refused.
 
+use super::sample::{WireBytes, WireEncoding, WireSample};
 use super::*;
+use crate::bar::{Bar, TickPosition};
 use proptest::prelude::*;
+use tallow_model::{EventTime, MAX_EVENT_TIME, MINUTE_MS, Price, Symbol};
+use timely::bytes::arc::BytesMut;
 
 prop_compose! {
-    fn orders()(since_start_ms in 0u32..60_000, partition: u32, offset: u64) -> Order {
-        Order { since_start_ms, partition, offset }
+    fn positions()(since_start_ms in 0u32..60_000, partition: u32, offset: u64) -> TickPosition {
+        TickPosition { since_start_ms, partition, offset }
     }
 }
 
@@ -15,11 +19,11 @@ fn prices() -> impl Strategy<Value = Price> {
 
 prop_compose! {
     fn bars()(
-        (first, last) in (orders(), orders()),
+        (first, last) in (positions(), positions()),
         (open, high, low, close) in (prices(), prices(), prices(), prices()),
         (count, unsized_ticks) in (1u32.., 0u32..),
         (price_sum, size_sum, notional_sum) in any::<(i128, i128, i128)>(),
-        day_volume in prop::option::of((orders(), prices())),
+        day_volume in prop::option::of((positions(), prices())),
     ) -> Bar {
         let sized = count.saturating_sub(unsized_ticks);
         Bar { first, last, open, high, low, close, count, sized, price_sum, size_sum, notional_sum, day_volume }
@@ -37,7 +41,7 @@ prop_compose! {
 }
 
 fn settings() -> ProptestConfig {
-    // An interpreter takes its time, and has no files to keep failures in.
+    // Miri is slow, and has no files to keep failures in.
     let cases = if cfg!(miri) { 4 } else { 256 };
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
@@ -64,7 +68,7 @@ proptest! {
             prop_assert_eq!(bytes.len() % 8, 0);
             let again = WireBytes::of(bytes.clone()).decode(encoding);
             prop_assert_eq!(&again, &sample);
-            // Of zero there are two that are equal.
+            // Equal samples may still differ in the sign of a zero.
             again.encode(encoding, &mut bytes_again);
             prop_assert_eq!(bytes_again, bytes);
         }
@@ -79,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn any_words_that_are_as_many_as_they_say_are_read_or_refused(
+    fn any_words_of_the_announced_number_are_read_or_refused(
         count in 1usize..4, words in prop::collection::vec(any::<u64>(), 72),
     ) {
         let words = [&[count as u64], &words[..24 * count]].concat();
@@ -89,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bar_with_a_word_that_is_another_one_is_read_as_it_stands_or_refused(
+    fn a_bar_with_one_word_changed_is_read_as_it_stands_or_refused(
         bar in partials(), at in 0usize..24, word: u64,
     ) {
         let mut bytes = encoded(&[bar]);
@@ -114,7 +118,7 @@ fn sample() -> PartialBar {
 }
 
 #[test]
-fn what_no_bar_can_be_is_named() {
+fn a_field_that_no_bar_can_have_is_named() {
     let with = |at: usize, word: u64| {
         let mut bytes = encoded(&[sample()]);
         bytes[HEADER + 8 * at..][..8].copy_from_slice(&word.to_ne_bytes());
@@ -148,7 +152,7 @@ fn what_no_bar_can_be_is_named() {
 
 #[test]
 #[should_panic(expected = "read bars of another process: 16 bytes are not 1 records")]
-fn a_worker_that_is_sent_no_bars_says_so() {
+fn a_worker_that_receives_no_bars_panics() {
     let _ = Batch::<Abomonated>::from_bytes(BytesMut::from(bytes(&[1, 2])).freeze());
 }
 

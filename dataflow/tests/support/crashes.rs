@@ -1,23 +1,23 @@
-//! Runs that are stopped at any moment and taken up from checkpoints.
+//! Runs that are stopped at any moment and restored from checkpoints.
 
 use super::{Collector, MockClock, Outcome, Random, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tallow_dataflow::{
-    CheckpointId, CheckpointPart, CheckpointPolicy, Outlet, Restore, ResumePoint, Settings, State, WorkerIo,
+    CheckpointId, CheckpointPart, CheckpointPolicy, Output, Restore, ResumePoint, Settings, State, WorkerIo,
     run,
 };
 use tallow_model::{
     Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, Step,
 };
 
-/// A checkpoint that some workers have given their parts of.
+/// The parts of a checkpoint that have been taken so far.
 #[derive(Clone, Default)]
 pub(crate) struct Parts {
     pub(crate) workers: usize,
     pub(crate) partitions: Vec<ResumePoint>,
-    /// Of each part.
+    /// The state of each part.
     pub(crate) states: Vec<State>,
 }
 
@@ -26,33 +26,33 @@ impl Parts {
         self.states.len() == self.workers
     }
 
-    /// The whole state, in one order.
+    /// Returns the whole state, sorted.
     pub(crate) fn state(&self) -> State {
         let mut whole = State::default();
         for state in &self.states {
             whole.minutes.extend(&state.minutes);
-            whole.moves.extend(&state.moves);
+            whole.returns.extend(&state.returns);
             whole.rollups.extend(&state.rollups);
         }
         whole.minutes.sort_unstable_by_key(|row| (row.symbol, row.start));
-        whole.moves.sort_unstable_by_key(|row| (row.symbol, row.start));
+        whole.returns.sort_unstable_by_key(|row| (row.symbol, row.start));
         whole.rollups.sort_unstable();
         whole
     }
 }
 
-/// The checkpoints of all runs.
+/// Storage for the checkpoints of all runs.
 #[derive(Clone, Default)]
 pub(crate) struct Vault(Arc<Mutex<BTreeMap<CheckpointId, Parts>>>);
 
 impl Vault {
-    /// The newest one that all workers have given their parts of.
+    /// Returns the newest complete checkpoint.
     pub(crate) fn newest(&self) -> Option<(CheckpointId, Parts)> {
         let parts = self.0.lock().unwrap();
         parts.iter().rev().find(|(_, parts)| parts.is_complete()).map(|(id, parts)| (*id, parts.clone()))
     }
 
-    /// All that are complete.
+    /// Returns all complete checkpoints.
     pub(crate) fn complete(&self) -> BTreeMap<CheckpointId, Parts> {
         let parts = self.0.lock().unwrap();
         parts
@@ -70,23 +70,23 @@ impl Vault {
         let mut whole = State::default();
         let taken: Result<(), ()> = part.for_each_piece(|piece| {
             whole.minutes.extend(piece.minutes);
-            whole.moves.extend(piece.moves);
+            whole.returns.extend(piece.returns);
             whole.rollups.extend(piece.rollups);
             Ok(())
         });
         taken.unwrap();
-        assert_eq!(part.rows(), whole.minutes.len() + whole.moves.len() + whole.rollups.len());
+        assert_eq!(part.rows(), whole.minutes.len() + whole.returns.len() + whole.rollups.len());
         parts.states.push(whole);
     }
 }
 
-/// Collects, and puts parts into the vault.
+/// An output that collects results and puts parts into the vault.
 struct Keeper {
     collector: Collector,
     vault: Vault,
 }
 
-impl Outlet for Keeper {
+impl Output for Keeper {
     fn settled(&mut self, step: Step) {
         self.collector.settled(step);
     }
@@ -110,7 +110,7 @@ impl Outlet for Keeper {
     }
 }
 
-/// A partition whose lines have their number as offset, read from any offset up to a limit that moves.
+/// A reader of lines whose offsets are their numbers, from any offset up to a limit that moves.
 struct Lines {
     partition: u32,
     lines: Arc<Vec<String>>,
@@ -139,7 +139,7 @@ impl PartitionReader for Lines {
     }
 }
 
-/// A log, and everything that the runs over it have put out.
+/// A log, and the results of all runs over it.
 pub(crate) struct Crashes {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<MockClock>,
@@ -148,7 +148,7 @@ pub(crate) struct Crashes {
     runs: Vec<Collector>,
 }
 
-/// One run over the log, on its own threads.
+/// One run over the log on its own threads.
 pub(crate) struct Running {
     collector: Collector,
     workers: usize,
@@ -159,33 +159,33 @@ pub(crate) struct Running {
 }
 
 impl Drop for Running {
-    /// A test that has failed leaves no threads behind.
+    /// Stops the run, so that a failed test leaves no threads behind.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
     }
 }
 
 impl Running {
-    /// Lets so many lines of each partition be read.
+    /// Makes the first `limits` lines of each partition readable.
     pub(crate) fn offer(&self, limits: &[u64]) {
         for (limit, to) in self.limits.iter().zip(limits) {
             limit.store(*to, Ordering::SeqCst);
         }
     }
 
-    /// Waits until so many lines of each partition have been read.
+    /// Waits until the first `limits` lines of each partition have been read.
     pub(crate) fn reads(&self, limits: &[u64]) {
         wait_for("the lines to be read", || {
             self.read.iter().zip(limits).all(|(read, limit)| read.load(Ordering::SeqCst) >= *limit)
         });
     }
 
-    /// Waits until everything before a time has settled.
+    /// Waits until everything before `frontier` has settled.
     pub(crate) fn settles(&self, frontier: u64) {
         wait_for("the frontier", || self.collector.frontier(self.workers) >= frontier);
     }
 
-    /// Stops it where it is.
+    /// Stops the run where it is.
     pub(crate) fn stop(mut self) {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.take().unwrap().join().unwrap();
@@ -203,13 +203,14 @@ impl Crashes {
         }
     }
 
-    /// Starts from the newest checkpoint. There are so many lines of each partition from the start: one that got its lines
-    /// only after another would have been idle, and its lines late.
+    /// Starts a run from the newest checkpoint. The first `lines` lines of each partition are
+    /// readable from the start: a partition that got its lines later would be idle first, and its
+    /// lines late.
     pub(crate) fn start(&mut self, workers: usize, interval_ms: u64, lines: &[u64]) -> Running {
         self.run(workers, interval_ms, lines, false)
     }
 
-    /// Starts from the newest checkpoint and runs to the end of the log.
+    /// Runs from the newest checkpoint to the end of the log.
     pub(crate) fn finish(&mut self, workers: usize, interval_ms: u64) {
         let all = vec![u64::MAX; self.lines.len()];
         let mut running = self.run(workers, interval_ms, &all, true);
@@ -248,7 +249,7 @@ impl Crashes {
                     WorkerIo {
                         readers: own.map(|it| Box::new(open(it)) as Box<dyn PartitionReader>).collect(),
                         arrivals: None,
-                        outlet: Box::new(Keeper { collector: collector.clone(), vault: vault.clone() }),
+                        output: Box::new(Keeper { collector: collector.clone(), vault: vault.clone() }),
                         clock: Arc::clone(&clock) as Arc<_>,
                         checkpoints: Some(CheckpointPolicy {
                             interval_ms,
@@ -265,7 +266,7 @@ impl Crashes {
         Running { collector, workers, limits, read, stop, thread: Some(thread) }
     }
 
-    /// Everything that any of the runs has put out, each version once, and the counts of the last.
+    /// Returns the results of all runs, each version once, and the counts of the last run.
     pub(crate) fn outcome(&self) -> Outcome {
         let outcomes: Vec<Outcome> = self.runs.iter().map(Collector::outcome).collect();
         let candles: BTreeSet<_> = outcomes.iter().flat_map(|it| it.candles.iter().copied()).collect();
@@ -282,13 +283,13 @@ impl Crashes {
         .sort()
     }
 
-    /// What the last run has put out.
+    /// Returns the results of the last run.
     pub(crate) fn last(&self) -> Outcome {
         self.runs.last().unwrap().outcome()
     }
 }
 
-/// A worker's share of a checkpoint: rows scattered without regard to whose they are.
+/// Returns a worker's share of a checkpoint: rows scattered without regard to their symbols.
 fn share(id: &CheckpointId, parts: &Parts, index: usize, peers: usize) -> Restore {
     let mut random = Random(id.frontier.millis());
     let mut mine = || random.below(peers as u64) as usize == index;
@@ -298,7 +299,7 @@ fn share(id: &CheckpointId, parts: &Parts, index: usize, peers: usize) -> Restor
         partitions: parts.partitions.clone(),
         state: State {
             minutes: whole.minutes.into_iter().filter(|_| mine()).collect(),
-            moves: whole.moves.into_iter().filter(|_| mine()).collect(),
+            returns: whole.returns.into_iter().filter(|_| mine()).collect(),
             rollups: whole.rollups.into_iter().filter(|_| mine()).collect(),
         },
     }

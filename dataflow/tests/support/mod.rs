@@ -1,4 +1,4 @@
-//! Runs the graph over records in memory and collects what comes out.
+//! Runs of the graph over records in memory, and a collector of the results.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(unreachable_pub, reason = "a module of each test file, and of no crate")]
@@ -10,13 +10,13 @@ pub(crate) mod oracle;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tallow_dataflow::{AnomalySettings, Outlet, Settings, WorkerIo, run};
+use tallow_dataflow::{AnomalySettings, Output, Settings, WorkerIo, run};
 use tallow_model::{
     Clock, Counts, LiveCandle, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, SettledAlert,
     SettledCandle, Step,
 };
 
-/// What a run of the graph put out, in an order that does not depend on scheduling.
+/// The results of a run, in an order that does not depend on scheduling.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub candles: Vec<SettledCandle>,
@@ -35,7 +35,7 @@ impl Outcome {
     }
 }
 
-/// Collects everything from all workers.
+/// An output that collects the results of all workers.
 #[derive(Clone, Default)]
 pub(crate) struct Collector {
     pub steps: Arc<Mutex<Vec<Step>>>,
@@ -46,7 +46,7 @@ pub(crate) struct Collector {
     pub full: Arc<AtomicBool>,
 }
 
-impl Outlet for Collector {
+impl Output for Collector {
     fn settled(&mut self, step: Step) {
         self.steps.lock().unwrap().push(step);
     }
@@ -82,7 +82,7 @@ impl Collector {
         .sort()
     }
 
-    /// The least frontier that any worker has announced.
+    /// Returns the least frontier of all workers.
     pub fn frontier(&self, workers: usize) -> u64 {
         let steps = self.steps.lock().unwrap();
         let of = |worker| {
@@ -93,8 +93,8 @@ impl Collector {
     }
 }
 
-/// A clock that stands still until it is moved: at once, as when a machine has slept, or by the second, each of which
-/// every worker sees, as time goes by for those who are awake.
+/// A clock that stands still until it is moved: at once, as when a machine has slept, or by seconds
+/// that every worker sees, as when it is awake.
 #[derive(Default)]
 pub struct MockClock {
     now_ms: AtomicU64,
@@ -105,11 +105,11 @@ impl MockClock {
     pub fn new(now_ms: u64) -> MockClock {
         MockClock { now_ms: AtomicU64::new(now_ms), ..MockClock::default() }
     }
-    /// Makes it then at once.
+    /// Moves the clock to `now_ms` at once.
     pub fn jump_to(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
     }
-    /// Lets time go by until then, before the eyes of so many workers.
+    /// Moves the clock to `until_ms` by seconds, each of which all workers see.
     pub fn run_to(&self, until_ms: u64, workers: usize) {
         loop {
             let now_ms = self.now_ms.load(Ordering::SeqCst);
@@ -134,13 +134,13 @@ impl Clock for MockClock {
     }
 }
 
-/// A partition in memory that a test appends to while it is read.
+/// A partition in memory, to which a test appends while it is read.
 #[derive(Clone, Default)]
 pub(crate) struct Topic {
     pub partition: u32,
     pub records: Arc<Mutex<VecDeque<Option<Vec<u8>>>>>,
     pub finished: Arc<AtomicBool>,
-    /// Whether the log can't be reached at the moment.
+    /// Whether the log can't be reached.
     pub away: Arc<AtomicBool>,
     next_offset: u64,
 }
@@ -181,7 +181,8 @@ impl PartitionReader for Topic {
     }
 }
 
-/// Settings under which a short log shows everything: short lateness, a short baseline, a low threshold.
+/// Returns settings under which a short log has every case: short lateness, short baseline, low
+/// threshold.
 pub(crate) fn eager() -> Settings {
     Settings {
         allowed_lateness_ms: 300_000,
@@ -195,20 +196,20 @@ pub(crate) fn eager() -> Settings {
     }
 }
 
-/// Settles bounded partitions on `workers` threads; the clock shows the far future.
+/// Settles bounded partitions on `workers` threads. The clock shows the far future.
 pub(crate) fn settle(partitions: &[Vec<String>], workers: usize, settings: &Settings) -> Outcome {
     let topics = bounded(partitions);
     let clock = Arc::new(MockClock::new(4_000_000_000_000));
     let collector = Collector::default();
-    let outlet = collector.clone();
+    let output = collector.clone();
     run(workers, settings, Arc::default(), move |index, peers| {
-        worker_io(&topics, index, peers, &outlet, &clock)
+        worker_io(&topics, index, peers, &output, &clock)
     })
     .unwrap();
     collector.outcome()
 }
 
-/// The lines of each partition, and nothing after them.
+/// Returns topics that end after the lines of their partition.
 pub(crate) fn bounded(partitions: &[Vec<String>]) -> Vec<Topic> {
     partitions
         .iter()
@@ -222,26 +223,27 @@ pub(crate) fn bounded(partitions: &[Vec<String>]) -> Vec<Topic> {
         .collect()
 }
 
-/// The partitions of worker `index` out of `peers`: partition modulo workers.
+/// Returns the input and output of worker `index` of `peers`. It reads the partitions whose number
+/// modulo `peers` is `index`.
 pub(crate) fn worker_io(
     topics: &[Topic],
     index: usize,
     peers: usize,
-    outlet: &Collector,
+    output: &Collector,
     clock: &Arc<MockClock>,
 ) -> WorkerIo {
     let own = topics.iter().filter(|topic| topic.partition as usize % peers == index);
     WorkerIo {
         readers: own.map(|topic| Box::new(topic.clone()) as Box<dyn PartitionReader>).collect(),
         arrivals: None,
-        outlet: Box::new(outlet.clone()),
+        output: Box::new(output.clone()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         checkpoints: None,
         restore: None,
     }
 }
 
-/// A tick as a line of JSON; `price` in hundredths, `size` in thousandths.
+/// Returns a tick as a line of JSON; `price` is in hundredths, `size` in thousandths.
 pub(crate) fn tick(symbol: &str, ms: u64, price: u64, size: u64) -> String {
     format!(
         r#"{{"symbol":"{symbol}","price_usd":{}.{:02},"size":{}.{:03},"timestamp":{ms}}}"#,
@@ -252,7 +254,7 @@ pub(crate) fn tick(symbol: &str, ms: u64, price: u64, size: u64) -> String {
     )
 }
 
-/// Waits until `ready` says so; fails after a minute, which is ample on a busy machine too.
+/// Waits until `ready` returns true. Fails after a minute, which is ample on a busy machine too.
 pub(crate) fn wait_for(what: &str, ready: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !ready() {
@@ -261,7 +263,7 @@ pub(crate) fn wait_for(what: &str, ready: impl Fn() -> bool) {
     }
 }
 
-/// A small generator of pseudo-random numbers (SplitMix64), so that a seed names a log for good.
+/// A generator of pseudo-random numbers (SplitMix64), under which a seed always names the same log.
 pub(crate) struct Random(pub u64);
 
 impl Random {

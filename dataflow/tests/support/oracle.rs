@@ -1,7 +1,7 @@
-//! The plain sequential computation that the graph is compared with, at every logical time.
+//! The oracle: a plain sequential computation, compared with the graph at every logical time.
 //!
-//! Nothing here is shared with the graph: ticks are kept one by one with prices in whole hundredths, every state is
-//! computed from scratch, and the detector works in floats with two passes.
+//! It shares no code with the graph: it keeps every tick with its price in whole hundredths,
+//! computes every state from scratch, and runs the detector in floats with two passes.
 
 use super::{Outcome, Random, tick};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +13,13 @@ use tallow_model::AlertStatus;
 pub(crate) struct Plain {
     pub symbol: &'static str,
     pub ms: u64,
-    /// Hundredths.
+    /// Price in hundredths.
     pub price: u64,
-    /// Thousandths.
+    /// Size in thousandths.
     pub size: u64,
 }
 
-/// A tick that was accepted: its logical time, and its place among the others.
+/// An accepted tick with its logical time and its position among the others.
 #[derive(Clone, Debug)]
 struct Accepted {
     plain: Plain,
@@ -27,7 +27,7 @@ struct Accepted {
     order: (u64, usize, usize),
 }
 
-/// A candle's version in whole numbers.
+/// A version of a candle in whole numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     pub symbol: String,
@@ -35,11 +35,12 @@ pub(crate) struct Version {
     pub start: u64,
     pub revision: u32,
     pub settled_at: u64,
-    /// Open, high, low, close, sum of prices: hundredths. Count. Sum of sizes: thousandths. Sum of both: 10⁻⁵.
+    /// Open, high, low, close and sum of prices in hundredths; count; sum of sizes in thousandths;
+    /// sum of notionals in 10⁻⁵.
     pub figures: [u128; 8],
 }
 
-/// An alert's change.
+/// A settled change of an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Change {
     pub symbol: String,
@@ -51,7 +52,7 @@ pub(crate) struct Change {
     pub z: f64,
 }
 
-/// Everything that a log must give.
+/// The expected results of a log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
     pub versions: Vec<Version>,
@@ -63,7 +64,7 @@ pub(crate) struct Expected {
 
 const MINUTE: u64 = 60_000;
 
-/// Computes what the graph must put out for these partitions.
+/// Computes the expected results of these partitions.
 pub(crate) fn expected(partitions: &[Vec<Plain>], settings: &Settings) -> Expected {
     let mut expected = Expected::default();
     let mut ticks: BTreeMap<&str, Vec<Accepted>> = BTreeMap::new();
@@ -148,7 +149,8 @@ fn changes_of(symbol: &str, accepted: &[Accepted], settings: &Settings, changes:
             let shown = |(revision, samples, z): (u32, u32, f64)| (revision, samples, z.to_bits());
             let now = alerts.get(&start).copied();
             let before = standing.get(&start).copied();
-            // Figures of a float sum differ in the last bits between states that are equal: compare roughly.
+            // Float sums of equal states differ in the last bits, so the comparison has a
+            // tolerance.
             let same = match (before, now) {
                 (Some((r0, n0, z0)), Some((r1, n1, z1))) => {
                     r0 == r1 && n0 == n1 && (f64::from_bits(z0) - z1).abs() < 1e-9
@@ -180,9 +182,9 @@ fn changes_of(symbol: &str, accepted: &[Accepted], settings: &Settings, changes:
     changes.extend(of_window.into_values().flatten());
 }
 
-/// The alerts of the state as of `time`: window start → revision, samples, z.
+/// Returns the alerts of the state as of `time`: window start → revision, samples, z.
 fn judge(accepted: &[Accepted], time: u64, settings: &Settings) -> BTreeMap<u64, (u32, u32, f64)> {
-    // Close, place of the tick that made it, logical times of all ticks.
+    // Close, position of the tick that made it, logical times of all ticks.
     type Minute = (f64, (u64, usize, usize), BTreeSet<u64>);
     let mut closes: BTreeMap<u64, Minute> = BTreeMap::new();
     for tick in accepted.iter().filter(|tick| tick.logical <= time) {
@@ -220,7 +222,7 @@ fn judge(accepted: &[Accepted], time: u64, settings: &Settings) -> BTreeMap<u64,
     alerts
 }
 
-/// Fails where the graph's output and the oracle's differ.
+/// Fails if the results of the graph and the oracle differ.
 pub(crate) fn assert_same(outcome: &Outcome, expected: &Expected) {
     assert_eq!(outcome.counts.on_time, expected.on_time, "on time");
     assert_eq!(outcome.counts.late, expected.late, "late");
@@ -275,8 +277,8 @@ pub(crate) fn assert_same(outcome: &Outcome, expected: &Expected) {
     assert_eq!(outcome.alerts.len(), expected.changes.len(), "changes of alerts");
 }
 
-/// A seeded log: several symbols in every partition, out of order, late and too late ticks, gaps, jumps, and several
-/// ticks in one millisecond.
+/// Returns the log of a seed: several symbols in every partition, ticks out of order, late and too
+/// late, gaps, jumps, and several ticks in one millisecond.
 pub(crate) fn random_log(seed: u64, partitions: usize, ticks: usize) -> Vec<Vec<Plain>> {
     const SYMBOLS: [&str; 4] = ["BTC", "ETH", "XRP-PERP", "A.1"];
     let mut random = Random(seed);
@@ -310,7 +312,7 @@ pub(crate) fn random_log(seed: u64, partitions: usize, ticks: usize) -> Vec<Vec<
     log
 }
 
-/// The log as lines of JSON.
+/// Returns the log as lines of JSON.
 pub(crate) fn lines(log: &[Vec<Plain>]) -> Vec<Vec<String>> {
     let line = |plain: &Plain| tick(plain.symbol, plain.ms, plain.price, plain.size);
     log.iter().map(|plains| plains.iter().map(line).collect()).collect()

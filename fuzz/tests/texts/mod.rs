@@ -1,10 +1,10 @@
-//! Texts that look like ticks: fields of the right names with values that are right, nearly right or anything, in any
-//! order, some twice; then a few bytes of some of them changed.
+//! Texts that look like ticks: fields of the right names with values that are right, nearly right
+//! or arbitrary, in any order, some twice; then a few bytes of some texts are changed.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What the insertions are made of: bytes and pieces that mean something in JSON.
+/// Pieces to insert: bytes and words with a meaning in JSON.
 const PIECES: [&[u8]; 26] = [
     b"{",
     b"}",
@@ -44,7 +44,7 @@ enum Damage {
     Repeat(Index, Index),
 }
 
-/// A text of the shape of a tick, as it is in half of the cases and damaged in the others.
+/// Generates a text of the shape of a tick, damaged in half of the cases.
 pub(crate) fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let damage = prop_oneof![
         4 => (any::<Index>(), select(&PIECES[..])).prop_map(|(at, piece)| Damage::Insert(at, piece)),
@@ -84,7 +84,7 @@ fn apply(bytes: &mut Vec<u8>, damage: Damage) {
     }
 }
 
-/// An object whose fields are mostly a tick's.
+/// Generates an object whose fields are mostly a tick's.
 fn object() -> impl Strategy<Value = String> {
     let mandatory = (field("symbol", symbol()), field("price_usd", price()), field("timestamp", timestamp()));
     let others = prop_oneof![
@@ -101,7 +101,7 @@ fn object() -> impl Strategy<Value = String> {
         (mandatory, prop::collection::vec(others, 0..5)).prop_map(|((symbol, price, time), others)| {
             [symbol, price, time].into_iter().chain(others).collect::<Vec<_>>()
         });
-    // Sometimes one field less.
+    // One field is sometimes missing.
     let fields = (fields.prop_shuffle(), prop::bool::weighted(0.1)).prop_map(|(mut fields, short)| {
         fields.truncate(fields.len() - usize::from(short));
         fields
@@ -111,7 +111,8 @@ fn object() -> impl Strategy<Value = String> {
     })
 }
 
-/// A field of this name: mostly with a value as it should be, sometimes with any; the name sometimes in escapes.
+/// Generates a field of this name, mostly with a valid value, sometimes with any; the name is
+/// sometimes escaped.
 fn field(name: &'static str, usual: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
     let value = prop_oneof![16 => usual, 1 => value(), 1 => Just("null".to_owned())];
     (prop::bool::weighted(0.05), space(), value)
@@ -158,7 +159,7 @@ fn timestamp() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A string, right or nearly so.
+/// Generates a string that is valid or nearly so.
 fn string() -> impl Strategy<Value = String> {
     prop_oneof![
         9 => "\"(\\\\[\"\\\\/bfnrt]|\\\\u[0-9abcABC][0-9a-fA-F]{3}|\\\\ud8[0-9a-f]{2}\\\\udc[0-9A-F]{2}|[^\"\\\\\\x00-\\x1f]){0,8}\"",
@@ -166,7 +167,7 @@ fn string() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any value, also nested, down to about as deep as it may be.
+/// Generates any value, also nested, down to about the greatest depth.
 fn value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         9 => number(),

@@ -157,7 +157,7 @@ impl CheckpointBucket {
     /// list no object.
     pub(super) fn folders(&self) -> Result<Vec<String>, Error> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        let failed = |source| Error::file("list", &folder, source);
+        let failed = |source| Error::file("list", folder, source);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             names.extend(entry.map_err(failed)?.file_name().into_string());

@@ -22,7 +22,7 @@ use super::section::{Row, Section};
 use super::{PartHead, PartSource};
 use bytes::{Buf, Bytes, BytesMut};
 use object_store::PutPayload;
-use tallow_dataflow::{RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_dataflow::{RetainedMinute, RetainedReturn, RollupVersions, State};
 use tallow_model::error::Error;
 
 const MAGIC: [u8; 8] = *b"TALLOWCP";
@@ -126,7 +126,7 @@ impl Chunks {
 
     fn add(&mut self, piece: &State) -> Result<(), Error> {
         self.add_rows::<RetainedMinute>(piece)?;
-        self.add_rows::<RetainedMove>(piece)?;
+        self.add_rows::<RetainedReturn>(piece)?;
         self.add_rows::<RollupVersions>(piece)
     }
 
@@ -266,7 +266,7 @@ impl Reader {
         self.rows[section.index()] += rows as u64;
         match section {
             Section::Minutes => self.decode_rows::<RetainedMinute>(rows, state),
-            Section::Moves => self.decode_rows::<RetainedMove>(rows, state),
+            Section::Moves => self.decode_rows::<RetainedReturn>(rows, state),
             Section::Rollups => self.decode_rows::<RollupVersions>(rows, state),
         }
     }

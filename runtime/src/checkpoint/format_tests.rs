@@ -5,7 +5,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use tallow_dataflow::{Bar, CheckpointId, Order, ResumePoint};
+use tallow_dataflow::{Bar, CheckpointId, ResumePoint, TickPosition};
 use tallow_model::{Counts, EventTime, Interval, MAX_EVENT_TIME, Price, Symbol};
 
 fn origin() -> Origin {
@@ -71,8 +71,8 @@ fn sums() -> impl Strategy<Value = i128> {
 }
 
 prop_compose! {
-    fn orders()(since_start_ms: u32, partition: u32, offset: u64) -> Order {
-        Order { since_start_ms, partition, offset }
+    fn orders()(since_start_ms: u32, partition: u32, offset: u64) -> TickPosition {
+        TickPosition { since_start_ms, partition, offset }
     }
 }
 
@@ -99,11 +99,11 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn moves()(
+    fn returns()(
         symbol in symbols(), start in times(), open in prices(), close in prices(), revision: u32,
         previous_close in prop::option::of(prices()),
-    ) -> RetainedMove {
-        RetainedMove { symbol, start, open, close, previous_close, revision }
+    ) -> RetainedReturn {
+        RetainedReturn { symbol, start, open, close, previous_close, revision }
     }
 }
 
@@ -119,15 +119,15 @@ prop_compose! {
 prop_compose! {
     fn states()(
         minutes in prop::collection::vec(minutes(), 0..8),
-        moves in prop::collection::vec(moves(), 0..8),
+        returns in prop::collection::vec(returns(), 0..8),
         rollups in prop::collection::vec(rollups(), 0..8),
     ) -> State {
-        State { minutes, moves, rollups }
+        State { minutes, returns, rollups }
     }
 }
 
-fn order(offset: u64) -> Order {
-    Order { since_start_ms: 60_000 - offset as u32, partition: 1, offset }
+fn order(offset: u64) -> TickPosition {
+    TickPosition { since_start_ms: 60_000 - offset as u32, partition: 1, offset }
 }
 
 /// A row of each kind with a value in each field.
@@ -152,7 +152,7 @@ fn one_of_each() -> State {
     let previous_close = Some(Price(95_749.5));
     State {
         minutes: vec![RetainedMinute { symbol, start, bar, revision: 2, previous_close }],
-        moves: vec![RetainedMove { symbol, start, open, close, previous_close, revision: 3 }],
+        returns: vec![RetainedReturn { symbol, start, open, close, previous_close, revision: 3 }],
         rollups: vec![RollupVersions { symbol, interval: Interval::FifteenMinutes, start, versions: 4 }],
     }
 }
@@ -174,7 +174,7 @@ fn the_header_names_the_fields_that_a_row_has() {
     let state = one_of_each();
     let rows = [
         serde_json::to_value(state.minutes[0]).unwrap(),
-        serde_json::to_value(state.moves[0]).unwrap(),
+        serde_json::to_value(state.returns[0]).unwrap(),
         serde_json::to_value(state.rollups[0]).unwrap(),
     ];
     for (section, row) in Section::ALL.into_iter().zip(rows) {
@@ -229,12 +229,12 @@ fn another_format_version_is_refused_and_not_called_damage() {
 #[test]
 fn rows_in_more_than_a_chunk_keep_their_order() {
     let mut piece = one_of_each();
-    piece.moves = (0..2 * MAX_CHUNK_ROWS as u32 + 5)
-        .map(|revision| RetainedMove { revision, ..piece.moves[0] })
+    piece.returns = (0..2 * MAX_CHUNK_ROWS as u32 + 5)
+        .map(|revision| RetainedReturn { revision, ..piece.returns[0] })
         .collect();
     let state = decoded(encoded(vec![piece.clone(), State::default(), one_of_each()])).unwrap();
     let last = one_of_each();
-    assert_eq!(state.moves, [piece.moves, last.moves].concat());
+    assert_eq!(state.returns, [piece.returns, last.returns].concat());
     assert_eq!(state.minutes, [piece.minutes, last.minutes].concat());
 }
 
@@ -245,10 +245,10 @@ fn a_row_without_a_valid_symbol_is_refused() {
     piece.rollups.clear();
     // The words of a symbol that no text has, and a time past all times.
     let words = postcard::to_stdvec(&[0xffff_ffff_ffff_ffff_u64, 0, 0]).unwrap();
-    piece.moves[0].symbol = postcard::from_bytes(&words).unwrap();
+    piece.returns[0].symbol = postcard::from_bytes(&words).unwrap();
     assert!(decoded(encoded(vec![piece.clone()])).unwrap_err().to_string().contains("symbol"));
-    piece.moves[0].symbol = "BTC".parse().unwrap();
-    piece.moves[0].start = EventTime(u64::MAX);
+    piece.returns[0].symbol = "BTC".parse().unwrap();
+    piece.returns[0].start = EventTime(u64::MAX);
     assert!(decoded(encoded(vec![piece])).unwrap_err().to_string().contains("later than any time"));
 }
 
@@ -258,7 +258,7 @@ proptest! {
         let mut whole = State::default();
         for piece in &pieces {
             whole.minutes.extend(&piece.minutes);
-            whole.moves.extend(&piece.moves);
+            whole.returns.extend(&piece.returns);
             whole.rollups.extend(&piece.rollups);
         }
         let bytes = encoded(pieces);

@@ -3,7 +3,7 @@
 use super::fields;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tallow_dataflow::{RetainedMinute, RetainedMove, RollupVersions, State};
+use tallow_dataflow::{RetainedMinute, RetainedReturn, RollupVersions, State};
 use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
 
 /// A kind of rows.
@@ -11,7 +11,7 @@ use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
 pub(super) enum Section {
     /// Rows of [`RetainedMinute`].
     Minutes,
-    /// Rows of [`RetainedMove`].
+    /// Rows of [`RetainedReturn`].
     Moves,
     /// Rows of [`RollupVersions`].
     Rollups,
@@ -47,7 +47,7 @@ impl Section {
     pub(super) fn fields(self) -> Vec<String> {
         match self {
             Section::Minutes => fields::names::<RetainedMinute>(),
-            Section::Moves => fields::names::<RetainedMove>(),
+            Section::Moves => fields::names::<RetainedReturn>(),
             Section::Rollups => fields::names::<RollupVersions>(),
         }
     }
@@ -97,15 +97,15 @@ impl Row for RetainedMinute {
     }
 }
 
-impl Row for RetainedMove {
+impl Row for RetainedReturn {
     const SECTION: Section = Section::Moves;
 
-    fn of(state: &State) -> &Vec<RetainedMove> {
-        &state.moves
+    fn of(state: &State) -> &Vec<RetainedReturn> {
+        &state.returns
     }
 
-    fn of_mut(state: &mut State) -> &mut Vec<RetainedMove> {
-        &mut state.moves
+    fn of_mut(state: &mut State) -> &mut Vec<RetainedReturn> {
+        &mut state.returns
     }
 
     fn symbol(&self) -> Symbol {

@@ -6,7 +6,7 @@ use super::status::StatusBoard;
 use crate::sinks::SinkQueue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tallow_dataflow::{CheckpointPart, Outlet};
+use tallow_dataflow::{CheckpointPart, Output};
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::store::Publish;
@@ -108,7 +108,7 @@ impl WorkerOutput {
     }
 }
 
-impl Outlet for WorkerOutput {
+impl Output for WorkerOutput {
     fn settled(&mut self, step: Step) {
         self.board.settled(&step);
         self.publish(&step);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tallow_dataflow::{CheckpointId, ResumePoint, RetainedMove, State};
+use tallow_dataflow::{CheckpointId, ResumePoint, RetainedReturn, State};
 use tallow_model::retry::BackoffSettings;
 use tallow_model::{Counts, EventTime, MINUTE_MS, Price};
 use tallow_runtime::checkpoint::{
@@ -39,8 +39,8 @@ pub(crate) fn id(minute: u64) -> CheckpointId {
 pub(crate) fn part(id: CheckpointId, worker: usize, workers: usize) -> Part {
     let price = Price(worker as f64 + 1.0);
     let piece = |half: u64| State {
-        moves: (0..20)
-            .map(|minute| RetainedMove {
+        returns: (0..20)
+            .map(|minute| RetainedReturn {
                 symbol: format!("COIN{worker}").parse().unwrap(),
                 start: EventTime((half * 20 + minute) * MINUTE_MS),
                 open: price,
@@ -93,8 +93,8 @@ pub(crate) fn assert_shares(found: &Found, id: CheckpointId, workers: usize) {
     let partitions: Vec<ResumePoint> =
         (0..workers).flat_map(|worker| part(id, worker, workers).0.partitions).collect();
     assert_eq!(found.partitions, partitions);
-    let key = |row: &RetainedMove| (row.symbol, row.start, row.open, row.revision);
-    let rows = |state: &State| state.moves.iter().map(key).collect::<Vec<_>>();
+    let key = |row: &RetainedReturn| (row.symbol, row.start, row.open, row.revision);
+    let rows = |state: &State| state.returns.iter().map(key).collect::<Vec<_>>();
     let written: BTreeSet<_> =
         (0..workers).flat_map(|worker| part(id, worker, workers).1).flat_map(|piece| rows(&piece)).collect();
     for of in 1..=workers + 2 {

@@ -63,22 +63,7 @@ impl<'a> Latest<'a> {
     }
 
     fn stored(data: &Data, row: &CandleRow, source: &'a str) -> Latest<'a> {
-        Latest {
-            symbol: row.symbol,
-            window_start: row.window_start,
-            window_end: row.window_end,
-            open: row.open_price,
-            high: row.high_price,
-            low: row.low_price,
-            close: row.close_price,
-            volume_sum: row.volume_sum,
-            event_count: row.trade_count,
-            is_closed: true,
-            revision: row.revision,
-            event_time: row.window_end,
-            stale: data.is_stale(row.window_end),
-            source,
-        }
+        Latest::cached(data, &LatestCandle::unpublished(row, Interval::OneMinute), source)
     }
 }
 

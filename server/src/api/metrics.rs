@@ -5,7 +5,7 @@ use crate::http::problem::Problem;
 use crate::http::response::{Response, with_body};
 use crate::http::timings::{Outcome, Timings};
 use crate::query::Query;
-use crate::websocket::ClientFigures;
+use crate::websocket::ClientStats;
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
@@ -29,7 +29,7 @@ struct Snapshot {
     status: PipelineStatus,
     now: EventTime,
     uptime: Duration,
-    clients: ClientFigures,
+    clients: ClientStats,
     requests: BTreeMap<Outcome, Distribution>,
 }
 
@@ -37,7 +37,7 @@ struct Snapshot {
 pub(crate) fn pipeline(
     app: &App,
     timings: &Timings,
-    clients: ClientFigures,
+    clients: ClientStats,
     started: Instant,
     query: Option<&str>,
 ) -> Result<Response, Problem> {
@@ -167,7 +167,7 @@ impl Snapshot {
     }
 
     fn clients(&self, metrics: &mut Metrics<'_>) -> Result<(), Error> {
-        let ClientFigures { clients, conflated, evicted } = self.clients;
+        let ClientStats { clients, conflated, evicted } = self.clients;
         metrics.single("tallow_ws_clients", "WebSocket clients that are connected", clients as f64)?;
         let help =
             "Open candles that were replaced by newer ones before a slow WebSocket client was sent them";

@@ -1,70 +1,72 @@
-//! The task of one client: the greeting, then the mailbox at the client's pace, its messages, and the farewell.
+//! The task of one client of `/ws/prices/{symbol}`: it sends the greeting and the mailbox, and
+//! answers the client's messages.
 
-use super::connection::{self, Connection, Farewell, Heard, Sink, Stream};
+use super::clients::Clients;
+use super::connection::{self, ClientMessage, Connection, Disconnect, FrameSink, MessageStream};
 use super::frame::{self, Frame};
 use super::hub::{Hub, Membership};
 use super::mailbox::Mailbox;
 use super::subscription::Subscription;
 use crate::app::Data;
 use crate::settings::MAX_MESSAGE_BYTES;
-use crate::websocket::clients::Clients;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 use tallow_model::EventTime;
 use tallow_model::error::chain;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// Serves a client from the handshake to the end.
+/// Serves a client from the handshake to the end of its connection.
 pub(crate) async fn run(
-    shared: Arc<Clients>,
+    clients: Arc<Clients>,
     data: Arc<Data>,
     upgraded: OnUpgrade,
     subscription: Subscription,
 ) {
     let Some((mut sink, mut stream)) = connection::open(upgraded, MAX_MESSAGE_BYTES).await else { return };
-    let connection = Connection::new(shared);
-    let farewell = tokio::select! {
+    let connection = Connection::new(clients);
+    let disconnect = tokio::select! {
         biased;
-        farewell = connection.over() => farewell,
-        farewell = serve(&connection, &data, &subscription, &mut sink) => farewell,
-        farewell = converse(&connection, &mut stream) => farewell,
+        disconnect = connection.ended() => disconnect,
+        disconnect = serve(&connection, &data, &subscription, &mut sink) => disconnect,
+        disconnect = answer_messages(&connection, &mut stream) => disconnect,
     };
-    connection::end(farewell, sink, stream).await;
+    connection::close(disconnect, sink, stream).await;
 }
 
-/// Greets the client, then sends what comes into its mailbox.
+/// Sends the greeting, then the frames of the mailbox.
 async fn serve(
     connection: &Connection,
     data: &Arc<Data>,
     subscription: &Subscription,
-    sink: &mut Sink,
-) -> Farewell {
-    let Connection { shared, mailbox, .. } = connection;
-    if let Some(symbol) = subscription.symbol.filter(|symbol| !shared.hub.knows(*symbol)) {
+    sink: &mut FrameSink,
+) -> Disconnect {
+    let Connection { clients, mailbox, .. } = connection;
+    if let Some(symbol) = subscription.symbol.filter(|symbol| !clients.hub.knows(*symbol)) {
         match data.knows(symbol).await {
             Ok(true) => {}
-            Ok(false) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
+            Ok(false) => return Disconnect::Close(CloseCode::Policy, "unknown symbol"),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "symbol not looked up");
-                return Farewell::Close(CloseCode::Again, "the stores can't answer at the moment");
+                return Disconnect::Close(CloseCode::Again, "the stores can't answer at the moment");
             }
         }
     }
-    // First the place at the hub, then the snapshot: nothing falls between the two.
-    let most_missed = shared.app.settings.client_queue;
-    let mut membership = shared.hub.join(subscription, mailbox.clone(), most_missed);
-    complete(&shared.hub, data, subscription, mailbox, &mut membership).await;
-    if let Err(farewell) = connection.greet(sink, greeting(subscription, &mut membership)).await {
-        return farewell;
+    // The client joins the hub before its snapshot is completed, so that no update falls between.
+    let max_missed = clients.app.settings.client_queue;
+    let mut membership = clients.hub.join(subscription, mailbox.clone(), max_missed);
+    complete(&clients.hub, data, subscription, mailbox, &mut membership).await;
+    if let Err(disconnect) = connection.send_all(sink, greeting(subscription, &mut membership)).await {
+        return disconnect;
     }
-    connection.write(sink, Some(keepalive)).await
+    connection.send_mailbox(sink, Some(keepalive)).await
 }
 
-fn keepalive(shared: &Clients) -> Frame {
-    frame::keepalive(shared.app.now(), shared.hub.clients())
+fn keepalive(clients: &Clients) -> Frame {
+    frame::keepalive(clients.app.now(), clients.hub.clients())
 }
 
-/// Adds to the snapshot of the hub, which has seen only what has come since the server started, what the stores have.
+/// Adds candles of the stores to the hub's snapshot, which has only series with updates since the
+/// start.
 async fn complete(
     hub: &Hub,
     data: &Arc<Data>,
@@ -72,27 +74,27 @@ async fn complete(
     mailbox: &Mailbox,
     membership: &mut Membership,
 ) {
-    let seen = membership.snapshot.iter().map(|shown| (shown.candle.symbol, shown.candle.interval)).collect();
-    for shown in hub.lookups.complete(data, subscription, &seen).await {
-        mailbox.told(&shown.candle);
-        hub.found(shown.clone());
-        membership.snapshot.push(shown);
+    let known = membership.snapshot.iter().map(|it| (it.candle.symbol, it.candle.interval)).collect();
+    for stored in hub.lookups.complete(data, subscription, &known).await {
+        mailbox.skip_through(&stored.candle);
+        hub.add_stored(stored.clone());
+        membership.snapshot.push(stored);
     }
-    membership.snapshot.sort_by_key(|shown| (shown.candle.symbol, shown.candle.interval));
+    membership.snapshot.sort_by_key(|it| (it.candle.symbol, it.candle.interval));
 }
 
-/// The first frames, each written when it is asked for: what they are made of is shared with other clients.
+/// The first frames. Each is written when it is needed, from JSON that clients share.
 fn greeting(subscription: &Subscription, membership: &mut Membership) -> impl Iterator<Item = Frame> + use<> {
     let snapshot = std::mem::take(&mut membership.snapshot);
     let missed = membership.missed.take();
     let stamp = membership.stamp.clone();
     let name = subscription.name();
-    let newest = snapshot.first().map_or(0, |shown| shown.candle.seq);
+    let newest = snapshot.first().map_or(0, |it| it.candle.seq);
     let resync = |interval, from_seq| Some(frame::resync_required(stamp.time, &name, interval, from_seq));
     let notice = match (subscription.resume_from, subscription.only(), &missed) {
         (None, ..) | (.., Some(_)) => None,
         (Some(_), None, None) => resync(None, 0),
-        // The snapshot is all that was missed.
+        // The snapshot has all that the client has missed.
         (Some(seq), Some(_), None)
             if !membership.has_gap && (newest == seq || newest == seq.saturating_add(1)) =>
         {
@@ -105,17 +107,18 @@ fn greeting(subscription: &Subscription, membership: &mut Membership) -> impl It
         let stamp = stamp.clone();
         missed.into_iter().map(move |json| stamp.price_update(symbol, &json))
     });
-    let initial = snapshot.into_iter().map(move |shown| stamp.initial_data(shown.candle.symbol, &shown.json));
+    let initial = snapshot.into_iter().map(move |it| stamp.initial_data(it.candle.symbol, &it.json));
     opening.chain(missed.into_iter().flatten()).chain(initial)
 }
 
-/// Answers the client's messages.
-async fn converse(connection: &Connection, stream: &mut Stream) -> Farewell {
+async fn answer_messages(connection: &Connection, stream: &mut MessageStream) -> Disconnect {
     loop {
-        match connection.hear(stream).await {
-            Ok(Heard::Text(text)) => connection.mailbox.keep(reply(&text, connection.shared.app.now())),
-            Ok(Heard::Control) => {}
-            Err(farewell) => return farewell,
+        match connection.receive(stream).await {
+            Ok(ClientMessage::Text(text)) => {
+                connection.mailbox.keep(reply(&text, connection.clients.app.now()));
+            }
+            Ok(ClientMessage::Control) => {}
+            Err(disconnect) => return disconnect,
         }
     }
 }

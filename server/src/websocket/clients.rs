@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// The hub, the limits on clients, and the tasks that serve them.
+/// The hub, the limits and the tasks of the WebSocket clients of one server.
 pub(crate) struct Clients {
     pub(crate) app: Arc<App>,
-    /// Passes every update to the clients.
+    /// Delivers each update of the cache to the clients.
     pub(crate) hub: Arc<Hub>,
     /// Runs the connections and the clients.
     pub(crate) tasks: Tasks,
@@ -24,7 +24,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// No clients yet, and the limits that the settings of the app have.
+    /// A hub without clients, and the limits of the settings.
     pub(crate) fn new(app: Arc<App>, tasks: Tasks, stopping: CancellationToken) -> Clients {
         let max_clients = app.settings.max_websockets.min(Semaphore::MAX_PERMITS);
         Clients {

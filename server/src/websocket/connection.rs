@@ -1,11 +1,11 @@
-//! The connection of one client, whichever dialect it speaks: its mailbox is written out at its pace, pings go out, its
-//! messages come in, and in the end it is told why.
+//! The connection of one client, in either protocol: it sends the mailbox at the client's pace,
+//! sends pings, receives messages, and closes with a reason.
 
+use super::clients::Clients;
 use super::frame::Frame;
 use super::heartbeat::Heartbeat;
-use super::mailbox::{End, Mailbox};
+use super::mailbox::{Mailbox, MailboxEnd};
 use crate::settings::FAREWELL_LIMIT;
-use crate::websocket::clients::Clients;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -20,48 +20,56 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-/// The most frames that are written before the socket is flushed. What has been taken can't be conflated any more.
-const BATCH: usize = 32;
+/// The maximum number of frames that are written before the socket is flushed.
+///
+/// Frames that have been taken from the mailbox are not conflated any more.
+const MAX_BATCH_FRAMES: usize = 32;
 
-/// What is read at a time, in bytes. Every client has such a buffer, and it is cleared whenever its task looks whether
-/// there is something to read: with each frame.
-const READ_BUFFER: usize = 512;
+/// The size of a client's read buffer.
+///
+/// Every client has one, and it is cleared with each frame, when the task checks for messages.
+const READ_BUFFER_BYTES: usize = 512;
 
-/// How many messages a second a client may send, pings included, and how many at once.
-const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-/// The half that is written.
-pub(super) type Sink = SplitSink<Socket, Message>;
-/// The half that is read.
-pub(super) type Stream = SplitStream<Socket>;
+/// The maximum number of messages that a client may send a second, pings included; also the burst.
+const MAX_MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
-/// How a connection ends.
-pub(super) enum Farewell {
-    /// With this code and reason.
+type ServerSocket = WebSocketStream<TokioIo<Upgraded>>;
+/// The half of a connection that sends frames.
+pub(super) type FrameSink = SplitSink<ServerSocket, Message>;
+/// The half of a connection that receives messages.
+pub(super) type MessageStream = SplitStream<ServerSocket>;
+
+/// The way in which the server ends a connection.
+pub(super) enum Disconnect {
+    /// With a close frame of this code and reason.
     Close(CloseCode, &'static str),
-    /// The client is gone, or has said good-bye itself.
+    /// Without a close frame: the client is gone or has closed the connection itself.
     Gone,
 }
 
-/// A message of the client's that means something.
-pub(super) enum Heard {
-    /// To be understood.
+/// A message that counts to the limit on messages.
+pub(super) enum ClientMessage {
+    /// A text for the protocol.
     Text(Frame),
-    /// A ping, or a pong that nobody has asked for. A ping has been answered already.
+    /// A ping, which has been answered already, or a pong that answers no ping.
     Control,
 }
 
-/// What the reader and the writer of one client share.
+/// The state that the reader and the writer of one client share.
 pub(super) struct Connection {
-    pub(super) shared: Arc<Clients>,
+    pub(super) clients: Arc<Clients>,
     pub(super) mailbox: Arc<Mailbox>,
     heartbeat: Heartbeat,
-    messages: DefaultDirectRateLimiter,
+    message_rate: DefaultDirectRateLimiter,
 }
 
-/// Waits until the handshake is complete. Messages may have so many bytes.
-pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Option<(Sink, Stream)> {
+/// Waits until the handshake is complete; `None` if it fails.
+pub(super) async fn open(
+    upgraded: OnUpgrade,
+    max_message_bytes: usize,
+) -> Option<(FrameSink, MessageStream)> {
     let upgraded = match upgraded.await {
         Ok(upgraded) => TokioIo::new(upgraded),
         Err(error) => {
@@ -70,8 +78,8 @@ pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Optio
         }
     };
     let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(16 * 1024)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
     Some(WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await.split())
@@ -79,39 +87,45 @@ pub(super) async fn open(upgraded: OnUpgrade, max_message_bytes: usize) -> Optio
 
 impl Connection {
     /// A connection with an empty mailbox.
-    pub(super) fn new(shared: Arc<Clients>) -> Connection {
-        let settings = &shared.app.settings;
+    pub(super) fn new(clients: Arc<Clients>) -> Connection {
+        let settings = &clients.app.settings;
         let mailbox = Arc::new(Mailbox::new(settings.client_queue));
         let heartbeat = Heartbeat::new(settings.pong_timeout);
-        let messages = RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND));
-        Connection { shared, mailbox, heartbeat, messages }
+        let message_rate = RateLimiter::direct(Quota::per_second(MAX_MESSAGES_PER_SECOND));
+        Connection { clients, mailbox, heartbeat, message_rate }
     }
 
-    /// Returns once the connection must end, whatever the client says: the server stops, the client takes in too little
-    /// or is dead, or something that it had to be sent is lost.
-    pub(super) async fn over(&self) -> Farewell {
-        let stopping = &self.shared.stopping;
+    /// Returns once the server must end the connection.
+    ///
+    /// The server stops, the client is too slow or dead, or a frame for the client is lost.
+    pub(super) async fn ended(&self) -> Disconnect {
+        let stopping = &self.clients.stopping;
         tokio::select! {
             biased;
-            () = stopping.cancelled() => Farewell::Close(CloseCode::Away, "server is stopping"),
+            () = stopping.cancelled() => Disconnect::Close(CloseCode::Away, "server is stopping"),
             end = self.mailbox.ended() => match end {
-                End::Overflow => self.evicted("client is too slow"),
-                End::Gap(reason) => Farewell::Close(CloseCode::Again, reason),
+                MailboxEnd::Overflow => self.evicted("client is too slow"),
+                MailboxEnd::Gap(reason) => Disconnect::Close(CloseCode::Again, reason),
             },
             () = self.heartbeat.missed() => self.evicted("no ping was answered in time"),
         }
     }
 
-    /// Writes the greeting, as many frames at a time as are taken from the mailbox: a slow client need not take in all of
-    /// it within the time that it has for one part, and no more of it than a part is in memory.
-    pub(super) async fn greet(
+    /// Sends frames in batches of [`MAX_BATCH_FRAMES`].
+    ///
+    /// The send timeout applies to each batch, so that a slow client need not accept all frames
+    /// within it, and only one batch is in memory.
+    ///
+    /// # Errors
+    /// If the client is gone or does not accept a batch in time.
+    pub(super) async fn send_all(
         &self,
-        sink: &mut Sink,
-        mut greeting: impl Iterator<Item = Frame>,
-    ) -> Result<(), Farewell> {
-        let mut batch = Vec::with_capacity(BATCH);
+        sink: &mut FrameSink,
+        mut frames: impl Iterator<Item = Frame>,
+    ) -> Result<(), Disconnect> {
+        let mut batch = Vec::with_capacity(MAX_BATCH_FRAMES);
         loop {
-            batch.extend(greeting.by_ref().take(BATCH).map(Message::Text));
+            batch.extend(frames.by_ref().take(MAX_BATCH_FRAMES).map(Message::Text));
             if batch.is_empty() {
                 return Ok(());
             }
@@ -119,15 +133,21 @@ impl Connection {
         }
     }
 
-    /// Writes the mailbox, until the connection fails or the client accepts nothing any more. What `keepalive` makes
-    /// breaks a silence.
-    pub(super) async fn write(&self, sink: &mut Sink, keepalive: Option<fn(&Clients) -> Frame>) -> Farewell {
-        let settings = &self.shared.app.settings;
+    /// Sends the frames of the mailbox until the client is gone or does not accept them in time.
+    ///
+    /// Also sends pings, and a `keepalive` frame after a silence.
+    pub(super) async fn send_mailbox(
+        &self,
+        sink: &mut FrameSink,
+        keepalive: Option<fn(&Clients) -> Frame>,
+    ) -> Disconnect {
+        let settings = &self.clients.app.settings;
         let mut batch: Vec<Message> = Vec::new();
-        let mut silent_from = Instant::now();
-        let mut next_ping = silent_from + settings.ping_interval;
-        // One timer for both, which is set when it rings: a frame moves the end of a silence, and touches no timer.
-        let mut due = pin!(sleep_until(silent_from + settings.keepalive.min(settings.ping_interval)));
+        let mut silent_since = Instant::now();
+        let mut next_ping = silent_since + settings.ping_interval;
+        // One timer serves pings and keepalives. It is reset only when it fires: a frame moves the
+        // end of the silence without touching the timer.
+        let mut due = pin!(sleep_until(silent_since + settings.keepalive.min(settings.ping_interval)));
         loop {
             tokio::select! {
                 biased;
@@ -139,27 +159,27 @@ impl Connection {
                     }
                     let mut next = next_ping;
                     if let Some(keepalive) = keepalive {
-                        if silent_from + settings.keepalive <= now {
-                            silent_from = now;
-                            batch.push(Message::Text(keepalive(&self.shared)));
+                        if silent_since + settings.keepalive <= now {
+                            silent_since = now;
+                            batch.push(Message::Text(keepalive(&self.clients)));
                         }
-                        next = next.min(silent_from + settings.keepalive);
+                        next = next.min(silent_since + settings.keepalive);
                     }
                     due.as_mut().reset(next);
                 }
-                () = self.mailbox.next(BATCH, |frame| batch.push(Message::Text(frame))) => {
-                    silent_from = Instant::now();
+                () = self.mailbox.next(MAX_BATCH_FRAMES, |frame| batch.push(Message::Text(frame))) => {
+                    silent_since = Instant::now();
                 }
             }
-            if let Err(farewell) = self.send(sink, &mut batch).await {
-                return farewell;
+            if let Err(disconnect) = self.send(sink, &mut batch).await {
+                return disconnect;
             }
         }
     }
 
-    /// Writes these messages, which the client must accept in time.
-    async fn send(&self, sink: &mut Sink, batch: &mut Vec<Message>) -> Result<(), Farewell> {
-        let deadline = Instant::now() + self.shared.app.settings.send_timeout;
+    /// Sends messages, which the client must accept within the send timeout.
+    async fn send(&self, sink: &mut FrameSink, batch: &mut Vec<Message>) -> Result<(), Disconnect> {
+        let deadline = Instant::now() + self.clients.app.settings.send_timeout;
         let written = timeout_at(deadline, async {
             for message in batch.drain(..) {
                 sink.feed(message).await?;
@@ -168,65 +188,69 @@ impl Connection {
         });
         match written.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Farewell::Gone),
+            Ok(Err(_)) => Err(Disconnect::Gone),
             Err(_) => Err(self.evicted("client is too slow")),
         }
     }
 
-    /// The client is closed because it takes in too little.
-    fn evicted(&self, reason: &'static str) -> Farewell {
-        self.shared.hub.evict();
-        Farewell::Close(CloseCode::Again, reason)
+    fn evicted(&self, reason: &'static str) -> Disconnect {
+        self.clients.hub.count_eviction();
+        Disconnect::Close(CloseCode::Again, reason)
     }
 
-    /// The next message of the client's, if it does not send too many. Pings of the protocol are answered below this.
-    pub(super) async fn hear(&self, stream: &mut Stream) -> Result<Heard, Farewell> {
-        let heard = self.next(stream).await?;
-        match self.messages.check() {
-            Ok(()) => Ok(heard),
-            Err(_) => Err(Farewell::Close(CloseCode::Policy, "too many messages, 5 a second are the most")),
+    /// Receives the next message. The WebSocket library answers pings.
+    ///
+    /// # Errors
+    /// If the client is gone, sends an invalid message, or sends too many messages.
+    pub(super) async fn receive(&self, stream: &mut MessageStream) -> Result<ClientMessage, Disconnect> {
+        let message = self.next(stream).await?;
+        match self.message_rate.check() {
+            Ok(()) => Ok(message),
+            Err(_) => Err(Disconnect::Close(CloseCode::Policy, "too many messages, 5 a second are the most")),
         }
     }
 
-    async fn next(&self, stream: &mut Stream) -> Result<Heard, Farewell> {
+    async fn next(&self, stream: &mut MessageStream) -> Result<ClientMessage, Disconnect> {
         loop {
             match stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text)),
+                Some(Ok(Message::Text(text))) => return Ok(ClientMessage::Text(text)),
                 Some(Ok(Message::Binary(_))) => {
-                    return Err(Farewell::Close(CloseCode::Unsupported, "messages must be text"));
+                    return Err(Disconnect::Close(CloseCode::Unsupported, "messages must be text"));
                 }
                 Some(Ok(Message::Pong(payload))) if self.heartbeat.pong(&payload) => {}
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Heard::Control),
-                // After a close frame comes the end.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(ClientMessage::Control),
+                // The stream ends after a close frame.
                 Some(Ok(Message::Close(_) | Message::Frame(_))) => {}
-                Some(Err(error)) => return Err(farewell_of(&error)),
-                None => return Err(Farewell::Gone),
+                Some(Err(error)) => return Err(disconnect_after(&error)),
+                None => return Err(Disconnect::Gone),
             }
         }
     }
 }
 
-fn farewell_of(error: &tungstenite::Error) -> Farewell {
+fn disconnect_after(error: &tungstenite::Error) -> Disconnect {
     match error {
-        tungstenite::Error::Capacity(_) => Farewell::Close(CloseCode::Size, "message is too long"),
-        tungstenite::Error::Utf8(_) => Farewell::Close(CloseCode::Invalid, "text is not UTF-8"),
+        tungstenite::Error::Capacity(_) => Disconnect::Close(CloseCode::Size, "message is too long"),
+        tungstenite::Error::Utf8(_) => Disconnect::Close(CloseCode::Invalid, "text is not UTF-8"),
         tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-            Farewell::Gone
+            Disconnect::Gone
         }
-        tungstenite::Error::Protocol(_) => Farewell::Close(CloseCode::Protocol, "not a WebSocket frame"),
-        _ => Farewell::Gone,
+        tungstenite::Error::Protocol(_) => Disconnect::Close(CloseCode::Protocol, "not a WebSocket frame"),
+        _ => Disconnect::Gone,
     }
 }
 
-/// Ends the connection. A client that takes its time over the farewell is cut off.
-pub(super) async fn end(farewell: Farewell, sink: Sink, stream: Stream) {
-    if let Farewell::Close(code, reason) = farewell {
-        let _ = timeout(FAREWELL_LIMIT, close(sink, stream, code, reason)).await;
+/// Ends the connection, within [`FAREWELL_LIMIT`] even if the client does not answer the close
+/// frame.
+pub(super) async fn close(disconnect: Disconnect, sink: FrameSink, stream: MessageStream) {
+    if let Disconnect::Close(code, reason) = disconnect {
+        let _ = timeout(FAREWELL_LIMIT, send_close(sink, stream, code, reason)).await;
     }
 }
 
-/// Says good-bye and hears the client out, so that the close frame is not lost to a reset.
-async fn close(mut sink: Sink, mut stream: Stream, code: CloseCode, reason: &'static str) {
+/// Sends the close frame and reads until the client has closed, so that no reset discards the
+/// frame.
+async fn send_close(mut sink: FrameSink, mut stream: MessageStream, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: reason.into() };
     if sink.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}

@@ -1,42 +1,41 @@
-//! The frames that a client is sent, one JSON object each, told apart by `type`.
+//! The frames that the server sends: one JSON object each, with a `type`.
 //!
-//! Frames about candles and alerts are put together around the JSON that came with the update: nothing is serialised
-//! again, neither for each client nor for the frame.
+//! A frame of a candle or an alert is a string around the JSON that came with the update. Nothing
+//! is serialised a second time, neither for each client nor for the frame.
 
 use serde::Serialize;
 use std::sync::Arc;
 use tallow_model::{EventTime, Interval, Symbol};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// A text frame. Its clones share the text.
+/// A text frame. Clones share the text.
 pub(crate) type Frame = Utf8Bytes;
 
-/// What the frames of one moment have in common.
+/// The time and source of the frames that are written at one moment.
 #[derive(Clone)]
 pub(crate) struct Stamp {
-    /// Now.
     pub(crate) time: EventTime,
-    /// Where the ticks come from, as a JSON string with its quotes.
+    /// The source of the ticks: a JSON string with its quotes.
     pub(crate) source: Arc<str>,
 }
 
 impl Stamp {
-    /// A candle as it stood when the client came, or came back to the present after a gap.
+    /// The newest candle of a series, sent on connection and after a gap.
     pub(crate) fn initial_data(&self, symbol: Symbol, json: &str) -> Frame {
         self.around("initial_data", symbol, json)
     }
 
-    /// A candle that moved, closed or was corrected.
+    /// A candle that has changed, closed or been corrected.
     pub(crate) fn price_update(&self, symbol: Symbol, json: &str) -> Frame {
         self.around("price_update", symbol, json)
     }
 
-    /// An alert raised or retracted.
+    /// An alert that has been raised or retracted.
     pub(crate) fn alert(&self, symbol: Symbol, json: &str) -> Frame {
         self.around("alert", symbol, json)
     }
 
-    /// The characters of a symbol need no escaping.
+    // The characters of a symbol need no escaping.
     fn around(&self, kind: &str, symbol: Symbol, json: &str) -> Frame {
         let (timestamp, source) = (self.time.rfc3339(), &self.source);
         format!(
@@ -45,7 +44,7 @@ impl Stamp {
         .into()
     }
 
-    /// The first frame.
+    /// The first frame of a connection.
     pub(crate) fn connection(&self, symbol: &str) -> Frame {
         let (timestamp, source) = (self.time.rfc3339(), &self.source);
         format!(
@@ -79,24 +78,25 @@ enum Notice<'a> {
 }
 
 impl Notice<'_> {
-    /// Strings and numbers only: writing them does not fail, and an empty object would be no frame of ours.
+    // A notice has strings and numbers only, so that serialising it cannot fail.
     fn frame(&self) -> Frame {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()).into()
     }
 }
 
-/// Says that the connection is alive, and how many there are.
+/// Reports that the connection is alive, with the number of connected clients.
 pub(crate) fn keepalive(time: EventTime, connections: usize) -> Frame {
     Notice::Keepalive { timestamp: time.rfc3339(), connections }.frame()
 }
 
-/// Answers the client's `{"type":"ping"}`.
+/// Answers a client's `{"type":"ping"}`.
 pub(crate) fn pong(time: EventTime) -> Frame {
     Notice::Pong { timestamp: time.rfc3339() }.frame()
 }
 
-/// Says that updates of this symbol and interval from this sequence number on have not been sent and won't be. Without
-/// an interval: of whatever the client has subscribed to, alerts included.
+/// Reports that updates from `from_seq` on are missing and will not be sent.
+///
+/// Without an interval, the updates of every series of the subscription and its alerts are meant.
 pub(crate) fn resync_required(
     time: EventTime,
     symbol: &str,
@@ -106,7 +106,7 @@ pub(crate) fn resync_required(
     Notice::ResyncRequired { symbol, interval, from_seq, timestamp: time.rfc3339() }.frame()
 }
 
-/// Says what was wrong with a message of the client's.
+/// Reports the error in a message of the client.
 pub(crate) fn error(time: EventTime, message: &str) -> Frame {
     Notice::Error { message, timestamp: time.rfc3339() }.frame()
 }

@@ -1,8 +1,8 @@
-//! Pings of the protocol, and which of them are still to be answered: a client that answers none is dead, whatever its
-//! system still takes in for it.
+//! The pings of one client that have not been answered yet.
 //!
-//! A ping carries its number. An answer to it counts for those before it too; a pong that answers none counts for
-//! nothing.
+//! A client that answers no ping is dead, even if its system still accepts bytes for it. Each ping
+//! carries a number. A pong with that number answers the ping and all pings before it; a pong that
+//! answers no ping is ignored.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,61 +10,60 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
-/// The pings of one client.
+/// The pings of one client, and the time within which each must be answered.
 pub(super) struct Heartbeat {
-    /// How long an answer may take.
-    limit: Duration,
-    waiting: Mutex<Waiting>,
+    pong_timeout: Duration,
+    pending: Mutex<PendingPings>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct PendingPings {
     next: u64,
-    /// The pings without an answer, oldest first, and when each was sent.
+    /// The number and the sending time of each unanswered ping, oldest first.
     pings: VecDeque<(u64, Instant)>,
 }
 
 impl Heartbeat {
-    /// No ping yet. Answers must come within the limit.
-    pub(super) fn new(limit: Duration) -> Heartbeat {
-        Heartbeat { limit, waiting: Mutex::default() }
+    /// A heartbeat without pings.
+    pub(super) fn new(pong_timeout: Duration) -> Heartbeat {
+        Heartbeat { pong_timeout, pending: Mutex::default() }
     }
 
-    /// The next ping, from now on to be answered.
+    /// Returns the next ping, which must be answered from now on.
     pub(super) fn ping(&self) -> Message {
-        let mut waiting = self.waiting();
-        let number = waiting.next;
-        waiting.next += 1;
-        waiting.pings.push_back((number, Instant::now()));
+        let mut pending = self.pending();
+        let number = pending.next;
+        pending.next += 1;
+        pending.pings.push_back((number, Instant::now()));
         Message::Ping(number.to_be_bytes().to_vec().into())
     }
 
-    /// Takes a pong. Says whether it is an answer.
+    /// Takes a pong. Returns whether it answers a ping.
     pub(super) fn pong(&self, payload: &[u8]) -> bool {
         let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return false };
-        let mut waiting = self.waiting();
-        let answered = waiting.pings.iter().position(|(ping, _)| *ping == number);
+        let mut pending = self.pending();
+        let answered = pending.pings.iter().position(|(ping, _)| *ping == number);
         if let Some(last) = answered {
-            waiting.pings.drain(..=last);
+            pending.pings.drain(..=last);
         }
         answered.is_some()
     }
 
-    /// Returns once a ping has not been answered in time.
+    /// Returns once a ping has not been answered within the timeout.
     pub(super) async fn missed(&self) {
         loop {
-            let oldest = self.waiting().pings.front().copied();
-            // A ping that is sent later is due later than this.
-            let due = oldest.map_or_else(Instant::now, |(_, sent)| sent) + self.limit;
+            let oldest = self.pending().pings.front().copied();
+            // A ping that is sent meanwhile is due later.
+            let due = oldest.map_or_else(Instant::now, |(_, sent)| sent) + self.pong_timeout;
             sleep_until(due).await;
-            if oldest.is_some() && self.waiting().pings.front().copied() == oldest {
+            if oldest.is_some() && self.pending().pings.front().copied() == oldest {
                 return;
             }
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingPings> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,21 +72,21 @@ mod tests {
     use super::*;
     use tokio::time::{advance, timeout};
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn payload(message: &Message) -> Vec<u8> {
         match message {
             Message::Ping(payload) => payload.to_vec(),
-            other => panic!("no ping: {other:?}"),
+            other => panic!("not a ping: {other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ping_is_missed_when_its_time_is_over_and_not_before() {
-        let heartbeat = Heartbeat::new(LIMIT);
-        assert!(timeout(3 * LIMIT, heartbeat.missed()).await.is_err(), "nothing to answer");
+    async fn a_ping_is_missed_when_its_timeout_is_over() {
+        let heartbeat = Heartbeat::new(TIMEOUT);
+        assert!(timeout(3 * TIMEOUT, heartbeat.missed()).await.is_err(), "no ping to answer");
         heartbeat.ping();
-        advance(LIMIT / 2).await;
+        advance(TIMEOUT / 2).await;
         heartbeat.ping();
         let sent = Instant::now();
         heartbeat.missed().await;
@@ -95,11 +94,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_counts_for_the_pings_before_it_and_nothing_else_does() {
-        let heartbeat = Heartbeat::new(LIMIT);
+    async fn a_pong_answers_its_ping_and_those_before_it() {
+        let heartbeat = Heartbeat::new(TIMEOUT);
         heartbeat.ping();
         let second = payload(&heartbeat.ping());
-        advance(LIMIT / 2).await;
+        advance(TIMEOUT / 2).await;
         let third = payload(&heartbeat.ping());
         for stray in [&b""[..], b"abc", &99u64.to_be_bytes()] {
             assert!(!heartbeat.pong(stray));

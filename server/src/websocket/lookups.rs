@@ -1,14 +1,16 @@
-//! What the stores are asked for clients that join: the newest candles of series of which the hub has seen nothing yet.
+//! The queries to the stores for clients that join: the newest candles of series that the hub has
+//! not delivered yet.
 //!
-//! **A storm of clients** after a restart asks no more than one client does. Whoever asks within [`SHARED`] of another gets
-//! the same answer, of the same question if that is still under way; a failure too, as a store that is down is not to be
-//! asked by thousands. An answer is as good a second later: whatever has come meanwhile has come to the hub as an update.
-//! What was found stays with the hub.
+//! **A storm of clients** after a restart costs the stores no more than one client. A client that
+//! queries within [`REUSE_PERIOD`] of another one shares its result, or waits for it if the query
+//! is still running. Failures are shared too, because thousands of clients must not query a store
+//! that is down. A result that is a second old is still right: the hub has delivered every later
+//! change as an update. The hub keeps the candles that were found.
 //!
-//! State: the answers of the last second, and of the one before until somebody asks again.
+//! State: the results of the last second, and older results until the next query.
 
-use super::series::Shown;
-use super::subscription::{Key, Subscription};
+use super::delivered::SerializedCandle;
+use super::subscription::{SeriesKey, Subscription};
 use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;
 use futures_util::FutureExt;
@@ -20,117 +22,121 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tallow_model::Error;
 use tallow_model::error::chain;
-use tallow_model::rows::{CandleRow, LatestCandle};
+use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};
 use tokio::time::Instant;
 
-/// For how long an answer is given to others.
-const SHARED: Duration = Duration::from_secs(1);
+/// The time for which the result of a query is given to other clients.
+const REUSE_PERIOD: Duration = Duration::from_secs(1);
 
-/// None can be given where the stores could not answer, which the log says once.
-type Answer<T> = Shared<BoxFuture<'static, Option<T>>>;
+/// The result of a query; `None` if it has failed, which is logged once.
+type SharedResult<T> = Shared<BoxFuture<'static, Option<T>>>;
 
-/// The questions that are under way or have just been answered.
+/// The queries that are running or have just ended.
 #[derive(Default)]
 pub(crate) struct Lookups {
-    symbols: Questions<(), Arc<BTreeSet<Symbol>>>,
-    /// By series, and whether it must be a closed candle.
-    candles: Questions<(Key, bool), Option<Shown>>,
+    symbols: SharedQueries<(), Arc<BTreeSet<Symbol>>>,
+    /// The key is the series, and whether its newest closed candle is wanted.
+    candles: SharedQueries<(SeriesKey, bool), Option<SerializedCandle>>,
 }
 
-/// Those of one kind, and when each was asked.
-struct Questions<K, T>(Mutex<HashMap<K, (Instant, Answer<T>)>>);
+/// The queries of one kind, each with the time of its start.
+struct SharedQueries<K, T>(Mutex<HashMap<K, (Instant, SharedResult<T>)>>);
 
-impl<K, T> Default for Questions<K, T> {
-    fn default() -> Questions<K, T> {
-        Questions(Mutex::default())
+impl<K, T> Default for SharedQueries<K, T> {
+    fn default() -> SharedQueries<K, T> {
+        SharedQueries(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash, T: Clone + Send + 'static> Questions<K, T> {
-    /// The answer that somebody else has asked for just now, or else that to this question.
-    fn ask<F>(&self, key: K, question: impl FnOnce() -> F) -> Answer<T>
+impl<K: Eq + Hash, T: Clone + Send + 'static> SharedQueries<K, T> {
+    /// Returns the result of the recent query with this key, or else of this new query.
+    fn run<F>(&self, key: K, query: impl FnOnce() -> F) -> SharedResult<T>
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, answer)) = asked.get(&key)
-            && at.elapsed() < SHARED
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((start, result)) = recent.get(&key)
+            && start.elapsed() < REUSE_PERIOD
         {
-            return answer.clone();
+            return result.clone();
         }
-        let question = question();
-        let answer = async move {
-            question.await.inspect_err(|error| {
+        let query = query();
+        let result = async move {
+            query.await.inspect_err(|error| {
                 tracing::warn!(error = chain(error), "snapshots of WebSocket clients not completed");
             })
         };
-        let answer = answer.map(Result::ok).boxed().shared();
-        asked.insert(key, (Instant::now(), answer.clone()));
-        answer
+        let result = result.map(Result::ok).boxed().shared();
+        recent.insert(key, (Instant::now(), result.clone()));
+        result
     }
 
-    /// Forgets the answers that are given to nobody any more.
-    fn forget(&self) {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, (at, _)| at.elapsed() < SHARED);
+    /// Forgets the results that are too old to be shared.
+    fn forget_old(&self) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, (start, _)| start.elapsed() < REUSE_PERIOD);
     }
 }
 
 impl Lookups {
-    /// What the stores have of the series that a client wants and that are not among those known, as far as they can
-    /// answer.
+    /// Reads the newest candles of the subscription's series that are not in `known`.
+    ///
+    /// The list ends early if a store fails.
     pub(super) async fn complete(
         &self,
         data: &Arc<Data>,
         subscription: &Subscription,
-        known: &BTreeSet<Key>,
-    ) -> Vec<Shown> {
+        known: &BTreeSet<SeriesKey>,
+    ) -> Vec<SerializedCandle> {
         let symbols = match subscription.symbol {
             Some(symbol) => Some(Arc::new(BTreeSet::from([symbol]))),
             None => {
                 let data = data.clone();
-                self.symbols.ask((), || async move { data.symbols().await.map(Arc::new) }).await
+                self.symbols.run((), || async move { data.symbols().await.map(Arc::new) }).await
             }
         };
         let Some(symbols) = symbols else { return Vec::new() };
         let keys = symbols
             .iter()
             .flat_map(|symbol| subscription.intervals.iter().map(move |interval| (*symbol, *interval)));
-        let missing: Vec<Key> = keys.filter(|key| !known.contains(key)).collect();
+        let missing: Vec<SeriesKey> = keys.filter(|key| !known.contains(key)).collect();
         if missing.is_empty() {
             return Vec::new();
         }
-        self.candles.forget();
+        self.candles.forget_old();
         let closed_only = subscription.closed_only;
-        let mut answers = stream::iter(missing)
+        let mut results = stream::iter(missing)
             .map(|key| {
                 let data = data.clone();
-                self.candles.ask((key, closed_only), || async move { find(&data, key, closed_only).await })
+                self.candles.run((key, closed_only), || async move { read(&data, key, closed_only).await })
             })
             .buffered(LOOKUPS);
         let mut found = Vec::new();
-        while let Some(Some(shown)) = answers.next().await {
-            found.extend(shown);
+        while let Some(Some(candle)) = results.next().await {
+            found.extend(candle);
         }
         found
     }
 }
 
-/// Asks for one candle.
-async fn find(data: &Data, (symbol, interval): Key, closed_only: bool) -> Result<Option<Shown>, Error> {
-    let Some(candle) = stored(data, symbol, interval, closed_only).await? else { return Ok(None) };
+async fn read(
+    data: &Data,
+    (symbol, interval): SeriesKey,
+    closed_only: bool,
+) -> Result<Option<SerializedCandle>, Error> {
+    let Some(candle) = newest(data, symbol, interval, closed_only).await? else { return Ok(None) };
     match serde_json::to_string(&*candle) {
-        Ok(json) => Ok(Some(Shown { candle, json: json.into() })),
+        Ok(json) => Ok(Some(SerializedCandle { candle, json: json.into() })),
         Err(error) => {
-            tracing::error!(%error, %symbol, "candle not written as JSON");
+            tracing::error!(%error, %symbol, "candle not serialised as JSON");
             Ok(None)
         }
     }
 }
 
-/// The newest candle that the cache has, or the newest closed one of the history.
-async fn stored(
+/// The newest candle of the cache, or else the newest closed candle of the history.
+async fn newest(
     data: &Data,
     symbol: Symbol,
     interval: Interval,
@@ -144,26 +150,5 @@ async fn stored(
         return Ok(Some(candle));
     }
     let row = newest_closed(data, symbol, interval).await?;
-    Ok(row.map(|row| Arc::new(unpublished(&row, interval))))
-}
-
-/// A closed candle in the shape of an update, with the sequence number 0 of one that was not published.
-fn unpublished(row: &CandleRow, interval: Interval) -> LatestCandle {
-    LatestCandle {
-        symbol: row.symbol,
-        interval,
-        window_start: row.window_start.millis() / 1000,
-        window_end: row.window_end.millis() / 1000,
-        open: row.open_price,
-        high: row.high_price,
-        low: row.low_price,
-        close: row.close_price,
-        volume_sum: row.volume_sum,
-        quote_volume: row.vwap.map(|_| row.quote_volume),
-        event_count: row.trade_count,
-        is_closed: true,
-        revision: row.revision,
-        seq: 0,
-        event_time: row.window_end,
-    }
+    Ok(row.map(|row| Arc::new(LatestCandle::unpublished(&row, interval))))
 }

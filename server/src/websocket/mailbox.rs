@@ -1,195 +1,208 @@
-//! The frames that wait for one client, in the order in which they came.
+//! The frames that wait for one client, in the order of their arrival.
 //!
-//! - **Conflation.** Of the open candles of a symbol and interval only the newest waits; a closed candle takes the
-//!   place of the open one of its window. So what open candles need is bounded by the number of symbols.
-//! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than the limit, the
-//!   mailbox ends: it is emptied for good and the client must be closed. So it does where something is lost before it has
-//!   come here, and the client speaks a dialect that has no words for that.
+//! - **Conflation.** Of the open candles of a series only the newest waits; a closed candle
+//!   replaces the open candle of its window. The number of series therefore bounds the open
+//!   candles.
+//! - **Bound.** Closed candles, alerts and replies are never dropped. Once more of them wait than
+//!   the limit, the mailbox ends: it is emptied for good, and the client must be disconnected. A
+//!   mailbox also ends if a frame is lost before it gets here and the client's protocol cannot
+//!   report a loss.
 
 use super::frame::Frame;
-use super::subscription::Key;
+use super::subscription::SeriesKey;
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use tallow_model::rows::LatestCandle;
+use tallow_model::version::{Arrival, Sequence, Version};
 use tokio::sync::Notify;
 
-/// The mailbox of one client: filled by the hub and the client's reader, emptied by its writer.
+/// The mailbox of one client: the hub and the client's reader fill it, the client's writer empties
+/// it.
 pub(crate) struct Mailbox {
-    /// How many frames that must not be dropped may wait.
-    limit: usize,
-    waiting: Mutex<Waiting>,
-    /// The mailbox has ended.
-    over: Notify,
+    /// The maximum number of waiting frames that must not be dropped.
+    max_kept: usize,
+    queue: Mutex<FrameQueue>,
+    has_ended: Notify,
 }
 
-/// Why a mailbox takes nothing any more.
+/// The reason why a mailbox has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum End {
-    /// It was full.
+pub(crate) enum MailboxEnd {
+    /// More frames waited than the limit.
     Overflow,
-    /// Something that belongs in it will never come: what the client is told.
+    /// A frame has been lost on its way here; the text is the reason for the client.
     Gap(&'static str),
 }
 
 #[derive(Default)]
-struct Waiting {
-    /// By number of arrival.
-    frames: BTreeMap<u64, Letter>,
+struct FrameQueue {
+    /// The frames by their number of arrival.
+    frames: BTreeMap<u64, QueuedFrame>,
     next: u64,
-    /// The number and window of the open candle that waits.
-    open: HashMap<Key, (u64, u64)>,
-    /// How many of the frames must not be dropped.
+    /// The number of arrival and the window of each open candle that waits.
+    open: HashMap<SeriesKey, (u64, u64)>,
+    /// The number of frames that must not be dropped.
     kept: usize,
-    /// The candle up to whose sequence number the client has been told everything by its snapshot.
-    told: HashMap<Key, LatestCandle>,
-    /// The one writer, while it waits for a frame. Not a `Notify`: that has a lock of its own, to be taken twice a frame.
+    /// The point of each series that the client has reached with its snapshot.
+    ///
+    /// The first update after that point removes its entry.
+    snapshots: HashMap<SeriesKey, Sequence>,
+    /// The waker of the one writer while it waits for a frame.
+    ///
+    /// A `Notify` would take a second lock with each frame.
     writer: Option<Waker>,
-    end: Option<End>,
+    end: Option<MailboxEnd>,
 }
 
-struct Letter {
+struct QueuedFrame {
     frame: Frame,
-    /// Whose candle it is, and its sequence number.
-    candle: Option<(Key, u64)>,
+    /// The series, sequence number and version of a candle.
+    candle: Option<(SeriesKey, u64, Version)>,
     is_open: bool,
 }
 
 impl Mailbox {
-    /// An empty mailbox.
-    pub(crate) fn new(limit: usize) -> Mailbox {
-        Mailbox { limit, waiting: Mutex::default(), over: Notify::new() }
+    /// An empty mailbox for at most `max_kept` frames that must not be dropped.
+    pub(crate) fn new(max_kept: usize) -> Mailbox {
+        Mailbox { max_kept, queue: Mutex::default(), has_ended: Notify::new() }
     }
 
-    /// Adds the frame of a candle that the client wants. Says whether it has taken the place of an open one that waited.
-    pub(crate) fn candle(&self, candle: &LatestCandle, frame: Frame) -> bool {
-        let key = (candle.symbol, candle.interval);
-        let mut waiting = self.waiting();
-        if let Some(told) = waiting.told.get(&key) {
-            // A lower number of a newer candle: the numbers have begun anew.
-            if candle.seq <= told.seq && !candle.is_newer_than(told) {
+    /// Adds the frame of a candle. Returns whether it has replaced an open candle that waited.
+    ///
+    /// A candle that the client has with its snapshot is left out.
+    pub(crate) fn add_candle(&self, candle: &LatestCandle, frame: Frame) -> bool {
+        let (key, version) = ((candle.symbol, candle.interval), candle.version());
+        let mut queue = self.queue();
+        if let Some(snapshot) = queue.snapshots.get(&key) {
+            if snapshot.judge(candle.seq, version) == Arrival::Duplicate {
                 return false;
             }
-            waiting.told.remove(&key);
+            queue.snapshots.remove(&key);
         }
         let mut replaced = false;
-        if let Some(&(number, window_start)) = waiting.open.get(&key)
+        if let Some(&(number, window_start)) = queue.open.get(&key)
             && (!candle.is_closed || window_start == candle.window_start)
         {
-            waiting.open.remove(&key);
-            replaced = waiting.frames.remove(&number).is_some();
+            queue.open.remove(&key);
+            replaced = queue.frames.remove(&number).is_some();
         }
         if !candle.is_closed {
-            let number = waiting.next;
-            waiting.open.insert(key, (number, candle.window_start));
+            let number = queue.next;
+            queue.open.insert(key, (number, candle.window_start));
         }
-        let letter = Letter { frame, candle: Some((key, candle.seq)), is_open: !candle.is_closed };
-        self.add(waiting, letter);
+        let queued =
+            QueuedFrame { frame, candle: Some((key, candle.seq, version)), is_open: !candle.is_closed };
+        self.add(queue, queued);
         replaced
     }
 
     /// Adds a frame that must not be dropped.
     pub(crate) fn keep(&self, frame: Frame) {
-        self.add(self.waiting(), Letter { frame, candle: None, is_open: false });
+        self.add(self.queue(), QueuedFrame { frame, candle: None, is_open: false });
     }
 
-    /// The client has been given this candle by its snapshot: leaves out updates that are not newer.
-    pub(crate) fn told(&self, candle: &LatestCandle) {
-        let (key, seq) = ((candle.symbol, candle.interval), candle.seq);
-        let mut waiting = self.waiting();
-        let waiting = &mut *waiting;
-        let mut newer = false;
-        waiting.frames.retain(|number, letter| match letter.candle {
-            Some((other, letter_seq)) if other == key && letter_seq <= seq => {
-                waiting.kept -= usize::from(!letter.is_open);
-                if waiting.open.get(&key).is_some_and(|(open, _)| open == number) {
-                    waiting.open.remove(&key);
+    /// Leaves out updates up to this candle, which the client gets with its snapshot.
+    pub(crate) fn skip_through(&self, snapshot: &LatestCandle) {
+        let key = (snapshot.symbol, snapshot.interval);
+        let snapshot = Sequence::resume(snapshot.seq, Some(snapshot.version()));
+        let mut queue = self.queue();
+        let queue = &mut *queue;
+        let mut has_newer = false;
+        queue.frames.retain(|number, queued| match queued.candle {
+            Some((other, seq, version))
+                if other == key && snapshot.judge(seq, version) == Arrival::Duplicate =>
+            {
+                queue.kept -= usize::from(!queued.is_open);
+                if queue.open.get(&key).is_some_and(|(open, _)| open == number) {
+                    queue.open.remove(&key);
                 }
                 false
             }
-            Some((other, _)) => {
-                newer |= other == key;
+            Some((other, ..)) => {
+                has_newer |= other == key;
                 true
             }
             None => true,
         });
-        if !newer {
-            waiting.told.insert(key, candle.clone());
+        if !has_newer {
+            queue.snapshots.insert(key, snapshot);
         }
     }
 
-    /// Gives what waits, so many frames at most, once there is one. For one writer at a time.
-    pub(crate) async fn next(&self, most: usize, mut give: impl FnMut(Frame)) {
+    /// Waits for a frame, then calls `give` with each waiting frame, at most `max` of them.
+    ///
+    /// Only one task at a time may wait here.
+    pub(crate) async fn next(&self, max: usize, mut give: impl FnMut(Frame)) {
         poll_fn(|context| {
-            let mut waiting = self.waiting();
-            if waiting.frames.is_empty() {
-                waiting.writer = Some(context.waker().clone());
+            let mut queue = self.queue();
+            if queue.frames.is_empty() {
+                queue.writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            std::iter::from_fn(|| waiting.take()).take(most).for_each(&mut give);
+            std::iter::from_fn(|| queue.take()).take(max).for_each(&mut give);
             Poll::Ready(())
         })
         .await;
     }
 
-    /// Says why, once the mailbox has ended.
-    pub(crate) async fn ended(&self) -> End {
+    /// Waits until the mailbox has ended, and returns the reason.
+    pub(crate) async fn ended(&self) -> MailboxEnd {
         loop {
-            if let Some(end) = self.waiting().end {
+            if let Some(end) = self.queue().end {
                 return end;
             }
-            self.over.notified().await;
+            self.has_ended.notified().await;
         }
     }
 
-    /// Something that belongs in here will never come. The client is told so in these words, 123 bytes at most.
+    /// Ends the mailbox because a frame is lost. The client gets the reason, at most 123 bytes.
     pub(crate) fn lose(&self, reason: &'static str) {
-        self.end(&mut self.waiting(), End::Gap(reason));
+        self.end(&mut self.queue(), MailboxEnd::Gap(reason));
     }
 
-    fn end(&self, waiting: &mut Waiting, end: End) {
-        if waiting.end.is_none() {
-            *waiting = Waiting { end: Some(end), ..Waiting::default() };
-            self.over.notify_one();
+    fn end(&self, queue: &mut FrameQueue, end: MailboxEnd) {
+        if queue.end.is_none() {
+            *queue = FrameQueue { end: Some(end), ..FrameQueue::default() };
+            self.has_ended.notify_one();
         }
     }
 
-    fn add(&self, mut waiting: MutexGuard<'_, Waiting>, letter: Letter) {
-        if waiting.end.is_some() {
+    fn add(&self, mut queue: MutexGuard<'_, FrameQueue>, queued: QueuedFrame) {
+        if queue.end.is_some() {
             return;
         }
-        waiting.kept += usize::from(!letter.is_open);
-        if waiting.kept > self.limit {
-            return self.end(&mut waiting, End::Overflow);
+        queue.kept += usize::from(!queued.is_open);
+        if queue.kept > self.max_kept {
+            return self.end(&mut queue, MailboxEnd::Overflow);
         }
-        let number = waiting.next;
-        waiting.frames.insert(number, letter);
-        waiting.next += 1;
-        let writer = waiting.writer.take();
-        // A writer that is woken before would wait for the lock.
-        drop(waiting);
+        let number = queue.next;
+        queue.frames.insert(number, queued);
+        queue.next += 1;
+        let writer = queue.writer.take();
+        // A writer that is woken before the lock is released would wait for it.
+        drop(queue);
         if let Some(writer) = writer {
             writer.wake();
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, FrameQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
-    /// The next frame, if there is one.
+impl FrameQueue {
     fn take(&mut self) -> Option<Frame> {
-        let (_, letter) = self.frames.pop_first()?;
-        match letter.candle {
-            Some((key, _)) if letter.is_open => {
+        let (_, queued) = self.frames.pop_first()?;
+        match queued.candle {
+            Some((key, ..)) if queued.is_open => {
                 self.open.remove(&key);
             }
             _ => self.kept -= 1,
         }
-        Some(letter.frame)
+        Some(queued.frame)
     }
 }
 
@@ -197,39 +210,17 @@ impl Waiting {
 impl Mailbox {
     /// The next frame, if there is one.
     pub(crate) fn take(&self) -> Option<Frame> {
-        self.waiting().take()
+        self.queue().take()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
+    use super::super::fixtures::candle;
     use super::*;
-    use tallow_model::{EventTime, Interval};
-
-    fn candle(symbol: &str, window_start: u64, seq: u64, is_closed: bool) -> LatestCandle {
-        LatestCandle {
-            symbol: symbol.parse().unwrap(),
-            interval: Interval::OneMinute,
-            window_start,
-            window_end: window_start + 60,
-            open: 1.0,
-            high: 1.0,
-            low: 1.0,
-            close: 1.0,
-            volume_sum: 0.0,
-            quote_volume: None,
-            event_count: 1,
-            is_closed,
-            revision: 0,
-            seq,
-            event_time: EventTime(window_start * 1000),
-        }
-    }
 
     fn put(mailbox: &Mailbox, candle: &LatestCandle) {
-        mailbox.candle(candle, format!("{} {}", candle.symbol, candle.seq).into());
+        mailbox.add_candle(candle, format!("{} {}", candle.symbol, candle.seq).into());
     }
 
     fn contents(mailbox: &Mailbox) -> Vec<String> {
@@ -237,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn of_open_candles_only_the_newest_waits() {
+    fn only_the_newest_open_candle_waits() {
         let mailbox = Mailbox::new(8);
         for seq in 1..=100 {
             put(&mailbox, &candle("BTC", 0, seq, false));
@@ -247,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_candles_all_wait_and_the_order_is_kept() {
+    fn closed_candles_all_wait_in_order() {
         let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, false));
         put(&mailbox, &candle("BTC", 0, 2, true));
@@ -267,21 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_snapshot_has_told_is_left_out_before_and_after() {
+    fn updates_up_to_the_snapshot_are_left_out() {
         let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, true));
         put(&mailbox, &candle("ETH", 0, 1, true));
         put(&mailbox, &candle("BTC", 60, 2, false));
-        mailbox.told(&candle("BTC", 60, 3, false));
+        mailbox.skip_through(&candle("BTC", 60, 3, false));
         put(&mailbox, &candle("BTC", 60, 3, false));
         put(&mailbox, &candle("BTC", 60, 4, true));
         assert_eq!(contents(&mailbox), ["ETH 1", "BTC 4"]);
     }
 
     #[test]
-    fn numbers_that_begin_anew_are_taken_from_the_first_newer_candle() {
+    fn restarted_numbers_count_from_the_first_newer_candle() {
         let mailbox = Mailbox::new(8);
-        mailbox.told(&candle("BTC", 120, 4711, true));
+        mailbox.skip_through(&candle("BTC", 120, 4711, true));
         put(&mailbox, &candle("BTC", 60, 1, true));
         put(&mailbox, &candle("BTC", 120, 2, true));
         put(&mailbox, &candle("BTC", 180, 3, true));
@@ -290,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn only_frames_that_must_not_be_dropped_fill_it() {
+    fn only_frames_that_must_not_be_dropped_count_to_the_limit() {
         let mailbox = Mailbox::new(2);
         for minute in 0..50 {
             put(&mailbox, &candle(&format!("S{minute}"), 0, 1, false));
@@ -302,26 +293,26 @@ mod tests {
             put(&mailbox, &candle("BTC", seq * 60, seq, true));
         }
         assert_eq!(contents(&mailbox), Vec::<String>::new());
-        assert_eq!(mailbox.waiting().end, Some(End::Overflow));
+        assert_eq!(mailbox.queue().end, Some(MailboxEnd::Overflow));
     }
 
     #[tokio::test]
-    async fn what_is_lost_before_it_comes_ends_the_mailbox() {
+    async fn a_lost_frame_ends_the_mailbox() {
         let mailbox = Mailbox::new(8);
         put(&mailbox, &candle("BTC", 0, 1, true));
         mailbox.lose("too late");
         put(&mailbox, &candle("BTC", 60, 2, true));
-        assert_eq!(mailbox.ended().await, End::Gap("too late"));
+        assert_eq!(mailbox.ended().await, MailboxEnd::Gap("too late"));
         assert_eq!(contents(&mailbox), Vec::<String>::new());
     }
 
     #[tokio::test]
-    async fn a_writer_is_woken_by_a_frame_and_given_all_that_waits_up_to_its_limit() {
+    async fn a_writer_takes_the_waiting_frames_up_to_its_limit() {
         let mailbox = Mailbox::new(8);
         let mut batches = Vec::new();
         let mut batch = Vec::new();
         let first = async { mailbox.next(2, |frame| batch.push(frame.to_string())).await };
-        // The writer is polled first, and waits.
+        // The writer is polled first and waits for the frame.
         tokio::join!(biased; first, async { mailbox.keep("1".into()) });
         batches.push(std::mem::take(&mut batch));
         for number in 2..=4 {

@@ -1,27 +1,30 @@
-//! Live prices over WebSocket: `/ws/prices/{symbol}`, and the streams of Binance.
+//! Live prices over WebSocket: `/ws/prices/{symbol}`, and the market streams of Binance.
 //!
-//! One hub takes every update of the cache once, writes its frame once, and puts it into the mailbox of every client
-//! that wants it; a task for each client takes from its mailbox at the client's pace. So a slow client delays nobody:
-//! its open candles are conflated in its mailbox, and once too many frames wait that must not be dropped it is closed.
+//! One hub takes each update of the cache once, writes its frame once, and puts the frame into the
+//! mailbox of every client that subscribes to it. A task for each client empties its mailbox at the
+//! pace of the client. A slow client therefore delays nobody: its open candles are conflated in its
+//! mailbox, and it is disconnected once too many frames wait that must not be dropped.
 //!
 //! Architecture invariant: the hub never waits for a client.
 
-mod binance;
+pub(crate) mod binance;
 mod client;
 mod clients;
 mod connection;
+mod delivered;
+#[cfg(test)]
+mod fixtures;
 mod frame;
 mod heartbeat;
 mod hub;
+mod hub_state;
 mod lookups;
 mod mailbox;
-mod series;
-mod state;
 mod subscription;
 
-pub(crate) use binance::Opening;
+pub(crate) use binance::StreamAddress;
 pub(crate) use clients::Clients;
-pub(crate) use hub::ClientFigures;
+pub(crate) use hub::ClientStats;
 pub(crate) use subscription::Subscription;
 
 use crate::app::Data;
@@ -34,18 +37,22 @@ use hyper::{Request, StatusCode};
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
-/// What a client speaks, and wants to be sent.
+/// The protocol that a client speaks, with the subscription of its address.
 pub(crate) enum Dialect {
-    /// Tallow's own.
+    /// Tallow's own protocol.
     Native(Subscription),
-    /// That of Binance's streams.
-    Binance(Opening),
+    /// The protocol of Binance's market streams.
+    Binance(StreamAddress),
 }
 
 /// Answers the handshake and starts the task of the client.
 ///
-/// A symbol that nobody has seen is refused only after the handshake, with close code 1008: a browser does not show a
-/// page why a handshake has failed.
+/// An unknown symbol is refused only after the handshake, with close code 1008, because a browser
+/// does not show a page why a handshake has failed.
+///
+/// # Errors
+/// A problem document if the page's origin is not allowed, the request is not a handshake, or a
+/// limit on the number of clients is reached.
 pub(crate) fn upgrade(
     clients: &Arc<Clients>,
     data: &Arc<Data>,
@@ -53,7 +60,8 @@ pub(crate) fn upgrade(
     mut request: Request<Incoming>,
     dialect: Dialect,
 ) -> Result<Response, Problem> {
-    if !caller.is_allowed(&clients.app.settings.allowed_origins) {
+    let settings = &clients.app.settings;
+    if !caller.is_allowed(&settings.allowed_origins) {
         let detail = "pages of this origin may not connect";
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail));
     }
@@ -65,21 +73,19 @@ pub(crate) fn upgrade(
             .with(SEC_WEBSOCKET_VERSION, 13)
     })?;
     let permit = clients.permits.clone().try_acquire_owned().map_err(|_| {
-        let most = clients.app.settings.max_websockets;
-        Problem::unavailable(format!("{most} WebSocket clients are connected, the most there may be"))
+        let max = settings.max_websockets;
+        Problem::unavailable(format!("the server has its maximum of {max} WebSocket clients"))
     })?;
     let address_permit = clients.per_address.take(caller.address).ok_or_else(|| {
-        let most = clients.app.settings.max_websockets_per_address;
-        let detail =
-            format!("{most} WebSocket clients are connected from this address, the most there may be");
-        Problem::unavailable(detail)
+        let max = settings.max_websockets_per_address;
+        Problem::unavailable(format!("this address has its maximum of {max} WebSocket clients"))
     })?;
     let upgraded = hyper::upgrade::on(&mut request);
     let (shared, data) = (clients.clone(), data.clone());
     clients.tasks.spawn(async move {
         match dialect {
             Dialect::Native(subscription) => client::run(shared, data, upgraded, subscription).await,
-            Dialect::Binance(opening) => binance::run(shared, data, upgraded, opening).await,
+            Dialect::Binance(address) => binance::run(shared, data, upgraded, address).await,
         }
         drop((permit, address_permit));
     });

@@ -1,4 +1,4 @@
-//! What a client wants to be sent.
+//! The subscription of a client of `/ws/prices/{symbol}`: symbol, intervals and resume point.
 
 use crate::http::problem::Problem;
 use crate::market::ALL;
@@ -7,25 +7,29 @@ use std::ops::Bound;
 use tallow_model::rows::LatestCandle;
 use tallow_model::{Interval, Symbol};
 
-/// A symbol and an interval: what a sequence number counts.
-pub(crate) type Key = (Symbol, Interval);
+/// A symbol and an interval: the key of a published series, which has sequence numbers of its own.
+pub(crate) type SeriesKey = (Symbol, Interval);
 
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscription {
-    /// Of which symbol; none for every one.
+    /// The symbol; `None` subscribes to every symbol.
     pub(crate) symbol: Option<Symbol>,
-    /// Which intervals, shortest first.
+    /// The intervals, shortest first.
     pub(crate) intervals: Vec<Interval>,
-    /// Without open candles.
+    /// Leaves out open candles.
     pub(crate) closed_only: bool,
-    /// The last sequence number that the client has seen on an earlier connection. It says something of one series
-    /// alone: a client of several must resync.
+    /// The last sequence number that the client has received on an earlier connection.
+    ///
+    /// The number belongs to one series. A client that subscribes to several series must resync.
     pub(crate) resume_from: Option<u64>,
 }
 
 impl Subscription {
-    /// Reads the parameters.
+    /// Reads the parameters of the query string.
+    ///
+    /// # Errors
+    /// A problem document that names every bad parameter.
     pub(crate) fn parse(symbol: Option<Symbol>, raw: Option<&str>) -> Result<Subscription, Problem> {
         let mut query = Query::parse(raw, &["interval", "closed_only", "resume_from"]);
         let mut intervals = vec![Interval::OneMinute];
@@ -48,18 +52,18 @@ impl Subscription {
         Ok(Subscription { symbol, intervals, closed_only, resume_from })
     }
 
-    /// Whether this candle is wanted.
-    pub(crate) fn wants_candle(&self, candle: &LatestCandle) -> bool {
-        self.wants((candle.symbol, candle.interval)) && (candle.is_closed || !self.closed_only)
+    /// Whether the client subscribes to this candle.
+    pub(crate) fn includes_candle(&self, candle: &LatestCandle) -> bool {
+        self.includes((candle.symbol, candle.interval)) && (candle.is_closed || !self.closed_only)
     }
 
-    /// Whether candles of this symbol and interval are wanted.
-    pub(crate) fn wants(&self, (symbol, interval): Key) -> bool {
+    /// Whether the client subscribes to this series.
+    pub(crate) fn includes(&self, (symbol, interval): SeriesKey) -> bool {
         self.symbol.is_none_or(|wanted| wanted == symbol) && self.intervals.contains(&interval)
     }
 
-    /// Between which series those are that are wanted.
-    pub(crate) fn bounds(&self) -> (Bound<Key>, Bound<Key>) {
+    /// The range of keys that holds every series of the subscription, and others.
+    pub(crate) fn bounds(&self) -> (Bound<SeriesKey>, Bound<SeriesKey>) {
         let [shortest, .., longest] = Interval::ALL;
         match self.symbol {
             Some(symbol) => (Bound::Included((symbol, shortest)), Bound::Included((symbol, longest))),
@@ -67,8 +71,8 @@ impl Subscription {
         }
     }
 
-    /// The one series that is wanted; none where there may be several.
-    pub(crate) fn only(&self) -> Option<Key> {
+    /// The key of the subscription's only series; `None` if it may have several.
+    pub(crate) fn only(&self) -> Option<SeriesKey> {
         match self.intervals[..] {
             [interval] => Some((self.symbol?, interval)),
             _ => None,

@@ -1,48 +1,49 @@
-//! What is asked at each path, and what the contract says of it: each parameter at its bounds and beyond.
+//! The requests to each path with their expected responses: each parameter at its bounds and
+//! beyond.
 
 use crate::market::{DAY, NOW};
 use crate::samples::MIDNIGHT;
 
-/// What has to be answered.
+/// The expected response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expected {
-    /// 200.
-    Answer,
-    /// 426: a WebSocket, asked as if it were none.
+    /// Status 200.
+    Success,
+    /// Status 426: a plain request to a WebSocket.
     Socket,
     /// A problem document of this status and code.
     Problem(u16, &'static str),
-    /// 400 in the shape of Binance, with this code.
+    /// Status 400 in the format of Binance, with this code.
     Binance(i64),
-    /// This status in the shape of UDF, with a message that begins so.
+    /// This status in the format of UDF, with a message that begins with this text.
     Udf(u16, &'static str),
 }
 
-/// One request.
+/// A request and its expected response.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// The path as the document has it.
+    /// The path in the OpenAPI document.
     pub(crate) path: &'static str,
-    /// What is asked.
-    pub(crate) asked: String,
+    /// The path and query of the request.
+    pub(crate) target: String,
     pub(crate) expected: Expected,
 }
 
-use Expected::{Answer, Binance, Problem, Socket, Udf};
+use Expected::{Binance, Problem, Socket, Success, Udf};
 
 const BAD: Expected = Problem(400, "invalid_parameter");
 const UNKNOWN: Expected = Problem(404, "unknown_symbol");
 const NO_DATA: Expected = Problem(404, "no_data");
 
-/// Every case.
+/// Every case of every path.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for list in [&native()[..], &process(), &binance(), &udf(), &sockets(), &pages()] {
         for (path, requests) in list {
-            for (asked, expected) in requests {
-                // What begins with a slash stands for itself; anything else follows the path.
-                let asked = if asked.starts_with('/') { asked.clone() } else { format!("{path}{asked}") };
-                cases.push(Case { path, asked, expected: *expected });
+            for (target, expected) in requests {
+                // A request that begins with a slash is complete; any other follows the path.
+                let target = if target.starts_with('/') { target.clone() } else { format!("{path}{target}") };
+                cases.push(Case { path, target, expected: *expected });
             }
         }
     }
@@ -51,9 +52,9 @@ pub(crate) fn all() -> Vec<Case> {
 
 type Requests = Vec<(&'static str, Vec<(String, Expected)>)>;
 
-/// Requests that are answered alike.
-fn each(expected: Expected, asked: &[&str]) -> Vec<(String, Expected)> {
-    asked.iter().map(|asked| ((*asked).to_owned(), expected)).collect()
+/// Requests with the same expected response.
+fn each(expected: Expected, target: &[&str]) -> Vec<(String, Expected)> {
+    target.iter().map(|target| ((*target).to_owned(), expected)).collect()
 }
 
 fn native() -> Requests {
@@ -62,7 +63,7 @@ fn native() -> Requests {
     let spans = ["1m", "5m", "15m", "1h", "4h", "1d"];
 
     let mut list: Vec<(String, Expected)> =
-        spans.iter().map(|span| (historical("BTC", &format!("interval={span}")), Answer)).collect();
+        spans.iter().map(|span| (historical("BTC", &format!("interval={span}")), Success)).collect();
     for query in [
         "",
         "limit=1",
@@ -88,14 +89,14 @@ fn native() -> Requests {
         "end_time=253402300799999",
         "cursor=253402300799999",
     ] {
-        list.push((historical("btc", query), Answer));
+        list.push((historical("btc", query), Success));
     }
     for query in [
         format!("start_time={}&end_time={}", DAY + 1, DAY + 1_800_000),
         format!("cursor={}&limit=5", DAY + 3_600_000),
         format!("cursor={}&order_by=asc&fill=previous&limit=5", DAY + 1_740_000),
     ] {
-        list.push((historical("B%54C", &query), Answer));
+        list.push((historical("B%54C", &query), Success));
     }
     for query in [
         "interval=2m",
@@ -124,7 +125,7 @@ fn native() -> Requests {
     ] {
         list.push((historical("BTC", query), BAD));
     }
-    for (asked, expected) in [
+    for (target, expected) in [
         (historical("NONE", ""), UNKNOWN),
         (historical("NEW.X", ""), NO_DATA),
         (historical("OLD", "interval=5m"), NO_DATA),
@@ -133,15 +134,15 @@ fn native() -> Requests {
         (historical("BT%2FC", ""), BAD),
         (historical("ABCDEFGHIJKLMNOPQRSTU", ""), BAD),
     ] {
-        list.push((asked, expected));
+        list.push((target, expected));
     }
 
     let stats = of("/api/v1/historical/BTC/stats");
-    let mut figures = each(Answer, &["/api/v1/historical/ETH/stats", "/api/v1/historical/OLD/stats"]);
-    figures.extend(spans.map(|span| (format!("/api/v1/historical/BTC/stats?interval={span}"), Answer)));
+    let mut figures = each(Success, &["/api/v1/historical/ETH/stats", "/api/v1/historical/OLD/stats"]);
+    figures.extend(spans.map(|span| (format!("/api/v1/historical/BTC/stats?interval={span}"), Success)));
     figures.extend([
-        (stats(""), Answer),
-        (format!("/api/v1/historical/BTC/stats?start_time={DAY}&end_time={}", DAY + 600_000), Answer),
+        (stats(""), Success),
+        (format!("/api/v1/historical/BTC/stats?start_time={DAY}&end_time={}", DAY + 600_000), Success),
         (stats("?interval=7m"), BAD),
         (stats("?start_time=x"), BAD),
         (stats("?end_time=x"), BAD),
@@ -152,7 +153,7 @@ fn native() -> Requests {
 
     let export = |query: &str| format!("/api/v1/historical/BTC/export?{query}");
     let mut exports: Vec<(String, Expected)> =
-        spans.iter().map(|span| (export(&format!("interval={span}")), Answer)).collect();
+        spans.iter().map(|span| (export(&format!("interval={span}")), Success)).collect();
     for query in [
         "",
         "order_by=asc",
@@ -164,7 +165,7 @@ fn native() -> Requests {
         "end_time=253402300799999",
         "start_time=2025-11-17T00:30:00Z&end_time=2025-11-17T00:40:00Z",
     ] {
-        exports.push((export(query), Answer));
+        exports.push((export(query), Success));
     }
     for query in [
         "interval=2m",
@@ -180,17 +181,19 @@ fn native() -> Requests {
     }
     exports.extend([
         (export("end_time=1"), NO_DATA),
-        ("/api/v1/historical/eth/export".to_owned(), Answer),
+        ("/api/v1/historical/eth/export".to_owned(), Success),
         ("/api/v1/historical/OLD/export?interval=5m".to_owned(), NO_DATA),
         ("/api/v1/historical/NONE/export".to_owned(), UNKNOWN),
         ("/api/v1/historical/BT%2FC/export".to_owned(), BAD),
     ]);
 
     let newest = of("/api/v1/historical/BTC/latest");
-    let mut newest_closed: Vec<(String, Expected)> =
-        spans.iter().map(|span| (format!("/api/v1/historical/BTC/latest?interval={span}"), Answer)).collect();
+    let mut newest_closed: Vec<(String, Expected)> = spans
+        .iter()
+        .map(|span| (format!("/api/v1/historical/BTC/latest?interval={span}"), Success))
+        .collect();
     newest_closed.extend([
-        (newest(""), Answer),
+        (newest(""), Success),
         (newest("?interval=1M0"), BAD),
         (newest("?limit=1"), BAD),
         ("/api/v1/historical/OLD/latest?interval=15m".to_owned(), NO_DATA),
@@ -199,12 +202,12 @@ fn native() -> Requests {
 
     let mut latest = Vec::new();
     for (symbol, expected) in [
-        ("BTC", Answer),
-        ("btc", Answer),
-        ("ETH", Answer),
-        ("OLD", Answer),
-        ("new.x", Answer),
-        ("%42TC", Answer),
+        ("BTC", Success),
+        ("btc", Success),
+        ("ETH", Success),
+        ("OLD", Success),
+        ("new.x", Success),
+        ("%42TC", Success),
         ("NONE", UNKNOWN),
         ("ABCDEFGHIJKLMNOPQRST", UNKNOWN),
         ("ABCDEFGHIJKLMNOPQRSTU", BAD),
@@ -217,7 +220,7 @@ fn native() -> Requests {
 
     let alerts = [
         each(
-            Answer,
+            Success,
             &[
                 "",
                 "?limit=1",
@@ -250,8 +253,8 @@ fn native() -> Requests {
     let mut of_symbol: Vec<(String, Expected)> =
         alerts.iter().map(|(query, expected)| (format!("/api/v1/alerts/BTC{query}"), *expected)).collect();
     of_symbol.extend([
-        ("/api/v1/alerts/OLD".to_owned(), Answer),
-        ("/api/v1/alerts/NEW.X".to_owned(), Answer),
+        ("/api/v1/alerts/OLD".to_owned(), Success),
+        ("/api/v1/alerts/NEW.X".to_owned(), Success),
         ("/api/v1/alerts/NONE".to_owned(), UNKNOWN),
         ("/api/v1/alerts/B%2FC".to_owned(), BAD),
     ]);
@@ -260,18 +263,18 @@ fn native() -> Requests {
         ("/api/v1/latest/{symbol}", latest),
         (
             "/api/v1/latest/all",
-            [each(Answer, &["", "/api/v1/latest/ALL"]), each(BAD, &["?limit=1"])].concat(),
+            [each(Success, &["", "/api/v1/latest/ALL"]), each(BAD, &["?limit=1"])].concat(),
         ),
         ("/api/v1/historical/{symbol}", list),
         ("/api/v1/historical/{symbol}/stats", figures),
         ("/api/v1/historical/{symbol}/latest", newest_closed),
         ("/api/v1/historical/{symbol}/export", exports),
-        ("/api/v1/symbols", [each(Answer, &[""]), each(BAD, &["?limit=1"])].concat()),
+        ("/api/v1/symbols", [each(Success, &[""]), each(BAD, &["?limit=1"])].concat()),
         (
             "/api/v1/trending",
             [
                 each(
-                    Answer,
+                    Success,
                     &[
                         "",
                         "?direction=abs",
@@ -292,17 +295,17 @@ fn native() -> Requests {
 }
 
 fn process() -> Requests {
-    let alone = || [each(Answer, &[""]), each(BAD, &["?verbose=1"])].concat();
+    let alone = || [each(Success, &[""]), each(BAD, &["?verbose=1"])].concat();
     vec![("/health", alone()), ("/ready", alone()), ("/metrics", alone()), ("/api/v1/stats", alone())]
 }
 
 fn binance() -> Requests {
-    let alone = || [each(Answer, &[""]), each(Binance(-1101), &["?unknown=1"])].concat();
+    let alone = || [each(Success, &[""]), each(Binance(-1101), &["?unknown=1"])].concat();
     let several = "?symbols=%5B%22BTCUSD%22,%22ethusd%22%5D";
     let symbols = || {
         [
             each(
-                Answer,
+                Success,
                 &["", "?symbol=BTCUSD", "?symbol=btcusd", "?symbol=NEW.XUSD", "?symbol=OLDUSD", several],
             ),
             each(
@@ -326,30 +329,30 @@ fn binance() -> Requests {
         .concat()
     };
     let klines = |path: &str| {
-        let asked = |query: &str| format!("{path}?symbol=BTCUSD&interval=1m&{query}");
+        let target = |query: &str| format!("{path}?symbol=BTCUSD&interval=1m&{query}");
         let spans = ["1m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"];
-        let of_span = |span: &str| (format!("{path}?symbol=BTCUSD&interval={span}"), Answer);
+        let of_span = |span: &str| (format!("{path}?symbol=BTCUSD&interval={span}"), Success);
         let mut klines: Vec<(String, Expected)> = spans.iter().map(|span| of_span(span)).collect();
         klines.extend([
-            (format!("{path}?symbol=ethusd&interval=1m"), Answer),
-            (format!("{path}?symbol=NEW.XUSD&interval=1m"), Answer),
-            (asked("limit=1"), Answer),
-            (asked("limit=1000"), Answer),
-            (asked("limit=18446744073709551615"), Answer),
-            (asked(&format!("startTime={DAY}&limit=5")), Answer),
-            (asked(&format!("endTime={DAY}&limit=5")), Answer),
-            (asked(&format!("startTime={}&endTime={}", DAY + 1, DAY + 300_000)), Answer),
-            (asked(&format!("startTime={}&endTime={DAY}", DAY + 1)), Answer),
-            (asked("startTime=0&limit=2"), Answer),
-            (asked("startTime=18446744073709551615"), Answer),
-            (asked("endTime=18446744073709551615&timeZone=0"), Answer),
-            (asked("limit=0"), Binance(-1130)),
-            (asked("limit=-1"), Binance(-1100)),
-            (asked("limit=99999999999999999999"), Binance(-1130)),
-            (asked("startTime=x"), Binance(-1100)),
-            (asked("endTime=1.5"), Binance(-1100)),
-            (asked("timeZone=1"), Binance(-1130)),
-            (asked("fromId=1"), Binance(-1101)),
+            (format!("{path}?symbol=ethusd&interval=1m"), Success),
+            (format!("{path}?symbol=NEW.XUSD&interval=1m"), Success),
+            (target("limit=1"), Success),
+            (target("limit=1000"), Success),
+            (target("limit=18446744073709551615"), Success),
+            (target(&format!("startTime={DAY}&limit=5")), Success),
+            (target(&format!("endTime={DAY}&limit=5")), Success),
+            (target(&format!("startTime={}&endTime={}", DAY + 1, DAY + 300_000)), Success),
+            (target(&format!("startTime={}&endTime={DAY}", DAY + 1)), Success),
+            (target("startTime=0&limit=2"), Success),
+            (target("startTime=18446744073709551615"), Success),
+            (target("endTime=18446744073709551615&timeZone=0"), Success),
+            (target("limit=0"), Binance(-1130)),
+            (target("limit=-1"), Binance(-1100)),
+            (target("limit=99999999999999999999"), Binance(-1130)),
+            (target("startTime=x"), Binance(-1100)),
+            (target("endTime=1.5"), Binance(-1100)),
+            (target("timeZone=1"), Binance(-1130)),
+            (target("fromId=1"), Binance(-1101)),
             (format!("{path}?symbol=BTCUSD&interval=1M"), Binance(-1120)),
             (format!("{path}?symbol=BTCUSD&interval=1w"), Binance(-1120)),
             (format!("{path}?symbol=NONEUSD&interval=1m"), Binance(-1121)),
@@ -360,7 +363,7 @@ fn binance() -> Requests {
     };
     let types = || {
         [
-            each(Answer, &["?type=FULL", "?type=MINI", "?symbol=BTCUSD&type=MINI"]),
+            each(Success, &["?type=FULL", "?type=MINI", "?symbol=BTCUSD&type=MINI"]),
             each(Binance(-1130), &["?type=ALL"]),
         ]
         .concat()
@@ -380,42 +383,42 @@ fn udf() -> Requests {
     let (from, to) = (DAY / 1000, DAY / 1000 + 3600);
     let resolutions = ["1", "5", "15", "60", "240", "1D", "D"];
     let ranged = |path: &'static str| {
-        let asked = move |query: &str| format!("{path}?symbol=BTC&{query}");
-        let of_resolution = |it: &str| (asked(&format!("resolution={it}&from={from}&to={to}")), Answer);
+        let target = move |query: &str| format!("{path}?symbol=BTC&{query}");
+        let of_resolution = |it: &str| (target(&format!("resolution={it}&from={from}&to={to}")), Success);
         let mut requests: Vec<(String, Expected)> = resolutions.iter().map(|it| of_resolution(it)).collect();
         requests.extend([
-            (format!("{path}?symbol=TALLOW:BTCUSD&resolution=1&from=-100&to={to}&more=1"), Answer),
-            (asked(&format!("resolution=1&from=0&to={}", u64::MAX / 4)), Answer),
+            (format!("{path}?symbol=TALLOW:BTCUSD&resolution=1&from=-100&to={to}&more=1"), Success),
+            (target(&format!("resolution=1&from=0&to={}", u64::MAX / 4)), Success),
             (format!("{path}?symbol=NONE&resolution=1&from={from}&to={to}"), Udf(404, "unknown_symbol")),
             (format!("{path}?resolution=1&from={from}&to={to}"), Udf(400, "symbol is missing")),
-            (asked(&format!("resolution=7&from={from}&to={to}")), Udf(400, "resolution is \"7\"")),
-            (asked(&format!("from={from}&to={to}")), Udf(400, "resolution is missing")),
-            (asked(&format!("resolution=1&to={to}")), Udf(400, "from is missing")),
-            (asked(&format!("resolution=1&from={from}")), Udf(400, "to is missing")),
-            (asked(&format!("resolution=1&from=x&to={to}")), Udf(400, "from is \"x\"")),
-            (asked(&format!("resolution=1&from={from}&to=1.5")), Udf(400, "to is \"1.5\"")),
+            (target(&format!("resolution=7&from={from}&to={to}")), Udf(400, "resolution is \"7\"")),
+            (target(&format!("from={from}&to={to}")), Udf(400, "resolution is missing")),
+            (target(&format!("resolution=1&to={to}")), Udf(400, "from is missing")),
+            (target(&format!("resolution=1&from={from}")), Udf(400, "to is missing")),
+            (target(&format!("resolution=1&from=x&to={to}")), Udf(400, "from is \"x\"")),
+            (target(&format!("resolution=1&from={from}&to=1.5")), Udf(400, "to is \"1.5\"")),
         ]);
         requests
     };
     let mut history = ranged("/udf/history");
     let range = |query: String| format!("/udf/history?symbol=BTC&resolution=1&{query}");
     history.extend([
-        (range(format!("to={to}&countback=0&from={from}")), Answer),
-        (range(format!("to={to}&countback=5")), Answer),
-        (range(format!("to={to}&countback={}", u64::MAX)), Answer),
-        (range(format!("from=0&to={}", MIDNIGHT / 1000)), Answer),
-        (range(format!("from={}&to={}", DAY / 1000 + 1_800, DAY / 1000 + 1_860)), Answer),
+        (range(format!("to={to}&countback=0&from={from}")), Success),
+        (range(format!("to={to}&countback=5")), Success),
+        (range(format!("to={to}&countback={}", u64::MAX)), Success),
+        (range(format!("from=0&to={}", MIDNIGHT / 1000)), Success),
+        (range(format!("from={}&to={}", DAY / 1000 + 1_800, DAY / 1000 + 1_860)), Success),
         (range(format!("to={to}&countback=-1")), Udf(400, "countback is \"-1\"")),
         (range(format!("from={to}&to={to}")), Udf(400, "from has to be before to")),
     ]);
     vec![
-        ("/udf/config", each(Answer, &["", "?unknown=1"])),
-        ("/udf/time", each(Answer, &["", "?unknown=1"])),
+        ("/udf/config", each(Success, &["", "?unknown=1"])),
+        ("/udf/time", each(Success, &["", "?unknown=1"])),
         (
             "/udf/symbols",
             [
                 each(
-                    Answer,
+                    Success,
                     &[
                         "?symbol=BTC",
                         "?symbol=tallow:btc",
@@ -434,7 +437,7 @@ fn udf() -> Requests {
             "/udf/search",
             [
                 each(
-                    Answer,
+                    Success,
                     &[
                         "",
                         "?query=bit",
@@ -535,16 +538,16 @@ fn sockets() -> Requests {
 fn pages() -> Requests {
     let file = "/docs/swagger-ui.css";
     vec![
-        ("/", each(Answer, &["", "?theme=dark"])),
+        ("/", each(Success, &["", "?theme=dark"])),
         (
             "/assets/{name}",
             each(Problem(404, "unknown_route"), &["/assets/none.js", "/assets/..%2Findex.html"]),
         ),
-        ("/openapi.json", [each(Answer, &[""]), each(BAD, &["?pretty=1"])].concat()),
-        ("/docs", each(Answer, &[""])),
+        ("/openapi.json", [each(Success, &[""]), each(BAD, &["?pretty=1"])].concat()),
+        ("/docs", each(Success, &[""])),
         (
             "/docs/{file}",
-            [each(Answer, &[file]), each(Problem(404, "unknown_route"), &["/docs/none.js"])].concat(),
+            [each(Success, &[file]), each(Problem(404, "unknown_route"), &["/docs/none.js"])].concat(),
         ),
     ]
 }

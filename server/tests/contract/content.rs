@@ -1,4 +1,5 @@
-//! What answers say, where the contract names it: prices, alerts, figures, and the two dialects of other programs.
+//! The contents of responses that the contract names: prices, alerts, statistics, and the APIs of
+//! two other programs.
 
 use crate::market::{DAY, MINUTES, NOW, QUIET, all_open};
 use crate::samples::{MIDNIGHT, MINUTE};
@@ -11,7 +12,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newest_price_comes_from_the_cache_and_else_from_the_history() {
+async fn the_newest_price_comes_from_the_cache_or_the_history() {
     let both = Both::start().await;
     let reply = both.get("/api/v1/latest/BTC").await;
     assert_eq!((reply.header("x-cache-hit"), reply.header("x-data-age-seconds")), ("true", "0.500"));
@@ -44,12 +45,12 @@ async fn the_newest_price_comes_from_the_cache_and_else_from_the_history() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn alerts_are_those_of_the_last_hours_newest_first() {
+async fn alerts_of_the_last_hours_are_newest_first() {
     let both = Both::start().await;
     let minutes = async |query: &str| -> Vec<u64> {
-        let answer = both.json(&format!("/api/v1/alerts{query}")).await;
-        let alerts = answer["alerts"].as_array().unwrap().clone();
-        assert_eq!(answer["alert_count"], alerts.len());
+        let response = both.json(&format!("/api/v1/alerts{query}")).await;
+        let alerts = response["alerts"].as_array().unwrap().clone();
+        assert_eq!(response["alert_count"], alerts.len());
         let minute = |alert: &Value| {
             let time: jiff::Timestamp = alert["window_start"].as_str().unwrap().parse().unwrap();
             (time.as_millisecond() as u64).saturating_sub(DAY) / MINUTE
@@ -58,16 +59,16 @@ async fn alerts_are_those_of_the_last_hours_newest_first() {
     };
     assert_eq!(minutes("").await, [110, 60, 10]);
     assert_eq!(minutes("?include_retracted=true").await, [110, 61, 60, 10]);
-    assert_eq!(minutes("?hours=168").await, [110, 60, 10, 0], "the last is of the day before");
+    assert_eq!(minutes("?hours=168").await, [110, 60, 10, 0], "the last is of the previous day");
     assert_eq!(minutes("?hours=1").await, [110]);
     assert_eq!(minutes("?severity=medium").await, [60]);
     assert_eq!(minutes("?limit=2").await, [110, 60]);
     assert_eq!(minutes("/BTC").await, [60, 10]);
     assert_eq!(minutes("/OLD").await, [0; 0]);
-    let answer = both.json("/api/v1/alerts/btc?hours=48&limit=1").await;
-    assert_eq!((&answer["symbol"], &answer["lookback_hours"]), (&json!("BTC"), &json!(48)));
+    let response = both.json("/api/v1/alerts/btc?hours=48&limit=1").await;
+    assert_eq!((&response["symbol"], &response["lookback_hours"]), (&json!("BTC"), &json!(48)));
     assert_eq!(
-        answer["alerts"][0],
+        response["alerts"][0],
         json!({"alert_id": format!("BTC:1m:{}:zscore", DAY + 60 * MINUTE), "symbol": "BTC",
             "alert_type": "PRICE_DROP", "severity": "MEDIUM", "price_change_pct": (97.25 / 100.5 - 1.0) * 100.0,
             "old_price": 100.5, "new_price": 97.25, "z_score": -6.5, "mean": 0.00001, "stddev": 0.002, "samples": 60,
@@ -77,7 +78,7 @@ async fn alerts_are_those_of_the_last_hours_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn figures_are_those_of_the_candles_of_their_range() {
+async fn statistics_fit_the_candles_of_their_range() {
     let both = Both::start().await;
     let range = format!("start_time={DAY}&end_time={}", DAY + 120 * MINUTE);
     let figures = both.json(&format!("/api/v1/historical/BTC/stats?{range}")).await;
@@ -106,13 +107,13 @@ async fn figures_are_those_of_the_candles_of_their_range() {
         json!([figures["start_time"], figures["end_time"]]),
         json!(["2025-11-17T00:00:00Z", "2025-11-17T02:00:00Z"])
     );
-    // Volumes that roll are not added up, and figures that have no value are null.
+    // Rolling volumes are not summed, and statistics without a value are null.
     assert_eq!(both.json("/api/v1/historical/ETH/stats").await["total_volume"], 0.0);
     assert_eq!(both.json("/api/v1/historical/OLD/stats").await["volatility"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_process_says_where_the_pipeline_stands() {
+async fn the_process_reports_the_progress_of_the_pipeline() {
     let both = Both::start().await;
     let health = both.json("/health").await;
     assert_eq!((&health["status"], &health["source"]), (&json!("healthy"), &json!("simulated")));
@@ -177,7 +178,7 @@ async fn the_open_kline_has_its_quote_volume() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn klines_are_the_newest_or_those_from_a_time_or_those_up_to_one() {
+async fn klines_are_selected_by_start_and_end_time() {
     let both = Both::start().await;
     let minutes = async |query: String| -> Vec<u64> {
         let klines = both.json(&format!("/api/v3/klines?symbol=BTCUSD&interval=1m{query}")).await;
@@ -212,10 +213,10 @@ async fn klines_are_the_newest_or_those_from_a_time_or_those_up_to_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chart_finds_its_bars_to_the_left_edge_and_its_marks() {
+async fn a_chart_gets_all_its_bars_and_marks() {
     let both = Both::start().await;
     let bars = async |query: String| both.json(&format!("/udf/history?symbol=BTC&{query}")).await;
-    // Backwards from now, an hour at a time, as charts do.
+    // Charts read backwards from now, an hour at a time.
     let (mut seen, mut to) = (Vec::new(), NOW / 1000 + 60);
     loop {
         let from = to - 3_600;

@@ -1,4 +1,4 @@
-//! Exports: they are the pages put together, whatever settles while they are read.
+//! Exports: they equal all pages together, even if candles settle while they are read.
 
 use crate::market::DAY;
 use crate::samples::{MINUTE, candle, corrected, step};
@@ -7,9 +7,9 @@ use crate::support::Client;
 use std::collections::BTreeSet;
 use tallow_model::{Interval, SettledCandle};
 
-/// How many minutes of `LONG` there are: five parts of an export, and some more.
+/// The number of minutes of `LONG`: more than five parts of an export.
 const LENGTH: u64 = 5_250;
-/// Those of them in which nothing happened at first.
+/// The minutes of `LONG` that have no candle at first.
 const QUIET: [u64; 4] = [3, 700, 4_600, 5_200];
 
 fn long(minute: u64) -> SettledCandle {
@@ -29,12 +29,12 @@ async fn with_long() -> Both {
     both
 }
 
-/// The pages of a table, put together under one line of names.
+/// All pages in CSV, together under one header line.
 async fn pages(client: Client, symbol: &str, query: &str, limit: usize) -> String {
     let mut next = Some(format!("/api/v1/historical/{symbol}?format=csv&limit={limit}&{query}"));
     let mut whole = String::new();
-    while let Some(asked) = next {
-        let page = client.get(&asked).await;
+    while let Some(target) = next {
+        let page = client.get(&target).await;
         let text = std::str::from_utf8(&page.body).unwrap();
         let names = text.find('\n').unwrap() + 1;
         whole.push_str(if whole.is_empty() { text } else { &text[names..] });
@@ -45,7 +45,7 @@ async fn pages(client: Client, symbol: &str, query: &str, limit: usize) -> Strin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_is_all_pages_put_together_byte_for_byte() {
+async fn an_export_is_all_pages_together() {
     let both = with_long().await;
     for client in both.clients() {
         for (symbol, range, limit) in [
@@ -75,7 +75,7 @@ async fn an_export_is_all_pages_put_together_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_of_json_are_the_objects_of_the_array() {
+async fn json_lines_are_the_objects_of_the_array() {
     let both = Both::start().await;
     for client in both.clients() {
         for query in ["interval=1m&order_by=asc", "interval=1h&order_by=desc"] {
@@ -90,7 +90,7 @@ async fn lines_of_json_are_the_objects_of_the_array() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_settles_while_an_export_is_read_moves_no_candle_in_it() {
+async fn an_export_has_each_window_once_while_candles_settle() {
     for order in ["asc", "desc"] {
         let mut both = with_long().await;
         let mut exports = Vec::new();
@@ -100,7 +100,8 @@ async fn what_settles_while_an_export_is_read_moves_no_candle_in_it() {
             let first = export.part().await.unwrap().unwrap();
             exports.push((first, export));
         }
-        // Before what has been sent, far behind it, at the ends of parts, and newer than all.
+        // Windows before the part that was sent, far behind it, at the ends of parts, and newer
+        // than all.
         let late = QUIET.into_iter().chain([LENGTH, LENGTH + 1]).map(long);
         let again = [0, 999, 1000, 2999, 3000, 4800].map(|minute| corrected(&long(minute), 7.25));
         both.write(&[step(late.chain(again).collect(), vec![])]);
@@ -114,15 +115,15 @@ async fn what_settles_while_an_export_is_read_moves_no_candle_in_it() {
                 .map(|start| (start - DAY) / MINUTE)
                 .collect();
             let in_order = |pair: &[u64]| if order == "asc" { pair[0] < pair[1] } else { pair[0] > pair[1] };
-            assert!(starts.windows(2).all(in_order), "{order}: each once, and in order");
+            assert!(starts.windows(2).all(in_order), "{order}: each window once, in order");
             let seen: BTreeSet<u64> = starts.into_iter().collect();
             let settled_before = (0..LENGTH).filter(|minute| !QUIET.contains(minute));
             assert!(
                 settled_before.into_iter().all(|minute| seen.contains(&minute)),
-                "{order}: none left out"
+                "{order}: no window is missing"
             );
             let [behind, before] = if order == "asc" { [5_200, 3] } else { [3, 5_200] };
-            assert!(seen.contains(&behind) && !seen.contains(&before), "{order}: read as it was sent");
+            assert!(seen.contains(&behind) && !seen.contains(&before), "{order}: read while it was sent");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What is put into both stores: a day and two hours of BTC, quotes of ETH, one symbol of which only the history knows and
-//! one of which only the cache does, and alerts.
+//! The data of both pairs of stores: a day and two hours of BTC, quotes of ETH, one symbol that
+//! only the history has, one that only the cache has, and alerts.
 
 use crate::samples::{
     HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
@@ -10,24 +10,25 @@ use tallow_model::{
     Step,
 };
 
-/// The midnight from which on there are minutes.
+/// The midnight at which the minutes begin.
 pub(crate) const DAY: u64 = MIDNIGHT + 24 * HOUR;
 /// The time on the server's clock: 2025-11-17T02:07:30.250Z.
 pub(crate) const NOW: u64 = DAY + 2 * HOUR + 7 * MINUTE + 30_250;
-/// Where the frontier is.
+/// The watermark of the pipeline.
 const WATERMARK: u64 = NOW - 10_000;
 
-/// The minutes after [`DAY`] that are settled, of BTC: the last has just ended.
+/// The number of minutes of BTC after [`DAY`] that are settled; the last has just ended.
 pub(crate) const MINUTES: u64 = 127;
-/// Those of them in which nothing happened.
+/// The minutes of BTC that have no candle.
 pub(crate) const QUIET: [u64; 4] = [30, 31, 32, 90];
-/// The one that has been corrected.
+/// The minute of BTC that has been corrected.
 pub(crate) const CORRECTED: u64 = 20;
-/// The quarters after `MIDNIGHT` that are settled, and those in which nothing happened.
+/// The number of quarters after `MIDNIGHT` that are settled.
 const QUARTERS: u64 = 104;
+/// The quarters that have no candle.
 const QUIET_QUARTERS: [u64; 3] = [10, 11, 50];
 
-/// The closed minute of BTC of this number.
+/// The closed minute of BTC with this number after [`DAY`].
 pub(crate) fn minute(number: u64) -> SettledCandle {
     let price = 95_750.12 + number as f64 * 0.37;
     let settled = candle("BTC", Interval::OneMinute, DAY + number * MINUTE, 3 + number as u32 % 5, price);
@@ -53,7 +54,7 @@ fn quarters() -> impl Iterator<Item = SettledCandle> {
     (0..QUARTERS).filter(|number| !QUIET_QUARTERS.contains(number)).map(quarter)
 }
 
-/// Of a feed without sizes.
+/// The candles of a feed without sizes.
 fn quotes() -> impl Iterator<Item = SettledCandle> {
     fn volume(number: u64) -> Option<f64> {
         Some(9.1e9 + number as f64 * 1e6)
@@ -82,14 +83,14 @@ fn alerts() -> Vec<SettledAlert> {
     ]
 }
 
-/// Everything settled, for the history.
+/// All settled candles and alerts, for the history.
 pub(crate) fn settled() -> Vec<Step> {
     let old = candle("OLD", Interval::OneMinute, DAY, 1, 0.000_000_12);
     let candles = quarters().chain(fives()).chain(minutes()).chain(quotes()).chain([old]).collect();
     vec![step(candles, alerts()), frontier(0, Some(WATERMARK))]
 }
 
-/// The newest of it, for the cache.
+/// The newest settled candles, for the cache.
 pub(crate) fn newest_settled() -> Step {
     let newest = [minute(MINUTES - 2), minute(MINUTES - 1)].into_iter();
     let longer = fives().last().into_iter().chain(quarters().last());
@@ -97,7 +98,7 @@ pub(crate) fn newest_settled() -> Step {
     step(newest.chain(longer).chain(quotes).collect(), Vec::new())
 }
 
-/// The candle that is open, with so many ticks.
+/// The open candle with this number of ticks.
 pub(crate) fn open(name: &str, interval: Interval, count: u32) -> LiveCandle {
     let start = NOW - NOW % interval.millis();
     let price = 95_800.75 + f64::from(count);
@@ -105,7 +106,8 @@ pub(crate) fn open(name: &str, interval: Interval, count: u32) -> LiveCandle {
     LiveCandle { symbol, interval, candle, event_time: EventTime(NOW - 500) }
 }
 
-/// What is open, for the cache: trades of BTC, a quote of ETH, and the first trades of a symbol.
+/// The open candles, for the cache: trades of BTC, a quote of ETH, and the first trades of a
+/// symbol.
 pub(crate) fn all_open() -> Vec<LiveCandle> {
     let of_btc = Interval::ALL.map(|interval| open("BTC", interval, 4));
     let mut eth = open("ETH", Interval::OneMinute, 1);
@@ -114,7 +116,7 @@ pub(crate) fn all_open() -> Vec<LiveCandle> {
     of_btc.into_iter().chain([eth, open("NEW.X", Interval::OneMinute, 2)]).collect()
 }
 
-/// What the pipeline says of itself.
+/// The status of the pipeline.
 pub(crate) fn status() -> PipelineStatus {
     let time = |millis| Some(EventTime(millis));
     let counts = Counts { records_in: 10, on_time: 7, late: 2, malformed: 1, ..Counts::default() };

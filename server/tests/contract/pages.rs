@@ -1,5 +1,5 @@
-//! Pages of candles: put together they are the whole, whatever settles between one and the next; and what they are filled
-//! and rolled up with.
+//! Pages of candles: together they are the whole range, even if candles settle between two pages.
+//! Also filled gaps and rolled-up windows.
 
 use crate::market::{self, CORRECTED, DAY, MINUTES, QUIET};
 use crate::samples::{HOUR, MIDNIGHT, MINUTE, candle, corrected, step};
@@ -18,7 +18,7 @@ fn start(row: &Value) -> u64 {
     time.as_millisecond() as u64
 }
 
-/// Where the next page is, if there is one: `Link` and `X-Next-Cursor` say the same.
+/// The address of the next page, after checking that `Link` and `X-Next-Cursor` agree.
 fn next(reply: &Reply) -> Option<String> {
     let link = reply.headers.get("link").map(|link| link.to_str().unwrap());
     assert_eq!(link.is_some(), reply.header("x-has-more") == "true", "{reply:?}");
@@ -30,22 +30,22 @@ fn next(reply: &Reply) -> Option<String> {
     Some(link[1..link.find('>').unwrap()].to_owned())
 }
 
-/// All pages from this one on, each with so many rows but for the last.
-async fn walk(both: &Both, asked: &str, limit: usize) -> Vec<Value> {
-    let (mut all, mut page) = (Vec::new(), Some(asked.to_owned()));
-    while let Some(asked) = page {
-        let reply = both.get(&asked).await;
+/// The rows of all pages from this one on; every page but the last has `limit` rows.
+async fn walk(both: &Both, target: &str, limit: usize) -> Vec<Value> {
+    let (mut all, mut page) = (Vec::new(), Some(target.to_owned()));
+    while let Some(target) = page {
+        let reply = both.get(&target).await;
         let some = rows(&reply);
         assert_eq!(reply.header("x-returned-count"), some.len().to_string());
         page = next(&reply);
-        assert!(some.len() == limit || page.is_none(), "{asked}: {}", some.len());
+        assert!(some.len() == limit || page.is_none(), "{target}: {}", some.len());
         all.extend(some);
     }
     all
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_put_together_are_the_whole() {
+async fn pages_together_are_the_whole_range() {
     let both = Both::start().await;
     for query in [
         "",
@@ -55,15 +55,15 @@ async fn pages_put_together_are_the_whole() {
         "&start_time=2025-11-17T00:25:00Z",
     ] {
         for order in ["asc", "desc"] {
-            let asked = format!("/api/v1/historical/BTC?order_by={order}{query}");
-            let whole = both.get(&format!("{asked}&limit=1000")).await;
+            let target = format!("/api/v1/historical/BTC?order_by={order}{query}");
+            let whole = both.get(&format!("{target}&limit=1000")).await;
             assert_eq!(whole.header("x-has-more"), "false");
             let whole = rows(&whole);
             for paging in ["", "&offset=0"] {
                 assert_eq!(
-                    walk(&both, &format!("{asked}&limit=7{paging}"), 7).await,
+                    walk(&both, &format!("{target}&limit=7{paging}"), 7).await,
                     whole,
-                    "{asked}{paging}"
+                    "{target}{paging}"
                 );
             }
         }
@@ -76,7 +76,8 @@ async fn pages_by_cursor_show_each_window_once_while_corrections_arrive() {
         let mut both = Both::start().await;
         let late = |minute: u64| candle("BTC", Interval::OneMinute, DAY + minute * MINUTE, 1, 90_000.5);
         let mut arriving = vec![
-            // In windows that were missing, before and behind any page; at the ends of pages; and newer than all.
+            // Missing windows before and behind any page, windows at the ends of pages, and newer
+            // ones.
             vec![late(QUIET[0]), corrected(&market::minute(10), 7.25)],
             vec![corrected(&market::minute(119), 7.5), corrected(&market::minute(4), 7.75)],
             vec![late(QUIET[3]), late(MINUTES), corrected(&market::minute(60), 8.0)],
@@ -85,8 +86,8 @@ async fn pages_by_cursor_show_each_window_once_while_corrections_arrive() {
         .into_iter();
         let (mut seen, mut totals) = (Vec::new(), Vec::new());
         let mut page = Some(format!("/api/v1/historical/BTC?limit=10&order_by={order}"));
-        while let Some(asked) = page {
-            let reply = both.get(&asked).await;
+        while let Some(target) = page {
+            let reply = both.get(&target).await;
             seen.extend(rows(&reply).iter().map(start));
             totals.push(reply.header("x-total-count").parse::<u64>().unwrap());
             page = next(&reply);
@@ -94,24 +95,24 @@ async fn pages_by_cursor_show_each_window_once_while_corrections_arrive() {
                 both.write(&[step(candles, vec![])]);
             }
         }
-        assert!(arriving.next().is_none(), "pages were left for all of it");
+        assert!(arriving.next().is_none(), "each step arrived between two pages");
         let mut sorted = seen.clone();
         sorted.sort_unstable();
         sorted.dedup();
         if order == "desc" {
             sorted.reverse();
         }
-        assert_eq!(seen, sorted, "{order}: each once, and in order");
+        assert_eq!(seen, sorted, "{order}: each window once, in order");
         let settled_before =
             (0..MINUTES).filter(|minute| !QUIET.contains(minute)).map(|minute| DAY + minute * MINUTE);
-        assert!(settled_before.clone().all(|start| seen.contains(&start)), "{order}: none is left out");
+        assert!(settled_before.clone().all(|start| seen.contains(&start)), "{order}: no window is missing");
         let count = settled_before.count() as u64;
         assert_eq!((totals[0], *totals.last().unwrap()), (count, count + 4));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gaps_are_filled_flat_at_the_close_before() {
+async fn gaps_are_filled_at_the_previous_close() {
     let both = Both::start().await;
     let reply = both.get("/api/v1/historical/BTC?fill=previous&order_by=asc&limit=1000").await;
     let filled = rows(&reply);
@@ -136,7 +137,7 @@ async fn gaps_are_filled_flat_at_the_close_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_has_what_the_array_has() {
+async fn csv_has_the_rows_of_the_json_array() {
     let both = Both::start().await;
     for query in ["limit=1000", "fill=previous&order_by=asc", "interval=1d", "interval=4h&order_by=asc"] {
         let array = rows(&both.get(&format!("/api/v1/historical/BTC?{query}")).await);
@@ -165,13 +166,13 @@ async fn a_table_has_what_the_array_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn longer_windows_are_rolled_up_of_quarters_once_they_are_over() {
+async fn longer_windows_are_rolled_up_from_quarters() {
     let both = Both::start().await;
     let quarters = rows(&both.get("/api/v1/historical/BTC?interval=15m&order_by=asc&limit=1000").await);
     for (name, window) in [("1h", HOUR), ("4h", 4 * HOUR), ("1d", 24 * HOUR)] {
         let whole =
             rows(&both.get(&format!("/api/v1/historical/BTC?interval={name}&order_by=asc&limit=1000")).await);
-        // Two hours of the second day have settled.
+        // Two hours of the second day are settled.
         let expected: Vec<u64> = (0..)
             .map(|number| MIDNIGHT + number * window)
             .take_while(|at| at + window <= DAY + 2 * HOUR)

@@ -1,4 +1,5 @@
-//! Two servers over two pairs of stores that hold the same, asked as one: what one answers the other has to answer too.
+//! Two servers over two pairs of stores with the same data. Each request goes to both, and their
+//! responses must be equal.
 
 use crate::beds::embedded::{MemoryBed, SqliteBed};
 use crate::beds::postgres::PostgresBed;
@@ -22,34 +23,31 @@ use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// Headers that differ from answer to answer, and why.
+/// The headers that differ between the two responses, with the reason.
 const OWN_HEADERS: [(&str, &str); 7] = [
     ("date", "the clock of the machine"),
     ("x-request-id", "each request has its own"),
-    ("x-process-time-ms", "how long it took"),
-    ("server-timing", "how long it took"),
-    ("x-data-source", "the name of the store, which is compared by itself"),
-    ("etag", "that of the bytes, compared where these are the same"),
-    ("content-length", "that of the bytes, compared where these are the same"),
+    ("x-process-time-ms", "the duration of the request"),
+    ("server-timing", "the duration of the request"),
+    ("x-data-source", "the name of the store, which is checked separately"),
+    ("etag", "depends on the bytes, compared if the bytes are equal"),
+    ("content-length", "depends on the bytes, compared if the bytes are equal"),
 ];
 
-/// Fields of documents that differ, by the path that is asked and their place in the answer, and why.
+/// The fields that differ: path of the request, JSON pointer into the response, and reason.
 const OWN_FIELDS: [(&str, &str, &str); 2] = [
-    (
-        "/health",
-        "/services",
-        "a service for each store, by its name; that all are healthy is compared by itself",
-    ),
-    ("/api/v1/stats", "/uptime_seconds", "each process has been started by itself"),
+    ("/health", "/services", "a service for each store, by its name; their health is checked separately"),
+    ("/api/v1/stats", "/uptime_seconds", "each process has its own start time"),
 ];
 
-/// The largest difference of two sums of floats of each other that is none, in parts of them: databases add in other orders.
+/// The relative difference up to which two sums are equal, because databases add in different
+/// orders.
 const ROUNDING: f64 = 1e-12;
 
-/// How many updates a subscriber may be behind, as in `tallow up` and `tallow serve`.
+/// The number of updates that a subscriber may lag behind, as in `tallow up` and `tallow serve`.
 const CAPACITY: usize = 16_384;
 
-/// One pair of stores with a server.
+/// One pair of stores and its server.
 struct Side<S, C> {
     client: Client,
     sink: Box<dyn Sink>,
@@ -58,7 +56,7 @@ struct Side<S, C> {
     cache: C,
     clock: Arc<ManualClock>,
     settings: ServerSettings,
-    /// Dropped, the server stops; before the stores are.
+    /// Stops the server when it is dropped, which is before the stores are.
     stop: Option<oneshot::Sender<()>>,
     _reporting: Option<oneshot::Sender<()>>,
     _store: S,
@@ -91,7 +89,7 @@ impl<S: StoreBed, C: CacheBed> Side<S, C> {
         }
     }
 
-    /// Stops the server, and starts another over the same stores.
+    /// Stops the server and starts another one over the same stores.
     fn restart(&mut self) {
         let (cache, settings) = (self.cache.shared(), self.settings.clone());
         let app = App::new(cache, self.history.clone(), self.pipeline.clone(), settings);
@@ -104,9 +102,9 @@ impl<S: StoreBed, C: CacheBed> Side<S, C> {
     }
 }
 
-/// Serves the app on a port that is free, until what is returned is dropped.
+/// Serves the app on a free port until the returned sender is dropped.
 fn running(app: App) -> (Client, oneshot::Sender<()>) {
-    // Small buffers, so that a client that does not read is felt soon.
+    // Small buffers, so that a client that does not read blocks the server soon.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(8 * 1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -117,7 +115,7 @@ fn running(app: App) -> (Client, oneshot::Sender<()>) {
     (client, stop)
 }
 
-/// Both pairs. Where the services are not there, which is said, the embedded one is put to the suite alone.
+/// Both pairs. The embedded pair is tested alone if the services are missing, which is reported.
 pub(crate) struct Both {
     embedded: Side<SqliteBed, MemoryBed>,
     services: Option<Side<PostgresBed, RedisBed>>,
@@ -136,7 +134,7 @@ impl Both {
             let remote =
                 RemotePipeline::start(&[format!("http://{}", process.address).parse().unwrap()]).unwrap();
             let side = Side::start(Arc::new(remote), Some(reporting), &settings).await;
-            // The process is asked from time to time.
+            // The status of the process is read at an interval.
             within(async {
                 while side.client.get("/ready").await.status != StatusCode::OK {
                     tokio::task::yield_now().await;
@@ -148,7 +146,7 @@ impl Both {
         both
     }
 
-    /// Servers over the market.
+    /// Servers over stores with the data of `market`.
     pub(crate) async fn start() -> Both {
         let mut both = Both::empty(ServerSettings::default()).await;
         both.write(&market::settled());
@@ -157,13 +155,13 @@ impl Both {
         both
     }
 
-    /// Into the histories.
+    /// Writes to both histories.
     pub(crate) fn write(&mut self, steps: &[Step]) {
         self.embedded.write(steps);
         self.services.iter_mut().for_each(|side| side.write(steps));
     }
 
-    /// Into the caches, which then have it.
+    /// Publishes settled candles and waits until both caches have them.
     pub(crate) fn publish(&self, step: &Step) {
         self.embedded.cache.publish_settled(step);
         if let Some(side) = &self.services {
@@ -172,7 +170,7 @@ impl Both {
         }
     }
 
-    /// Into the caches, which then have it.
+    /// Publishes open candles and waits until both caches have them.
     pub(crate) fn publish_live(&self, candles: &[LiveCandle]) {
         self.embedded.cache.publish_live(candles);
         if let Some(side) = &self.services {
@@ -187,39 +185,39 @@ impl Both {
         self.services.iter_mut().for_each(|side| side.stop = None);
     }
 
-    /// Other servers over the same stores.
+    /// Restarts both servers over the same stores.
     pub(crate) fn restart(&mut self) {
         self.embedded.restart();
         self.services.iter_mut().for_each(Side::restart);
     }
 
-    /// For what has to be asked of each by itself.
+    /// A client of each server, for requests to one server only.
     pub(crate) fn clients(&self) -> impl Iterator<Item = Client> {
         std::iter::once(self.embedded.client).chain(self.services.iter().map(|side| side.client))
     }
 
-    /// What both answer.
-    pub(crate) async fn send(&self, method: &str, asked: &str, headers: &[(&str, &str)]) -> Reply {
-        let answer = self.embedded.client.send(method, asked, headers).await;
+    /// Sends a request to both servers and returns their common response.
+    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Reply {
+        let response = self.embedded.client.send(method, target, headers).await;
         if let Some(side) = &self.services {
-            let other = side.client.send(method, asked, headers).await;
-            assert_same(&format!("{method} {asked}"), asked, &answer, &other);
+            let other = side.client.send(method, target, headers).await;
+            assert_same(&format!("{method} {target}"), target, &response, &other);
         }
-        answer
+        response
     }
 
-    pub(crate) async fn get(&self, asked: &str) -> Reply {
-        self.send("GET", asked, &[]).await
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.send("GET", target, &[]).await
     }
 
-    /// The JSON of an answer that must be 200.
-    pub(crate) async fn json(&self, asked: &str) -> Value {
-        let reply = self.get(asked).await;
-        assert_eq!(reply.status, StatusCode::OK, "{asked}: {reply:?}");
+    /// The JSON of a response that must have status 200.
+    pub(crate) async fn json(&self, target: &str) -> Value {
+        let reply = self.get(target).await;
+        assert_eq!(reply.status, StatusCode::OK, "{target}: {reply:?}");
         reply.json()
     }
 
-    /// A client of each.
+    /// Connects a WebSocket client to each server.
     pub(crate) async fn connect(&self, path: &str) -> Sockets {
         let mut sockets = Vec::new();
         for client in self.clients() {
@@ -229,11 +227,11 @@ impl Both {
     }
 }
 
-/// A client of each server, who must hear the same.
+/// A WebSocket client of each server; both must receive the same frames.
 pub(crate) struct Sockets(Vec<Socket>);
 
 impl Sockets {
-    /// The next frame.
+    /// The next frame of both.
     pub(crate) async fn frame(&mut self) -> Value {
         let frame = self.0[0].frame().await;
         for other in &mut self.0[1..] {
@@ -244,7 +242,7 @@ impl Sockets {
         frame
     }
 
-    /// The code with which both servers close, whatever comes before.
+    /// The code with which both servers close; frames before it are skipped.
     pub(crate) async fn close_code(&mut self) -> CloseCode {
         let code = self.0[0].close_code().await;
         for other in &mut self.0[1..] {
@@ -260,24 +258,24 @@ impl Sockets {
     }
 }
 
-/// Holds one answer against the other.
-fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
-    assert_eq!(answer.status, other.status, "{what}: {answer:?}\n{other:?}");
+/// Compares two responses to the same request.
+fn assert_same(what: &str, target: &str, response: &Reply, other: &Reply) {
+    assert_eq!(response.status, other.status, "{what}: {response:?}\n{other:?}");
     let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<BTreeSet<String>>();
-    assert_eq!(names(answer), names(other), "{what}");
-    let same_bytes = answer.body == other.body;
-    for name in names(answer) {
+    assert_eq!(names(response), names(other), "{what}");
+    let same_bytes = response.body == other.body;
+    for name in names(response) {
         let bound_to_bytes = matches!(&*name, "etag" | "content-length");
         if !OWN_HEADERS.iter().any(|(own, _)| *own == name)
-            || (bound_to_bytes && same_bytes && !is_own(asked))
+            || (bound_to_bytes && same_bytes && !is_own(target))
         {
-            assert_eq!(answer.header(&name), other.header(&name), "{what}: {name}");
+            assert_eq!(response.header(&name), other.header(&name), "{what}: {name}");
         }
     }
-    if answer.headers.contains_key("x-data-source") {
-        let expected = if answer.header("x-cache-hit") == "true" { "redis" } else { "postgres" };
+    if response.headers.contains_key("x-data-source") {
+        let expected = if response.header("x-cache-hit") == "true" { "redis" } else { "postgres" };
         assert_eq!(
-            (answer.header("x-data-source"), other.header("x-data-source")),
+            (response.header("x-data-source"), other.header("x-data-source")),
             ("embedded", expected),
             "{what}"
         );
@@ -285,19 +283,19 @@ fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
     if same_bytes {
         return;
     }
-    let content_type = answer.header("content-type");
+    let content_type = response.header("content-type");
     let (mut this, mut that) = match content_type {
-        "application/jsonl" => (lines(answer), lines(other)),
-        _ if content_type.contains("json") => (answer.json(), other.json()),
-        _ if content_type.starts_with("text/csv") => (cells(answer), cells(other)),
-        // The figures are each process's own; their names and kinds are not.
-        _ if content_type.contains("openmetrics") => (described(answer), described(other)),
-        _ => panic!("{what}: {:?} is not {:?}", answer.body, other.body),
+        "application/jsonl" => (lines(response), lines(other)),
+        _ if content_type.contains("json") => (response.json(), other.json()),
+        _ if content_type.starts_with("text/csv") => (cells(response), cells(other)),
+        // The values of metrics differ between processes; their names and types do not.
+        _ if content_type.contains("openmetrics") => (described(response), described(other)),
+        _ => panic!("{what}: {:?} is not {:?}", response.body, other.body),
     };
-    for (path, place, _) in OWN_FIELDS {
-        if is_at(asked, path) && answer.status == StatusCode::OK {
+    for (path, pointer, _) in OWN_FIELDS {
+        if is_at(target, path) && response.status == StatusCode::OK {
             for document in [&mut this, &mut that] {
-                let own = document.pointer_mut(place).map(Value::take).unwrap();
+                let own = document.pointer_mut(pointer).map(Value::take).unwrap();
                 let healthy = own.as_object().is_none_or(|own| own.values().all(|state| state == "healthy"));
                 assert!(healthy, "{what}: {own}");
             }
@@ -310,45 +308,45 @@ fn assert_same(what: &str, asked: &str, answer: &Reply, other: &Reply) {
     assert!(differences.is_empty(), "{what}: {differences:#?}\n{this}\n{that}");
 }
 
-fn is_at(asked: &str, path: &str) -> bool {
-    asked.split('?').next() == Some(path)
+fn is_at(target: &str, path: &str) -> bool {
+    target.split('?').next() == Some(path)
 }
 
-/// Whether answers at this path have something of their own.
-fn is_own(asked: &str) -> bool {
-    OWN_FIELDS.iter().any(|(path, ..)| is_at(asked, path)) || is_at(asked, "/metrics")
+/// Whether responses of this path have fields that differ.
+fn is_own(target: &str) -> bool {
+    OWN_FIELDS.iter().any(|(path, ..)| is_at(target, path)) || is_at(target, "/metrics")
 }
 
-/// A table as lists of its cells.
+/// The cells of a CSV table.
 fn cells(reply: &Reply) -> Value {
     let text = std::str::from_utf8(&reply.body).unwrap();
     text.lines().map(|line| line.split(',').collect::<Value>()).collect()
 }
 
-/// The objects of lines as a list.
+/// The objects of JSON lines, as an array.
 fn lines(reply: &Reply) -> Value {
     let text = std::str::from_utf8(&reply.body).unwrap();
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
 }
 
-/// What metrics there are.
+/// The names and types of the metrics.
 fn described(reply: &Reply) -> Value {
     let text = std::str::from_utf8(&reply.body).unwrap();
     text.lines().filter(|line| line.starts_with("# TYPE")).collect()
 }
 
-/// Where two documents differ by more than the rounding of sums.
+/// The differences of two documents, apart from the rounding of sums.
 fn differences(this: &Value, that: &Value) -> Vec<String> {
     let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
     match (this, that) {
         (Value::Object(ours), Value::Object(theirs)) if ours.keys().eq(theirs.keys()) => {
             let pairs = ours.iter().zip(theirs.values());
-            pairs.flat_map(|((key, ours), theirs)| within_place(key, differences(ours, theirs))).collect()
+            pairs.flat_map(|((key, ours), theirs)| under_pointer(key, differences(ours, theirs))).collect()
         }
         (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
             let pairs = ours.iter().zip(theirs).enumerate();
             pairs
-                .flat_map(|(at, (ours, theirs))| within_place(&at.to_string(), differences(ours, theirs)))
+                .flat_map(|(at, (ours, theirs))| under_pointer(&at.to_string(), differences(ours, theirs)))
                 .collect()
         }
         _ if this == that => Vec::new(),
@@ -359,6 +357,6 @@ fn differences(this: &Value, that: &Value) -> Vec<String> {
     }
 }
 
-fn within_place(place: &str, differences: Vec<String>) -> Vec<String> {
-    differences.into_iter().map(|difference| format!("/{place}{difference}")).collect()
+fn under_pointer(pointer: &str, differences: Vec<String>) -> Vec<String> {
+    differences.into_iter().map(|difference| format!("/{pointer}{difference}")).collect()
 }

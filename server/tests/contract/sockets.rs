@@ -1,4 +1,5 @@
-//! Both dialects of the WebSocket over both caches: greetings, updates, closed candles, resuming, gaps, and close codes.
+//! Both WebSocket protocols over both caches: greetings, updates, closed candles, resuming, gaps,
+//! and close codes.
 
 use crate::market::{self, DAY, MINUTES, NOW, minute, open};
 use crate::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
@@ -8,15 +9,15 @@ use tallow_model::{AlertStatus, Interval, SettledCandle};
 use tallow_server::ServerSettings;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// The time on the clock, in the words of the API.
+/// The time on the clock, in the format of the API.
 const TIMESTAMP: &str = "2025-11-17T02:07:30.250Z";
 
-/// The minute that was open, closed.
+/// The candle of the open minute, closed.
 fn closed() -> SettledCandle {
     candle("BTC", Interval::OneMinute, DAY + MINUTES * MINUTE, 9, 95_801.5)
 }
 
-/// Clients that have been greeted with so many candles.
+/// Clients that have been greeted with this number of candles.
 async fn greeted(both: &Both, path: &str, initial: usize) -> (Sockets, Vec<Value>) {
     let mut sockets = both.connect(path).await;
     assert_eq!(sockets.frame().await["type"], "connection");
@@ -30,7 +31,7 @@ async fn greeted(both: &Both, path: &str, initial: usize) -> (Sockets, Vec<Value
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_is_greeted_and_told_of_what_moves_closes_and_is_corrected() {
+async fn a_client_is_greeted_and_gets_every_change() {
     let both = Both::start().await;
     let mut sockets = both.connect("/ws/prices/btc").await;
     let greeting = sockets.frame().await;
@@ -39,7 +40,7 @@ async fn a_client_is_greeted_and_told_of_what_moves_closes_and_is_corrected() {
     let initial = sockets.frame().await;
     assert_eq!((&initial["type"], &initial["timestamp"]), (&json!("initial_data"), &json!(TIMESTAMP)));
     let start = (DAY + MINUTES * MINUTE) / 1000;
-    // Two settled ones were published before.
+    // Two settled candles were published before.
     let data = json!({"symbol": "BTC", "interval": "1m", "windowStart": start, "windowEnd": start + 60,
         "open": 95_804.75, "high": 95_806.75, "low": 95_803.75, "close": 95_805.75, "volumeSum": 4.0,
         "quoteVolume": 383_219.0, "eventCount": 4, "isClosed": false, "revision": 0, "seq": 3, "eventTime": NOW - 500});
@@ -52,7 +53,7 @@ async fn a_client_is_greeted_and_told_of_what_moves_closes_and_is_corrected() {
         (&json!("price_update"), &json!("BTC"), &json!(TIMESTAMP))
     );
     assert_eq!((&update["data"]["seq"], &update["data"]["eventCount"]), (&json!(4), &json!(6)));
-    // Of other symbols and intervals nothing is sent.
+    // Updates of other symbols and intervals are not sent.
     both.publish_live(&[open("ETH", Interval::OneMinute, 3), open("BTC", Interval::FiveMinutes, 7)]);
     both.publish(&step(vec![closed()], vec![]));
     let update = sockets.frame().await;
@@ -76,12 +77,12 @@ async fn a_client_is_greeted_and_told_of_what_moves_closes_and_is_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_symbols_and_intervals_come_with_a_candle_each_wherever_it_is_kept() {
+async fn every_series_is_greeted_with_its_newest_candle() {
     let both = Both::start().await;
     let (mut sockets, initial) = greeted(&both, "/ws/prices/ALL?interval=5m,1m", 5).await;
     let names: Vec<[&Value; 3]> =
         initial.iter().map(|data| [&data["symbol"], &data["interval"], &data["isClosed"]]).collect();
-    // Of OLD the history alone knows.
+    // Only the history has OLD.
     let expected = json!([
         ["BTC", "1m", false],
         ["BTC", "5m", false],
@@ -103,7 +104,7 @@ async fn all_symbols_and_intervals_come_with_a_candle_each_wherever_it_is_kept()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_is_sent_the_closed_candles_since_or_told_that_some_are_missing() {
+async fn a_reconnecting_client_gets_missed_candles_or_a_resync() {
     let mut both = Both::start().await;
     both.publish(&step(vec![closed()], vec![]));
     let mut sockets = both.connect("/ws/prices/BTC?resume_from=1").await;
@@ -113,7 +114,7 @@ async fn who_comes_back_is_sent_the_closed_candles_since_or_told_that_some_are_m
         let frame = sockets.frame().await;
         missed.push((frame["type"].clone(), frame["data"]["seq"].clone()));
     }
-    // The third number was that of an open candle.
+    // Number 3 was an open candle.
     let expected = [("price_update", 2), ("price_update", 4), ("initial_data", 4)];
     assert_eq!(missed, expected.map(|(kind, seq)| (json!(kind), json!(seq))));
 
@@ -127,7 +128,7 @@ async fn who_comes_back_is_sent_the_closed_candles_since_or_told_that_some_are_m
         assert_eq!(sockets.frame().await["type"], "initial_data");
     }
 
-    // Another server has not seen what was published before it was there; the numbers go on all the same.
+    // A new server has not delivered the earlier updates; the numbers continue.
     both.restart();
     let mut sockets = both.connect("/ws/prices/BTC?resume_from=1").await;
     assert_eq!(sockets.frame().await["type"], "connection");
@@ -149,7 +150,7 @@ async fn connections_end_with_the_codes_of_the_contract() {
     both.publish(&market::newest_settled());
     let (mut slow, _) = greeted(&both, "/ws/prices/BTC", 1).await;
     let mut slow_klines = listening(&both, "/ws/btcusd@kline_1m").await;
-    // More than its queue and the buffers on the way hold.
+    // More candles than the queue and the buffers hold.
     let newer = (0..400).map(|window| DAY + (MINUTES + window) * MINUTE);
     let candles = newer.map(|start| candle("BTC", Interval::OneMinute, start, 1, 100.0));
     both.publish(&step(candles.collect(), vec![]));
@@ -163,22 +164,22 @@ async fn connections_end_with_the_codes_of_the_contract() {
     assert_eq!(klines.close_code().await, CloseCode::Away);
 }
 
-/// What a request is answered; its own answer, as nothing else comes.
-async fn ask(sockets: &mut Sockets, request: Value) -> Value {
-    sockets.say(&request.to_string()).await;
+/// Returns the response to a request; no event may come before it.
+async fn request(sockets: &mut Sockets, call: Value) -> Value {
+    sockets.say(&call.to_string()).await;
     sockets.frame().await
 }
 
-/// Clients whose streams are listened to: their answer comes after that.
+/// Clients whose streams are subscribed.
 async fn listening(both: &Both, path: &str) -> Sockets {
     let mut sockets = both.connect(path).await;
-    let answer = ask(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
-    assert!(answer["result"].is_array(), "{answer}");
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    assert!(response["result"].is_array(), "{response}");
     sockets
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn klines_are_told_as_they_move_close_and_are_corrected() {
+async fn kline_events_follow_each_change_of_the_candle() {
     let both = Both::start().await;
     let mut raw = listening(&both, "/ws/btcusd@kline_1m").await;
     let mut combined = listening(&both, "/stream?streams=btcusd@kline_1m/ethusd@kline_1m").await;
@@ -198,7 +199,7 @@ async fn klines_are_told_as_they_move_close_and_are_corrected() {
         assert_eq!((&event["k"]["x"], &event["k"]["c"]), (&json!(true), &json!(close)));
         assert_eq!(combined.frame().await["data"], event);
     }
-    // The volume of a quote is a rolling one, not that of its minute.
+    // A quote has a rolling volume, not the volume of its minute.
     both.publish_live(&[market::all_open()[3]]);
     both.publish_live(&[{
         let mut quote = market::all_open()[3];
@@ -210,23 +211,23 @@ async fn klines_are_told_as_they_move_close_and_are_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_are_subscribed_to_listed_and_left() {
+async fn streams_are_subscribed_listed_and_unsubscribed() {
     let both = Both::start().await;
     let mut sockets = both.connect("/ws").await;
     let names = ["btcusd@kline_1m", "newer"];
-    let answer = ask(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
-    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(2), &json!(1)));
+    let response = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": 1})).await;
+    assert_eq!((&response["error"]["code"], &response["id"]), (&json!(2), &json!(1)));
     let names = ["BTCUSD@kline_1m", "oldusd@kline_15m"];
-    let answer = ask(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": "a"})).await;
-    assert_eq!(answer, json!({"result": null, "id": "a"}));
-    let answer = ask(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
-    assert_eq!(answer, json!({"result": ["btcusd@kline_1m", "oldusd@kline_15m"], "id": 2}));
+    let response = request(&mut sockets, json!({"method": "SUBSCRIBE", "params": names, "id": "a"})).await;
+    assert_eq!(response, json!({"result": null, "id": "a"}));
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
+    assert_eq!(response, json!({"result": ["btcusd@kline_1m", "oldusd@kline_15m"], "id": 2}));
     both.publish(&step(vec![corrected(&minute(MINUTES - 1), 7.5)], vec![]));
     assert_eq!(sockets.frame().await["k"]["c"], "7.5");
-    let answer =
-        ask(&mut sockets, json!({"method": "UNSUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 3})).await;
-    assert_eq!(answer, json!({"result": null, "id": 3}));
+    let response =
+        request(&mut sockets, json!({"method": "UNSUBSCRIBE", "params": ["btcusd@kline_1m"], "id": 3})).await;
+    assert_eq!(response, json!({"result": null, "id": 3}));
     both.publish(&step(vec![closed()], vec![]));
-    let answer = ask(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 4})).await;
-    assert_eq!(answer, json!({"result": ["oldusd@kline_15m"], "id": 4}));
+    let response = request(&mut sockets, json!({"method": "LIST_SUBSCRIPTIONS", "id": 4})).await;
+    assert_eq!(response, json!({"result": ["oldusd@kline_15m"], "id": 4}));
 }

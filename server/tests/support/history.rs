@@ -1,4 +1,4 @@
-//! A history in memory: plain lists of rows.
+//! A history in memory, as lists of rows.
 
 use super::START_MS;
 use super::market::{down, symbol};
@@ -14,21 +14,21 @@ use tallow_model::store::{
 use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tokio::sync::{Notify, Semaphore};
 
-/// The symbol at which the history panics.
+/// The symbol for which the history panics.
 pub const PANIC: &str = "PANIC";
 
-/// A history that keeps what the test puts into it.
+/// A history with the rows that a test puts into it.
 pub struct MemoryHistory {
     rows: Mutex<Vec<(Interval, CandleRow)>>,
     alerts: Mutex<Vec<AlertRow>>,
     pub is_down: AtomicBool,
-    /// Queries wait here while it is closed.
+    /// The permits for queries while `is_gated` is set.
     pub gate: Semaphore,
     pub is_gated: AtomicBool,
-    /// A query has come to the closed gate.
+    /// Notified when a query waits for a permit.
     pub waits: Notify,
-    /// How often it was asked.
-    pub questions: AtomicUsize,
+    /// The number of queries so far.
+    pub queries: AtomicUsize,
 }
 
 impl Default for MemoryHistory {
@@ -40,7 +40,7 @@ impl Default for MemoryHistory {
             gate: Semaphore::new(0),
             is_gated: AtomicBool::new(false),
             waits: Notify::new(),
-            questions: AtomicUsize::new(0),
+            queries: AtomicUsize::new(0),
         }
     }
 }
@@ -48,12 +48,12 @@ impl Default for MemoryHistory {
 impl MemoryHistory {
     pub fn put(&self, interval: Interval, row: CandleRow) {
         let mut rows = self.rows.lock().unwrap();
-        let place = |row: &CandleRow| (row.symbol, row.window_start);
-        rows.retain(|(other, candle)| (*other, place(candle)) != (interval, place(&row)));
+        let key = |row: &CandleRow| (row.symbol, row.window_start);
+        rows.retain(|(other, candle)| (*other, key(candle)) != (interval, key(&row)));
         rows.push((interval, row));
     }
 
-    /// Many minutes, none of which is there.
+    /// Adds minutes that are not in the history yet.
     pub fn put_minutes(&self, rows: impl Iterator<Item = CandleRow>) {
         self.rows.lock().unwrap().extend(rows.map(|row| (Interval::OneMinute, row)));
     }
@@ -63,7 +63,7 @@ impl MemoryHistory {
     }
 
     async fn check(&self) -> Result<(), Error> {
-        self.questions.fetch_add(1, Ordering::SeqCst);
+        self.queries.fetch_add(1, Ordering::SeqCst);
         if self.is_gated.load(Ordering::SeqCst) {
             self.waits.notify_one();
             self.gate.acquire().await.unwrap().forget();
@@ -71,7 +71,7 @@ impl MemoryHistory {
         if self.is_down.load(Ordering::SeqCst) { Err(down("history")) } else { Ok(()) }
     }
 
-    /// The windows of a query, ascending, without its limit and offset.
+    /// The windows of a query in ascending order, without its limit and offset.
     fn windows(&self, query: &CandleQuery) -> Vec<CandleRow> {
         assert_ne!(query.symbol, symbol(PANIC), "the test wants this panic");
         let mut windows: BTreeMap<EventTime, CandleRow> = BTreeMap::new();
@@ -189,7 +189,7 @@ impl History for MemoryHistory {
     }
 }
 
-/// The closed one-minute candle of the given minute after the start.
+/// The closed one-minute candle of this minute after the start.
 pub fn row(name: &str, minute: u64, close: f64) -> CandleRow {
     let window_start = EventTime(START_MS + minute * 60_000);
     CandleRow {

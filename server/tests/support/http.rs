@@ -1,4 +1,4 @@
-//! A plain HTTP client: one connection a request.
+//! An HTTP client with one connection a request.
 
 use super::{Client, within};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-/// An answer as it came.
+/// A complete response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -29,7 +29,7 @@ impl Reply {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().unwrap()
     }
 
-    /// The code of a problem document, after checking that it is one.
+    /// The code of the problem document, after checking its fields.
     pub fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let document = self.json();
@@ -42,28 +42,28 @@ impl Reply {
     }
 }
 
-/// An answer whose head has come. Dropped, its connection is closed.
-pub struct Answer {
+/// A response whose head has arrived. Dropping it closes the connection.
+pub struct PartialReply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     body: Incoming,
     connection: JoinHandle<()>,
 }
 
-impl Answer {
+impl PartialReply {
     /// The next part of the body.
     pub async fn part(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         let frame = within(self.body.frame()).await?;
         Some(frame.map(|frame| frame.into_data().unwrap()))
     }
 
-    /// All that is left of the body, if it has a proper end.
+    /// The rest of the body; an error if the body ends abruptly.
     pub async fn rest(mut self) -> Result<Bytes, hyper::Error> {
         within((&mut self.body).collect()).await.map(|body| body.to_bytes())
     }
 }
 
-impl Drop for Answer {
+impl Drop for PartialReply {
     fn drop(&mut self) {
         self.connection.abort();
     }
@@ -74,7 +74,7 @@ impl Client {
         self.send("GET", path, &[]).await
     }
 
-    /// The JSON of an answer that must be 200.
+    /// The JSON of a response that must have status 200.
     pub async fn json(&self, path: &str) -> Value {
         let reply = self.get(path).await;
         assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
@@ -83,21 +83,27 @@ impl Client {
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let answer = self.ask(stream, method, path, headers).await;
-        let (status, headers) = (answer.status, answer.headers.clone());
-        let body = answer.rest().await.unwrap();
+        let reply = self.request(stream, method, path, headers).await;
+        let (status, headers) = (reply.status, reply.headers.clone());
+        let body = reply.rest().await.unwrap();
         Reply { status, headers, body }
     }
 
-    /// An answer whose body waits to be read: in small buffers, so that the server soon waits too.
-    pub async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    /// A response with an unread body, over small buffers, so that the server is blocked soon.
+    pub async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> PartialReply {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(8 * 1024).unwrap();
         let stream = socket.connect(self.address).await.unwrap();
-        self.ask(stream, "GET", path, headers).await
+        self.request(stream, "GET", path, headers).await
     }
 
-    async fn ask(&self, stream: TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    async fn request(
+        &self,
+        stream: TcpStream,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> PartialReply {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(async { drop(connection.await) });
@@ -108,17 +114,17 @@ impl Client {
         }
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let (head, body) = within(sender.send_request(request)).await.unwrap().into_parts();
-        Answer { status: head.status, headers: head.headers, body, connection }
+        PartialReply { status: head.status, headers: head.headers, body, connection }
     }
 
     /// Sends raw bytes and reads until the server closes the connection.
     pub async fn send_raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // The server may close before it has read everything.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
-        let mut answer = Vec::new();
-        let _ = within(stream.read_to_end(&mut answer)).await;
-        answer
+        let mut response = Vec::new();
+        let _ = within(stream.read_to_end(&mut response)).await;
+        response
     }
 }

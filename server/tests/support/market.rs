@@ -1,4 +1,4 @@
-//! A cache and a pipeline in memory, and the candles and alerts that tests put into them.
+//! A cache and a pipeline in memory, and the candles and alerts of the tests.
 
 use super::START_MS;
 use async_trait::async_trait;
@@ -11,12 +11,12 @@ use tallow_model::store::{Cache, Pipeline, PipelineStatus, Update};
 use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tokio::sync::broadcast;
 
-/// The error of a store that a test has taken down.
+/// The error of a store that a test has made unavailable.
 pub fn down(name: &str) -> Error {
     Error::Damaged { what: name.to_owned(), detail: "taken down by the test".to_owned() }
 }
 
-/// A cache that keeps what is published.
+/// A cache with the candles that a test publishes.
 pub struct MemoryCache {
     newest: Mutex<BTreeMap<(Symbol, Interval), Arc<LatestCandle>>>,
     updates: broadcast::Sender<Update>,
@@ -46,7 +46,7 @@ impl MemoryCache {
         self.newest.lock().unwrap().insert((candle.symbol, candle.interval), Arc::new(candle));
     }
 
-    /// Loses everything: what is published next is counted from one.
+    /// Loses all candles, so that sequence numbers restart at one.
     pub fn flush(&self) {
         self.newest.lock().unwrap().clear();
     }
@@ -56,7 +56,7 @@ impl MemoryCache {
         let _ = self.updates.send(Update::Alert { alert: Arc::new(alert), json });
     }
 
-    /// Updates may be missing here.
+    /// Publishes a gap: updates may be missing here.
     pub fn publish_gap(&self) {
         let _ = self.updates.send(Update::Gap);
     }
@@ -97,7 +97,7 @@ impl Cache for MemoryCache {
     }
 }
 
-/// A pipeline that stands as the test says.
+/// A pipeline with the status that a test sets.
 pub struct StillPipeline(Mutex<PipelineStatus>);
 
 impl StillPipeline {
@@ -120,7 +120,7 @@ pub fn symbol(name: &str) -> Symbol {
     name.parse().unwrap()
 }
 
-/// The one-minute candle of the given minute after the start.
+/// The one-minute candle of this minute after the start.
 pub fn candle(name: &str, minute: u64, close: f64, is_closed: bool) -> LatestCandle {
     let window_start = START_MS / 1000 + minute * 60;
     LatestCandle {

@@ -1,9 +1,9 @@
-//! A server on port 0 over stores in memory, and a client for it.
+//! A server on a free port over stores in memory, and a client for it.
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test may fail by panicking, and nobody links to it"
+    reason = "a test may fail by panicking, and nobody links to this module"
 )]
 
 pub mod history;
@@ -24,19 +24,19 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// 2025-11-16T05:30:00Z.
+/// The time at the start of a test: 2025-11-16T05:30:00Z.
 pub const START_MS: u64 = 1_763_271_000_000;
 
-/// What the tests wait for at most.
+/// The maximum time that a test waits for an outcome.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A server as its clients see it.
+/// A client of a server, which connects for each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     pub address: SocketAddr,
 }
 
-/// A server that runs, and the stores it answers from.
+/// A running server and its stores.
 pub struct Server {
     client: Client,
     pub cache: Arc<MemoryCache>,
@@ -61,16 +61,16 @@ impl Server {
         Server::start_with(ServerSettings::default(), 1024).await
     }
 
-    /// A server with these settings over a stream that holds so many updates.
+    /// A server with these settings over a stream that holds `stream_capacity` updates.
     pub async fn start_with(settings: ServerSettings, stream_capacity: usize) -> Server {
-        // Small buffers, so that a client that does not read is felt soon.
+        // Small buffers, so that a client that does not read blocks the server soon.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(8 * 1024).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Server::start_on(socket.listen(128).unwrap(), settings, stream_capacity)
     }
 
-    /// A server that speaks TLS.
+    /// A server over TLS.
     pub async fn start_over(tls: Tls, settings: ServerSettings) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Server::start_as(listener, 1024, |cache, history, pipeline| {
@@ -78,7 +78,7 @@ impl Server {
         })
     }
 
-    /// A server that has no stores.
+    /// A server without stores.
     pub async fn of_pipeline() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Server::start_as(listener, 1, |_, _, pipeline| App::of_pipeline(pipeline, ServerSettings::default()))
@@ -107,7 +107,7 @@ impl Server {
         Server { client: Client { address }, cache, history, pipeline, clock, stop: Some(stop), running }
     }
 
-    /// Tells the server to stop.
+    /// Signals the server to stop.
     pub fn tell_to_stop(&mut self) {
         let _ = self.stop.take().unwrap().send(());
     }
@@ -118,7 +118,7 @@ impl Server {
     }
 }
 
-/// The result of the future, which must come before the deadline.
+/// The result of the future, which must be ready before the deadline.
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("an outcome before the deadline")
 }

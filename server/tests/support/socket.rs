@@ -1,4 +1,4 @@
-//! A WebSocket client.
+//! A WebSocket client of a test.
 
 use super::{Client, within};
 use futures_util::{SinkExt, StreamExt};
@@ -22,7 +22,7 @@ impl Client {
         Socket(socket)
     }
 
-    /// A client that has been greeted with so many `initial_data`, which are left out.
+    /// A client that has read its greeting with this number of `initial_data` frames.
     pub async fn greeted(&self, path: &str, initial: usize) -> Socket {
         let mut socket = self.connect(path).await;
         assert_eq!(socket.frame().await["type"], "connection");
@@ -34,12 +34,12 @@ impl Client {
 }
 
 impl Socket {
-    /// The next message, whichever.
+    /// The next message of any kind.
     pub async fn message(&mut self) -> Message {
         within(self.0.next()).await.expect("a message").unwrap()
     }
 
-    /// The next frame of JSON. Pings are answered by the library.
+    /// The next JSON frame; the library answers pings.
     pub async fn frame(&mut self) -> Value {
         loop {
             match self.message().await {
@@ -50,7 +50,7 @@ impl Socket {
         }
     }
 
-    /// The code with which the server closes, everything before it left out.
+    /// The code with which the server closes; frames before it are skipped.
     pub async fn close_code(&mut self) -> CloseCode {
         loop {
             if let Message::Close(frame) = self.message().await {

@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tallow_dataflow::Outlet;
+use tallow_dataflow::Output;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, Reject, Step};
 
 /// The bytes under way from which on the workers stop reading. What they have read by then still comes on top.
@@ -115,7 +115,7 @@ impl ChannelOutlet {
     }
 }
 
-impl Outlet for ChannelOutlet {
+impl Output for ChannelOutlet {
     fn settled(&mut self, step: Step) {
         if !(step.candles.is_empty() && step.alerts.is_empty()) {
             self.send(Message::Settled(step));

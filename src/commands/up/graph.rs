@@ -57,7 +57,7 @@ pub(super) fn start(
         WorkerIo {
             readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
             arrivals: arrivals.take(index),
-            outlet: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
+            output: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
             checkpoints: policy.clone(),
             restore: restore.take(index),

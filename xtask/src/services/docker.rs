@@ -137,6 +137,6 @@ impl Containers {
     pub(super) fn delete_topics(&self, pattern: &str) -> Result<()> {
         let tool =
             ["exec", "-T", "kafka", "/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:9092"];
-        process::run(self.compose(&tool)?.args(["--delete", "--topic", pattern]))
+        process::run(self.compose(&tool)?.args(["--delete", "--if-exists", "--topic", pattern]))
     }
 }

@@ -160,5 +160,12 @@ pub(super) fn delete_topics(folder: &Folder, root: &Path, pattern: &str) -> Resu
     };
     let address = format!("127.0.0.1:{port}");
     let mut command = tool("128m", &class_path(folder, root)?, "org.apache.kafka.tools.TopicCommand");
-    process::run(command.args(["--bootstrap-server", &address, "--delete", "--topic", pattern]))
+    process::run(command.args([
+        "--bootstrap-server",
+        &address,
+        "--delete",
+        "--if-exists",
+        "--topic",
+        pattern,
+    ]))
 }

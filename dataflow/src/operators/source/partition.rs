@@ -1,25 +1,25 @@
-//! One partition as its worker sees it: read, decoded, placed in time, counted.
+//! One partition as its worker sees it: read, decoded, placed in logical time and counted.
 
-use super::marks::{Marks, Position};
 use crate::bar::Bar;
-use crate::checkpoint::ResumePoint;
 use crate::operators::combine::Combiner;
 use crate::settings::Settings;
+use crate::state::checkpoint::ResumePoint;
+use crate::state::resume_points::{Position, ResumeIndex};
+use crate::state::worker::SharedResumeIndex;
 use crate::watermark::{Placement, Watermark};
-use std::cell::RefCell;
-use std::rc::Rc;
-use tallow_model::{Counts, PartitionProgress, PartitionReader, ReadStatus, Record, Reject, RejectReason};
-use tallow_model::{DecodeError, decode};
-use tallow_model::{EventTime, Interval};
+use tallow_model::{
+    Counts, DecodeError, EventTime, Interval, PartitionProgress, PartitionReader, ReadStatus, Record, Reject,
+    RejectReason, decode,
+};
 
 /// Whether a partition can still hold the frontier back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum PartitionState {
     /// Behind, paused, or not silent for long enough.
     Live,
     /// Read to its end and silent.
     Idle,
-    /// Nothing will follow.
+    /// Ended: no record follows.
     Finished,
 }
 
@@ -28,16 +28,18 @@ pub(super) struct Partition {
     pub(super) reader: Box<dyn PartitionReader>,
     pub(super) watermark: Watermark,
     pub(super) counts: Counts,
+    /// The offset of the last record read.
     pub(super) offset: Option<u64>,
-    /// For how long it has been read to its end without a record.
+    /// Time since it was read to its end without a record, in milliseconds.
     pub(super) silent_ms: u64,
-    pub(super) state: State,
+    pub(super) state: PartitionState,
     settled: Settled,
-    /// None without checkpoints.
-    marks: Option<Rc<RefCell<Marks>>>,
+    /// `None` without checkpoints.
+    resume_index: Option<SharedResumeIndex>,
 }
 
-/// Which records a checkpoint has settled already: those before an offset whose own logical time is before a frontier.
+/// The records that a restored checkpoint has settled: those with an offset below `before` whose
+/// own logical time is below `below`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Settled {
     before: u64,
@@ -45,24 +47,27 @@ struct Settled {
 }
 
 impl Partition {
-    /// One that is read from its beginning.
-    pub(super) fn new(reader: Box<dyn PartitionReader>, marks: Option<Rc<RefCell<Marks>>>) -> Partition {
+    /// Creates a partition that is read from its beginning.
+    pub(super) fn new(
+        reader: Box<dyn PartitionReader>,
+        resume_index: Option<SharedResumeIndex>,
+    ) -> Partition {
         Partition {
             reader,
             watermark: Watermark::default(),
             counts: Counts::default(),
             offset: None,
             silent_ms: 0,
-            state: State::Live,
+            state: PartitionState::Live,
             settled: Settled::default(),
-            marks,
+            resume_index,
         }
     }
 
-    /// One that is read on from a checkpoint at `frontier`.
+    /// Creates a partition whose reading resumes after a checkpoint at `frontier`.
     pub(super) fn resumed(
         reader: Box<dyn PartitionReader>,
-        marks: Option<Rc<RefCell<Marks>>>,
+        resume_index: Option<SharedResumeIndex>,
         point: &ResumePoint,
         frontier: EventTime,
         settings: &Settings,
@@ -73,7 +78,7 @@ impl Partition {
             offset: (point.counts.records_in > 0).then(|| point.offset.saturating_sub(1)),
             silent_ms: if point.idle { settings.idle_timeout_ms } else { 0 },
             settled: Settled { before: point.unsettled_from, below: frontier.millis() },
-            ..Partition::new(reader, marks)
+            ..Partition::new(reader, resume_index)
         }
     }
 
@@ -86,11 +91,17 @@ impl Partition {
         combiner: &mut Combiner,
         rejects: &mut Vec<Reject>,
     ) -> ReadStatus {
-        let Partition { reader, watermark, counts, offset, settled, marks, .. } = self;
+        let Partition { reader, watermark, counts, offset, settled, resume_index, .. } = self;
         let partition = reader.partition();
-        let mut marks = marks.as_ref().map(|marks| marks.borrow_mut());
-        let mut placing =
-            Placing { partition, now_ms, floor, settings, settled: *settled, marks: marks.as_deref_mut() };
+        let mut resume_index = resume_index.as_ref().map(|index| index.borrow_mut());
+        let mut placing = Placing {
+            partition,
+            now_ms,
+            floor,
+            settings,
+            settled: *settled,
+            resume_index: resume_index.as_deref_mut(),
+        };
         reader.read(settings.batch_records, &mut |record: Record<'_>| {
             *offset = Some(record.offset);
             let Some(payload) = record.payload else {
@@ -113,16 +124,16 @@ impl Partition {
         })
     }
 
-    /// The source gives up all time before `frontier`: see `marks.rs`.
-    pub(super) fn pass(&self, frontier: u64, settled: u64) {
-        if let Some(marks) = &self.marks {
+    /// Notes that the source gives up all time before `frontier`: see `resume_points.rs`.
+    pub(super) fn give_up(&self, frontier: u64, settled: u64) {
+        if let Some(index) = &self.resume_index {
             let position = Position {
                 offset: self.offset.map_or(0, |offset| offset + 1),
                 max_event_time: self.watermark.max_event_time(),
                 counts: self.counts,
-                idle: self.state == State::Idle,
+                idle: self.state == PartitionState::Idle,
             };
-            marks.borrow_mut().pass(frontier, settled, position);
+            index.borrow_mut().give_up(frontier, settled, position);
         }
     }
 
@@ -132,23 +143,25 @@ impl Partition {
             counts: self.counts,
             offset: self.offset,
             max_event_time: self.watermark.max_event_time(),
-            idle: self.state == State::Idle,
+            idle: self.state == PartitionState::Idle,
         }
     }
 }
 
-/// What placing the records of a batch depends on.
+/// The context in which the records of a batch are placed in logical time.
 struct Placing<'a> {
     partition: u32,
     now_ms: u64,
+    /// The time of the worker's capability.
     floor: u64,
     settings: &'a Settings,
     settled: Settled,
-    marks: Option<&'a mut Marks>,
+    resume_index: Option<&'a mut ResumeIndex>,
 }
 
 impl Placing<'_> {
-    /// Decodes and places one record, or says why not.
+    /// Decodes one record, places it in logical time and adds it to its partial bar; or returns why
+    /// it is rejected.
     #[inline]
     fn accept(
         &mut self,
@@ -162,13 +175,14 @@ impl Placing<'_> {
             DecodeError::Malformed(detail) => (RejectReason::Malformed, detail),
             DecodeError::Invalid(detail) => (RejectReason::Invalid, detail),
         })?;
-        // A record that claims to have been written later than now does not get a later bound by that.
+        // A record that claims to have been written in the future gets no later bound by that
+        // claim.
         let written = record
             .log_time
             .or(tick.received)
             .map_or(self.now_ms, |written| written.millis().min(self.now_ms));
         if tick.time.millis() > written.saturating_add(self.settings.max_future_ms) {
-            // Without a time of the record's own the bound is that of the clock, which would make the words of a reject
+            // The text names the bound only if it is the record's own time: the clock's would
             // differ from one replay to the next.
             let bound = if written == self.now_ms {
                 "the clock".to_owned()
@@ -182,7 +196,8 @@ impl Placing<'_> {
             );
             return Err((RejectReason::Future, detail));
         }
-        // What a checkpoint has settled takes no floor: it must be found where it was then.
+        // A record that a checkpoint has settled takes no floor: it must get the logical time that
+        // it had then.
         let is_settled = record.offset < self.settled.before && watermark.own(tick.time) < self.settled.below;
         let before = *watermark;
         let placement = watermark.place(tick.time, if is_settled { 0 } else { self.floor }, self.settings);
@@ -197,12 +212,12 @@ impl Placing<'_> {
                 return Err((RejectReason::TooLate, detail));
             }
         };
-        if let Some(marks) = &mut self.marks
-            && marks.wants(logical)
+        if let Some(index) = &mut self.resume_index
+            && index.wants(logical)
         {
             let max_event_time = before.max_event_time();
             let at = Position { offset: record.offset, max_event_time, counts: *counts, idle: false };
-            marks.note(logical, at);
+            index.note(logical, at);
         }
         match placement {
             Placement::OnTime { .. } => counts.on_time += 1,

@@ -1,14 +1,15 @@
-//! The task of one client of streams.
+//! The task of one client of the market streams.
 
-use super::super::connection::{self, Connection, Farewell, Heard, Stream};
+use super::super::clients::Clients;
+use super::super::connection::{self, ClientMessage, Connection, Disconnect, MessageStream};
 use super::super::frame::Frame;
-use super::super::subscription::Key;
-use super::mistake::Mistake;
-use super::request::{self, Request};
-use super::rooms::Seat;
-use super::{MAX_STREAMS, Opening, stream};
+use super::super::subscription::SeriesKey;
+use super::address::{MAX_STREAMS, StreamAddress};
+use super::command::{self, StreamCommand};
+use super::errors::StreamError;
+use super::membership::StreamMembership;
+use super::stream_name;
 use crate::app::Data;
-use crate::websocket::clients::Clients;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -17,100 +18,104 @@ use tallow_model::error::chain;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// The most bytes of a message: room for all streams that a connection may have, at some 30 a name.
+/// The maximum size of a message: the names of all streams of a connection, at about 30 bytes each.
 const MAX_MESSAGE_BYTES: usize = 32 * 1024;
 
-/// Serves a client from the handshake to the end.
-pub(crate) async fn run(shared: Arc<Clients>, data: Arc<Data>, upgraded: OnUpgrade, opening: Opening) {
+/// Serves a client from the handshake to the end of its connection.
+pub(crate) async fn run(clients: Arc<Clients>, data: Arc<Data>, upgraded: OnUpgrade, address: StreamAddress) {
     let Some((mut sink, mut stream)) = connection::open(upgraded, MAX_MESSAGE_BYTES).await else { return };
-    let connection = Connection::new(shared.clone());
-    let seat = Seat::take(shared.hub.clone(), connection.mailbox.clone(), opening.combined);
-    let farewell = tokio::select! {
+    let connection = Connection::new(clients.clone());
+    let membership =
+        StreamMembership::join(clients.hub.clone(), connection.mailbox.clone(), address.combined);
+    let disconnect = tokio::select! {
         biased;
-        farewell = connection.over() => farewell,
-        farewell = connection.write(&mut sink, None) => farewell,
-        farewell = converse(&connection, &data, seat, &opening, &mut stream) => farewell,
+        disconnect = connection.ended() => disconnect,
+        disconnect = connection.send_mailbox(&mut sink, None) => disconnect,
+        disconnect = answer_requests(&connection, &data, membership, &address, &mut stream) => disconnect,
     };
-    connection::end(farewell, sink, stream).await;
+    connection::close(disconnect, sink, stream).await;
 }
 
-/// Opens the streams that the address asks for, then does what the client's messages ask for.
-async fn converse(
+/// Subscribes to the streams of the address, then answers the client's requests.
+async fn answer_requests(
     connection: &Connection,
     data: &Data,
-    mut seat: Seat,
-    opening: &Opening,
-    stream: &mut Stream,
-) -> Farewell {
-    match check(&connection.shared, data, &opening.streams).await {
-        Ok(()) => seat.subscribe(&opening.streams, None),
-        Err(Mistake::Stores) => {
-            return Farewell::Close(CloseCode::Again, "the stores can't answer at the moment");
+    mut membership: StreamMembership,
+    address: &StreamAddress,
+    stream: &mut MessageStream,
+) -> Disconnect {
+    match check(&connection.clients, data, &address.streams).await {
+        Ok(()) => membership.subscribe(&address.streams, None),
+        Err(StreamError::Stores) => {
+            return Disconnect::Close(CloseCode::Again, "the stores can't answer at the moment");
         }
-        Err(_) => return Farewell::Close(CloseCode::Policy, "unknown symbol"),
+        Err(_) => return Disconnect::Close(CloseCode::Policy, "unknown symbol"),
     }
     loop {
-        let heard = match connection.hear(stream).await {
-            Ok(heard) => heard,
-            Err(farewell) => return farewell,
+        let message = match connection.receive(stream).await {
+            Ok(message) => message,
+            Err(disconnect) => return disconnect,
         };
-        if let Heard::Text(text) = heard {
-            let (id, request) = request::parse(&text);
-            let outcome = match request {
-                Ok(request) => obey(&connection.shared, data, &mut seat, &id, request).await,
-                Err(mistake) => Err(mistake),
+        if let ClientMessage::Text(text) = message {
+            let (id, command) = command::parse(&text);
+            let outcome = match command {
+                Ok(command) => execute(&connection.clients, data, &mut membership, &id, command).await,
+                Err(error) => Err(error),
             };
-            if let Err(mistake) = outcome {
-                connection.mailbox.keep(request::answer(&id, Err(mistake)));
+            if let Err(error) = outcome {
+                connection.mailbox.keep(command::response(&id, Err(error)));
             }
         }
     }
 }
 
-/// Does what is asked for, and answers.
-async fn obey(
-    shared: &Clients,
+/// Executes a request and queues its response; an error has none yet.
+async fn execute(
+    clients: &Clients,
     data: &Data,
-    seat: &mut Seat,
+    membership: &mut StreamMembership,
     id: &Value,
-    request: Request,
-) -> Result<(), Mistake> {
-    let answer = |result: Value| -> Frame { request::answer(id, Ok(result)) };
-    match request {
-        Request::Subscribe(streams) => {
-            if seat.streams().union(&streams).count() > MAX_STREAMS {
-                return Err(Mistake::too_many_streams());
+    command: StreamCommand,
+) -> Result<(), StreamError> {
+    let response = |result: Value| -> Frame { command::response(id, Ok(result)) };
+    match command {
+        StreamCommand::Subscribe(streams) => {
+            if membership.streams().union(&streams).count() > MAX_STREAMS {
+                return Err(StreamError::too_many_streams());
             }
-            check(shared, data, &streams).await?;
-            seat.subscribe(&streams, Some(answer(Value::Null)));
+            check(clients, data, &streams).await?;
+            membership.subscribe(&streams, Some(response(Value::Null)));
         }
-        Request::Unsubscribe(streams) => seat.unsubscribe(&streams, answer(Value::Null)),
-        Request::ListSubscriptions => {
-            let names: Vec<String> = seat.streams().iter().map(|key| stream::name(*key)).collect();
-            seat.tell(answer(names.into()));
+        StreamCommand::Unsubscribe(streams) => membership.unsubscribe(&streams, response(Value::Null)),
+        StreamCommand::ListSubscriptions => {
+            let names: Vec<String> = membership.streams().iter().map(|key| stream_name::name(*key)).collect();
+            membership.respond(response(names.into()));
         }
-        Request::SetCombined(combined) => seat.combine(combined, answer(Value::Null)),
-        Request::GetCombined => seat.tell(answer(seat.combined().into())),
+        StreamCommand::SetCombined(combined) => membership.set_combined(combined, response(Value::Null)),
+        StreamCommand::GetCombined => membership.respond(response(membership.is_combined().into())),
     }
     Ok(())
 }
 
-/// Whether one of the stores has every symbol of these. The client's pongs wait meanwhile, so the stores have no more time
-/// than for a request.
-async fn check(shared: &Clients, data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
-    let limit = shared.app.settings.request_timeout;
+/// Checks that the stores have the symbols of these streams.
+///
+/// The client's pongs wait meanwhile, so the check has the time limit of a request.
+async fn check(clients: &Clients, data: &Data, streams: &BTreeSet<SeriesKey>) -> Result<(), StreamError> {
+    let limit = clients.app.settings.request_timeout;
     timeout(limit, are_known(data, streams)).await.unwrap_or_else(|_| {
         tracing::warn!(limit_ms = limit.as_millis(), "symbols not looked up in time");
-        Err(Mistake::Stores)
+        Err(StreamError::Stores)
     })
 }
 
-async fn are_known(data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> {
+async fn are_known(data: &Data, streams: &BTreeSet<SeriesKey>) -> Result<(), StreamError> {
     let stores = |error: tallow_model::Error| {
         tracing::warn!(error = chain(&error), "symbols not looked up");
-        Mistake::Stores
+        StreamError::Stores
     };
-    let unknown = |key: Key| Mistake::Invalid(format!("unknown symbol in stream {:?}", stream::name(key)));
+    let unknown = |key: SeriesKey| {
+        StreamError::Invalid(format!("unknown symbol in stream {:?}", stream_name::name(key)))
+    };
     let mut streams = streams.iter().copied();
     match (streams.next(), streams.len()) {
         (None, _) => Ok(()),
@@ -120,8 +125,8 @@ async fn are_known(data: &Data, streams: &BTreeSet<Key>) -> Result<(), Mistake> 
         },
         (Some(first), _) => {
             let known = data.symbols().await.map_err(stores)?;
-            let stranger = std::iter::once(first).chain(streams).find(|(symbol, _)| !known.contains(symbol));
-            stranger.map_or(Ok(()), |key| Err(unknown(key)))
+            let missing = std::iter::once(first).chain(streams).find(|(symbol, _)| !known.contains(symbol));
+            missing.map_or(Ok(()), |key| Err(unknown(key)))
         }
     }
 }

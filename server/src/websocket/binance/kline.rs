@@ -1,16 +1,18 @@
-//! The event of a kline: the candle of one window as it stands, with `x` once it has closed.
+//! The event of a kline: the newest candle of one window, with `x` true once the window is closed.
 //!
-//! What Tallow does not know is as at `/api/v3`: the ids of the first and the last trade are -1, and the shares of takers 0.
-//! So are the volumes of a feed without sizes, as a rolling volume is not that of a window.
+//! Unknown fields have the values of `/api/v3`: the ids of the first and last trade are -1, and the
+//! volumes of takers are 0. The volumes of a feed without sizes are 0 too, because a rolling volume
+//! is not the volume of a window.
 
 use super::super::frame::Frame;
-use super::stream;
+use super::stream_name;
 use crate::market::QUOTE;
 use tallow_model::EventTime;
 use tallow_model::rows::LatestCandle;
 
-/// The event of a candle at this time of the clock. The characters of a symbol need no escaping, and Rust prints no float
-/// with an exponent.
+/// The raw event of a candle at this time of the clock.
+///
+/// The characters of a symbol need no escaping, and Rust prints no float with an exponent.
 pub(super) fn event(candle: &LatestCandle, now: EventTime) -> Frame {
     let LatestCandle { symbol, interval, open, high, low, close, event_count, is_closed, .. } = candle;
     let (start, end) = (candle.window_start * 1000, candle.window_end * 1000 - 1);
@@ -22,8 +24,8 @@ pub(super) fn event(candle: &LatestCandle, now: EventTime) -> Frame {
     .into()
 }
 
-/// The same, with the name of its stream around it.
+/// The combined event: the raw event with the name of its stream around it.
 pub(super) fn combined(candle: &LatestCandle, event: &Frame) -> Frame {
-    let name = stream::name((candle.symbol, candle.interval));
+    let name = stream_name::name((candle.symbol, candle.interval));
     format!(r#"{{"stream":"{name}","data":{event}}}"#).into()
 }

@@ -1,30 +1,31 @@
-//! The name of a stream: symbol, `USD`, `@kline_` and interval, as in `btcusd@kline_1m`. A symbol may be in any case, as it
-//! may elsewhere; events and lists name it in lower case.
+//! The name of a stream: symbol, `USD`, `@kline_` and interval, for example `btcusd@kline_1m`.
+//!
+//! A client may write the symbol in any case; events and lists have it in lower case.
 
-use super::super::subscription::Key;
+use super::super::subscription::SeriesKey;
 use crate::market;
 use tallow_model::Interval;
 
-/// What can be listened to.
+/// The names of the streams that are served, for error texts.
 pub(super) const SERVED: &str = "SYMBOL@kline_INTERVAL, SYMBOL like btcusd, INTERVAL 1m, 5m or 15m";
 
-/// The series that a stream is of, or why there is no such stream.
-pub(super) fn parse(name: &str) -> Result<Key, String> {
+/// Returns the series of a stream, or the reason why the stream is not served.
+pub(super) fn parse(name: &str) -> Result<SeriesKey, String> {
     let Some((symbol, kind)) = name.split_once('@') else {
         return Err(format!("{name:?} is not the name of a stream"));
     };
     let Some(interval) = kind.strip_prefix("kline_") else {
-        return Err(format!("{name:?} can't be served: of {kind:?} the data says nothing or not enough"));
+        return Err(format!("{name:?} is not served: there is no data for {kind:?}"));
     };
     let Some(interval) = Interval::parse(interval) else {
-        return Err(format!("{name:?} can't be served: candles of {interval:?} do not settle live"));
+        return Err(format!("{name:?} is not served: there are no live candles of {interval:?}"));
     };
-    let unknown = || format!("{name:?} is of no symbol like btcusd, one with {} behind it", market::QUOTE);
+    let unknown = || format!("{name:?} names no symbol that ends in {}, like btcusd", market::QUOTE);
     Ok((market::symbol(symbol).ok_or_else(unknown)?, interval))
 }
 
-/// The name of a series' stream.
-pub(super) fn name((symbol, interval): Key) -> String {
+/// The name of the stream of a series.
+pub(super) fn name((symbol, interval): SeriesKey) -> String {
     let symbol = market::name(symbol).to_ascii_lowercase();
     format!("{symbol}@kline_{interval}")
 }
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_in_any_case_and_written_in_lower() {
+    fn a_name_is_read_in_any_case() {
         for text in ["btcusd@kline_1m", "BTCUSD@kline_1m"] {
             assert_eq!(name(parse(text).unwrap()), "btcusd@kline_1m");
         }
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_is_refused_with_its_name() {
+    fn an_unserved_stream_is_refused_by_name() {
         for text in [
             "",
             "btcusd",

@@ -1,11 +1,22 @@
-//! What the threads of a process tell each other about the other processes: which one is lost, and who has ended.
+//! The liveness of the other processes, as the threads of this process share it: the first process
+//! that was lost, why this process ends, and which threads have ended.
 
-use super::link::{Goodbye, Remote};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// A process that is gone.
+/// Reason for which a process ends its connections, sent as its last message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    /// The input has ended and everything has been settled.
+    Finished,
+    /// The process was told to stop.
+    Stopped,
+    /// The process has lost the process of this number.
+    Lost(usize),
+}
+
+/// The first process that was lost.
 #[derive(Clone, Debug)]
 pub(super) struct Lost {
     pub(super) process: usize,
@@ -13,32 +24,32 @@ pub(super) struct Lost {
     pub(super) detail: String,
 }
 
-/// Which threads of the connections have ended.
+/// The threads that have ended.
 #[derive(Debug, Default)]
 struct Ended {
     readers: usize,
-    /// Whether all of those have ended as timely expects it.
+    /// Whether a reader has ended by unwinding, which timely takes for a panic.
     unwound: bool,
     writers: usize,
     workers: bool,
 }
 
-/// One for the process.
+/// Liveness of the other processes. One value a process, shared by its threads.
 #[derive(Debug)]
-pub(super) struct Watch {
-    /// How many other processes there are; each has a reader and a writer.
+pub(super) struct PeerLiveness {
+    /// Number of other processes; each has a reader and a writer.
     others: usize,
     lost: OnceLock<Lost>,
-    /// Why the first worker that left its work undone did so. What becomes of the other processes after that, now that
-    /// this one is leaving them, is no reason.
+    /// Reason for which the first worker left its work undone. A process that is lost after that
+    /// was lost because this one leaves, so it is no reason.
     broken_off: OnceLock<Goodbye>,
     ended: Mutex<Ended>,
     changed: Condvar,
 }
 
-impl Watch {
-    pub(super) fn new(others: usize) -> Watch {
-        Watch {
+impl PeerLiveness {
+    pub(super) fn new(others: usize) -> PeerLiveness {
+        PeerLiveness {
             others,
             lost: OnceLock::new(),
             broken_off: OnceLock::new(),
@@ -51,17 +62,16 @@ impl Watch {
         self.others
     }
 
-    /// The first process that was lost.
     pub(super) fn lost(&self) -> Option<&Lost> {
         self.lost.get()
     }
 
-    /// Tells the workers that a process is gone; the first such word counts.
-    pub(super) fn lose(&self, remote: &Remote, detail: String) {
-        self.lost.get_or_init(|| Lost { process: remote.process, address: remote.address.clone(), detail });
+    /// Records that a process is lost, which ends the workers. Only the first one counts.
+    pub(super) fn lose(&self, process: usize, address: &str, detail: String) {
+        self.lost.get_or_init(|| Lost { process, address: address.to_owned(), detail });
     }
 
-    /// Says that a worker leaves its work undone; before it ends.
+    /// Records that a worker leaves its work undone. Called before the worker ends.
     pub(super) fn break_off(&self) {
         self.broken_off
             .get_or_init(|| self.lost().map_or(Goodbye::Stopped, |lost| Goodbye::Lost(lost.process)));
@@ -71,7 +81,7 @@ impl Watch {
         self.broken_off.get().is_some()
     }
 
-    /// What the other processes are told in the end.
+    /// Returns the goodbye to the other processes.
     pub(super) fn goodbye(&self) -> Goodbye {
         self.broken_off.get().copied().unwrap_or(Goodbye::Finished)
     }
@@ -88,7 +98,7 @@ impl Watch {
         self.changed.notify_all();
     }
 
-    /// Says that all workers of this process have ended.
+    /// Records that all workers of this process have ended.
     pub(super) fn workers_ended(&self) {
         self.ended().workers = true;
         self.changed.notify_all();
@@ -99,22 +109,22 @@ impl Watch {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits until everything that was to be sent has been, for so long at most.
+    /// Waits until all writers have sent their goodbye, for at most `limit`.
     pub(super) fn wait_for_writers(&self, limit: Duration) {
         let waits = |ended: &mut Ended| ended.writers < self.others;
         let waited = self.changed.wait_timeout_while(self.ended(), limit, waits);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits until all connections are at their end, or `stop` is set, which is looked at this often. Says whether all
-    /// have ended as timely expects it.
-    pub(super) fn wait_for_connections(&self, stop: &AtomicBool, look: Duration) -> bool {
+    /// Waits until all connections have ended, or until `stop` is set, which is checked every
+    /// `poll_interval`. Returns whether all connections have ended without unwinding.
+    pub(super) fn wait_for_connections(&self, stop: &AtomicBool, poll_interval: Duration) -> bool {
         let mut ended = self.ended();
         while (ended.readers, ended.writers) != (self.others, self.others) {
             if stop.load(Ordering::Relaxed) {
                 return false;
             }
-            ended = self.changed.wait_timeout(ended, look).unwrap_or_else(PoisonError::into_inner).0;
+            ended = self.changed.wait_timeout(ended, poll_interval).unwrap_or_else(PoisonError::into_inner).0;
         }
         !ended.unwound
     }

@@ -1,72 +1,94 @@
-//! What workers need to know of a connection to another process, and what is said over it.
+//! The connection to another process: timely's bytes in frames, and a goodbye at the end.
 //!
-//! timely takes the end of a connection for a panic, and does not tell an end that was meant from one that was not. So
-//! its bytes travel in frames here, and the last frame is a **goodbye**: the other process has finished, has been
-//! stopped, or has lost a third one. A connection that ends without a goodbye is lost.
+//! timely takes the end of a connection for a panic, and can't tell an intended end from a lost
+//! connection. So its bytes travel in frames here, and the last frame is a **goodbye**: the other
+//! process has finished, has been stopped, or has lost a third one. A connection that ends without
+//! a goodbye is lost.
 //!
 //! ```text
-//! frame    length: u32, above 0 · so many of timely's bytes
-//! goodbye  0: u32 · kind: u32 (0 finished, 1 stopped, 2 lost a process) · which process: u32      all big-endian
+//! frame    length: u32, above 0 · that many of timely's bytes
+//! goodbye  0: u32 · kind: u32 (0 finished, 1 stopped, 2 lost a process) · process: u32
 //! ```
+//!
+//! All integers are big-endian. Tests: `tests/cluster.rs`.
 
-use super::watch::Watch;
+use super::peer_liveness::{Goodbye, PeerLiveness};
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A connection to another process, in both directions. Several threads use it at the same time: one reads and one
-/// writes.
+/// A connection to another process in both directions. One thread reads while another writes.
+///
+/// # Examples
+///
+/// A link over a socket within one machine:
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use std::net::Shutdown;
+/// use std::os::unix::net::UnixStream;
+/// use tallow_dataflow::Link;
+///
+/// struct Socket(UnixStream);
+///
+/// impl Link for Socket {
+///     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+///         (&self.0).read(buffer)
+///     }
+///     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+///         (&self.0).write(bytes)
+///     }
+///     fn close(&self) {
+///         // An error means that the other end has closed it already.
+///         let _ = self.0.shutdown(Shutdown::Both);
+///     }
+/// }
+///
+/// let (here, there) = UnixStream::pair()?;
+/// let (here, there) = (Socket(here), Socket(there));
+/// here.close();
+/// assert_eq!(there.read(&mut [0])?, 0);
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Link: Send + Sync {
-    /// Reads what has come, and waits where nothing has; 0 once the other process has closed the connection.
+    /// Reads at least one byte and waits for it; returns 0 once the other process has closed the
+    /// connection.
     ///
     /// # Errors
-    /// When the connection is lost.
+    /// Returns an error if the connection is lost.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes some of the bytes, and waits until there is room for any.
+    /// Writes at least one of the bytes and waits until there is room.
     ///
     /// # Errors
-    /// When the connection is lost.
+    /// Returns an error if the connection is lost.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Closes both directions. A read or write that waits returns.
+    /// Closes both directions. A waiting read or write returns.
     fn close(&self);
 }
 
-/// The most bytes of a frame: what timely collects before it writes.
-const MAX_FRAME: usize = 1 << 16;
+/// Largest number of bytes in a frame: the size of timely's write buffer.
+const MAX_FRAME_BYTES: usize = 1 << 16;
 
-/// How a process takes its leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goodbye {
-    /// Its input has ended and everything has been settled.
-    Finished,
-    /// It was told to stop.
-    Stopped,
-    /// It has lost this process.
-    Lost(usize),
+fn goodbye_frame(goodbye: Goodbye) -> [u8; 12] {
+    let (kind, process) = match goodbye {
+        Goodbye::Finished => (0, 0),
+        Goodbye::Stopped => (1, 0),
+        Goodbye::Lost(process) => (2, u32::try_from(process).unwrap_or(u32::MAX)),
+    };
+    let mut frame = [0; 12];
+    frame[4..8].copy_from_slice(&u32::to_be_bytes(kind));
+    frame[8..].copy_from_slice(&process.to_be_bytes());
+    frame
 }
 
-impl Goodbye {
-    fn frame(self) -> [u8; 12] {
-        let (kind, process) = match self {
-            Goodbye::Finished => (0, 0),
-            Goodbye::Stopped => (1, 0),
-            Goodbye::Lost(process) => (2, u32::try_from(process).unwrap_or(u32::MAX)),
-        };
-        let mut frame = [0; 12];
-        frame[4..8].copy_from_slice(&u32::to_be_bytes(kind));
-        frame[8..].copy_from_slice(&process.to_be_bytes());
-        frame
-    }
-}
-
-/// The other end of a connection, as both of its threads know it.
+/// The other end of a connection, shared by the reading and the writing thread.
 pub(super) struct Remote {
     pub(super) process: usize,
     pub(super) address: String,
     link: Arc<dyn Link>,
-    /// Why writing has failed. It is for the reader to tell: there may be a goodbye that explains it.
+    /// The failure of the writer. The reader reports it, unless a goodbye explains it.
     write_failure: Mutex<Option<String>>,
 }
 
@@ -83,7 +105,7 @@ impl Remote {
         let mut failure = self.write_failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert_with(|| describe(error));
         drop(failure);
-        // What has come already can still be read.
+        // Bytes that have arrived already can still be read.
         self.link.close();
     }
 
@@ -125,7 +147,8 @@ impl Remote {
 
 const CLOSED: &str = "connection closed";
 
-/// Whether a process that dies closes its connections or resets them depends on what it had not read yet.
+/// Describes a failure. A process that dies closes or resets its connections, depending on whether
+/// it had unread bytes, so both read the same.
 fn describe(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionReset
@@ -140,25 +163,25 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
-/// One of the two handles of a connection that timely has: its receiving thread reads this one, or its sending thread
-/// writes it. Neither sees an error.
+/// One of timely's two handles of a connection: its receiving thread reads this handle, or its
+/// sending thread writes to it. Neither thread sees an error.
 pub(super) struct Stream {
     remote: Arc<Remote>,
-    watch: Arc<Watch>,
-    /// How much of the frame that is being read is still to come.
+    liveness: Arc<PeerLiveness>,
+    /// Number of bytes that remain of the frame being read.
     remaining: usize,
-    /// The frame that is being written.
+    /// The frame being written.
     frame: Vec<u8>,
-    /// Nobody reads what is written any more.
+    /// Whether a write has failed: later frames are dropped.
     broken: bool,
 }
 
 impl Stream {
-    pub(super) fn new(remote: Arc<Remote>, watch: Arc<Watch>) -> Stream {
-        Stream { remote, watch, remaining: 0, frame: Vec::new(), broken: false }
+    pub(super) fn new(remote: Arc<Remote>, liveness: Arc<PeerLiveness>) -> Stream {
+        Stream { remote, liveness, remaining: 0, frame: Vec::new(), broken: false }
     }
 
-    /// Reads some of timely's bytes, or the goodbye.
+    /// Reads at least one of timely's bytes, or the goodbye.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, String> {
         if self.remaining == 0 {
             let mut word = [0; 4];
@@ -169,14 +192,18 @@ impl Stream {
                     (0, _) => Ok(Received::Goodbye(Goodbye::Finished)),
                     (1, _) => Ok(Received::Goodbye(Goodbye::Stopped)),
                     (2, process) => Ok(Received::Goodbye(Goodbye::Lost(process))),
-                    (kind, _) => Err(format!("it took its leave in an unknown way ({kind})")),
+                    (kind, _) => Err(format!("it sent a goodbye of unknown kind {kind}")),
                 };
             }
         }
-        let most = buffer.len().min(self.remaining);
-        let count = self.remote.read_some(&mut buffer[..most])?;
+        let max = buffer.len().min(self.remaining);
+        let count = self.remote.read_some(&mut buffer[..max])?;
         self.remaining -= count;
         Ok(Received::Bytes(count))
+    }
+
+    fn lose(&self, detail: String) {
+        self.liveness.lose(self.remote.process, &self.remote.address, detail);
     }
 
     fn send(&mut self) {
@@ -198,32 +225,31 @@ impl io::Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let detail = match self.receive(buffer) {
             Ok(Received::Bytes(count)) => return Ok(count),
-            // Before its goodbye timely has said that nothing follows, and the thread expects the end.
+            // timely has announced the end of the stream before the goodbye, so its thread expects
+            // it.
             Ok(Received::Goodbye(goodbye)) => {
                 match goodbye {
                     Goodbye::Finished => {}
-                    Goodbye::Stopped => self.watch.lose(&self.remote, "it has been stopped".to_owned()),
-                    Goodbye::Lost(other) => {
-                        self.watch.lose(&self.remote, format!("it has lost process {other}"));
-                    }
+                    Goodbye::Stopped => self.lose("it has been stopped".to_owned()),
+                    Goodbye::Lost(other) => self.lose(format!("it has lost process {other}")),
                 }
-                self.watch.reader_ended(true);
+                self.liveness.reader_ended(true);
                 return Ok(0);
             }
             Err(detail) => detail,
         };
-        self.watch.lose(&self.remote, detail);
-        // Whatever this returned, the thread would panic, and the workers with it. So the workers end first, and then
-        // the thread unwinds without a word.
-        self.watch.wait_for_workers();
-        self.watch.reader_ended(false);
+        self.lose(detail);
+        // Any value returned here would make the thread panic, and the workers with it. So the
+        // workers end first, and then the thread unwinds without a message.
+        self.liveness.wait_for_workers();
+        self.liveness.reader_ended(false);
         std::panic::resume_unwind(Box::new("the connection is lost"));
     }
 }
 
 impl io::Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(MAX_FRAME);
+        let count = bytes.len().min(MAX_FRAME_BYTES);
         if count > 0 {
             self.frame.clear();
             self.frame.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
@@ -240,21 +266,22 @@ impl io::Write for Stream {
 
 impl timely::communication::allocator::zero_copy::stream::Stream for Stream {
     fn try_clone(&self) -> io::Result<Stream> {
-        Ok(Stream::new(Arc::clone(&self.remote), Arc::clone(&self.watch)))
+        Ok(Stream::new(Arc::clone(&self.remote), Arc::clone(&self.liveness)))
     }
 
     fn set_nonblocking(&self, _: bool) -> io::Result<()> {
         Ok(())
     }
 
-    /// timely's sending thread calls this last, once all workers of this process have ended.
+    /// Sends the goodbye. timely's sending thread calls this last, once all workers of this process
+    /// have ended.
     fn shutdown(&self, _: Shutdown) -> io::Result<()> {
         if !self.broken
-            && let Err(error) = self.remote.write_all(&self.watch.goodbye().frame())
+            && let Err(error) = self.remote.write_all(&goodbye_frame(self.liveness.goodbye()))
         {
             self.remote.write_failed(&error);
         }
-        self.watch.writer_ended();
+        self.liveness.writer_ended();
         Ok(())
     }
 }
