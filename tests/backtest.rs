@@ -1,13 +1,13 @@
 //! `tallow backtest` on larger input: determinism, compressed and broken files, full disks, signals.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{backtest, buckets, ended, fail, file, names, succeed, summary, tallow, text, with_input};
 use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
+use tallow_testing::program::{
+    backtest, buckets, ended, fail, file, names, succeed, summary, tallow, text, with_input,
+};
 
 /// The files that a replay writes.
 const RESULTS: [&str; 4] = ["alerts.csv", "candles.csv", "rejects.jsonl", "summary.json"];

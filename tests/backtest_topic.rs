@@ -2,22 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-#[path = "../connectors/tests/services/mod.rs"]
-mod services;
-mod support;
-#[path = "../connectors/tests/topic/mod.rs"]
-mod topic;
-
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use services::{kafka, unique};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{backtest, buckets, fail, file, succeed, summary, tallow, text};
 use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator, SimulatorSettings};
-use topic::Topic;
+use tallow_testing::program::{backtest, buckets, fail, file, succeed, summary, tallow, text};
+use tallow_testing::services::{kafka, unique};
+use tallow_testing::topic::Topic;
 
 /// How long the broker may take.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -1,11 +1,9 @@
 //! The command line itself: what is asked of it, exit codes, and settings from files, the environment and flags.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use support::{backtest, fail, file, succeed, summary, tallow, text};
+use tallow_testing::program::{backtest, fail, file, succeed, summary, tallow, text};
 
 fn tick(folder: &tempfile::TempDir) -> Vec<PathBuf> {
     let line = br#"{"symbol":"BTC","price_usd":1,"timestamp":1}"#;
@@ -50,8 +48,11 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         (&["backtest", "--from", "a", "--out", "o", "--workers", "two"], "invalid value 'two'"),
         (&["backtest", "--from", "a", "--out", "o", "--workers", "0"], "dataflow.workers is 0"),
         (&["backtest", "--from", "a", "--out", "o", "--batch-records", "0"], "dataflow.batch_records is 0"),
-        (&["--port", "1", "backtest", "--from", "a", "--out", "o"], "flags of 'up' stand before 'backtest'"),
-        (&["--port", "1", "produce"], "flags of 'up' stand before 'produce'"),
+        (
+            &["--port", "1", "backtest", "--from", "a", "--out", "o"],
+            "flags of 'up' are given before 'backtest'",
+        ),
+        (&["--port", "1", "produce"], "flags of 'up' are given before 'produce'"),
         (&["produce", "--feed", "file", "--from", "-", "-"], "standard input ('-') can be read only once"),
         (&["produce", "--feed", "kraken"], "invalid value 'kraken' for '--feed <FEED>'"),
         (&["produce", "--feed", "file"], "--feed file needs --from FILE"),
@@ -68,7 +69,7 @@ fn bad_usage_is_one_line_and_exit_code_2() {
             &["produce", "--feed", "sim", "--start", "yesterday"],
             "invalid value 'yesterday' for '--start <TIME>'",
         ),
-        (&["--port", "1", "migrate"], "flags of 'up' stand before 'migrate'"),
+        (&["--port", "1", "migrate"], "flags of 'up' are given before 'migrate'"),
         (&["up", "--port", "65536"], "invalid value '65536' for '--port <N>'"),
         (&["--symbols", "BTC,E/H"], "invalid value 'E/H' for '--symbols <A,B,C>'"),
         (&["--log-level", "loud"], "logging.level has \"loud\""),

@@ -1,13 +1,10 @@
 //! Recorded trades of an exchange through the graph, the embedded store and the API: with `fill=previous` the answer is
 //! the exchange's own series, its filled gaps included.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use support::recording;
 use tallow_connectors::caches::memory::MemoryCache;
 use tallow_connectors::logs::file::FileReader;
 use tallow_connectors::stores::sqlite::{SqliteHistory, SqliteSink};
@@ -16,6 +13,7 @@ use tallow_model::clock::SystemClock;
 use tallow_model::store::{Pipeline, PipelineStatus, Sink};
 use tallow_model::{LiveCandle, PartitionProgress, PartitionReader, Reject, Step};
 use tallow_server::{App, ServerSettings, serve};
+use tallow_testing::recordings::recording;
 
 /// Passes on what settles.
 struct Steps(Sender<Step>);

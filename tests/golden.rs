@@ -9,12 +9,10 @@
 //!
 //! `UPDATE=1 cargo test --test golden` writes down what comes out. Then read the difference: a golden file is a claim.
 
-mod support;
-
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{backtest, buckets, file, succeed, summary, text};
+use tallow_testing::program::{backtest, buckets, file, succeed, summary, text};
 
 struct Case {
     settings: Vec<(String, String)>,

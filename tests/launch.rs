@@ -1,24 +1,15 @@
 //! `tallow launch`: several processes of the pipeline, killed, refused, stopped, and left alone by whoever looks after them.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[allow(dead_code, reason = "not every helper is of use here")]
-#[path = "pipeline/place.rs"]
-mod place;
-#[path = "../connectors/tests/ports/mod.rs"]
-mod ports;
-#[path = "../connectors/tests/services/mod.rs"]
-mod services;
-mod support;
-#[path = "../connectors/tests/topic/mod.rs"]
-mod topic;
-
-use place::{OPENS, Place};
-use ports::free_port;
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::process::{LIMIT, Tallow, until};
+use tallow_testing::pipeline::{OPENS, PipelineFixture};
+use tallow_testing::ports::free_port;
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// Where no Kafka is: a process looks for it for seconds before it gives up.
 const NOWHERE: [(&str, &str); 3] = [
@@ -39,7 +30,7 @@ fn started(launch: &Tallow) -> Vec<(usize, u32)> {
 
 /// The ids of the processes of the start with this number, counted from 0.
 fn processes(launch: &mut Tallow, start: usize, count: usize) -> Vec<u32> {
-    let started = until("the processes to be started", LIMIT, || {
+    let started = until("the processes to be started", || {
         launch.still_runs();
         Some(started(launch)).filter(|started| started.len() >= (start + 1) * count)
     });
@@ -68,27 +59,27 @@ fn group(pid: u32) -> u32 {
 
 fn are_gone(pids: &[u32]) {
     for pid in pids {
-        until("the process to be gone", LIMIT, || is_gone(*pid).then_some(()));
+        until("the process to be gone", || is_gone(*pid).then_some(()));
     }
 }
 
 #[test]
 fn when_a_process_is_killed_all_start_again_and_the_results_are_those_of_a_backtest() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let mut launch = place.start(&["launch", "-n", "2", "-w", "1"], &[]);
     let first = processes(&mut launch, 0, 2);
     let flags = ["--speed", "120", "--disorder", "--start", OPENS, "--duration", "60m"];
     let produce = place.produce(&flags);
     // In the middle of it, once something has been written.
-    until("an alert", LIMIT, || (!place.alerts().read().is_empty()).then_some(()));
+    until("an alert", || (!place.alerts().read().is_empty()).then_some(()));
     signal(first[1], "KILL");
     launch.says("process has ended, ending the others process=1 status=signal: 9 (SIGKILL)");
     let second = processes(&mut launch, 1, 2);
     are_gone(&first);
     produce.stop_by_itself();
     for number in 0..2 {
-        until("the second start to catch up", LIMIT, || {
+        until("the second start to catch up", || {
             launch.still_runs();
             let prefix = format!("{number}| ");
             let said = launch.said();
@@ -105,7 +96,7 @@ fn when_a_process_is_killed_all_start_again_and_the_results_are_those_of_a_backt
 }
 
 /// Each version of an alert is in the topic once, and there is one of every alert of the backtest.
-fn once_each(place: &Place, expected: &std::path::Path) {
+fn once_each(place: &PipelineFixture, expected: &std::path::Path) {
     let mut versions = BTreeSet::new();
     for record in place.alerts().read() {
         let alert: serde_json::Value = serde_json::from_slice(&record.payload.unwrap()).unwrap();
@@ -161,12 +152,13 @@ fn processes_that_have_run_for_long_enough_start_the_count_anew() {
 #[test]
 fn what_the_processes_refuse_ends_it_with_2_and_is_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
-    let config = support::file(folder.path(), "tallow.toml", b"[kafka]\ngroup = \"launched\"\n");
+    let config =
+        tallow_testing::program::file(folder.path(), "tallow.toml", b"[kafka]\ngroup = \"launched\"\n");
     let arguments = ["--config", config.to_str().unwrap(), "launch", "-n", "2"];
     let mut launch = Tallow::start(&arguments, &NOWHERE);
     let first = processes(&mut launch, 0, 2);
     // Once both have something to say they have read their settings.
-    until("both to have begun", LIMIT, || {
+    until("both to have begun", || {
         let said = launch.said();
         ["0| ", "1| "].iter().all(|prefix| said.lines().any(|line| line.starts_with(prefix))).then_some(())
     });
@@ -189,7 +181,11 @@ fn what_it_can_see_itself_is_refused_before_anything_is_started() {
             ("NO_COLOR", "1"),
             "run.listen is 127.0.0.1:65535: there are not 2 ports from there on",
         ),
-        (vec!["launch"], ("TALLOW__LAUNCH__MAX_FAILURES", "0"), "launch.max_failures is 0, the least is 1"),
+        (
+            vec!["launch"],
+            ("TALLOW__LAUNCH__MAX_FAILURES", "0"),
+            "launch.max_failures: 0 is below the minimum of 1",
+        ),
     ] {
         let (status, said) = Tallow::start(&arguments, &[setting]).ended();
         assert_eq!(status.code(), Some(2), "{said}");
@@ -198,13 +194,52 @@ fn what_it_can_see_itself_is_refused_before_anything_is_started() {
 }
 
 #[test]
-fn a_signal_stops_the_processes_cleanly_and_one_that_does_not_hear_it_in_time() {
+fn a_restart_is_not_from_scratch_again_when_the_log_says_little() {
     let Some(place) = Place::of_the_checkout() else { return };
+    place.migrate();
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let arguments = ["launch", "-n", "1", "-w", "1", "--from-scratch", "--listen", &listen.to_string()];
+    let mut launch = place.start(&arguments, &[("TALLOW__LOGGING__LEVEL", "warn")]);
+    // The supervisor is the only client that asks for this path.
+    until("the supervisor to ask", LIMIT, || {
+        launch.still_runs();
+        metrics(listen).is_some_and(|metrics| metrics.contains("\"/ready\"")).then_some(())
+    });
+    let first = child(&launch).unwrap();
+    signal(first, "KILL");
+    launch.says("process has ended, ending the others process=0");
+    until("the second start to answer", LIMIT, || {
+        launch.still_runs();
+        child(&launch).filter(|second| *second != first).and_then(|_| metrics(listen))
+    });
+    let said = launch.stop();
+    assert_eq!(said.matches("starting from scratch, checkpoints removed").count(), 1, "{said}");
+}
+
+/// The id of the only process that a supervisor has started.
+fn child(launch: &Tallow) -> Option<u32> {
+    let children = Command::new("pgrep").args(["-P", &launch.id().to_string()]).output().unwrap();
+    String::from_utf8(children.stdout).unwrap().lines().next()?.parse().ok()
+}
+
+/// The body of `/metrics`, if somebody listens there.
+fn metrics(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    Some(response)
+}
+
+#[test]
+fn a_signal_stops_the_processes_cleanly_and_one_that_does_not_hear_it_in_time() {
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     for suspended in [false, true] {
         let mut launch = place.start(&["launch", "-n", "2", "-w", "1"], &[]);
         let pids = processes(&mut launch, 0, 2);
-        until("both to be ready", LIMIT, || {
+        until("both to be ready", || {
             launch.still_runs();
             (launch.said().matches("tallow::commands::run: ready").count() == 2).then_some(())
         });
@@ -231,11 +266,11 @@ fn a_signal_stops_the_processes_cleanly_and_one_that_does_not_hear_it_in_time() 
 
 #[test]
 fn a_supervisor_that_is_killed_leaves_no_process_behind() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let mut launch = place.start(&["launch", "-n", "2", "-w", "1"], &[]);
     let pids = processes(&mut launch, 0, 2);
-    until("both to be ready", LIMIT, || {
+    until("both to be ready", || {
         (launch.said().matches("tallow::commands::run: ready").count() == 2).then_some(())
     });
     launch.kill();
@@ -253,7 +288,7 @@ fn lines_of_json_stay_lines_of_json_and_say_which_process_they_are_of() {
             let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
             line.is_some_and(|line| line["process"] == number && line["fields"]["message"] == "starting")
         };
-        until("a line of the process", LIMIT, || launch.said().lines().any(is).then_some(()));
+        until("a line of the process", || launch.said().lines().any(is).then_some(()));
     };
     (0..2).for_each(of);
     launch.signal("TERM");

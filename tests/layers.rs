@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The crates of the workspace beside the root package.
-const MEMBERS: [&str; 8] =
-    ["model", "dataflow", "connectors", "runtime", "server", "benches", "fuzz", "xtask"];
+const MEMBERS: [&str; 9] =
+    ["model", "dataflow", "connectors", "runtime", "server", "testing", "benches", "fuzz", "xtask"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

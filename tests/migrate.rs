@@ -1,17 +1,11 @@
 //! `tallow migrate`, on a real database where there is one.
 
-mod support;
-
-#[path = "../connectors/tests/services/mod.rs"]
-mod services;
-#[path = "../connectors/tests/topic/mod.rs"]
-mod topic;
-
-use services::database::Database;
-use services::unique;
 use std::process::{Command, Stdio};
-use support::{ended, fail, succeed, tallow};
-use topic::Topic;
+use tallow_testing::database::Database;
+use tallow_testing::program::{ended, fail, succeed, tallow};
+use tallow_testing::services;
+use tallow_testing::services::unique;
+use tallow_testing::topic::Topic;
 
 fn migrate(url: &str) -> Command {
     let mut command = tallow();
@@ -20,18 +14,18 @@ fn migrate(url: &str) -> Command {
 }
 
 /// A database and topics that nobody else has.
-struct Place {
+struct PipelineFixture {
     database: Database,
     kafka: String,
     topics: [String; 3],
 }
 
-impl Place {
-    fn new() -> Option<Place> {
+impl PipelineFixture {
+    fn new() -> Option<PipelineFixture> {
         let kafka = services::kafka()?;
         let database = Database::create()?;
         let topics = ["prices", "alerts", "dead_letters"].map(unique);
-        Some(Place { database, kafka, topics })
+        Some(PipelineFixture { database, kafka, topics })
     }
 
     fn migrate(&self) -> Command {
@@ -46,7 +40,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PipelineFixture {
     fn drop(&mut self) {
         for (topic, partitions) in self.topics.iter().zip([3, 1, 1]) {
             drop(Topic::adopt(&self.kafka, topic.clone(), partitions));
@@ -56,7 +50,7 @@ impl Drop for Place {
 
 #[test]
 fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     let first = succeed(&mut place.migrate());
     assert!(first.contains("migration applied") && first.contains("V1__candles_and_alerts"), "{first}");
     assert!(first.contains("schema is up to date") && first.contains("version=2"), "{first}");
@@ -70,14 +64,14 @@ fn a_migration_says_what_it_did_and_a_second_one_has_nothing_to_do() {
 
 #[test]
 fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_written() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     succeed(&mut place.migrate());
     let mut client = place.database.connect();
     let rows = "INSERT INTO cryptocurrencies (symbol, name, created_at, updated_at)
         VALUES ('BTC', NULL, 'epoch', 'epoch'), ('ETH', 'My ether', 'epoch', 'epoch'), ('MINE', NULL, 'epoch', 'epoch')";
     client.batch_execute(rows).expect("written");
     let said = succeed(place.migrate().env("TALLOW__COINGECKO__COINS", "my-coin:MINE:My coin"));
-    assert!(said.contains("coins that had no name have one symbols=3"), "{said}");
+    assert!(said.contains("names of coins added symbols=3"), "{said}");
     let called = "SELECT STRING_AGG(CONCAT_WS(' ', symbol, name, coingecko_id), ', ' ORDER BY symbol) FROM cryptocurrencies";
     let called: String = client.query_one(called, &[]).expect("read").get(0);
     assert_eq!(called, "BTC Bitcoin bitcoin, ETH My ether ethereum, MINE My coin my-coin");
@@ -86,7 +80,7 @@ fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_
 
 #[test]
 fn two_migrations_at_once_both_succeed() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = PipelineFixture::new() else { return };
     let start = || place.migrate().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let applied: usize = [start(), start()]
         .map(|process| {
@@ -109,5 +103,8 @@ fn what_cannot_be_migrated_is_one_line_without_the_password() {
     let line = fail(&mut migrate("postgres//me:hunter2@host"), 2);
     assert!(line.starts_with("postgres.url is not an address") && !line.contains("hunter2"), "{line}");
     let line = fail(migrate(&url).env("TALLOW__POSTGRES__KEEP_1M_DAYS", "36501"), 2);
-    assert_eq!(line, "postgres.keep_1m_days is 36501, the most is 36500");
+    assert_eq!(
+        line,
+        "read environment variable TALLOW__POSTGRES__KEEP_1M_DAYS: postgres.keep_1m_days: 36501 is above the maximum of 36500"
+    );
 }

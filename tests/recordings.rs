@@ -1,9 +1,8 @@
 //! `tallow backtest` on recorded trades of real exchanges, which stand beside the checkout.
 
-mod support;
-
 use std::collections::HashMap;
-use support::{backtest, buckets, recording, succeed, summary, text};
+use tallow_testing::program::{backtest, buckets, succeed, summary, text};
+use tallow_testing::recordings::recording;
 
 #[test]
 fn krakens_trades_give_krakens_bars_to_the_digit() {

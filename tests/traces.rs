@@ -1,10 +1,9 @@
 //! Traces over OTLP: what a collector is sent, and that one that is not there harms nothing.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod support;
-
 use std::path::Path;
-use support::process::{LIMIT, Tallow, until};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -23,7 +22,7 @@ fn up(data: &Path, endpoint: &str) -> Tallow {
         ("TALLOW__SERVER__API_KEYS", KNOWN_KEY),
     ];
     let mut tallow = Tallow::start(&["up"], &settings);
-    until("ready", LIMIT, || {
+    until("ready", || {
         tallow.still_runs();
         (tallow.said().contains("listening url=") && tallow.get("/ready").0 == 200).then_some(())
     });
@@ -47,7 +46,7 @@ fn a_collector_is_sent_requests_batches_and_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let tallow = up(folder.path(), &format!("{}/v1/traces", collector.uri()));
     assert_eq!(tallow.get_with("/api/v1/historical/NONE?limit=1", KEY).0, 404);
-    until("a checkpoint", LIMIT, || {
+    until("a checkpoint", || {
         let (_, stats) = tallow.get_with("/api/v1/stats", KEY);
         let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
         (stats["checkpoint"]["stored"].as_u64() >= Some(1)).then_some(())

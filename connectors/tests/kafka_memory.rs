@@ -2,17 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![cfg(target_os = "linux")]
 
-#[allow(dead_code, reason = "made for more than this")]
-#[path = "kafka/bed.rs"]
-mod bed;
-mod services;
-mod topic;
-
-use bed::{All, START_MS, Writer, read, topic, until};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::KafkaLog;
 use tallow_model::ReadStatus;
+use tallow_testing::kafka_log::{All, START_MS, Writer, read, topic};
+use tallow_testing::wait::until;
 
 const PARTITIONS: i32 = 3;
 const RECORDS: u64 = 150_000;

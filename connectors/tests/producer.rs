@@ -2,16 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-mod services;
-mod topic;
-
-use services::{kafka, unique};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::error::{Action, chain};
 use tallow_model::secret::Secret;
-use topic::Topic;
+use tallow_testing::services::{kafka, unique};
+use tallow_testing::topic::Topic;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -2,15 +2,13 @@
 //! does not is told.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod topic;
-
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Fault};
 use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::error::{Action, chain};
-use topic::Topic;
+use tallow_testing::topic::Topic;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const TOPIC: &str = "ticks";

@@ -2,19 +2,13 @@
 //! what does not ends the reading with its reason.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[allow(dead_code, reason = "made for more than this")]
-#[path = "kafka/bed.rs"]
-mod bed;
-mod services;
-mod topic;
-
-use bed::{Records, Writer, config, read_all};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Fault};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaRange};
+use tallow_testing::kafka_log::{Records, Writer, config, read_all};
 
 const RECORDS: i64 = 500;
 

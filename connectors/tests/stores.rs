@@ -1,10 +1,6 @@
-//! Every sink, history and cache, put to the same contract. A new one is a bed and one line below.
+//! Every sink, history and cache, put to the same contract. A new one is a fixture and one line below.
 
-mod beds;
-mod contract;
-mod services;
-
-contract::store_contract!(sqlite, crate::beds::embedded::SqliteBed);
-contract::store_contract!(postgres, crate::beds::postgres::PostgresBed);
-contract::cache_contract!(memory, crate::beds::embedded::MemoryBed);
-contract::cache_contract!(redis, crate::beds::redis::RedisBed);
+tallow_testing::store_contract!(sqlite, tallow_testing::fixtures::embedded::SqliteFixture);
+tallow_testing::store_contract!(postgres, tallow_testing::fixtures::postgres::PostgresFixture);
+tallow_testing::cache_contract!(memory, tallow_testing::fixtures::embedded::MemoryFixture);
+tallow_testing::cache_contract!(redis, tallow_testing::fixtures::redis::RedisFixture);

@@ -2,19 +2,17 @@
 //! never stops.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use support::crashes::{Crashes, Vault};
-use support::oracle::{Plain, assert_same, expected, lines, random_log};
-use support::{Outcome, settle};
 use tallow_dataflow::{Settings, State};
 use tallow_model::{EventTime, next_second};
+use tallow_testing::graph::crashes::{Crashes, Vault};
+use tallow_testing::graph::oracle::{Plain, assert_same, expected, lines, random_log};
+use tallow_testing::graph::{Outcome, settle};
 
 /// Returns settings under which all workers advance time in small steps.
 fn eager() -> Settings {
-    Settings { batch_records: 5, max_skew_ms: 60_000, ..support::eager() }
+    Settings { batch_records: 5, max_skew_ms: 60_000, ..tallow_testing::graph::eager() }
 }
 
 /// A run that ends with a stop. Every partition has some records from the start: an empty partition

@@ -2,16 +2,16 @@
 //! process, and all end when one of them is lost.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
-use support::{Collector, MockClock, Random, Topic, bounded, settle, tick, wait_for, worker_io};
 use tallow_dataflow::{Link, Peer, RunError, Settings, Workers, run};
+use tallow_testing::graph::{
+    Collector, MemoryPartition, MockClock, Random, bounded, settle, tick, wait_for, worker_io,
+};
 
 const NOON: u64 = 1_700_006_400_000;
 
@@ -102,7 +102,7 @@ impl Process {
     fn start(workers: Workers, stop: &Arc<AtomicBool>) -> Process {
         panics();
         // Every worker has a partition.
-        let topics: Vec<Topic> = (0..8).map(Topic::new).collect();
+        let topics: Vec<MemoryPartition> = (0..8).map(MemoryPartition::new).collect();
         for (topic, second) in topics.iter().cycle().zip(0..800) {
             topic.push(tick("BTC", NOON + 1_000 * second, 9_000, 5));
         }

@@ -2,21 +2,19 @@
 //! tick is placed that arrives after that.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use support::{Collector, MockClock, Topic, tick, wait_for, worker_io};
 use tallow_dataflow::{Settings, WorkerIo, run};
 use tallow_model::{Interval, PartitionReader, SettledCandle};
+use tallow_testing::graph::{Collector, MemoryPartition, MockClock, tick, wait_for, worker_io};
 
 const NOON: u64 = 1_700_006_400_000;
 
 /// A graph that runs on its own threads until the test ends.
 struct Running {
-    topics: Vec<Topic>,
+    topics: Vec<MemoryPartition>,
     clock: Arc<MockClock>,
     collector: Collector,
     stop: Arc<AtomicBool>,
@@ -37,7 +35,7 @@ impl Running {
         workers: usize,
         settings: Settings,
     ) -> (Running, Vec<Sender<Box<dyn PartitionReader + Send>>>) {
-        let topics: Vec<Topic> = (0..partitions + later).map(Topic::new).collect();
+        let topics: Vec<MemoryPartition> = (0..partitions + later).map(MemoryPartition::new).collect();
         let (senders, arrivals): (Vec<_>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
         let arrivals = Mutex::new(arrivals.into_iter().map(Some).collect::<Vec<_>>());
         let clock = Arc::new(MockClock::new(NOON));

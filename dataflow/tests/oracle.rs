@@ -2,12 +2,10 @@
 //! from the settled output being a function of the log.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use proptest::prelude::*;
-use support::oracle::{Plain, assert_same, expected, lines, random_log};
-use support::{Random, eager, settle};
 use tallow_dataflow::Settings;
+use tallow_testing::graph::oracle::{Plain, assert_same, expected, lines, random_log};
+use tallow_testing::graph::{Random, eager, settle};
 
 #[test]
 fn every_version_at_every_time_equals_the_sequential_computation() {

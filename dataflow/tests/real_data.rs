@@ -6,12 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-mod support;
-
 use std::path::PathBuf;
-use support::settle;
 use tallow_dataflow::Settings;
 use tallow_model::Interval;
+use tallow_testing::graph::settle;
 
 fn recording(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);

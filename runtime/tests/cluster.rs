@@ -1,10 +1,6 @@
 //! Processes that look for each other, here as threads: those that belong together, those that do not, and strangers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-#[path = "../../connectors/tests/ports/mod.rs"]
-mod ports;
-
-use ports::free_addresses;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -15,6 +11,7 @@ use tallow_dataflow::Workers;
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_runtime::cluster::{Cluster, Handshake, connect};
+use tallow_testing::ports::free_addresses;
 
 /// The time after which a test gives up waiting.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -1,16 +1,14 @@
 //! The APIs of other programs over a real socket: Binance's, TradingView's UDF, and the movers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
-use support::history::{alert_row, row};
-use support::market::candle;
-use support::{START_MS, Server};
 use tallow_model::rows::{AlertRow, CandleRow, LatestCandle};
 use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity};
+use tallow_testing::server::history::{alert_row, row};
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{START_MS, Server};
 
 const MINUTE_MS: u64 = 60_000;
 const QUARTER_MS: u64 = 15 * MINUTE_MS;

@@ -1,16 +1,14 @@
 //! Exports while they are sent: failing stores, slow clients, clients that leave, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::http::{PartialReply, Reply};
-use support::{Server, within};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::http::{PartialReply, Reply};
+use tallow_testing::server::{Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -1,18 +1,16 @@
 //! The layers that every response passes: tags and revalidation, content codings, limits, keys.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::http::Reply;
-use support::market::candle;
-use support::{DEADLINE, Server, within};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::http::Reply;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{DEADLINE, Server, within};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 

@@ -1,18 +1,16 @@
 //! `/ws/prices/{symbol}`: frames, slow clients, gaps, and the end of connections.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::{alert, candle};
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::{alert, candle};
+use tallow_testing::server::{Server, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 

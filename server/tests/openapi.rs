@@ -2,21 +2,19 @@
 //! headers, errors and examples. Also `/docs`.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use support::history::{PANIC, alert_row, row};
-use support::http::Reply;
-use support::market::candle;
-use support::{START_MS, Server};
 use tallow_model::rows::CandleRow;
 use tallow_model::store::{CheckpointFigures, PartitionStatus, SinkStatus};
 use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::{PANIC, alert_row, row};
+use tallow_testing::server::http::Reply;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{START_MS, Server};
 
 const MINUTE_MS: u64 = 60_000;
 const START: u64 = START_MS / 1000;

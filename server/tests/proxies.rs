@@ -1,13 +1,11 @@
 //! Clients behind a proxy: the address that counts for the limits, and forged addresses.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
-use support::history::row;
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_server::{Proxies, ServerSettings};
+use tallow_testing::server::history::row;
+use tallow_testing::server::{Server, within};
 use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;

@@ -1,15 +1,13 @@
 //! The common parts of all responses, and the refusal of invalid requests.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::Value;
 use std::time::Duration;
-use support::Server;
-use support::history::{PANIC, row};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
+use tallow_testing::server::Server;
+use tallow_testing::server::history::{PANIC, row};
 
 async fn with_btc(settings: ServerSettings) -> Server {
     let server = Server::start_with(settings, 64).await;

@@ -1,15 +1,13 @@
 //! The stop of the server, and clients that misbehave below HTTP.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::{DEADLINE, Server, within};
 use tallow_model::Interval;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::{DEADLINE, Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -1,18 +1,16 @@
 //! The successful response of every route, over a real socket.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::json;
 use std::sync::atomic::Ordering;
-use support::history::{alert_row, row};
-use support::market::candle;
-use support::{START_MS, Server};
 use tallow_model::distribution::{CLOSE_SECONDS, Distribution, WRITE_SECONDS};
 use tallow_model::store::{PartitionStatus, SinkStatus};
 use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::{alert_row, row};
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{START_MS, Server};
 
 /// A server with minutes 0, 1 and 4 of BTC; minutes 2 and 3 are missing.
 async fn with_history() -> Server {

@@ -2,17 +2,15 @@
 //! stores.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::candle;
-use support::{Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{Server, within};
 
 #[tokio::test]
 async fn a_reconnecting_client_gets_the_closed_candles_it_missed() {

@@ -1,19 +1,17 @@
 //! The market streams of Binance: names, requests, events, slow and dead clients, and limits.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::history::row;
-use support::market::candle;
-use support::socket::Socket;
-use support::{START_MS, Server, within};
 use tallow_model::Interval;
 use tallow_model::rows::{CandleRow, LatestCandle};
 use tallow_server::ServerSettings;
+use tallow_testing::server::history::row;
+use tallow_testing::server::market::candle;
+use tallow_testing::server::socket::Socket;
+use tallow_testing::server::{START_MS, Server, within};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;

@@ -1,8 +1,6 @@
 //! The server over TLS: HTTP, WebSocket, and clients without TLS.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
@@ -14,9 +12,9 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use support::market::candle;
-use support::{Server, within};
 use tallow_server::{ServerSettings, Tls};
+use tallow_testing::server::market::candle;
+use tallow_testing::server::{Server, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

@@ -2,10 +2,10 @@
 //! fails at is only that the other services are not there.
 
 use super::{compose, read, services, texts};
-use crate::support::process::Tallow;
 use serde_json::{Map, Value};
 use std::net::TcpListener;
 use std::path::Path;
+use tallow_testing::process::Tallow;
 
 /// The services that are containers of Tallow's image.
 fn own() -> Map<String, Value> {

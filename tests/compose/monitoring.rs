@@ -1,9 +1,10 @@
 //! Prometheus and Grafana, against the metrics that the program really has.
 
 use super::{read, services, texts, yaml};
-use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// The jobs of Prometheus, and the services that each asks.
 fn jobs() -> BTreeMap<String, BTreeSet<String>> {
@@ -37,7 +38,7 @@ fn metrics() -> BTreeMap<String, Option<String>> {
     let settings = [("TALLOW__SERVER__LISTEN", "127.0.0.1:0"), ("TALLOW__UP__DATA", data.to_str().unwrap())];
     let run = |last: &[&str]| {
         let mut tallow = Tallow::start(&["up", "--no-backfill"], &settings);
-        let text = until("all metrics", LIMIT, || {
+        let text = until("all metrics", || {
             tallow.still_runs();
             tallow.address()?;
             let (status, text) = tallow.get("/metrics");

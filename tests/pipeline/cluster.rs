@@ -1,25 +1,26 @@
 //! Several processes of `tallow run`: when one is gone the others say so and end, and only processes that belong together
 //! begin.
 
-use crate::place::{self, OPENS, Place};
-use crate::support::process::{LIMIT, Tallow, until};
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use tallow_testing::pipeline::{self, OPENS, PipelineFixture};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// How soon after another one is gone a process must have ended.
 const SOON: Duration = Duration::from_secs(5);
 
 /// The processes of a cluster on a place.
 struct Cluster<'a> {
-    place: &'a Place,
+    place: &'a PipelineFixture,
     hosts: tempfile::NamedTempFile,
     addresses: Vec<String>,
 }
 
 impl Cluster<'_> {
-    fn on(place: &Place, processes: usize) -> Cluster<'_> {
-        let (hosts, addresses) = place::hosts(processes);
+    fn on(place: &PipelineFixture, processes: usize) -> Cluster<'_> {
+        let (hosts, addresses) = pipeline::hosts(processes);
         Cluster { place, hosts, addresses }
     }
 
@@ -53,7 +54,7 @@ fn ends_soon(process: Tallow) -> (Option<i32>, String) {
 
 #[test]
 fn a_process_that_is_killed_ends_the_others_whether_they_are_busy_or_not() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cluster = Cluster::on(&place, 3);
     let [first, second, third] = cluster.run().try_into().ok().unwrap();
@@ -72,9 +73,7 @@ fn a_process_that_is_killed_ends_the_others_whether_they_are_busy_or_not() {
     let cluster = Cluster::on(&place, 2);
     let [first, second] = cluster.run().try_into().ok().unwrap();
     let mut produce = place.produce(&["--speed", "600", "--rate", "50", "--start", OPENS]);
-    until("records", LIMIT, || {
-        (first.json("/api/v1/stats")["records_in"].as_u64().unwrap() > 10_000).then_some(())
-    });
+    until("records", || (first.json("/api/v1/stats")["records_in"].as_u64().unwrap() > 10_000).then_some(()));
     first.kill();
     assert_eq!(ends_soon(second), (Some(1), cluster.gone(0, "connection closed")));
     produce.still_runs();
@@ -82,7 +81,7 @@ fn a_process_that_is_killed_ends_the_others_whether_they_are_busy_or_not() {
 
 #[test]
 fn a_stop_of_one_is_a_loss_for_the_others_and_a_stop_of_all_is_none() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cluster = Cluster::on(&place, 2);
     let [first, second] = cluster.run().try_into().ok().unwrap();
@@ -100,31 +99,29 @@ fn a_stop_of_one_is_a_loss_for_the_others_and_a_stop_of_all_is_none() {
 
 #[test]
 fn a_process_that_is_stopped_for_a_while_is_not_lost() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cluster = Cluster::on(&place, 2);
     let [mut first, mut second] = cluster.run().try_into().ok().unwrap();
     let _produce = place.produce(&["--speed", "600", "--rate", "50", "--start", OPENS]);
     let records = |process: &Tallow| process.json("/api/v1/stats")["records_in"].as_u64().unwrap();
-    until("records", LIMIT, || (records(&second) > 1_000).then_some(()));
+    until("records", || (records(&second) > 1_000).then_some(()));
     second.signal("STOP");
     let stopped = Instant::now();
-    until("15 s to be over", LIMIT, || {
+    until("15 s to be over", || {
         first.still_runs();
         (stopped.elapsed() > Duration::from_secs(15)).then_some(())
     });
     second.signal("CONT");
     let before = (records(&first), records(&second));
-    until("both to read on", LIMIT, || {
-        (records(&first) > before.0 && records(&second) > before.1).then_some(())
-    });
+    until("both to read on", || (records(&first) > before.0 && records(&second) > before.1).then_some(()));
     first.still_runs();
     second.still_runs();
 }
 
 #[test]
 fn processes_that_do_not_belong_together_say_what_differs() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cluster = Cluster::on(&place, 2);
     let first = cluster.start(0, &[]);
@@ -147,7 +144,7 @@ fn processes_that_do_not_belong_together_say_what_differs() {
 
 #[test]
 fn a_process_waits_at_its_own_address_and_for_one_that_is_gone_again() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cluster = Cluster::on(&place, 3);
     let mut first = cluster.start(0, &[]);

@@ -1,13 +1,14 @@
 //! Services that go away while ticks flow, with services of the test's own.
 
-use crate::place::{OPENS, Place};
-use crate::services;
-use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tallow_testing::pipeline::{OPENS, PipelineFixture};
+use tallow_testing::process::Tallow;
+use tallow_testing::services;
+use tallow_testing::wait::{LIMIT, until};
 
 /// How long Redis is away.
 const REDIS_AWAY: Duration = Duration::from_secs(60);
@@ -41,12 +42,12 @@ impl Services {
         script
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> PipelineFixture {
         let exports = self.script(&["env"]);
         let settings: BTreeMap<&str, &str> =
             exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('=')).collect();
         let of = |name: &str| settings[name];
-        Place::on(
+        PipelineFixture::on(
             of("TALLOW__KAFKA__BOOTSTRAP_SERVERS"),
             of("TALLOW__POSTGRES__URL"),
             of("TALLOW__REDIS__URL"),
@@ -93,7 +94,7 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     let flags = ["--speed", "60", "--rate", "3", "--disorder", "--start", OPENS, "--duration", "120m"];
     let mut produce = place.produce(&flags);
     let records = |server: &Tallow| server.json("/api/v1/stats")["records_in"].as_u64().unwrap();
-    until("records", LIMIT, || (records(&run) > 1_000).then_some(()));
+    until("records", || (records(&run) > 1_000).then_some(()));
 
     // Redis: the pipeline goes on, and the server answers from PostgreSQL.
     own.script(&["down", "redis"]);
@@ -102,17 +103,15 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     becomes(&run, "redis", "unhealthy");
     assert!(measures(&run, r#"tallow_sink_up{sink="redis"} 0.0"#));
     let (before, settled) = (records(&run), settled(&run));
-    until("an answer from PostgreSQL", LIMIT, || {
+    until("an answer from PostgreSQL", || {
         (serve.header("/api/v1/latest/BTC", "x-data-source").as_deref() == Some("postgres")).then_some(())
     });
-    until("the minute without Redis to be over", 2 * REDIS_AWAY, || {
-        (gone.elapsed() >= REDIS_AWAY).then_some(())
-    });
+    until("the minute without Redis to be over", || (gone.elapsed() >= REDIS_AWAY).then_some(()));
     assert!(records(&run) > before + 1_000 && self::settled(&run) > settled, "the pipeline has stood still");
     own.script(&["up", "redis"]);
     becomes(&serve, "redis", "healthy");
     becomes(&run, "redis", "healthy");
-    until("an answer from Redis", LIMIT, || {
+    until("an answer from Redis", || {
         (serve.header("/api/v1/latest/BTC", "x-data-source").as_deref() == Some("redis")).then_some(())
     });
 
@@ -132,7 +131,7 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     own.script(&["up", "kafka"]);
     becomes(&run, "kafka", "healthy");
     let before = records(&run);
-    until("records after the outage", LIMIT, || (records(&run) > before).then_some(()));
+    until("records after the outage", || (records(&run) > before).then_some(()));
 
     produce.still_runs();
     let said = produce.stop_by_itself();
@@ -159,7 +158,7 @@ fn settled(run: &Tallow) -> u64 {
 }
 
 /// Every version of an alert was sent once, and the last one of each is as the backtest has it.
-fn once_each(place: &Place, expected: &Path) {
+fn once_each(place: &PipelineFixture, expected: &Path) {
     let sent = place.alerts().read();
     let mut standing: BTreeMap<String, String> = BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();

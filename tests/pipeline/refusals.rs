@@ -1,7 +1,8 @@
 //! What is not there or not prepared is said in one line, with what to do.
 
-use crate::place::Place;
-use crate::support::process::{LIMIT, Tallow, until};
+use tallow_testing::pipeline::PipelineFixture;
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// The exit code and the last line of a command that must not start.
 fn refused(process: Tallow) -> (Option<i32>, String) {
@@ -12,7 +13,7 @@ fn refused(process: Tallow) -> (Option<i32>, String) {
 
 #[test]
 fn what_has_not_been_prepared_is_told_with_the_command_that_does_it() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     let (code, line) = refused(place.start(&["run"], &[]));
     assert!(code == Some(1) && line.contains("tallow migrate"), "{line}");
     // A server tells of its own, and works once that has been done.
@@ -21,7 +22,7 @@ fn what_has_not_been_prepared_is_told_with_the_command_that_does_it() {
     let state = || serve.json("/health")["services"]["postgres"].as_str().unwrap().to_owned();
     assert!(state().contains("tallow migrate"), "{}", state());
     place.migrate();
-    until("health", LIMIT, || (state() == "healthy").then_some(()));
+    until("health", || (state() == "healthy").then_some(()));
     let missing = [("TALLOW__KAFKA__TOPIC", "no-such-topic")];
     let (code, line) = refused(place.start(&["run"], &missing));
     assert!(code == Some(1) && line.contains("no-such-topic") && line.contains("tallow migrate"), "{line}");
@@ -29,7 +30,7 @@ fn what_has_not_been_prepared_is_told_with_the_command_that_does_it() {
 
 #[test]
 fn a_service_that_is_not_there_is_named_without_its_password() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let cases = [
         ("TALLOW__POSTGRES__URL", "postgres://tallow:hunter2@127.0.0.1:1/tallow", "127.0.0.1:1/tallow"),
@@ -44,7 +45,7 @@ fn a_service_that_is_not_there_is_named_without_its_password() {
 
 #[test]
 fn a_cluster_that_cannot_be_is_bad_usage() {
-    let (hosts, _) = crate::place::hosts(1);
+    let (hosts, _) = tallow_testing::pipeline::hosts(1);
     let hosts = hosts.path().to_str().unwrap();
     let file = |text: &str| {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -54,10 +55,10 @@ fn a_cluster_that_cannot_be_is_bad_usage() {
     let (twice, no_port) = (file("a:2101\nb:2101\na:2101"), file("a:2101\nb:0\n"));
     let [twice, no_port] = [&twice, &no_port].map(|it| it.path().to_str().unwrap());
     let cases: [(&[&str], &str); 5] = [
-        (&["run", "-n", "3", "--hostfile", twice], "\"a:2101\" is there twice"),
+        (&["run", "-n", "3", "--hostfile", twice], "\"a:2101\" is listed twice"),
         (&["run", "-n", "2", "--hostfile", no_port], "\"b:0\" is not host:port"),
-        (&["run", "-n", "2", "-p", "2"], "process 2 is none of 2"),
-        (&["run", "-n", "2", "--hostfile", hosts], "it has 1 and 2 are needed"),
+        (&["run", "-n", "2", "-p", "2"], "process 2 is out of range: the 2 processes are numbered from 0"),
+        (&["run", "-n", "2", "--hostfile", hosts], "the file has 1 hosts, 2 are needed"),
         (&["run", "-n", "2", "--hostfile", "/no/such/file"], "read the hosts in /no/such/file"),
     ];
     for (arguments, expected) in cases {

@@ -1,11 +1,11 @@
 //! Files as a feed: byte for byte, in order, merged by time.
 
 use crate::process::Producing;
-use crate::services::{kafka, unique};
-use crate::topic::Topic;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
+use tallow_testing::services::{kafka, unique};
+use tallow_testing::topic::Topic;
 
 fn file(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.path().join(name);

@@ -1,9 +1,10 @@
 //! The real binary as a process that feeds a topic.
 
-use crate::support::process::{LIMIT as EVERYTHING, Tallow, until as eventually};
 use std::cell::Cell;
 use std::process::{ChildStdin, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT as EVERYTHING, until as eventually};
 
 /// How long anything may take before a test gives up. Generous: several of these tests share the machine.
 pub(crate) const LIMIT: Duration = EVERYTHING;

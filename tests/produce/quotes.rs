@@ -1,12 +1,12 @@
 //! CoinGecko as a feed, given by a server of the test's own.
 
 use crate::process::{LIMIT, Producing, until};
-use crate::services::{kafka, unique};
-use crate::topic::Topic;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tallow_model::decode;
+use tallow_testing::services::{kafka, unique};
+use tallow_testing::topic::Topic;
 use tokio::runtime::Runtime;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};

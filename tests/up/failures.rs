@@ -2,11 +2,12 @@
 
 use crate::process::{ready, spawn};
 use crate::reference::ticks;
-use crate::support::process::{LIMIT, Tallow, until};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tallow_model::{Symbol, Tick};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// Waits until it has ended with exit code 1; the last line it has said.
 fn reason(tallow: Tallow) -> String {
@@ -37,7 +38,7 @@ fn a_log_that_can_not_be_written_any_more_stops_it_with_a_reason() {
 fn a_store_that_can_not_be_written_any_more_stops_it_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let tallow = spawn(folder.path(), &[("TALLOW__UP__BACKFILL_HOURS", "48")]);
-    until("a settled candle", LIMIT, || {
+    until("a settled candle", || {
         tallow.address()?;
         (tallow.get("/api/v1/historical/BTC").0 == 200).then_some(())
     });
@@ -60,8 +61,8 @@ fn a_full_disk_is_waited_for_and_nothing_is_lost() {
 
     let settings = [("TALLOW__LOG__PARTITIONS", "1")];
     let tallow = spawn(folder.path(), &settings);
-    until("an address", LIMIT, || tallow.address());
-    let log = until("retries", LIMIT, || {
+    until("an address", || tallow.address());
+    let log = until("retries", || {
         let log = tallow.json("/api/v1/stats")["sinks"][0].clone();
         (log["retries"].as_u64() >= Some(3)).then_some(log)
     });
@@ -71,7 +72,7 @@ fn a_full_disk_is_waited_for_and_nothing_is_lost() {
     assert_eq!(tallow.get("/ready").0, 503);
 
     std::fs::remove_file(&segment).unwrap();
-    until("ready", LIMIT, || (tallow.get("/ready").0 == 200).then_some(()));
+    until("ready", || (tallow.get("/ready").0 == 200).then_some(()));
     assert_eq!(tallow.json("/health")["status"], "healthy");
     let minutes = tallow.json("/api/v1/historical/BTC?limit=1000");
     assert!(minutes.as_array().unwrap().len() >= 118, "{minutes}");

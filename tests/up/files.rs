@@ -1,17 +1,18 @@
 //! The limit of open files, as a shell sets it.
 
 use super::process::SETTINGS;
-use super::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// `tallow up` under this limit, once it serves.
 fn limited(limits: &str, data: &Path) -> Tallow {
     let data = [("TALLOW__UP__DATA", data.to_str().unwrap()), ("TALLOW__UP__BACKFILL_HOURS", "0")];
     let mut tallow = Tallow::start_limited(limits, &["up"], &[&SETTINGS[..], &data[..]].concat());
-    until("listens", LIMIT, || {
+    until("listens", || {
         tallow.still_runs();
         tallow.address().filter(|_| tallow.get("/health").0 == 200)
     });
@@ -68,8 +69,8 @@ fn where_it_may_not_the_limits_of_the_server_are_lowered_and_the_rest_works_on()
         let stats: Value = serde_json::from_slice(&ask(&mut connections[0], "/api/v1/stats")).unwrap();
         stats["records_in"].as_u64().filter(|records| *records > 0)
     };
-    let first = until("records", LIMIT, &mut records);
-    until("more of them", LIMIT, || records().filter(|records| *records > first));
+    let first = until("records", &mut records);
+    until("more of them", || records().filter(|records| *records > first));
     tallow.still_runs();
     drop(waiting);
     drop(connections);

@@ -1,7 +1,8 @@
 //! `tallow up` as a process on a data folder and a free port.
 
-use crate::support::process::{LIMIT, Tallow, until};
 use std::path::Path;
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 /// The settings that all tests start with: few symbols, some history, alerts on any odd minute.
 pub(crate) const SETTINGS: [(&str, &str); 4] = [
@@ -20,7 +21,7 @@ pub(crate) fn spawn(data: &Path, settings: &[(&str, &str)]) -> Tallow {
 /// Starts it and waits until it is ready.
 pub(crate) fn ready(data: &Path, settings: &[(&str, &str)]) -> Tallow {
     let mut tallow = spawn(data, settings);
-    until("ready", LIMIT, || {
+    until("ready", || {
         tallow.still_runs();
         tallow.address().filter(|_| tallow.get("/ready").0 == 200)
     });

@@ -1,9 +1,9 @@
 //! Starts that can't be: each ends with exit code 1 and one line that says what was tried on what.
 
 use crate::process::{ready, spawn};
-use crate::support::process::{LIMIT, until};
 use std::net::TcpListener;
 use std::path::Path;
+use tallow_testing::wait::{LIMIT, until};
 
 /// The last line that a start says which must fail.
 fn refusal(data: &Path, settings: &[(&str, &str)]) -> String {
@@ -58,7 +58,7 @@ fn a_folder_that_another_process_works_in_is_refused_and_the_other_goes_on() {
     let first = ready(folder.path(), &settings);
     let said = refusal(folder.path(), &settings);
     assert!(said.ends_with("open log DATA/log: another process is writing it"), "{said}");
-    until("a first candle", LIMIT, || (first.get("/api/v1/latest/BTC").0 == 200).then_some(()));
+    until("a first candle", || (first.get("/api/v1/latest/BTC").0 == 200).then_some(()));
     first.stop();
 }
 

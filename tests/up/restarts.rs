@@ -2,7 +2,6 @@
 
 use crate::process::{SETTINGS, ready, spawn};
 use crate::reference::{Books, ticks};
-use crate::support::process::{LIMIT, Tallow, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,6 +10,8 @@ use tallow_connectors::feeds::simulator::{Simulator, SimulatorSettings};
 use tallow_connectors::logs::filelog::{FileLogConfig, FileLogWriter};
 use tallow_model::clock::SystemClock;
 use tallow_model::{Clock, EventTime, Symbol, Tick};
+use tallow_testing::process::Tallow;
+use tallow_testing::wait::{LIMIT, until};
 
 const PARTITIONS: u32 = 3;
 const MINUTE_MS: u64 = 60_000;
@@ -75,7 +76,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     let newest = newest_minute(&tallow);
     let settled_through = newest.millis() + MINUTE_MS;
     let before = history(&tallow, settled_through);
-    until("a checkpoint", LIMIT, || {
+    until("a checkpoint", || {
         tallow.json("/api/v1/stats")["checkpoint"]["stored"].as_u64().filter(|it| *it > 0)
     });
     tallow.kill();
@@ -89,7 +90,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
     let tallow = ready(folder.path(), &settings);
     assert!(tallow.said().contains("starting from a checkpoint"), "{}", tallow.said());
     assert_eq!(history(&tallow, settled_through), before);
-    until("a new candle", 2 * LIMIT, || (newest_minute(&tallow) > newest).then_some(()));
+    until("a new candle", || (newest_minute(&tallow) > newest).then_some(()));
     assert_eq!(history(&tallow, settled_through), before);
     let starts = |path: &str| -> Vec<EventTime> {
         tallow.json(path).as_array().unwrap().iter().map(|row| rfc3339(&row["window_start"])).collect()
@@ -113,7 +114,7 @@ fn after_a_kill_what_had_settled_is_there_byte_for_byte_and_new_candles_follow()
 fn a_checkpoint_of_other_settings_is_refused_and_can_be_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let tallow = ready(folder.path(), &[]);
-    until("a checkpoint", LIMIT, || {
+    until("a checkpoint", || {
         tallow.json("/api/v1/stats")["checkpoint"]["stored"].as_u64().filter(|it| *it > 0)
     });
     let counted = tallow.json("/api/v1/stats")["records_in"].as_u64().unwrap();

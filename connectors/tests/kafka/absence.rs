@@ -1,9 +1,5 @@
 //! A broker that goes away and comes back, one of the test's own.
 
-use crate::bed::{All, Writer, config, read, until};
-use crate::samples::{MIDNIGHT, alert, settled_alert, step};
-use crate::services;
-use crate::topic::Topic;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +8,11 @@ use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaLog};
 use tallow_model::error::Action;
 use tallow_model::store::Sink;
 use tallow_model::{AlertStatus, ReadStatus};
+use tallow_testing::kafka_log::{All, Writer, config, read};
+use tallow_testing::samples::{MIDNIGHT, alert, settled_alert, step};
+use tallow_testing::services;
+use tallow_testing::topic::Topic;
+use tallow_testing::wait::until;
 
 /// Stopped when dropped.
 pub(crate) struct OwnBroker(tempfile::TempDir);

@@ -1,15 +1,16 @@
 //! The sink of dead letters.
 
-use crate::bed::{START_MS, Writer, read_all, until};
-use crate::samples::frontier;
 use crate::sinks::topics;
-use crate::topic::{Read, Topic};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use std::collections::BTreeMap;
 use tallow_connectors::logs::kafka::{KafkaConfig, KafkaDeadLetters, KafkaLog, MAX_RAW_BYTES};
 use tallow_model::store::Sink;
 use tallow_model::{EventTime, Reject, RejectReason};
+use tallow_testing::kafka_log::{START_MS, Writer, read_all};
+use tallow_testing::samples::frontier;
+use tallow_testing::topic::{Read, Topic};
+use tallow_testing::wait::until;
 
 fn reject(partition: u32, offset: u64, raw: &[u8]) -> Reject {
     let detail = format!("price_usd of {offset} is missing");
@@ -103,7 +104,7 @@ fn letters_that_do_not_say_their_topic_count_for_that_of_the_settings() {
     });
     let letter = BaseRecord::to(&config.dead_letters_topic).key("0").payload("a").headers(headers);
     writer.producer.send(letter).map_err(|(error, _)| error).unwrap();
-    writer.producer.flush(crate::bed::LIMIT).unwrap();
+    writer.producer.flush(tallow_testing::wait::PATIENCE).unwrap();
     let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
     sink.write_rejects(&[reject(0, 5, b"before"), reject(0, 7, b"a"), reject(0, 7, b"another")]).unwrap();
     let of = |rest: &str| format!("{} {rest}", config.topic);

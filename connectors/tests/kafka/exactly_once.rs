@@ -2,11 +2,7 @@
 //! workers, runs that come back when they are over, and brokers that die.
 
 use crate::absence::OwnBroker;
-use crate::bed::{LIMIT, config, until};
-use crate::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
-use crate::services;
 use crate::sinks::{messages, topics};
-use crate::topic::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -18,6 +14,11 @@ use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaConfig};
 use tallow_model::error::{Action, Error, chain};
 use tallow_model::store::Sink;
 use tallow_model::{AlertStatus, EventTime, Step};
+use tallow_testing::kafka_log::config;
+use tallow_testing::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
+use tallow_testing::services;
+use tallow_testing::topic::Topic;
+use tallow_testing::wait::{LIMIT, until};
 
 const SYMBOLS: [&str; 7] = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "AVAX"];
 

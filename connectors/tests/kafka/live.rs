@@ -1,7 +1,5 @@
 //! The live log.
 
-use crate::bed::{All, LIMIT, START_MS, Writer, config, read, read_all, topic, until};
-use crate::services;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::Producer;
@@ -11,6 +9,9 @@ use std::time::Instant;
 use tallow_connectors::logs::kafka::{KafkaConfig, KafkaLog, Reader};
 use tallow_model::error::Action;
 use tallow_model::{EventTime, ReadStatus};
+use tallow_testing::kafka_log::{All, START_MS, Writer, config, read, read_all, topic};
+use tallow_testing::services;
+use tallow_testing::wait::{LIMIT, until};
 
 /// The readers of the one worker, each from its offset.
 fn readers(log: &KafkaLog, starts: &[(u32, u64)]) -> Vec<Reader> {

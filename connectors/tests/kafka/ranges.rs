@@ -1,11 +1,12 @@
 //! Ranges of a topic.
 
-use crate::bed::{LIMIT, START_MS, Writer, read_all, topic};
 use rdkafka::producer::Producer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tallow_connectors::logs::kafka::{Bound, KafkaConfig, KafkaRange};
 use tallow_model::EventTime;
 use tallow_model::error::Action;
+use tallow_testing::kafka_log::{START_MS, Writer, read_all, topic};
+use tallow_testing::wait::LIMIT;
 
 fn resolve(config: &KafkaConfig, start: Bound, end: Bound) -> KafkaRange {
     KafkaRange::resolve(config, &config.topic, start, end).unwrap()

@@ -1,10 +1,6 @@
 //! A broker that asks for a login: SASL PLAIN without TLS, which a build without OpenSSL can do.
 
 use crate::absence::OwnBroker;
-use crate::bed::{LIMIT, config, read_all};
-use crate::samples::{MIDNIGHT, alert, settled_alert, step};
-use crate::services;
-use crate::topic::Topic;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{
@@ -13,6 +9,11 @@ use tallow_connectors::logs::kafka::{
 use tallow_model::error::{Action, Error, chain};
 use tallow_model::store::Sink;
 use tallow_model::{AlertStatus, Reject, RejectReason};
+use tallow_testing::kafka_log::{config, read_all};
+use tallow_testing::samples::{MIDNIGHT, alert, settled_alert, step};
+use tallow_testing::services;
+use tallow_testing::topic::Topic;
+use tallow_testing::wait::LIMIT;
 
 /// How long a producer asks at a time.
 const ATTEMPT: Duration = Duration::from_secs(2);

@@ -1,14 +1,14 @@
 //! The sink of alerts, and sinks without a topic.
 
-use crate::bed::{Writer, config};
-use crate::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
-use crate::services;
-use crate::topic::{Read, Topic};
 use tallow_connectors::logs::kafka::{KafkaAlerts, KafkaConfig, KafkaDeadLetters};
 use tallow_model::error::Action;
 use tallow_model::rows::AlertMessage;
 use tallow_model::store::Sink;
 use tallow_model::{AlertStatus, EventTime, Step};
+use tallow_testing::kafka_log::{Writer, config};
+use tallow_testing::samples::{MIDNIGHT, MINUTE, alert, frontier, settled_alert, step};
+use tallow_testing::services;
+use tallow_testing::topic::{Read, Topic};
 
 /// The topics of alerts and dead letters, and the settings that lead to them.
 pub(crate) fn topics(what: &str, partitions: i32) -> Option<([Topic; 2], KafkaConfig)> {

@@ -1,10 +1,10 @@
 //! Making the topics.
 
-use crate::bed::config;
-use crate::services;
-use crate::topic::Topic;
 use tallow_connectors::logs::kafka::{KafkaConfig, TopicState, ensure_topics};
 use tallow_model::error::Action;
+use tallow_testing::kafka_log::config;
+use tallow_testing::services;
+use tallow_testing::topic::Topic;
 
 /// Deletes the topics of the settings when dropped.
 fn owned(config: &KafkaConfig) -> [Topic; 3] {

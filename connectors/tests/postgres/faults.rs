@@ -25,7 +25,7 @@ impl Server {
     /// Starts one; none, which is said, where there are no servers to talk to at all.
     fn start() -> Option<Server> {
         use std::os::unix::fs::PermissionsExt;
-        super::services::postgres()?;
+        tallow_testing::services::postgres()?;
         let folder = tempfile::tempdir().unwrap();
         // The server may run as another user than the test.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -215,7 +215,7 @@ fn a_database_that_is_not_there_and_a_wrong_password_stop_the_sink() {
     assert!(text.ends_with("database \"no_such_database\" does not exist"), "{text}");
 
     // The server takes every password, so the role itself is what is wrong.
-    let role = super::services::unique("role");
+    let role = tallow_testing::services::unique("role");
     let (_, server) = url.rsplit_once('@').unwrap();
     let (action, text) = refused(&config(&format!("postgres://{role}:hunter2@{server}")));
     assert_eq!(action, Action::Stop);

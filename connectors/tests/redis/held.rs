@@ -1,11 +1,12 @@
 //! Candles that were read before are not read again, and are never older than an update that somebody has.
 
 use super::live;
-use super::server::{LIMIT, Server, until};
 use std::time::{Duration, Instant};
 use tallow_connectors::caches::redis::{RedisCache, RedisConfig, RedisPublisher};
 use tallow_model::rows::LatestCandle;
 use tallow_model::store::{Cache, Publish, Update};
+use tallow_testing::redis_server::RedisServer;
+use tallow_testing::wait::{LIMIT, until};
 use tokio::runtime::Handle;
 
 /// How often candles have been read since the counts were reset.
@@ -43,7 +44,7 @@ pub(crate) async fn until_number(cache: &RedisCache, wanted: Option<u64>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_candle_is_read_once_while_it_is_the_newest() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let mut connection = server.connect();
     set(&mut connection, 1);
     let cache = RedisCache::start(&server.config(), 16).unwrap();
@@ -61,7 +62,7 @@ async fn a_candle_is_read_once_while_it_is_the_newest() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_an_update_reads_that_candle_or_a_newer_one() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 12).unwrap();
     server.until_subscribed(1);
@@ -79,7 +80,7 @@ async fn who_has_an_update_reads_that_candle_or_a_newer_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_anybody_writes_or_removes_is_seen() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let mut connection = server.connect();
     let cache = RedisCache::start(&server.config(), 16).unwrap();
     server.until_subscribed(1);
@@ -106,7 +107,7 @@ async fn what_anybody_writes_or_removes_is_seen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_to_be_told_each_candle_is_read_anew() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let mut connection = server.connect();
     let mut user = redis::cmd("ACL");
     user.arg("SETUSER").arg("reader").arg("on").arg(">word").arg("~*").arg("&*").arg("+@all");
@@ -124,7 +125,7 @@ async fn without_the_right_to_be_told_each_candle_is_read_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_hangs_is_believed_for_a_second() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     set(&mut server.connect(), 1);
     let cache = RedisCache::start(&server.config(), 16).unwrap();
     server.until_subscribed(1);

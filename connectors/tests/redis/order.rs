@@ -1,21 +1,22 @@
 //! Numbers across restarts, gaps, and messages that nobody of ours has sent.
 
-use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty, window};
 use futures_util::future::join_all;
 use tallow_connectors::caches::redis::{RedisCache, RedisPublisher};
 use tallow_model::rows::LatestCandle;
 use tallow_model::store::{Cache, Publish};
+use tallow_testing::redis_server::RedisServer;
+use tallow_testing::wait::{LIMIT, until};
 
 /// What is under the key.
-fn latest(server: &Server) -> LatestCandle {
+fn latest(server: &RedisServer) -> LatestCandle {
     let json: String = redis::cmd("GET").arg("crypto:BTC:latest").query(&mut server.connect()).unwrap();
     serde_json::from_str(&json).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_publisher_replaces_nothing_newer_and_its_numbers_go_on() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     server.until_subscribed(1);
     let collected = Collected::of(&cache);
@@ -42,7 +43,7 @@ async fn a_restarted_publisher_replaces_nothing_newer_and_its_numbers_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_that_begin_anew_are_followed_from_the_first_newer_candle() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     server.until_subscribed(1);
     let collected = Collected::of(&cache);
@@ -68,7 +69,7 @@ async fn numbers_that_begin_anew_are_followed_from_the_first_newer_candle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_is_filled_from_the_key_and_malformed_messages_are_left_out() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     server.until_subscribed(1);
     let collected = Collected::of(&cache);
@@ -98,7 +99,7 @@ async fn a_gap_is_filled_from_the_key_and_malformed_messages_are_left_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_key_is_an_error_and_is_replaced() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     redis::cmd("SET").arg("crypto:BTC:latest").arg("nonsense").exec(&mut server.connect()).unwrap();
     let symbol = "BTC".parse().unwrap();
@@ -112,7 +113,7 @@ async fn a_damaged_key_is_an_error_and_is_replaced() {
 
 #[tokio::test]
 async fn who_asks_at_the_same_time_shares_a_question() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     publisher.publish_live(&[live("BTC", 0, 1), live("ETH", 0, 2)]);
     publisher.close(LIMIT).unwrap();

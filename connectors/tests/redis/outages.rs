@@ -1,13 +1,14 @@
 //! Redis that dies, comes back empty, or hangs.
 
 use super::held::until_number;
-use super::server::{LIMIT, Server, until};
 use super::{Collected, closed, live, queue_is_empty};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tallow_connectors::caches::redis::{RedisCache, RedisPublisher};
 use tallow_model::error::{Action, chain};
 use tallow_model::store::{Cache, Publish};
+use tallow_testing::redis_server::RedisServer;
+use tallow_testing::wait::{LIMIT, until};
 
 /// Stops a thread, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
@@ -23,7 +24,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_goes_down() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 16).unwrap();
     server.until_subscribed(1);
@@ -75,11 +76,11 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again_and_no_number_go
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_back_after_a_restart_in_a_market_that_stands_still() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     publisher.publish_settled(&closed("BTC", 7, 3));
     queue_is_empty(&publisher);
-    let read = |server: &Server| {
+    let read = |server: &RedisServer| {
         let pipeline = &mut redis::pipe();
         pipeline.get("crypto:BTC:latest").cmd("HGET").arg("crypto:seq").arg("BTC:1m");
         pipeline.query::<(Option<String>, Option<u64>)>(&mut server.connect()).unwrap()
@@ -93,7 +94,7 @@ async fn keys_are_back_after_a_restart_in_a_market_that_stands_still() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_waits_for_a_redis_that_hangs_and_what_waits_is_bounded() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 16).unwrap();
     server.until_subscribed(1);
@@ -144,7 +145,7 @@ async fn nothing_waits_for_a_redis_that_hangs_and_what_waits_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_start_without_redis_and_work_once_it_is_there() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = RedisServer::start() else { return };
     server.kill();
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
@@ -175,7 +176,7 @@ async fn both_start_without_redis_and_work_once_it_is_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     server.until_subscribed(1);
@@ -202,7 +203,7 @@ async fn a_subscriber_whose_connection_was_cut_gets_the_newest_state() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_full_still_carries_updates_and_is_reported() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 1 << 10).unwrap();
     server.until_subscribed(1);

@@ -289,5 +289,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-#[path = "format_tests.rs"]
 mod tests;

@@ -1,6 +1,8 @@
 //! A disk that is full: a small file system, where one may be mounted.
 
-use crate::bed::{PATIENCE, assert_shares, id, part, store_in, until_problem, until_written, write, writer};
+use crate::fixture::{
+    PATIENCE, assert_shares, id, part, store_in, until_problem, until_written, write, writer,
+};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -40,7 +40,7 @@ impl Faulty {
     pub(crate) fn store(turns: impl IntoIterator<Item = Turn>) -> (Arc<Faulty>, CheckpointStore) {
         let faulty = Faulty { turns: Mutex::new(turns.into_iter().collect()), ..Faulty::default() };
         let faulty = Arc::new(faulty);
-        let store = CheckpointStore::on(faulty.clone(), "memory", super::bed::origin()).unwrap();
+        let store = CheckpointStore::on(faulty.clone(), "memory", super::fixture::origin()).unwrap();
         (faulty, store)
     }
 

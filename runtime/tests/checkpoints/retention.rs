@@ -1,6 +1,6 @@
 //! The removal of old checkpoints.
 
-use crate::bed::{id, newest, store_in, write, write_parts};
+use crate::fixture::{id, newest, store_in, write, write_parts};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

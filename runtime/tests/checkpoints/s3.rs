@@ -1,6 +1,6 @@
 //! S3, as a server in this process speaks it: signatures are checked, and objects lie in a folder.
 
-use crate::bed::{
+use crate::fixture::{
     assert_shares, id, newest, origin, part, until, until_problem, until_written, write, writer,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};

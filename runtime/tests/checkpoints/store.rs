@@ -1,9 +1,9 @@
 //! The choice of the checkpoint that a start resumes from.
 
-use crate::bed::{
+use crate::faulty::Faulty;
+use crate::fixture::{
     PATIENCE, assert_shares, config_of, id, newest, origin, part, store_in, write, write_parts, writer,
 };
-use crate::faulty::Faulty;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tallow_dataflow::{CheckpointId, Settings};

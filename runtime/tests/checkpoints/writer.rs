@@ -1,10 +1,10 @@
 //! Storing parts: after the sinks, with retries, and without ever making the graph wait.
 
-use crate::bed::{
+use crate::faulty::{Faulty, Turn};
+use crate::fixture::{
     PATIENCE, assert_shares, id, newest, part, settings, store_in, until, until_problem, until_written,
     write, writer,
 };
-use crate::faulty::{Faulty, Turn};
 use crate::sink::{gated, give};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

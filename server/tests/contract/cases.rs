@@ -2,7 +2,7 @@
 //! beyond.
 
 use crate::market::{DAY, NOW};
-use crate::samples::MIDNIGHT;
+use tallow_testing::samples::MIDNIGHT;
 
 /// The expected response.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,10 +2,10 @@
 //! two other programs.
 
 use crate::market::{DAY, MINUTES, NOW, QUIET, all_open};
-use crate::samples::{MIDNIGHT, MINUTE};
 use crate::sides::Both;
 use serde_json::{Value, json};
 use tallow_model::rows::LatestCandle;
+use tallow_testing::samples::{MIDNIGHT, MINUTE};
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(|key| &**key).collect()

@@ -1,11 +1,11 @@
 //! Exports: they equal all pages together, even if candles settle while they are read.
 
 use crate::market::DAY;
-use crate::samples::{MINUTE, candle, corrected, step};
 use crate::sides::Both;
-use crate::support::Client;
 use std::collections::BTreeSet;
 use tallow_model::{Interval, SettledCandle};
+use tallow_testing::samples::{MINUTE, candle, corrected, step};
+use tallow_testing::server::Client;
 
 /// The number of minutes of `LONG`: more than five parts of an export.
 const LENGTH: u64 = 5_250;

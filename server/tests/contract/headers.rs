@@ -2,9 +2,9 @@
 
 use crate::cases::{Expected, all};
 use crate::sides::Both;
-use crate::support::http::Reply;
 use std::collections::BTreeMap;
 use std::io::Read;
+use tallow_testing::server::http::Reply;
 
 /// The paths whose responses may not be cached: probes, metrics, and exports of any length.
 const UNSTORED: [&str; 4] = ["/health", "/ready", "/metrics", "/api/v1/historical/{symbol}/export"];

@@ -1,13 +1,13 @@
 //! The data of both pairs of stores: a day and two hours of BTC, quotes of ETH, one symbol that
 //! only the history has, one that only the cache has, and alerts.
 
-use crate::samples::{
-    HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
-};
 use tallow_model::store::{CheckpointFigures, PartitionStatus, PipelineStatus};
 use tallow_model::{
     AlertStatus, Counts, EventTime, Interval, LiveCandle, PartitionProgress, SettledAlert, SettledCandle,
     Step,
+};
+use tallow_testing::samples::{
+    HOUR, MIDNIGHT, MINUTE, alert, candle, corrected, frontier, quoted, settled_alert, step,
 };
 
 /// The midnight at which the minutes begin.

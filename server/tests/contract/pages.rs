@@ -2,11 +2,11 @@
 //! Also filled gaps and rolled-up windows.
 
 use crate::market::{self, CORRECTED, DAY, MINUTES, QUIET};
-use crate::samples::{HOUR, MIDNIGHT, MINUTE, candle, corrected, step};
 use crate::sides::Both;
-use crate::support::http::Reply;
 use serde_json::{Value, json};
 use tallow_model::Interval;
+use tallow_testing::samples::{HOUR, MIDNIGHT, MINUTE, candle, corrected, step};
+use tallow_testing::server::http::Reply;
 
 fn rows(reply: &Reply) -> Vec<Value> {
     reply.json().as_array().unwrap().clone()

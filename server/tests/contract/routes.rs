@@ -2,9 +2,9 @@
 
 use crate::cases::{Case, Expected, all};
 use crate::sides::Both;
-use crate::support::http::Reply;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use tallow_testing::server::http::Reply;
 
 /// The parameters that accept every value.
 const NEVER_REFUSED: [(&str, &str); 3] =

@@ -1,15 +1,7 @@
 //! Two servers over two pairs of stores with the same data. Each request goes to both, and their
 //! responses must be equal.
 
-use crate::beds::embedded::{MemoryBed, SqliteBed};
-use crate::beds::postgres::PostgresBed;
-use crate::beds::redis::RedisBed;
-use crate::beds::{Bed, CacheBed, StoreBed};
 use crate::market;
-use crate::support::http::Reply;
-use crate::support::market::StillPipeline;
-use crate::support::socket::Socket;
-use crate::support::{Client, within};
 use hyper::StatusCode;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,6 +11,14 @@ use tallow_model::store::{History, Pipeline, Sink};
 use tallow_model::{LiveCandle, Step};
 use tallow_runtime::remote::RemotePipeline;
 use tallow_server::{App, ServerSettings, serve};
+use tallow_testing::fixtures::embedded::{MemoryFixture, SqliteFixture};
+use tallow_testing::fixtures::postgres::PostgresFixture;
+use tallow_testing::fixtures::redis::RedisFixture;
+use tallow_testing::fixtures::{CacheFixture, Fixture, StoreFixture};
+use tallow_testing::server::http::Reply;
+use tallow_testing::server::market::StillPipeline;
+use tallow_testing::server::socket::Socket;
+use tallow_testing::server::{Client, within};
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -62,7 +62,7 @@ struct Side<S, C> {
     _store: S,
 }
 
-impl<S: StoreBed, C: CacheBed> Side<S, C> {
+impl<S: StoreFixture, C: CacheFixture> Side<S, C> {
     async fn start(
         pipeline: Arc<dyn Pipeline>,
         reporting: Option<oneshot::Sender<()>>,
@@ -117,8 +117,8 @@ fn running(app: App) -> (Client, oneshot::Sender<()>) {
 
 /// Both pairs. The embedded pair is tested alone if the services are missing, which is reported.
 pub(crate) struct Both {
-    embedded: Side<SqliteBed, MemoryBed>,
-    services: Option<Side<PostgresBed, RedisBed>>,
+    embedded: Side<SqliteFixture, MemoryFixture>,
+    services: Option<Side<PostgresFixture, RedisFixture>>,
 }
 
 impl Both {
@@ -127,7 +127,7 @@ impl Both {
         let pipeline = || Arc::new(StillPipeline::new(market::status()));
         let embedded = Side::start(pipeline(), None, &settings).await;
         let mut both = Both { embedded, services: None };
-        if PostgresBed::is_there() && RedisBed::is_there() {
+        if PostgresFixture::is_there() && RedisFixture::is_there() {
             let clock = Arc::new(ManualClock::new(market::NOW));
             let app = App::of_pipeline(pipeline(), ServerSettings::default()).with_clock(clock);
             let (process, reporting) = running(app);

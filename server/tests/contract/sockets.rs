@@ -2,11 +2,11 @@
 //! and close codes.
 
 use crate::market::{self, DAY, MINUTES, NOW, minute, open};
-use crate::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use crate::sides::{Both, Sockets};
 use serde_json::{Value, json};
 use tallow_model::{AlertStatus, Interval, SettledCandle};
 use tallow_server::ServerSettings;
+use tallow_testing::samples::{MINUTE, alert, candle, corrected, settled_alert, step};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// The time on the clock, in the format of the API.

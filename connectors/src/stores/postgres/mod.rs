@@ -27,9 +27,6 @@ mod pool;
 mod progress;
 mod rejects;
 mod schema;
-#[cfg(test)]
-#[path = "../../../tests/services/mod.rs"]
-mod services;
 mod sink;
 mod statements;
 mod stats;

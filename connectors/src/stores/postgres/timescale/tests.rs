@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::stores::postgres::migrate;
-use crate::stores::postgres::services::database::Database;
+use tallow_testing::database::Database;
 
 const FRESH: TableState = TableState {
     is_hypertable: false,
