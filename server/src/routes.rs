@@ -32,8 +32,8 @@ pub(crate) enum DataRoute {
     AlertsOf,
     Symbols,
     Trending,
-    Binance(binance::Route),
-    Udf(udf::Route),
+    Binance(binance::BinanceRoute),
+    Udf(udf::UdfRoute),
     Prices,
     RawStreams,
     CombinedStreams,
@@ -43,8 +43,8 @@ pub(crate) enum DataRoute {
 /// segment, even an empty one, `{streams}` all that are left; `all` matches in any case. These rules are why no router of
 /// a library is used. Every path is described in `/openapi.json`.
 pub(crate) const ROUTES: [(&str, Route); 36] = {
-    use binance::Route as B;
-    use udf::Route as U;
+    use binance::BinanceRoute as B;
+    use udf::UdfRoute as U;
     [
         ("/health", Route::Health),
         ("/ready", Route::Ready),

@@ -36,7 +36,7 @@ const RETRY_SECONDS: u64 = 5;
 
 /// The order as pages have it, with another default: a file is read from its beginning.
 const ORDER_BY: Parameter = PAGE_ORDER_BY.or(Literal::Text("asc"));
-const FORMATS: [(&str, Format); 2] = [("csv", Format::Csv), ("jsonl", Format::Jsonl)];
+const FORMATS: [(&str, ExportFormat); 2] = [("csv", ExportFormat::Csv), ("jsonl", ExportFormat::Jsonl)];
 const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter = Parameter::choice(
     "format",
@@ -49,7 +49,7 @@ const FORMAT: Parameter = Parameter::choice(
 pub(crate) const PARAMETERS: [Parameter; 5] = [INTERVAL, START_TIME, END_TIME, ORDER_BY, FORMAT];
 
 #[derive(Clone, Copy)]
-enum Format {
+enum ExportFormat {
     Csv,
     Jsonl,
 }
@@ -128,7 +128,7 @@ pub(crate) async fn export(
 }
 
 /// Returns the body: a chunk for each page, the first of which has been read.
-fn chunks(pages: Pages, first: Vec<CandleRow>, format: Format, limit: Duration) -> Chunks {
+fn chunks(pages: Pages, first: Vec<CandleRow>, format: ExportFormat, limit: Duration) -> Chunks {
     Box::pin(try_unfold((pages, Some(first)), move |(mut pages, first)| async move {
         let is_first = first.is_some();
         let rows = match first {
@@ -159,26 +159,26 @@ impl Pages {
     }
 }
 
-impl Format {
+impl ExportFormat {
     fn name(self) -> &'static str {
         match self {
-            Format::Csv => "csv",
-            Format::Jsonl => "jsonl",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Jsonl => "jsonl",
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
-            Format::Csv => "text/csv; charset=utf-8",
-            Format::Jsonl => "application/jsonl",
+            ExportFormat::Csv => "text/csv; charset=utf-8",
+            ExportFormat::Jsonl => "application/jsonl",
         }
     }
 
     /// Writes the rows. Only the first rows of a file have the names of the columns above them.
     fn write(self, rows: &[CandleRow], is_first: bool) -> Result<Vec<u8>, Problem> {
         match self {
-            Format::Csv => csv(rows, is_first),
-            Format::Jsonl => {
+            ExportFormat::Csv => csv(rows, is_first),
+            ExportFormat::Jsonl => {
                 let mut lines = Vec::new();
                 for row in rows {
                     serde_json::to_writer(&mut lines, row)?;
@@ -191,7 +191,7 @@ impl Format {
 }
 
 /// Returns a name such as `BTC-1m-20251116T0530Z-20251116T0930Z.csv`, with the bounds of the query, the end exclusive.
-fn file_name(query: &CandleQuery, format: Format) -> String {
+fn file_name(query: &CandleQuery, format: ExportFormat) -> String {
     // A window starts on a whole minute.
     let compact = |time: EventTime| time.rfc3339().replace(['-', ':', ' '], "").replacen("00Z", "Z", 1);
     let interval = SPANS.iter().find(|(_, span)| *span == query.span).map_or("", |(name, _)| name);

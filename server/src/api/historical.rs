@@ -76,7 +76,7 @@ const FILL: Parameter = Parameter::choice(
      `limit`, `offset`, `cursor` and `X-Total-Count` count the flat ones too.",
 )
 .or(Literal::Text("none"));
-const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("csv", Format::Csv)];
+const FORMATS: [(&str, PageFormat); 2] = [("json", PageFormat::Json), ("csv", PageFormat::Csv)];
 const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter =
     Parameter::choice("format", &FORMAT_NAMES, "How the answer is written.").or(Literal::Text("json"));
@@ -96,14 +96,14 @@ enum Fill {
 }
 
 #[derive(Clone, Copy)]
-enum Format {
+enum PageFormat {
     Json,
     Csv,
 }
 
 /// Statistics of a range, as the API shows them.
 #[derive(Serialize)]
-struct Stats {
+struct RangeStats {
     symbol: Symbol,
     #[serde(with = "rfc3339")]
     start_time: EventTime,
@@ -161,8 +161,10 @@ pub(crate) async fn list(
     let has_more = page.rows.len() > limit as usize;
     page.rows.truncate(limit as usize);
     let mut response = match format {
-        Format::Json => response::json(StatusCode::OK, &page.rows)?,
-        Format::Csv => response::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
+        PageFormat::Json => response::json(StatusCode::OK, &page.rows)?,
+        PageFormat::Csv => {
+            response::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?)
+        }
     };
     set_header(&mut response, headers::TOTAL_COUNT, total);
     set_header(&mut response, headers::RETURNED_COUNT, page.rows.len());
@@ -187,7 +189,7 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
     let Some(figures) = data.history.stats(&candles).await? else {
         return Err(no_candles(data, symbol).await);
     };
-    let stats = Stats {
+    let stats = RangeStats {
         symbol,
         start_time: figures.first,
         end_time: figures.last,

@@ -1,7 +1,7 @@
 //! `/api/v3/exchangeInfo`: the symbols, each with the facts that clients read before any other request.
 
 use super::mistake::Failure;
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols::{self, Which};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -23,7 +23,7 @@ pub(crate) const PARAMETERS: [Parameter; 2] = [symbols::SYMBOL, symbols::SYMBOLS
 
 /// Returns the symbols that the request names, or all.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &PARAMETERS)?;
     let symbols = match symbols::which(data, &parameters).await? {
         Which::One(symbol) => vec![symbol],
         Which::Several(symbols) => symbols,

@@ -6,7 +6,7 @@
 //! Windows without ticks are left out.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols;
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
@@ -62,7 +62,7 @@ pub(crate) const PARAMETERS: [Parameter; 6] = [
 
 /// Returns a list of candles.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &PARAMETERS)?;
     parameters.mandatory("symbol")?;
     let span = span(parameters.mandatory("interval")?)?;
     let (start, end) = (time(&parameters, "startTime")?, time(&parameters, "endTime")?);
@@ -92,7 +92,7 @@ fn span(name: &str) -> Result<Span, Mistake> {
 }
 
 /// Reads a time in milliseconds; a time beyond the last is the last.
-fn time(parameters: &Parameters, name: &'static str) -> Result<Option<EventTime>, Mistake> {
+fn time(parameters: &BinanceParameters, name: &'static str) -> Result<Option<EventTime>, Mistake> {
     Ok(parameters.integer(name)?.map(|millis| EventTime(millis).min(MAX_EVENT_TIME)))
 }
 

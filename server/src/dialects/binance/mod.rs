@@ -22,7 +22,7 @@ use crate::http::response::{self, Response};
 use crate::parameter::Parameter;
 use hyper::StatusCode;
 use mistake::Failure;
-use parameters::Parameters;
+use parameters::BinanceParameters;
 use serde_json::json;
 
 pub(crate) use exchange_info::PARAMETERS as EXCHANGE_INFO_PARAMETERS;
@@ -31,7 +31,7 @@ pub(crate) use ticker::{DAY_PARAMETERS, PRICE_PARAMETERS};
 
 /// The routes of the dialect.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Route {
+pub(crate) enum BinanceRoute {
     Ping,
     Time,
     ExchangeInfo,
@@ -42,24 +42,28 @@ pub(crate) enum Route {
 }
 
 /// Responds to a request.
-pub(crate) async fn respond(data: &Data, route: Route, raw: Option<&str>) -> Result<Response, Problem> {
+pub(crate) async fn respond(
+    data: &Data,
+    route: BinanceRoute,
+    raw: Option<&str>,
+) -> Result<Response, Problem> {
     let response = match route {
-        Route::Ping => ping(raw),
-        Route::Time => time(data, raw),
-        Route::ExchangeInfo => exchange_info::list(data, raw).await,
-        Route::Klines => klines::list(data, raw).await,
-        Route::Price => ticker::price(data, raw).await,
-        Route::Day => ticker::day(data, raw).await,
+        BinanceRoute::Ping => ping(raw),
+        BinanceRoute::Time => time(data, raw),
+        BinanceRoute::ExchangeInfo => exchange_info::list(data, raw).await,
+        BinanceRoute::Klines => klines::list(data, raw).await,
+        BinanceRoute::Price => ticker::price(data, raw).await,
+        BinanceRoute::Day => ticker::day(data, raw).await,
     };
     response.or_else(Failure::response)
 }
 
 fn ping(raw: Option<&str>) -> Result<Response, Failure> {
-    Parameters::parse(raw, &[] as &[Parameter])?;
+    BinanceParameters::parse(raw, &[] as &[Parameter])?;
     Ok(response::json(StatusCode::OK, &json!({}))?)
 }
 
 fn time(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    Parameters::parse(raw, &[] as &[Parameter])?;
+    BinanceParameters::parse(raw, &[] as &[Parameter])?;
     Ok(response::json(StatusCode::OK, &json!({ "serverTime": data.now().millis() }))?)
 }

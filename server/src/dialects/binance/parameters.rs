@@ -8,14 +8,14 @@ const DIGITS: &str = "^[0-9]{1,20}$";
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(super) struct BinanceParameters {
     known: Vec<&'static str>,
     sent: Vec<(&'static str, String)>,
 }
 
-impl Parameters {
+impl BinanceParameters {
     /// Reads the query of a URI. Only the `known` parameters are allowed.
-    pub(super) fn parse(raw: Option<&str>, known: &[impl Named]) -> Result<Parameters, Mistake> {
+    pub(super) fn parse(raw: Option<&str>, known: &[impl Named]) -> Result<BinanceParameters, Mistake> {
         let known: Vec<&'static str> = known.iter().map(Named::name).collect();
         let mut parameters: Vec<(&'static str, String)> = Vec::new();
         let sent = || form_urlencoded::parse(raw.unwrap_or_default().as_bytes());
@@ -31,7 +31,7 @@ impl Parameters {
             }
             parameters.push((*known, value.into_owned()));
         }
-        Ok(Parameters { known, sent: parameters })
+        Ok(BinanceParameters { known, sent: parameters })
     }
 
     /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it could never be sent.
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_or_sent_twice_is_too_much() {
-        let parse = |raw| Parameters::parse(Some(raw), &["limit", "symbol"]).map(|_| ());
+        let parse = |raw| BinanceParameters::parse(Some(raw), &["limit", "symbol"]).map(|_| ());
         assert_eq!(parse("symbol=BTCUSD&limit=5"), Ok(()));
         assert_eq!(parse("symbol=BTCUSD&limit=5&depth=1"), Err(Mistake::TooManyParameters(2, 3)));
         assert_eq!(parse("limit=5&limit=5"), Err(Mistake::DuplicateParameter));
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_number_has_digits_and_fits() {
-        let limit = |raw| Parameters::parse(Some(raw), &["limit"]).unwrap().integer("limit");
+        let limit = |raw| BinanceParameters::parse(Some(raw), &["limit"]).unwrap().integer("limit");
         assert_eq!(limit(""), Ok(None));
         assert_eq!(limit("limit=007"), Ok(Some(7)));
         for illegal in ["limit=-1", "limit=1.5", "limit=0x1", "limit=%2B1", "limit=000000000000000000001"] {

@@ -1,7 +1,7 @@
 //! The symbols that a request names.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use crate::app::Data;
 use crate::market;
 use crate::parameter::{Literal, Parameter};
@@ -42,13 +42,13 @@ fn symbol(parameter: &'static str, pattern: &'static str, name: &str) -> Result<
 }
 
 /// Returns the symbol of the parameter `symbol`; one of the stores must have it.
-pub(super) async fn one(data: &Data, parameters: &Parameters) -> Result<Symbol, Failure> {
+pub(super) async fn one(data: &Data, parameters: &BinanceParameters) -> Result<Symbol, Failure> {
     let symbol = symbol("symbol", NAME, parameters.mandatory("symbol")?)?;
     if data.knows(symbol).await? { Ok(symbol) } else { Err(Mistake::Symbol.into()) }
 }
 
 /// Returns the symbol of `symbol`, the symbols of `symbols`, or without either every symbol of the stores.
-pub(super) async fn which(data: &Data, parameters: &Parameters) -> Result<Which, Failure> {
+pub(super) async fn which(data: &Data, parameters: &BinanceParameters) -> Result<Which, Failure> {
     match (parameters.text("symbol"), parameters.text("symbols")) {
         (Some(_), Some(_)) => Err(Mistake::Combination.into()),
         (Some(_), None) => Ok(Which::One(one(data, parameters).await?)),

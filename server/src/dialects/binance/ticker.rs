@@ -5,7 +5,7 @@
 //! ids of trades are -1. If nothing has settled in 24 hours, every price is the newest and every other figure is `0`.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols::{self, Which};
 use crate::api::day::{self, Day};
 use crate::api::historical::difference;
@@ -25,7 +25,7 @@ use tallow_model::store::RollingWindow;
 
 /// The extent of a ticker.
 #[derive(Clone, Copy)]
-enum Kind {
+enum TickerKind {
     Price,
     Mini,
     Full,
@@ -41,22 +41,22 @@ pub(crate) const DAY_PARAMETERS: [Parameter; 3] = [symbols::SYMBOL, symbols::SYM
 
 /// Returns the newest prices.
 pub(super) async fn price(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PRICE_PARAMETERS)?;
-    tickers(data, &parameters, Kind::Price).await
+    let parameters = BinanceParameters::parse(raw, &PRICE_PARAMETERS)?;
+    tickers(data, &parameters, TickerKind::Price).await
 }
 
 /// Returns the figures of the last 24 hours.
 pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &DAY_PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &DAY_PARAMETERS)?;
     let kind = match parameters.text("type") {
-        None | Some("FULL") => Kind::Full,
-        Some("MINI") => Kind::Mini,
+        None | Some("FULL") => TickerKind::Full,
+        Some("MINI") => TickerKind::Mini,
         Some(_) => return Err(Mistake::Invalid("type").into()),
     };
     tickers(data, &parameters, kind).await
 }
 
-async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Response, Failure> {
+async fn tickers(data: &Data, parameters: &BinanceParameters, kind: TickerKind) -> Result<Response, Failure> {
     let document = match symbols::which(data, parameters).await? {
         Which::One(symbol) => {
             let newest = day::newest_of(data, symbol).await;
@@ -86,11 +86,11 @@ async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Res
 async fn settled(
     data: &Data,
     symbol: Option<Symbol>,
-    kind: Kind,
+    kind: TickerKind,
 ) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     match kind {
-        Kind::Price => Ok(BTreeMap::new()),
-        Kind::Mini | Kind::Full => day::settled(data, symbol).await,
+        TickerKind::Price => Ok(BTreeMap::new()),
+        TickerKind::Mini | TickerKind::Full => day::settled(data, symbol).await,
     }
 }
 
@@ -100,7 +100,7 @@ async fn ticker(
     symbol: Symbol,
     cached: Option<&LatestCandle>,
     settled: Option<&RollingWindow>,
-    kind: Kind,
+    kind: TickerKind,
 ) -> Result<Option<Value>, Error> {
     let day = match settled {
         Some(settled) => day::day(data, settled, cached).await?,
@@ -114,9 +114,9 @@ async fn ticker(
         },
     };
     Ok(Some(match kind {
-        Kind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
-        Kind::Mini => mini(symbol, &day),
-        Kind::Full => full(symbol, &day),
+        TickerKind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
+        TickerKind::Mini => mini(symbol, &day),
+        TickerKind::Full => full(symbol, &day),
     }))
 }
 

@@ -4,8 +4,8 @@
 //! ignored. The last bar may still be open, if the resolution is a settled interval (1, 5, 15). If the range has no bar
 //! and there are older bars, `nextTime` is the newest of them; at the left edge there is no `nextTime`.
 
-use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
-use super::refusal::Refusal;
+use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
+use super::refusal::UdfError;
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -32,8 +32,8 @@ pub(crate) const PARAMETERS: [Parameter; 5] = [
 ];
 
 /// Returns the bars of a range.
-pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &PARAMETERS);
+pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let to = parameters.time("to")?;
     let countback = parameters.integer("countback")?.filter(|countback| *countback > 0);
@@ -42,7 +42,7 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, Ref
         None => Some(parameters.time("from")?),
     };
     if from.is_some_and(|from| from >= to) {
-        return Err(Refusal::Parameter("from has to be before to".to_owned()));
+        return Err(UdfError::Parameter("from has to be before to".to_owned()));
     }
     let query = CandleQuery {
         from,

@@ -1,7 +1,7 @@
 //! `/udf/marks`: the alerts that are not retracted, as marks on the bars that they judge; both bounds are included.
 
-use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
-use super::refusal::Refusal;
+use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
+use super::refusal::UdfError;
 use crate::app::Data;
 use crate::http::response::{self, Response};
 use crate::parameter::Parameter;
@@ -18,8 +18,8 @@ const MAX_MARKS: usize = 1000;
 pub(crate) const PARAMETERS: [Parameter; 4] = [SYMBOL, RESOLUTION, FROM.required(), TO];
 
 /// Returns the marks of a range, oldest first.
-pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &PARAMETERS);
+pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let (from, to) = (parameters.time("from")?, parameters.time("to")?);
     let query = AlertQuery {

@@ -18,7 +18,7 @@ use crate::http::problem::Problem;
 use crate::http::response::{self, Response};
 use catalog::{EXCHANGE, TYPE, resolutions};
 use hyper::StatusCode;
-use refusal::Refusal;
+use refusal::UdfError;
 use serde_json::json;
 
 pub(crate) use history::PARAMETERS as HISTORY_PARAMETERS;
@@ -27,7 +27,7 @@ pub(crate) use symbols::{SEARCH_PARAMETERS, SYMBOL_PARAMETERS};
 
 /// The routes of the dialect.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Route {
+pub(crate) enum UdfRoute {
     Config,
     Symbols,
     Search,
@@ -37,19 +37,19 @@ pub(crate) enum Route {
 }
 
 /// Responds to a request.
-pub(crate) async fn respond(data: &Data, route: Route, raw: Option<&str>) -> Result<Response, Problem> {
+pub(crate) async fn respond(data: &Data, route: UdfRoute, raw: Option<&str>) -> Result<Response, Problem> {
     let response = match route {
-        Route::Config => config(),
-        Route::Symbols => symbols::one(data, raw).await,
-        Route::Search => symbols::search(data, raw).await,
-        Route::History => history::bars(data, raw).await,
-        Route::Time => Ok(time(data)),
-        Route::Marks => marks::list(data, raw).await,
+        UdfRoute::Config => config(),
+        UdfRoute::Symbols => symbols::one(data, raw).await,
+        UdfRoute::Search => symbols::search(data, raw).await,
+        UdfRoute::History => history::bars(data, raw).await,
+        UdfRoute::Time => Ok(time(data)),
+        UdfRoute::Marks => marks::list(data, raw).await,
     };
-    response.or_else(Refusal::response)
+    response.or_else(UdfError::response)
 }
 
-fn config() -> Result<Response, Refusal> {
+fn config() -> Result<Response, UdfError> {
     let document = json!({
         "supported_resolutions": resolutions(),
         "supports_search": true,

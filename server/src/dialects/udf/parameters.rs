@@ -1,7 +1,7 @@
 //! The parameters of a chart's request.
 
 use super::catalog::{EXCHANGE, RESOLUTIONS, resolutions};
-use super::refusal::Refusal;
+use super::refusal::UdfError;
 
 use crate::api::bars;
 use crate::app::Data;
@@ -11,7 +11,7 @@ use tallow_model::store::Span;
 use tallow_model::{EventTime, MAX_EVENT_TIME, Symbol};
 
 /// The parameters of one request; of a parameter that is given twice, the first counts.
-pub(super) struct Parameters {
+pub(super) struct UdfParameters {
     known: &'static [Parameter],
     given: Vec<(String, String)>,
 }
@@ -42,11 +42,11 @@ pub(super) const TO: Parameter = Parameter::seconds("to", "Up to when, in second
     .required()
     .like(Literal::Number(4_102_444_800));
 
-impl Parameters {
+impl UdfParameters {
     /// Reads the query of a URI, of which the `known` parameters are understood.
-    pub(super) fn parse(raw: Option<&str>, known: &'static [Parameter]) -> Parameters {
+    pub(super) fn parse(raw: Option<&str>, known: &'static [Parameter]) -> UdfParameters {
         let given = form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect();
-        Parameters { known, given }
+        UdfParameters { known, given }
     }
 
     /// Returns the text of a parameter; `None` if it is missing or empty. Debug builds panic at a parameter that is not
@@ -57,51 +57,51 @@ impl Parameters {
         value.filter(|value| !value.is_empty())
     }
 
-    fn mandatory(&self, name: &str) -> Result<&str, Refusal> {
-        self.text(name).ok_or_else(|| Refusal::Parameter(format!("{name} is missing")))
+    fn mandatory(&self, name: &str) -> Result<&str, UdfError> {
+        self.text(name).ok_or_else(|| UdfError::Parameter(format!("{name} is missing")))
     }
 
     /// Reads a number without a sign.
-    pub(super) fn integer(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let refusal = |text| Refusal::Parameter(format!("{name} is {text:?} and has to be a whole number"));
+    pub(super) fn integer(&self, name: &str) -> Result<Option<u64>, UdfError> {
+        let refusal = |text| UdfError::Parameter(format!("{name} is {text:?} and has to be a whole number"));
         self.text(name).map(|text| text.parse().map_err(|_| refusal(text))).transpose()
     }
 
     /// Reads a time in epoch seconds, if it is there. Charts go left of 1970 if they do not know how far back the data
     /// goes; such a time counts as 1970.
-    pub(super) fn seconds(&self, name: &str) -> Result<Option<EventTime>, Refusal> {
+    pub(super) fn seconds(&self, name: &str) -> Result<Option<EventTime>, UdfError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let seconds: i64 = text
             .parse()
-            .map_err(|_| Refusal::Parameter(format!("{name} is {text:?} and has to be epoch seconds")))?;
+            .map_err(|_| UdfError::Parameter(format!("{name} is {text:?} and has to be epoch seconds")))?;
         let millis = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
         Ok(Some(EventTime(millis).min(MAX_EVENT_TIME)))
     }
 
     /// Reads a time that must be there.
-    pub(super) fn time(&self, name: &str) -> Result<EventTime, Refusal> {
+    pub(super) fn time(&self, name: &str) -> Result<EventTime, UdfError> {
         self.mandatory(name)?;
-        self.seconds(name)?.ok_or_else(|| Refusal::Parameter(format!("{name} is missing")))
+        self.seconds(name)?.ok_or_else(|| UdfError::Parameter(format!("{name} is missing")))
     }
 
     /// Reads the span of the resolution.
-    pub(super) fn resolution(&self) -> Result<Span, Refusal> {
+    pub(super) fn resolution(&self) -> Result<Span, UdfError> {
         let text = self.mandatory("resolution")?;
         // A chart may leave out the number of a single day.
         let name = if text == "D" { "1D" } else { text };
         let found = RESOLUTIONS.iter().find(|(known, _)| *known == name);
         found.map(|(_, minutes)| bars::span(*minutes)).ok_or_else(|| {
             let allowed = resolutions().join(", ");
-            Refusal::Parameter(format!("resolution is {text:?} and has to be one of {allowed}"))
+            UdfError::Parameter(format!("resolution is {text:?} and has to be one of {allowed}"))
         })
     }
 
     /// Reads the symbol; one of the stores must have it.
-    pub(super) async fn symbol(&self, data: &Data) -> Result<Symbol, Refusal> {
+    pub(super) async fn symbol(&self, data: &Data) -> Result<Symbol, UdfError> {
         let text = self.mandatory("symbol")?;
         let name = match text.split_once(':') {
             Some((exchange, name)) if exchange.eq_ignore_ascii_case(EXCHANGE) => name,
-            Some(_) => return Err(Refusal::UnknownSymbol),
+            Some(_) => return Err(UdfError::UnknownSymbol),
             None => text,
         };
         for symbol in [Symbol::parse(name.as_bytes()).ok(), market::symbol(name)].into_iter().flatten() {
@@ -109,6 +109,6 @@ impl Parameters {
                 return Ok(symbol);
             }
         }
-        Err(Refusal::UnknownSymbol)
+        Err(UdfError::UnknownSymbol)
     }
 }

@@ -1,8 +1,8 @@
 //! `/udf/symbols` and `/udf/search`: the facts that a chart needs about a symbol, and the search for symbols.
 
 use super::catalog::{EXCHANGE, TYPE, resolutions};
-use super::parameters::{Parameters, SYMBOL};
-use super::refusal::Refusal;
+use super::parameters::{SYMBOL, UdfParameters};
+use super::refusal::UdfError;
 use crate::api::{day, symbols};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -30,10 +30,10 @@ pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
 ];
 
 /// Returns one symbol.
-pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let symbol = Parameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
+pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let symbol = UdfParameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
     let cached = day::newest_of(data, symbol).await;
-    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(Refusal::UnknownSymbol)?;
+    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(UdfError::UnknownSymbol)?;
     let document = json!({
         "name": symbol,
         "ticker": symbol,
@@ -59,8 +59,8 @@ pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refu
 }
 
 /// Returns the symbols whose symbol or name contains the text: those that begin with it first.
-pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &SEARCH_PARAMETERS);
+pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &SEARCH_PARAMETERS);
     let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
     let query = parameters.text("query").unwrap_or_default().to_lowercase();
     let asked =
