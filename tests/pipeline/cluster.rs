@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tallow_testing::pipeline::{self, OPENS, PipelineFixture};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// How soon after another one is gone a process must have ended.
 const SOON: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use tallow_testing::pipeline::PipelineFixture;
 use tallow_testing::process::Tallow;
 use tallow_testing::services;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 #[test]
 fn the_demo_agrees_row_for_row() {

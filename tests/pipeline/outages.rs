@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tallow_testing::pipeline::{OPENS, PipelineFixture};
 use tallow_testing::process::Tallow;
 use tallow_testing::services;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// How long Redis is away.
 const REDIS_AWAY: Duration = Duration::from_secs(60);
@@ -68,9 +68,7 @@ fn health(server: &Tallow, service: &str) -> String {
 }
 
 fn becomes(server: &Tallow, service: &str, state: &str) {
-    until(&format!("{service} {state}"), 3 * LIMIT, || {
-        health(server, service).starts_with(state).then_some(())
-    });
+    until(&format!("{service} {state}"), || health(server, service).starts_with(state).then_some(()));
 }
 
 /// Whether a line stands in `/metrics`.
