@@ -4,7 +4,7 @@
 //! The recordings lie beside the checkout (`../shared/data`). Without them the tests print that
 //! they are skipped and pass, unless `TALLOW_REQUIRE_ALL` is set.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said")]
+#![allow(clippy::print_stderr, reason = "a skipped test prints a message")]
 
 use std::path::PathBuf;
 use tallow_dataflow::Settings;
