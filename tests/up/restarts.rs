@@ -1,4 +1,5 @@
-//! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market goes on.
+//! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market
+//! goes on.
 
 use crate::process::{SETTINGS, ready, spawn};
 use crate::reference::{Books, ticks};
@@ -148,7 +149,8 @@ fn the_store_holds_what_the_log_makes_row_for_row() {
     tallow.stop();
 
     let (stored, expected) = (Books::stored(folder.path()), Books::of_log(folder.path()));
-    // What has settled between the question and the stop may be there too, and is then right as well.
+    // What has settled between the question and the stop may be there too, and is then right as
+    // well.
     for (key, row) in &stored.candles {
         assert_eq!(Some(row), expected.candles.get(key));
     }
