@@ -1,6 +1,6 @@
 //! The command line: commands and flags. A flag overrides the setting that it stands for.
 
-use crate::config::{Config, FeedKind, LogFormat, Speed};
+use crate::config::{FeedKind, Layers, LogFormat, Speed};
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -14,12 +14,12 @@ use tallow_connectors::logs::kafka::{Bound, check_range};
 use tallow_model::{EventTime, Symbol};
 use tallow_runtime::cluster::Cluster;
 
-/// The port of the first process where no file says otherwise, as timely has it.
+/// The port of the first process without a host file: timely's default.
 const FIRST_PORT: usize = 2101;
 
 /// Candles and anomaly alerts from a log of crypto market ticks, live and replayed.
 ///
-/// Without a command: `up`, which takes its flags right here too.
+/// Without a command, `up` runs; its flags may stand here too.
 #[derive(Debug, Parser)]
 #[command(name = "tallow", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -31,42 +31,45 @@ pub(crate) struct Cli {
     global: GlobalFlags,
 }
 
-/// What to do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run everything in one process: a simulated market, its log, the graph, the store and the server.
+    /// Run everything in one process: a simulated market, its log, the graph, the store and the
+    /// server.
     Up(UpFlags),
-    /// Run a process of the pipeline: Kafka in, PostgreSQL, Redis and Kafka alerts out.
+    /// Run one process of the pipeline: it reads Kafka, and writes to PostgreSQL, Redis and Kafka.
     Run(RunFlags),
-    /// Run several processes of the pipeline on this machine; when one ends, all start again from the newest checkpoint.
+    /// Run several processes of the pipeline on this machine. When one ends, all are restarted from
+    /// the newest checkpoint.
     Launch(LaunchFlags),
-    /// Serve the API and the dashboard out of PostgreSQL and Redis.
+    /// Serve the API and the dashboard from PostgreSQL and Redis.
     Serve(ServeFlags),
-    /// Settle files of ticks, or a range of a topic, as fast as it goes, and write candles, alerts and rejects into a
-    /// folder.
+    /// Replay files of ticks, or a range of a topic, at full speed, and write candles, alerts and
+    /// rejects to a folder.
     Backtest(BacktestFlags),
-    /// Make the topics and bring the database up to this program's schema; done again it changes nothing.
+    /// Create the topics and migrate the database to the schema of this program. Idempotent.
     Migrate,
-    /// Feed ticks into Kafka: quotes of CoinGecko, a simulated market, or files.
+    /// Produce ticks to Kafka: quotes of CoinGecko, a simulated market, or files.
     Produce(ProduceFlags),
 }
 
 /// Flags of every command.
 #[derive(Debug, Args)]
 struct GlobalFlags {
-    /// A file of settings that override the defaults.
+    /// The file of settings that override the defaults.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// error, warn, info, debug or trace; or directives as in "info,tallow_server=debug".
+    /// The log level: error, warn, info, debug or trace; or directives as in
+    /// "info,tallow_server=debug".
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, global = true, value_name = "FORMAT", value_parser = log_format())]
     log_format: Option<LogFormat>,
 }
 
 impl GlobalFlags {
-    /// As another process of this program takes them.
+    /// The arguments that pass these flags to another process of this program.
     fn as_arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
@@ -88,25 +91,25 @@ impl GlobalFlags {
 /// Flags of `up`.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct UpFlags {
-    /// Where the log and the store are kept.
+    /// The folder of the log and the store.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on; 0 for any free port.
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// The same seed gives the same market.
+    /// The seed of the simulated market; the same seed gives the same market.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// The markets to simulate.
+    /// The symbols of the simulated market.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     symbols: Option<Vec<Symbol>>,
     /// Start without simulated history.
     #[arg(long)]
     no_backfill: bool,
-    /// Serve the data alone, without the dashboard.
+    /// Serve the API without the dashboard.
     #[arg(long)]
     no_dashboard: bool,
-    /// Threads that run the graph.
+    /// The number of threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     /// Remove all checkpoints and read the log from its beginning.
@@ -117,30 +120,30 @@ pub(crate) struct UpFlags {
 /// Flags of `run`: the first four are timely's own.
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
-    /// Threads that run the graph, in each process.
+    /// The number of threads that run the graph in each process.
     #[arg(short = 'w', long, visible_alias = "threads", value_name = "N")]
     workers: Option<usize>,
-    /// How many processes share the work.
+    /// The number of processes that share the work.
     #[arg(short = 'n', long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     processes: u16,
-    /// Which of them this is, counted from 0.
+    /// The index of this process, from 0.
     #[arg(short = 'p', long, default_value_t = 0, value_name = "I")]
     process: u16,
-    /// Where each process listens for the others, and nowhere else: host:port, a line each, the same file for all. Without
-    /// it they are on this machine, from port 2101 on. These ports know no passwords and no encryption: keep them on a
-    /// private network.
+    /// The addresses on which the processes listen for each other, as host:port, one a line; the
+    /// same file for all. Without it the processes are on this machine, from port 2101 on. These
+    /// ports have no password and no encryption: keep them on a private network.
     #[arg(long, value_name = "FILE")]
     hostfile: Option<PathBuf>,
     /// Remove all checkpoints and read the topic from its beginning.
     #[arg(long)]
     pub(crate) from_scratch: bool,
-    /// Where to say how it is: /health, /ready, /metrics and /api/v1/stats.
+    /// The address of the status server: /health, /ready, /metrics and /api/v1/stats.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// Stop when the standard input ends: what `tallow launch` starts its processes with.
+    /// Stop when the standard input ends. `tallow launch` sets this flag.
     #[arg(long, hide = true)]
     pub(crate) until_input_ends: bool,
-    /// What the flags come to.
+    /// The cluster that the flags describe.
     #[arg(skip)]
     pub(crate) cluster: Option<Cluster>,
 }
@@ -148,32 +151,33 @@ pub(crate) struct RunFlags {
 /// Flags of `launch`.
 #[derive(Debug, Args)]
 pub(crate) struct LaunchFlags {
-    /// How many processes share the work.
+    /// The number of processes that share the work.
     #[arg(short = 'n', long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) processes: u16,
-    /// Threads that run the graph, in each process.
+    /// The number of threads that run the graph in each process.
     #[arg(short = 'w', long, visible_alias = "threads", value_name = "N")]
     workers: Option<usize>,
     /// Remove all checkpoints and read the topic from its beginning.
     #[arg(long)]
     pub(crate) from_scratch: bool,
-    /// Where the first process says how it is; the others do so at the ports after this.
+    /// The address of the first process's status server; the other processes use the ports after
+    /// it.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// The global options, as each process is given them.
+    /// The global flags, which each process is given.
     #[arg(skip)]
     pub(crate) passed_on: Vec<OsString>,
 }
 
 impl RunFlags {
-    /// The processes that share the work.
+    /// Returns the cluster that the flags describe.
     ///
     /// # Errors
-    /// When there is no such process, or not an address for each.
+    /// If the index is out of range, or the host file lacks an address.
     fn cluster(&self, threads: usize) -> anyhow::Result<Cluster> {
         let (process, processes) = (usize::from(self.process), usize::from(self.processes));
         if process >= processes {
-            bail!("process {process} is none of {processes}, which are counted from 0");
+            bail!("process {process} is out of range: the {processes} processes are numbered from 0");
         }
         let addresses = match &self.hostfile {
             _ if processes == 1 => Vec::new(),
@@ -184,7 +188,7 @@ impl RunFlags {
                 let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
                 let hosts: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
                 if hosts.len() < processes {
-                    bail!("{}: it has {} and {processes} are needed", tried(), hosts.len());
+                    bail!("{}: the file has {} hosts, {processes} are needed", tried(), hosts.len());
                 }
                 if let Some(wrong) = hosts.iter().find(|host| !is_host_and_port(host)) {
                     bail!("{}: {wrong:?} is not host:port", tried());
@@ -193,7 +197,7 @@ impl RunFlags {
                 if let Some(twice) =
                     hosts.iter().enumerate().find(|(number, host)| hosts[..*number].contains(host))
                 {
-                    bail!("{}: {:?} is there twice", tried(), twice.1);
+                    bail!("{}: {:?} is listed twice", tried(), twice.1);
                 }
                 hosts
             }
@@ -210,10 +214,10 @@ fn is_host_and_port(text: &str) -> bool {
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeFlags {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on; 0 for any free port.
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Serve the data alone, without the dashboard.
+    /// Serve the API without the dashboard.
     #[arg(long)]
     no_dashboard: bool,
 }
@@ -222,13 +226,15 @@ pub(crate) struct ServeFlags {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("input").required(true))]
 pub(crate) struct BacktestFlags {
-    /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each is a partition of its own.
+    /// JSONL files of ticks, plain, gzip or zstd; `-` is standard input. Each file is one
+    /// partition.
     #[arg(long, group = "input", num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
-    /// A topic of Kafka, read instead of files. Whoever reads it live does not notice.
+    /// The Kafka topic to replay instead of files. Its live consumers are not affected.
     #[arg(long, group = "input", value_name = "NAME")]
     pub(crate) topic: Option<String>,
-    /// Where to start in the topic: beginning, a time (RFC 3339 or milliseconds), or offset:N for every partition.
+    /// The start of the range: beginning, a time (RFC 3339 or milliseconds), or offset:N in every
+    /// partition.
     #[arg(
         long,
         requires = "topic",
@@ -237,22 +243,22 @@ pub(crate) struct BacktestFlags {
         value_name = "WHERE"
     )]
     pub(crate) start: Bound,
-    /// Where to stop: likewise, or end, which is where the topic ends now.
+    /// The end of the range: as --start; or end, the present end of the topic.
     #[arg(long, requires = "topic", conflicts_with = "from", default_value = "end", value_name = "WHERE")]
     pub(crate) end: Bound,
-    /// Brokers to start from: host:port, separated by commas.
+    /// The brokers to connect to first: host:port, separated by commas.
     #[arg(long, requires = "topic", conflicts_with = "from", value_name = "BROKERS")]
     bootstrap: Option<String>,
-    /// The folder for the results; made where it is missing, files in it are replaced.
+    /// The folder of the results. It is created if missing; existing result files are replaced.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// How candles and alerts are written.
+    /// The file format of candles and alerts.
     #[arg(long, default_value = Format::Csv.name(), value_parser = export_format())]
     pub(crate) format: Format,
-    /// Threads that run the graph.
+    /// The number of threads that run the graph.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// How many records are read from a partition at a time.
+    /// The number of records that are read from a partition at a time.
     #[arg(long, value_name = "N")]
     batch_records: Option<usize>,
 }
@@ -260,44 +266,48 @@ pub(crate) struct BacktestFlags {
 /// Flags of `produce`.
 #[derive(Debug, Args)]
 pub(crate) struct ProduceFlags {
-    /// Where the ticks come from.
+    /// The source of the ticks.
     #[arg(long, value_name = "FEED", value_parser = feed_kind())]
     feed: Option<FeedKind>,
-    /// How fast event time runs against the clock, for sim and file: a factor, or max.
+    /// The speed of event time relative to the clock, for sim and file: a factor, or max.
     #[arg(long, value_name = "N|max")]
     pub(crate) speed: Option<Speed>,
-    /// JSONL files, plain, gzip or zstd; `-` is standard input. Each line is sent as it stands, several files are merged
-    /// by time.
+    /// JSONL files, plain, gzip or zstd; `-` is standard input. Lines are sent unchanged; several
+    /// files are merged by time.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
-    /// The same seed gives the same market.
+    /// The seed of the simulated market; the same seed gives the same market.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// The markets to simulate.
+    /// The symbols of the simulated market.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub(crate) symbols: Option<Vec<Symbol>>,
-    /// How many trades a second each of them has on average.
+    /// The mean number of trades per second and symbol.
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<f64>,
-    /// When the simulated market opens (RFC 3339). Without it: now; at another speed than 1, a --duration ago.
+    /// The opening time of the simulated market (RFC 3339). The default is now; at a speed other
+    /// than 1, now minus --duration.
     #[arg(long, value_name = "TIME", value_parser = event_time)]
     pub(crate) start: Option<EventTime>,
-    /// How much of the market is simulated: 60m, 1h30m, 20s. Without it: on and on.
+    /// The length of the simulation in event time: 60m, 1h30m, 20s. The default is no end.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    /// Let some of the trades come out of order, and few of them late.
+    /// Deliver some trades out of order, and a few of them late.
     #[arg(long)]
     pub(crate) disorder: bool,
-    /// The topic to feed.
+    /// The topic to produce to.
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Brokers to start from: host:port, separated by commas.
+    /// The brokers to connect to first: host:port, separated by commas.
     #[arg(long, value_name = "BROKERS")]
     bootstrap: Option<String>,
 }
 
 impl Cli {
-    /// Reads the process's arguments.
+    /// Parses the arguments of the process.
+    ///
+    /// # Errors
+    /// If the arguments are wrong, or ask for the help or the version.
     pub(crate) fn read() -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse()?;
         let refused = |problem: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, problem));
@@ -311,7 +321,7 @@ impl Cli {
             Some(Command::Serve(_)) => ("serve", &[]),
         };
         if cli.up != UpFlags::default() {
-            return refused(&format!("flags of 'up' stand before '{name}'"));
+            return refused(&format!("flags of 'up' are given before '{name}'"));
         }
         if from.iter().filter(|file| *file == Path::new("-")).count() > 1 {
             return refused("standard input ('-') can be read only once");
@@ -324,83 +334,74 @@ impl Cli {
         self.global.config.as_deref()
     }
 
-    /// Overrides the settings with the flags; what is left is the command.
+    /// Overrides the settings with the flags. Returns the command with the flags that are no
+    /// settings.
     ///
     /// # Errors
-    /// When flags can't be, or the file that one names.
-    pub(crate) fn apply(self, config: &mut Config) -> anyhow::Result<Command> {
+    /// If flags contradict each other, a value is out of bounds or the host file can't be used.
+    pub(crate) fn apply(self, layers: &mut Layers) -> anyhow::Result<Command> {
         let passed_on = self.global.as_arguments();
-        override_with(&mut config.logging.level, self.global.log_level);
-        override_with(&mut config.logging.format, self.global.log_format);
-        self.up.clone().apply(config);
+        layers.flag("--log-level", "logging", "level", self.global.log_level)?;
+        layers.flag("--log-format", "logging", "format", self.global.log_format)?;
+        self.up.apply(layers)?;
         let from_scratch = self.up.from_scratch;
         let mut command = self.command.unwrap_or(Command::Up(self.up));
         match &mut command {
             Command::Up(flags) => {
                 flags.from_scratch |= from_scratch;
-                flags.clone().apply(config);
+                flags.apply(layers)?;
             }
             Command::Run(flags) => {
-                override_with(&mut config.dataflow.workers, flags.workers);
-                override_with(&mut config.run.listen, flags.listen);
-                flags.cluster = Some(flags.cluster(config.dataflow.workers)?);
+                layers.flag("--workers", "dataflow", "workers", flags.workers)?;
+                layers.flag("--listen", "run", "listen", flags.listen)?;
+                flags.cluster = Some(flags.cluster(layers.so_far().dataflow.workers)?);
             }
             Command::Launch(flags) => {
-                override_with(&mut config.dataflow.workers, flags.workers);
-                override_with(&mut config.run.listen, flags.listen);
+                layers.flag("--workers", "dataflow", "workers", flags.workers)?;
+                layers.flag("--listen", "run", "listen", flags.listen)?;
                 flags.passed_on = passed_on;
             }
-            Command::Serve(flags) => {
-                if let Some(port) = flags.port {
-                    config.server.listen.set_port(port);
-                }
-                config.server.dashboard &= !flags.no_dashboard;
-            }
+            Command::Serve(flags) => apply_server(layers, flags.port, flags.no_dashboard)?,
             Command::Backtest(flags) => {
                 check_range(flags.start, flags.end)?;
-                override_with(&mut config.dataflow.workers, flags.workers);
-                override_with(&mut config.dataflow.batch_records, flags.batch_records);
-                override_with(&mut config.kafka.bootstrap_servers, flags.bootstrap.clone());
+                layers.flag("--workers", "dataflow", "workers", flags.workers)?;
+                layers.flag("--batch-records", "dataflow", "batch_records", flags.batch_records)?;
+                layers.flag("--bootstrap", "kafka", "bootstrap_servers", flags.bootstrap.as_ref())?;
             }
             Command::Migrate => {}
-            Command::Produce(flags) => flags.apply(config),
+            Command::Produce(flags) => flags.apply(layers)?,
         }
         Ok(command)
     }
 }
 
 impl UpFlags {
-    fn apply(self, config: &mut Config) {
-        override_with(&mut config.up.data, self.data);
-        override_with(&mut config.up.seed, self.seed);
-        override_with(&mut config.up.symbols, self.symbols);
-        override_with(&mut config.dataflow.workers, self.workers);
-        if let Some(port) = self.port {
-            config.server.listen.set_port(port);
-        }
-        if self.no_backfill {
-            config.up.backfill_hours = 0.0;
-        }
-        config.server.dashboard &= !self.no_dashboard;
+    fn apply(&self, layers: &mut Layers) -> anyhow::Result<()> {
+        layers.flag("--data", "up", "data", self.data.as_ref())?;
+        layers.flag("--seed", "up", "seed", self.seed)?;
+        layers.flag("--symbols", "up", "symbols", self.symbols.as_ref())?;
+        layers.flag("--workers", "dataflow", "workers", self.workers)?;
+        layers.flag("--no-backfill", "up", "backfill_hours", self.no_backfill.then_some(0.0))?;
+        apply_server(layers, self.port, self.no_dashboard)
     }
 }
 
 impl ProduceFlags {
-    fn apply(&self, config: &mut Config) {
-        override_with(&mut config.produce.feed, self.feed);
-        override_with(&mut config.produce.speed, self.speed);
-        override_with(&mut config.produce.seed, self.seed);
-        override_with(&mut config.produce.symbols, self.symbols.clone());
-        override_with(&mut config.produce.trades_per_second, self.rate);
-        override_with(&mut config.kafka.topic, self.topic.clone());
-        override_with(&mut config.kafka.bootstrap_servers, self.bootstrap.clone());
+    fn apply(&self, layers: &mut Layers) -> anyhow::Result<()> {
+        layers.flag("--feed", "produce", "feed", self.feed)?;
+        layers.flag("--speed", "produce", "speed", self.speed)?;
+        layers.flag("--seed", "produce", "seed", self.seed)?;
+        layers.flag("--symbols", "produce", "symbols", self.symbols.as_ref())?;
+        layers.flag("--rate", "produce", "trades_per_second", self.rate)?;
+        layers.flag("--topic", "kafka", "topic", self.topic.as_ref())?;
+        layers.flag("--bootstrap", "kafka", "bootstrap_servers", self.bootstrap.as_ref())
     }
 }
 
-fn override_with<T>(setting: &mut T, flag: Option<T>) {
-    if let Some(value) = flag {
-        *setting = value;
-    }
+fn apply_server(layers: &mut Layers, port: Option<u16>, no_dashboard: bool) -> anyhow::Result<()> {
+    let ip = layers.so_far().server.listen.ip();
+    layers.flag("--port", "server", "listen", port.map(|port| SocketAddr::new(ip, port)))?;
+    layers.flag("--no-dashboard", "server", "dashboard", no_dashboard.then_some(false))
 }
 
 fn export_format() -> impl TypedValueParser<Value = Format> {
@@ -428,7 +429,7 @@ fn log_format() -> impl TypedValueParser<Value = LogFormat> {
         .map(|name| if name == "json" { LogFormat::Json } else { LogFormat::Text })
 }
 
-/// What is wrong with the arguments, in one line.
+/// Formats an error in the arguments as one line.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut paragraphs = text.split("\n\n").map(|paragraph| {

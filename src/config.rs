@@ -1,48 +1,41 @@
-//! The settings: commented defaults compiled in, then a file, then the environment, then flags; checked once.
+//! The settings: the defaults of `config/default.toml`, overridden by a file, the environment and
+//! flags.
+//!
+//! A setting is one field with its bounds and one commented line in `config/default.toml`. Each
+//! layer is checked against the bounds when it is laid; [`Config::check`] checks the rules between
+//! settings.
 
 mod layers;
 mod produce;
 
 use anyhow::{Context, bail};
-use layers::Layers;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tallow_connectors::caches::redis::RedisConfig;
 use tallow_connectors::feeds::coingecko::CoinGeckoConfig;
 use tallow_connectors::logs::kafka::KafkaConfig;
 use tallow_connectors::stores::postgres::PostgresConfig;
 use tallow_dataflow::{AnomalySettings, Settings};
 use tallow_model::Symbol;
+use tallow_model::setting::{Bounded, BoundedFloat, MAX_THREADS, NonEmpty, Positive, UNBOUNDED, WEEK_MS};
 use tallow_runtime::checkpoint::CheckpointConfig;
 use tallow_runtime::remote::ProcessUrl;
-use tallow_server::{ApiKey, Proxies, ServerSettings, Tls};
+use tallow_server::{ServerSettings, Tls};
 
+pub(crate) use layers::Layers;
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
-
-/// The commented defaults.
-const DEFAULTS: &str = include_str!("../config/default.toml");
-
-/// The most threads, of workers or of the server: far beyond any machine this runs on, and below what makes a system refuse threads.
-const MAX_WORKERS: u64 = 256;
-
-/// The longest of the graph's durations, in milliseconds: a week.
-const MAX_DURATION_MS: u64 = 7 * 24 * 3_600 * 1_000;
-
-/// The longest that candles can be asked to be kept: a hundred years.
-const MAX_KEPT_DAYS: u64 = 36_500;
 
 /// The names of log levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Every setting. What each means, and its unit, stands in `config/default.toml`.
+/// All settings. `config/default.toml` has their meanings and units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) dataflow: DataflowConfig,
-    pub(crate) anomalies: AnomaliesConfig,
+    pub(crate) anomalies: AnomalySettings,
     pub(crate) log: LogConfig,
     pub(crate) store: StoreConfig,
     pub(crate) checkpoint: CheckpointConfig,
@@ -59,106 +52,80 @@ pub(crate) struct Config {
     pub(crate) traces: TracesConfig,
 }
 
-/// `[dataflow]`
+/// `[dataflow]`: the threads of the graph, and its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct DataflowConfig {
+    #[serde(with = "Bounded::<1, MAX_THREADS>")]
     pub(crate) workers: usize,
-    pub(crate) max_out_of_orderness_ms: u64,
-    pub(crate) allowed_lateness_ms: u64,
-    pub(crate) max_future_ms: u64,
-    pub(crate) idle_timeout_ms: u64,
-    pub(crate) max_skew_ms: u64,
-    pub(crate) live_interval_ms: u64,
-    pub(crate) batch_records: usize,
+    #[serde(flatten)]
+    pub(crate) graph: Settings,
 }
 
-/// `[anomalies]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AnomaliesConfig {
-    pub(crate) lookback_ms: u64,
-    pub(crate) stddev_floor: f64,
-    pub(crate) threshold: f64,
-    pub(crate) min_samples: u32,
-}
-
-/// `[log]`
+/// `[log]`: the file log of `tallow up`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogConfig {
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub(crate) partitions: u32,
+    #[serde(with = "Bounded::<1_048_576, UNBOUNDED>")]
     pub(crate) segment_bytes: u64,
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub(crate) fsync_interval_ms: u64,
 }
 
-/// `[store]`
+/// `[store]`: the queue in front of each store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreConfig {
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub(crate) queue_changes: usize,
 }
 
-/// `[server]`
+/// `[server]`: the listener and its threads, and the settings of the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) tls_certificate: PathBuf,
     pub(crate) tls_key: PathBuf,
+    #[serde(with = "Bounded::<0, MAX_THREADS>")]
     pub(crate) threads: usize,
-    pub(crate) allowed_origins: Vec<String>,
-    pub(crate) api_keys: Vec<ApiKey>,
-    pub(crate) dashboard: bool,
-    pub(crate) max_connections: usize,
-    pub(crate) max_connections_per_address: usize,
-    pub(crate) trusted_proxies: Vec<Proxies>,
-    pub(crate) max_websockets: usize,
-    pub(crate) max_websockets_per_address: usize,
-    pub(crate) max_requests: usize,
-    pub(crate) max_exports: usize,
-    pub(crate) max_exports_per_address: usize,
-    pub(crate) rate_per_second: u32,
-    pub(crate) rate_burst: u32,
-    pub(crate) stale_after_ms: u64,
-    pub(crate) request_timeout_ms: u64,
-    pub(crate) send_timeout_ms: u64,
-    pub(crate) shutdown_timeout_ms: u64,
-    pub(crate) client_queue: usize,
-    pub(crate) idle_timeout_ms: u64,
-    pub(crate) keepalive_ms: u64,
-    pub(crate) ping_interval_ms: u64,
-    pub(crate) pong_timeout_ms: u64,
     pub(crate) pipelines: Vec<ProcessUrl>,
+    #[serde(flatten)]
+    pub(crate) serving: ServerSettings,
 }
 
-/// `[run]`
+/// `[run]`: the status server of a pipeline process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunConfig {
     pub(crate) listen: SocketAddr,
 }
 
-/// `[launch]`
+/// `[launch]`: the supervision of pipeline processes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LaunchConfig {
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub(crate) max_failures: u32,
+    #[serde(with = "Bounded::<0, WEEK_MS>")]
     pub(crate) healthy_ms: u64,
 }
 
-/// `[up]`
+/// `[up]`: the data folder and the simulated market of `tallow up`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpConfig {
     pub(crate) data: PathBuf,
     pub(crate) seed: u64,
+    #[serde(with = "NonEmpty")]
     pub(crate) symbols: Vec<Symbol>,
+    #[serde(with = "Positive")]
     pub(crate) trades_per_second: f64,
+    #[serde(with = "BoundedFloat::<0, 168>")]
     pub(crate) backfill_hours: f64,
 }
 
-/// `[logging]`
+/// `[logging]`: the log lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoggingConfig {
@@ -166,22 +133,53 @@ pub(crate) struct LoggingConfig {
     pub(crate) format: LogFormat,
 }
 
-/// `[traces]`
+/// `[traces]`: the export of traces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TracesConfig {
     pub(crate) otlp_endpoint: String,
+    #[serde(with = "BoundedFloat::<0, 1>")]
     pub(crate) sample_ratio: f64,
 }
 
 impl ServerConfig {
-    /// How many threads serve.
+    /// The number of server threads. The setting 0 stands for one per core, two at least.
     pub(crate) fn threads(&self) -> usize {
         match self.threads {
-            // What can't be found out is taken for a small machine.
+            // A machine that does not report its cores is taken for a small one.
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2),
             threads => threads,
         }
+    }
+
+    /// The TLS settings; `None` without a certificate.
+    ///
+    /// # Errors
+    /// If a file can't be read or used. The text names the file.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        if self.tls_certificate.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Tls::read(&self.tls_certificate, &self.tls_key).context("set up TLS")?))
+    }
+
+    /// The URL of a server that listens at `address`.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
+        format!("{scheme}://{address}")
+    }
+
+    /// The settings of the status server of a pipeline process. It needs no keys and has no rate
+    /// limit, because `tallow serve` polls it.
+    pub(crate) fn reporting(&self) -> ServerSettings {
+        ServerSettings { allowed_origins: self.serving.allowed_origins.clone(), ..ServerSettings::default() }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.tls_certificate.as_os_str().is_empty() != self.tls_key.as_os_str().is_empty() {
+            bail!("only one of server.tls_certificate and server.tls_key is set: set both or neither");
+        }
+        Ok(())
     }
 }
 
@@ -191,15 +189,13 @@ impl TracesConfig {
         if !endpoint.is_empty() && !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
             bail!("traces.otlp_endpoint is {endpoint:?}, not an http or https URL");
         }
-        if !(0.0..=1.0).contains(&self.sample_ratio) {
-            bail!("traces.sample_ratio is {}, not within 0 and 1", self.sample_ratio);
-        }
         Ok(())
     }
 }
 
 impl LoggingConfig {
-    /// A bare word that is no level would be taken for the name of a module, and then nothing be logged.
+    /// Checks the level. The logger would take a bare word that is no level for the name of a
+    /// module, and then log nothing.
     fn check(&self) -> anyhow::Result<()> {
         for directive in self.level.split(',').map(str::trim) {
             let bare = !directive.contains(['=', '[']);
@@ -211,7 +207,7 @@ impl LoggingConfig {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
@@ -220,201 +216,91 @@ pub(crate) enum LogFormat {
 }
 
 impl Config {
-    /// Reads the settings: defaults, then `file`, then the environment.
-    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    /// Returns the layers below the flags: the defaults, then `file`, then the environment.
+    ///
+    /// # Errors
+    /// If a layer can't be read, has an unknown key or a value out of bounds.
+    pub(crate) fn layers(file: Option<&Path>) -> anyhow::Result<Layers> {
         let mut layers = Layers::defaults()?;
         if let Some(path) = file {
             layers.file(path)?;
         }
         layers.environment(std::env::vars_os())?;
-        Ok(layers.config())
+        Ok(layers)
     }
 
-    /// Checks what types can't say. Called after the flags have been applied.
+    /// Checks the rules between settings, after all layers.
+    ///
+    /// # Errors
+    /// If a rule is broken. The text names the keys.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let at_least = |name: &str, value: u64, least: u64| {
-            if value < least { bail!("{name} is {value}, the least is {least}") } else { Ok(()) }
-        };
-        let at_most = |name: &str, value: u64, most: u64| {
-            if value > most { bail!("{name} is {value}, the most is {most}") } else { Ok(()) }
-        };
-        at_least("dataflow.workers", self.dataflow.workers as u64, 1)?;
-        at_most("dataflow.workers", self.dataflow.workers as u64, MAX_WORKERS)?;
-        at_least("dataflow.batch_records", self.dataflow.batch_records as u64, 1)?;
-        at_least("log.partitions", u64::from(self.log.partitions), 1)?;
-        at_least("log.segment_bytes", self.log.segment_bytes, 1 << 20)?;
-        at_least("kafka.partitions", u64::from(self.kafka.partitions), 1)?;
-        at_least("kafka.replication_factor", u64::from(self.kafka.replication_factor), 1)?;
-        at_least("postgres.pool_size", self.postgres.pool_size as u64, 1)?;
-        at_least("redis.ttl_seconds", self.redis.ttl_seconds, 1)?;
-        at_least("store.queue_changes", self.store.queue_changes as u64, 1)?;
-        at_most("server.threads", self.server.threads as u64, MAX_WORKERS)?;
-        at_least("server.max_connections", self.server.max_connections as u64, 1)?;
-        at_least("server.client_queue", self.server.client_queue as u64, 1)?;
-        at_least("server.request_timeout_ms", self.server.request_timeout_ms, 1)?;
-        at_least("server.send_timeout_ms", self.server.send_timeout_ms, 1)?;
-        at_least("server.idle_timeout_ms", self.server.idle_timeout_ms, 1)?;
-        at_least("server.keepalive_ms", self.server.keepalive_ms, 1)?;
-        at_least("server.ping_interval_ms", self.server.ping_interval_ms, 1)?;
-        at_least("server.pong_timeout_ms", self.server.pong_timeout_ms, 1)?;
-        at_least("launch.max_failures", u64::from(self.launch.max_failures), 1)?;
-        at_least("checkpoint.interval_ms", self.checkpoint.interval_ms, 1_000)?;
-        at_least("checkpoint.keep", self.checkpoint.keep as u64, 3)?;
-        if !self.checkpoint.interval_ms.is_multiple_of(1_000) {
-            bail!("checkpoint.interval_ms is {}, not whole seconds", self.checkpoint.interval_ms);
-        }
-        for (name, value) in [
-            ("dataflow.max_out_of_orderness_ms", self.dataflow.max_out_of_orderness_ms),
-            ("dataflow.allowed_lateness_ms", self.dataflow.allowed_lateness_ms),
-            ("dataflow.max_future_ms", self.dataflow.max_future_ms),
-            ("dataflow.idle_timeout_ms", self.dataflow.idle_timeout_ms),
-            ("dataflow.max_skew_ms", self.dataflow.max_skew_ms),
-            ("dataflow.live_interval_ms", self.dataflow.live_interval_ms),
-            ("log.fsync_interval_ms", self.log.fsync_interval_ms),
-            ("launch.healthy_ms", self.launch.healthy_ms),
-            ("checkpoint.interval_ms", self.checkpoint.interval_ms),
-            ("checkpoint.min_pause_ms", self.checkpoint.min_pause_ms),
-            ("server.request_timeout_ms", self.server.request_timeout_ms),
-            ("server.send_timeout_ms", self.server.send_timeout_ms),
-            ("server.shutdown_timeout_ms", self.server.shutdown_timeout_ms),
-            ("server.idle_timeout_ms", self.server.idle_timeout_ms),
-            ("server.keepalive_ms", self.server.keepalive_ms),
-            ("server.ping_interval_ms", self.server.ping_interval_ms),
-            ("server.pong_timeout_ms", self.server.pong_timeout_ms),
-        ] {
-            at_most(name, value, MAX_DURATION_MS)?;
-        }
-        for (name, days) in [
-            ("postgres.compress_after_days", self.postgres.compress_after_days),
-            ("postgres.keep_1m_days", self.postgres.keep_1m_days),
-            ("postgres.keep_5m_days", self.postgres.keep_5m_days),
-            ("postgres.keep_15m_days", self.postgres.keep_15m_days),
-        ] {
-            at_most(name, u64::from(days), MAX_KEPT_DAYS)?;
-        }
-        if !(60_000..=86_400_000).contains(&self.anomalies.lookback_ms) {
-            bail!(
-                "anomalies.lookback_ms is {}, not within one minute and one day",
-                self.anomalies.lookback_ms
-            );
-        }
-        for (name, value) in [
-            ("anomalies.threshold", self.anomalies.threshold),
-            ("anomalies.stddev_floor", self.anomalies.stddev_floor),
-            ("up.trades_per_second", self.up.trades_per_second),
-        ] {
-            if !(value.is_finite() && value > 0.0) {
-                bail!("{name} is {value}, not a finite number above 0");
-            }
-        }
-        if !(0.0..=168.0).contains(&self.up.backfill_hours) {
-            bail!("up.backfill_hours is {}, not within 0 and 168", self.up.backfill_hours);
-        }
-        let is_empty = |path: &Path| path.as_os_str().is_empty();
-        if is_empty(&self.server.tls_certificate) != is_empty(&self.server.tls_key) {
-            bail!("server.tls_certificate and server.tls_key are given together or not at all");
-        }
-        if self.up.symbols.is_empty() {
-            bail!("up.symbols names no symbol");
-        }
+        self.server.check()?;
         self.kafka.check()?;
         self.postgres.check()?;
         self.redis.check()?;
         self.checkpoint.check()?;
-        self.produce.check()?;
         self.coingecko.check()?;
         self.traces.check()?;
         self.logging.check()
     }
 
-    /// The server's settings.
-    pub(crate) fn serving(&self) -> ServerSettings {
-        ServerSettings {
-            api_keys: self.server.api_keys.clone(),
-            dashboard: self.server.dashboard,
-            max_connections: self.server.max_connections,
-            max_connections_per_address: self.server.max_connections_per_address,
-            trusted_proxies: self.server.trusted_proxies.clone(),
-            max_websockets: self.server.max_websockets,
-            max_websockets_per_address: self.server.max_websockets_per_address,
-            max_requests: self.server.max_requests,
-            max_exports: self.server.max_exports,
-            max_exports_per_address: self.server.max_exports_per_address,
-            rate_per_second: self.server.rate_per_second,
-            rate_burst: self.server.rate_burst,
-            stale_after: Duration::from_millis(self.server.stale_after_ms),
-            request_timeout: Duration::from_millis(self.server.request_timeout_ms),
-            send_timeout: Duration::from_millis(self.server.send_timeout_ms),
-            shutdown_timeout: Duration::from_millis(self.server.shutdown_timeout_ms),
-            client_queue: self.server.client_queue,
-            header_read_timeout: Duration::from_millis(self.server.idle_timeout_ms),
-            keepalive: Duration::from_millis(self.server.keepalive_ms),
-            ping_interval: Duration::from_millis(self.server.ping_interval_ms),
-            pong_timeout: Duration::from_millis(self.server.pong_timeout_ms),
-            ..self.reporting()
-        }
-    }
-
-    /// What the server speaks TLS with, if it does.
-    ///
-    /// # Errors
-    /// When the files are of no use, which is said with their names.
-    pub(crate) fn tls(&self) -> anyhow::Result<Option<Tls>> {
-        let ServerConfig { tls_certificate, tls_key, .. } = &self.server;
-        if tls_certificate.as_os_str().is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Tls::read(tls_certificate, tls_key).context("set up TLS")?))
-    }
-
-    /// Where the server is found that listens at this address.
-    pub(crate) fn url(&self, address: SocketAddr) -> String {
-        let scheme = if self.server.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
-        format!("{scheme}://{address}")
-    }
-
-    /// The settings where a process that runs the graph says how it is: no keys and no rate, as the server itself asks there.
-    pub(crate) fn reporting(&self) -> ServerSettings {
-        ServerSettings { allowed_origins: self.server.allowed_origins.clone(), ..ServerSettings::default() }
-    }
-
-    /// The graph's settings.
+    /// The settings of the graph.
     pub(crate) fn graph(&self) -> Settings {
-        Settings {
-            max_out_of_orderness_ms: self.dataflow.max_out_of_orderness_ms,
-            allowed_lateness_ms: self.dataflow.allowed_lateness_ms,
-            max_future_ms: self.dataflow.max_future_ms,
-            anomalies: AnomalySettings {
-                lookback_ms: self.anomalies.lookback_ms,
-                stddev_floor: self.anomalies.stddev_floor,
-                threshold: self.anomalies.threshold,
-                min_samples: self.anomalies.min_samples,
-            },
-            idle_timeout_ms: self.dataflow.idle_timeout_ms,
-            max_skew_ms: self.dataflow.max_skew_ms,
-            live_interval_ms: Some(self.dataflow.live_interval_ms),
-            batch_records: self.dataflow.batch_records,
-        }
+        Settings { anomalies: self.anomalies.clone(), ..self.dataflow.graph.clone() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tallow_model::error::chain;
+    use toml::Table;
 
     fn defaults() -> Config {
         Layers::defaults().expect("the defaults are settings").config()
     }
 
+    fn keys(settings: &Table) -> Vec<String> {
+        let section = |(section, keys): (&String, &toml::Value)| {
+            let keys = keys.as_table().into_iter().flatten();
+            keys.map(|(key, _)| format!("{section}.{key}")).collect::<Vec<_>>()
+        };
+        let mut keys: Vec<String> = settings.iter().flat_map(section).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     #[test]
-    fn the_defaults_pass_and_are_those_of_the_graph() {
+    fn the_defaults_pass_and_are_those_of_the_crates() {
         let config = defaults();
-        config.check().expect("the defaults can be");
+        config.check().expect("the defaults keep the rules");
         assert_eq!(config.graph(), Settings { live_interval_ms: Some(250), ..Settings::default() });
         assert_eq!(config.checkpoint, CheckpointConfig::default());
         assert_eq!(config.kafka, KafkaConfig::default());
         assert_eq!(config.postgres, PostgresConfig::default());
-        assert_eq!(config.serving(), ServerSettings::default());
+        assert_eq!(config.server.serving, ServerSettings::default());
+    }
+
+    #[test]
+    fn the_file_of_defaults_has_the_keys_of_the_settings_and_no_other() {
+        let settings = Table::try_from(defaults()).expect("settings are a table");
+        let file: Table = layers::DEFAULTS.parse().expect("the defaults are TOML");
+        assert_eq!(keys(&settings), keys(&file));
+    }
+
+    #[test]
+    fn each_key_of_the_file_of_defaults_has_a_comment() {
+        let mut commented = false;
+        for line in layers::DEFAULTS.lines() {
+            if line.is_empty() || line.starts_with('[') {
+                commented = false;
+            } else if line.starts_with('#') {
+                commented = true;
+            } else if line.contains(" = ") {
+                assert!(commented, "{line}");
+                commented = false;
+            }
+        }
     }
 
     #[test]
@@ -427,71 +313,86 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
-        type Change = fn(&mut Config);
-        let refused = |change: Change| {
-            let mut config = defaults();
-            change(&mut config);
-            config.check().expect_err("refused").to_string()
+    fn a_refused_value_is_named_with_its_key_and_bound() {
+        let refused = |key: &str, value: &str| {
+            let (section, key) = key.split_once('.').expect("a section and a key");
+            let name = format!("TALLOW__{section}__{key}").to_uppercase();
+            let mut layers = Layers::defaults().expect("the defaults are settings");
+            let set = layers.environment([(name.clone().into(), value.into())].into_iter());
+            let error = set.and_then(|()| layers.config().check()).expect_err("refused");
+            chain(&*error).replace(&format!("read environment variable {name}: "), "")
         };
-        let cases: [(Change, &str); 22] = [
-            (|c| c.dataflow.workers = 0, "dataflow.workers is 0, the least is 1"),
-            (|c| c.dataflow.workers = 257, "dataflow.workers is 257, the most is 256"),
-            (|c| c.dataflow.batch_records = 0, "dataflow.batch_records is 0, the least is 1"),
+        for (key, value, expected) in [
+            ("dataflow.workers", "0", "dataflow.workers: 0 is below the minimum of 1"),
+            ("dataflow.workers", "257", "dataflow.workers: 257 is above the maximum of 256"),
+            ("dataflow.batch_records", "0", "dataflow.batch_records: 0 is below the minimum of 1"),
             (
-                |c| c.dataflow.idle_timeout_ms = u64::MAX,
-                "dataflow.idle_timeout_ms is 18446744073709551615, the most is 604800000",
+                "dataflow.idle_timeout_ms",
+                "604800001",
+                "dataflow.idle_timeout_ms: 604800001 is above the maximum of 604800000",
+            ),
+            ("anomalies.lookback_ms", "59999", "anomalies.lookback_ms: 59999 is below the minimum of 60000"),
+            ("server.max_connections", "0", "server.max_connections: 0 is below the minimum of 1"),
+            ("server.ping_interval_ms", "0", "server.ping_interval_ms: 0 is below the minimum of 1"),
+            (
+                "server.pong_timeout_ms",
+                "604800001",
+                "server.pong_timeout_ms: 604800001 is above the maximum of 604800000",
+            ),
+            ("anomalies.threshold", "nan", "anomalies.threshold: NaN is not a finite number above 0"),
+            ("up.backfill_hours", "-1", "up.backfill_hours: -1 is below the minimum of 0"),
+            ("up.symbols", "", "up.symbols: the list is empty"),
+            (
+                "server.tls_key",
+                "key.pem",
+                "only one of server.tls_certificate and server.tls_key is set: set both or neither",
             ),
             (
-                |c| c.anomalies.lookback_ms = 59_999,
-                "anomalies.lookback_ms is 59999, not within one minute and one day",
-            ),
-            (|c| c.server.max_connections = 0, "server.max_connections is 0, the least is 1"),
-            (|c| c.server.ping_interval_ms = 0, "server.ping_interval_ms is 0, the least is 1"),
-            (
-                |c| c.server.pong_timeout_ms = 604_800_001,
-                "server.pong_timeout_ms is 604800001, the most is 604800000",
-            ),
-            (|c| c.anomalies.threshold = f64::NAN, "anomalies.threshold is NaN, not a finite number above 0"),
-            (|c| c.up.backfill_hours = -1.0, "up.backfill_hours is -1, not within 0 and 168"),
-            (|c| c.up.symbols.clear(), "up.symbols names no symbol"),
-            (
-                |c| c.kafka.options = vec!["sasl.pasword=hunter2".to_owned().into()],
+                "kafka.options",
+                "sasl.pasword=hunter2",
                 "kafka.options: sasl.pasword is no property of librdkafka",
             ),
             (
-                |c| c.postgres.url = "postgres//me:hunter2@host".to_owned().into(),
+                "postgres.url",
+                "postgres//me:hunter2@host",
                 "postgres.url is not an address of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE or a list of \
                  NAME=VALUE",
             ),
             (
-                |c| c.redis.url = "http://me:hunter2@host".to_owned().into(),
+                "redis.url",
+                "http://me:hunter2@host",
                 "use the address in redis.url: Redis URL did not parse - InvalidClientConfig",
             ),
-            (|c| c.checkpoint.url = "file:".to_owned(), "checkpoint.url names no folder: write file:PATH"),
+            ("checkpoint.url", "file:", "checkpoint.url names no folder: write file:PATH"),
             (
-                |c| c.checkpoint.url = "https://example.org/x".to_owned(),
+                "checkpoint.url",
+                "https://example.org/x",
                 "checkpoint.url names https://example.org/x, which can't be used: Operation not supported: it is \
                  neither a folder nor S3, Google Cloud Storage or Azure Blob Storage",
             ),
-            (|c| c.produce.symbols.clear(), "produce.symbols names no symbol"),
+            ("checkpoint.keep", "2", "checkpoint.keep: 2 is below the minimum of 3"),
             (
-                |c| c.produce.trades_per_second = 0.0,
-                "produce.trades_per_second is 0, not a finite number above 0",
+                "checkpoint.interval_ms",
+                "1500",
+                "checkpoint.interval_ms is 1500, not a whole number of seconds",
             ),
-            (|c| c.coingecko.coins.clear(), "coingecko.coins has 0, not within 1 and 250"),
+            ("produce.symbols", "", "produce.symbols: the list is empty"),
+            ("produce.trades_per_second", "0", "produce.trades_per_second: 0 is not a finite number above 0"),
+            ("coingecko.coins", "", "coingecko.coins has 0, not within 1 and 250"),
+            ("coingecko.poll_interval_ms", "9", "coingecko.poll_interval_ms: 9 is below the minimum of 10"),
             (
-                |c| c.traces.otlp_endpoint = "collector:4318".to_owned(),
+                "traces.otlp_endpoint",
+                "collector:4318",
                 "traces.otlp_endpoint is \"collector:4318\", not an http or https URL",
             ),
-            (|c| c.traces.sample_ratio = 1.5, "traces.sample_ratio is 1.5, not within 0 and 1"),
+            ("traces.sample_ratio", "1.5", "traces.sample_ratio: 1.5 is above the maximum of 1"),
             (
-                |c| c.logging.level = "warn,loud".to_owned(),
+                "logging.level",
+                "warn,loud",
                 "logging.level has \"loud\", which is none of off, error, warn, info, debug, trace",
             ),
-        ];
-        for (change, expected) in cases {
-            assert_eq!(refused(change), expected);
+        ] {
+            assert_eq!(refused(key, value), expected);
         }
     }
 }

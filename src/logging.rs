@@ -1,8 +1,10 @@
-//! Log lines: to standard error, as text or JSON. And traces: over OTLP to a collector, if one is named.
+//! Log lines on standard error, as text or JSON; and traces, sent over OTLP if a collector is
+//! configured.
 //!
-//! Spans have a target of their own, [`SPANS`], which log lines leave out and traces are made of. Where no collector is
-//! named nobody asks for them, so they cost what a look at a flag costs. That takes a subscriber without a layer for them:
-//! to one with a layer that may be there or not every span is of interest.
+//! Spans have a target of their own, [`SPANS`]. Log lines exclude it, and traces consist of it.
+//! Without a collector no layer is interested in the spans, so a span costs one check of a flag.
+//! This holds only if the subscriber has no layer for spans at all: an optional layer is interested
+//! in every span.
 
 use crate::config::{LogFormat, LoggingConfig, TracesConfig};
 use anyhow::{Context, anyhow};
@@ -18,20 +20,20 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// A library that tells at length what the command says in a line.
+/// The filter of a library that logs at length what the command logs in one line.
 const QUIET: &str = "refinery_core=warn";
-/// The target of every span.
+/// The target of all spans.
 const SPANS: &str = "spans";
-/// What a collector calls this program.
+/// The service name in traces.
 const SERVICE: &str = "tallow";
 
-/// Traces that are on their way; those that wait are sent when it is dropped.
+/// The export of traces. Dropping it sends the waiting ones.
 pub(crate) struct Traces(Option<SdkTracerProvider>);
 
 impl Drop for Traces {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.0.as_ref().map(SdkTracerProvider::shutdown) {
-            tracing::warn!(%error, "last traces not sent");
+            tracing::warn!(%error, "last traces were not sent");
         }
     }
 }
@@ -44,7 +46,7 @@ pub(crate) fn start(logging: &LoggingConfig, traces: &TracesConfig) -> anyhow::R
     Ok(Traces(provider))
 }
 
-/// Takes log lines, and spans where there is somebody to send them to.
+/// Builds the subscriber of log lines, and of spans if there is a `provider`.
 fn subscriber(logging: &LoggingConfig, provider: Option<&SdkTracerProvider>) -> anyhow::Result<Dispatch> {
     let filter = EnvFilter::try_new(format!("{QUIET},{},{SPANS}=off", logging.level))
         .with_context(|| format!("read logging.level {:?}", logging.level))?;
@@ -60,7 +62,7 @@ fn subscriber(logging: &LoggingConfig, provider: Option<&SdkTracerProvider>) -> 
     })
 }
 
-/// The layer that makes traces of spans.
+/// Builds the layer that turns spans into traces.
 fn exported<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S> {
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SERVICE))
@@ -69,7 +71,7 @@ fn exported<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracerProvider
         .with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
 }
 
-/// Sends what is traced in batches, from a thread of its own.
+/// Builds the exporter, which sends batches from a thread of its own.
 fn provider(traces: &TracesConfig) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder()
         .with_http()

@@ -1,7 +1,7 @@
 //! The command line of Tallow: reads the arguments and the settings, and runs a command.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage or configuration. An error is one line on standard error, and this is
-//! the one place that prints it.
+//! Exit codes: 0 for success, 1 for a failure, 2 for bad usage or configuration. An error is one
+//! line on standard error, which only this file prints.
 
 mod cli;
 mod commands;
@@ -22,18 +22,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tallow_model::error::chain;
 
-/// In place of the system's, also for librdkafka: its threads allocate what a worker frees, which costs the system's
-/// allocator a lock. Settling a topic is a third faster with this one.
+/// The allocator of the program and of librdkafka, whose threads allocate the records that a worker
+/// frees. The system's allocator takes a lock for that; a topic settles a third faster with
+/// jemalloc.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The exit code of what has failed.
 const FAILED: u8 = 1;
-/// The exit code of bad usage or configuration.
 const BAD_USAGE: u8 = 2;
 
-/// How long a process may take to stop that nobody looks after any more.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// The time that a process has to stop after its supervisor is gone.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = match Cli::read() {
@@ -44,31 +43,32 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            say(&format!("{} (see tallow --help)", cli::one_line(&error)));
+            print_error(&format!("{} (see tallow --help)", cli::one_line(&error)));
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let (config, command, _traces) = match settle_settings(cli) {
-        Ok(settled) => settled,
+    let (config, command, _traces) = match configure(cli) {
+        Ok(configured) => configured,
         Err(error) => {
-            say(&chain(&*error));
+            print_error(&chain(&*error));
             return ExitCode::from(BAD_USAGE);
         }
     };
     match run(&config, &command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&chain(&*error));
+            print_error(&chain(&*error));
             let refused = error.is::<commands::launch::Refused>();
             ExitCode::from(if refused { BAD_USAGE } else { FAILED })
         }
     }
 }
 
-/// Flags over environment over file over defaults, checked; and logging and tracing as they say.
-fn settle_settings(cli: Cli) -> anyhow::Result<(Config, Command, Traces)> {
-    let mut config = Config::load(cli.config())?;
-    let command = cli.apply(&mut config)?;
+/// Reads and checks the settings of all layers, and starts logging and tracing.
+fn configure(cli: Cli) -> anyhow::Result<(Config, Command, Traces)> {
+    let mut layers = Config::layers(cli.config())?;
+    let command = cli.apply(&mut layers)?;
+    let config = layers.config();
     config.check()?;
     if let Command::Produce(flags) = &command {
         commands::produce::check(&config, flags)?;
@@ -95,32 +95,33 @@ fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     }
 }
 
-/// Set by the first signal to end; the second one ends the process at once.
+/// Returns a flag that the first termination signal sets. The second signal ends the process at
+/// once.
 fn stop_signal() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in TERM_SIGNALS {
-        // In this order, so that the first signal finds the flag not yet set.
+        // The order matters: the first signal must find the flag unset.
         signal_hook::flag::register_conditional_shutdown(*signal, i32::from(FAILED), Arc::clone(&stop))?;
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
     Ok(stop)
 }
 
-/// Stops this process when its standard input ends: whoever started it and holds the other end is gone then.
+/// Sets `stop` when the standard input ends: the supervisor that holds its other end is gone then.
 fn stop_when_input_ends(stop: Arc<AtomicBool>) -> std::io::Result<()> {
     let watch = move || {
         let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         stop.store(true, Ordering::Relaxed);
-        tracing::warn!(?ended, "the standard input has ended, stopping");
-        std::thread::sleep(STOP_LIMIT);
+        tracing::warn!(?ended, "standard input has ended, stopping");
+        std::thread::sleep(STOP_TIMEOUT);
         std::process::exit(i32::from(FAILED));
     };
     std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop)
 }
 
-/// Prints an error: one line, whatever its parts are made of.
-fn say(problem: &str) {
+/// Prints an error as one line, even if a part of it has several.
+fn print_error(problem: &str) {
     let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    // With standard error closed there is nobody to tell.
+    // If standard error is closed, nobody can be told.
     let _ = writeln!(std::io::stderr().lock(), "tallow: {line}");
 }

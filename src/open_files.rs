@@ -1,16 +1,16 @@
-//! How many files the process may have open. Connections are files, too: a server that takes more of them than there may be
-//! leaves none to the log and the stores, which fail for good then.
+//! The limit of open files. A connection is an open file: a server with too many of them leaves
+//! none to the log and the stores, which then fail for good.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tallow_server::ServerSettings;
 
-/// How many files are for everything but the server's clients: the log, the stores, connections to services. Half of all
-/// where there are few.
+/// The number of files that are reserved for everything but the clients of the server: the log, the
+/// stores, connections to services. At most half of all files are reserved.
 const RESERVE: u64 = 256;
 
-/// Raises the limit as far as the system allows, and lowers the server's own limits where that is not enough for them.
+/// Raises the limit as far as the system allows, and lowers the limits of the server if they exceed
+/// it.
 pub(crate) fn provide(settings: ServerSettings) -> ServerSettings {
-    // Without a limit there is nothing to do.
     let Some(files) = raise() else { return settings };
     let fitted = fit(&settings, files);
     if fitted != settings {
@@ -19,13 +19,13 @@ pub(crate) fn provide(settings: ServerSettings) -> ServerSettings {
             files,
             max_connections,
             max_websockets,
-            "the system allows too few open files for the limits of the server, which are lowered; see ulimit -Hn"
+            "limits of the server lowered: the system allows too few open files, see ulimit -Hn"
         );
     }
     fitted
 }
 
-/// Raises the limit that holds to the one up to which a process may. Gives how many files that are.
+/// Raises the soft limit to the hard limit. Returns the resulting limit, `None` if there is none.
 fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -40,14 +40,15 @@ fn raise() -> Option<u64> {
     }
 }
 
-/// The settings with no more connections and WebSocket clients than so many files have room for, both lowered alike.
+/// Returns the settings with connections and WebSocket clients lowered, in proportion, until they
+/// fit into `files`.
 fn fit(settings: &ServerSettings, files: u64) -> ServerSettings {
     let room = u128::from(files - RESERVE.min(files / 2));
     let wanted = settings.max_connections as u128 + settings.max_websockets as u128;
     if wanted <= room {
         return settings.clone();
     }
-    // A share is no more than the whole, which is a `usize`.
+    // A share is at most the whole, which is a `usize`.
     let share = |limit: usize| (limit as u128 * room / wanted) as usize;
     ServerSettings {
         max_connections: share(settings.max_connections).max(1),

@@ -1,4 +1,4 @@
-//! The server on threads of its own.
+//! The server, on threads of its own.
 
 use anyhow::{Context, bail};
 use std::net::{SocketAddr, TcpListener};
@@ -9,13 +9,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How long queries that nobody waits for any more may still run.
-const LAST_QUERIES: Duration = Duration::from_millis(500);
+/// The time that queries without a waiting client may still run.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Takes the address.
+/// Binds a listener to `address`.
 ///
 /// # Errors
-/// When it can't be listened on, which is said with the address.
+/// If the address can't be listened on. The text names the address.
 pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
     listener.set_nonblocking(true).with_context(|| format!("listen on {address}"))?;
@@ -25,7 +25,7 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Checks that the threads of the graph and of the server still run.
 ///
 /// # Errors
-/// When one of them has ended, with its own error if it has one.
+/// If one of them has ended; with its own error if it has one.
 pub(crate) fn still_runs(graph: &mut Option<Graph>, web: &mut Option<Web>) -> anyhow::Result<()> {
     if let Some(graph) = graph.take_if(|graph| graph.has_ended()) {
         graph.stop()?;
@@ -46,10 +46,11 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the app on so many threads. It is made on the server's threads so that it can have tasks of its own there.
+    /// Serves the app on `threads` threads. The app is made inside their runtime, so that it can
+    /// spawn tasks there.
     ///
     /// # Errors
-    /// When the app can't be made, or the system has no threads to give.
+    /// If the app can't be made, or the system has no threads to give.
     pub(crate) fn start(
         listener: TcpListener,
         threads: usize,
@@ -70,27 +71,28 @@ impl Web {
         Ok(Web { runtime, task, stop: Some(stop) })
     }
 
-    /// Whether it has stopped, told or not.
+    /// Whether the server has stopped, with or without a request to.
     pub(crate) fn has_stopped(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Tells it to stop: it accepts nothing more, and those connected have a few seconds to finish.
+    /// Asks the server to stop: it accepts no further connections, and the open ones have
+    /// `server.shutdown_timeout_ms` to finish.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // An error says that it has stopped already.
+            // An error means that the server has stopped already.
             let _ = stop.send(());
         }
     }
 
-    /// Waits until it has stopped.
+    /// Stops the server and waits for its end.
     ///
     /// # Errors
-    /// When it had failed.
+    /// If the server has failed.
     pub(crate) fn join(mut self) -> anyhow::Result<()> {
         self.stop();
         let served = self.runtime.block_on(self.task);
-        self.runtime.shutdown_timeout(LAST_QUERIES);
+        self.runtime.shutdown_timeout(QUERY_TIMEOUT);
         Ok(served.context("the server has panicked")??)
     }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use tallow_testing::pipeline::{OPENS, PipelineFixture};
 use tallow_testing::ports::free_port;
@@ -181,12 +182,55 @@ fn what_it_can_see_itself_is_refused_before_anything_is_started() {
             ("NO_COLOR", "1"),
             "run.listen is 127.0.0.1:65535: there are not 2 ports from there on",
         ),
-        (vec!["launch"], ("TALLOW__LAUNCH__MAX_FAILURES", "0"), "launch.max_failures is 0, the least is 1"),
+        (
+            vec!["launch"],
+            ("TALLOW__LAUNCH__MAX_FAILURES", "0"),
+            "launch.max_failures: 0 is below the minimum of 1",
+        ),
     ] {
         let (status, said) = Tallow::start(&arguments, &[setting]).ended();
         assert_eq!(status.code(), Some(2), "{said}");
         assert!(said.contains(expected) && !said.contains("process started"), "{said}");
     }
+}
+
+#[test]
+fn a_restart_is_not_from_scratch_again_when_the_log_says_little() {
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
+    place.migrate();
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let arguments = ["launch", "-n", "1", "-w", "1", "--from-scratch", "--listen", &listen.to_string()];
+    let mut launch = place.start(&arguments, &[("TALLOW__LOGGING__LEVEL", "warn")]);
+    // The supervisor is the only client that asks for this path.
+    until("the supervisor to ask", || {
+        launch.still_runs();
+        metrics(listen).is_some_and(|metrics| metrics.contains("\"/ready\"")).then_some(())
+    });
+    let first = child(&launch).unwrap();
+    signal(first, "KILL");
+    launch.says("process has ended, ending the others process=0");
+    until("the second start to answer", || {
+        launch.still_runs();
+        child(&launch).filter(|second| *second != first).and_then(|_| metrics(listen))
+    });
+    let said = launch.stop();
+    assert_eq!(said.matches("starting from scratch, checkpoints removed").count(), 1, "{said}");
+}
+
+/// The id of the only process that a supervisor has started.
+fn child(launch: &Tallow) -> Option<u32> {
+    let children = Command::new("pgrep").args(["-P", &launch.id().to_string()]).output().unwrap();
+    String::from_utf8(children.stdout).unwrap().lines().next()?.parse().ok()
+}
+
+/// The body of `/metrics`, if somebody listens there.
+fn metrics(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(tallow_testing::wait::LIMIT)).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    Some(response)
 }
 
 #[test]

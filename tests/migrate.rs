@@ -71,7 +71,7 @@ fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_
         VALUES ('BTC', NULL, 'epoch', 'epoch'), ('ETH', 'My ether', 'epoch', 'epoch'), ('MINE', NULL, 'epoch', 'epoch')";
     client.batch_execute(rows).expect("written");
     let said = succeed(place.migrate().env("TALLOW__COINGECKO__COINS", "my-coin:MINE:My coin"));
-    assert!(said.contains("coins that had no name have one symbols=3"), "{said}");
+    assert!(said.contains("names of coins added symbols=3"), "{said}");
     let called = "SELECT STRING_AGG(CONCAT_WS(' ', symbol, name, coingecko_id), ', ' ORDER BY symbol) FROM cryptocurrencies";
     let called: String = client.query_one(called, &[]).expect("read").get(0);
     assert_eq!(called, "BTC Bitcoin bitcoin, ETH My ether ethereum, MINE My coin my-coin");
@@ -103,5 +103,8 @@ fn what_cannot_be_migrated_is_one_line_without_the_password() {
     let line = fail(&mut migrate("postgres//me:hunter2@host"), 2);
     assert!(line.starts_with("postgres.url is not an address") && !line.contains("hunter2"), "{line}");
     let line = fail(migrate(&url).env("TALLOW__POSTGRES__KEEP_1M_DAYS", "36501"), 2);
-    assert_eq!(line, "postgres.keep_1m_days is 36501, the most is 36500");
+    assert_eq!(
+        line,
+        "read environment variable TALLOW__POSTGRES__KEEP_1M_DAYS: postgres.keep_1m_days: 36501 is above the maximum of 36500"
+    );
 }

@@ -56,7 +56,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     let output = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap();
     let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 69_808);
-    let counts = |outcome: &support::Outcome| {
+    let counts = |outcome: &tallow_testing::graph::Outcome| {
         assert_eq!(outcome.counts.buckets().iter().map(|(_, n)| n).sum::<u64>(), outcome.counts.records_in);
         let minutes = outcome.candles.iter().filter(|c| c.interval == Interval::OneMinute);
         minutes.map(|c| u64::from(c.candle.count)).sum::<u64>()
@@ -72,7 +72,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     }
     let split = settle(&markets, 2, &Settings::default());
     assert_eq!(counts(&split), 69_808);
-    let closes = |outcome: &support::Outcome| {
+    let closes = |outcome: &tallow_testing::graph::Outcome| {
         let figures = |c: &tallow_model::SettledCandle| {
             (c.symbol, c.interval, c.candle.window_start, c.candle.size_sum)
         };

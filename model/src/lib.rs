@@ -20,6 +20,7 @@ pub mod published;
 pub mod retry;
 pub mod rows;
 pub mod secret;
+pub mod setting;
 mod step;
 pub mod store;
 mod symbol;

@@ -2,7 +2,9 @@
 
 use crate::http::auth::ApiKey;
 use crate::http::proxies::Proxies;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tallow_model::setting::{Bounded, Millis, UNBOUNDED, WEEK_MS};
 
 /// The most bytes a request's path and query may have.
 pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
@@ -21,63 +23,75 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// How long the farewell to a WebSocket client may take: what was being written, the close frame and the client's own.
 pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
-/// How the server behaves towards its clients.
-#[derive(Clone, Debug, PartialEq)]
+/// The behaviour of the server towards its clients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerSettings {
-    /// The origins whose pages may read the answers, as `https://example.org`; `*` for every one.
+    /// The origins whose pages may read the responses, as `https://example.org`; `*` for all.
     pub allowed_origins: Vec<String>,
-    /// The keys one of which a request must have; none for everyone. `/health`, `/ready`, `/openapi.json`, `/docs` and the
-    /// page's own files need no key.
+    /// The API keys. A request must carry one of them; without any, everybody may read. `/health`,
+    /// `/ready`, `/openapi.json`, `/docs` and the files of the dashboard need no key.
     pub api_keys: Vec<ApiKey>,
     /// Whether `/` is the dashboard.
     pub dashboard: bool,
-    /// How many HTTP connections are open at a time; further ones wait to be accepted.
+    /// The maximum number of open HTTP connections; further ones wait to be accepted.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub max_connections: usize,
-    /// How many WebSocket clients are connected at a time; further ones are answered 503.
+    /// The maximum number of WebSocket clients; further ones get a 503.
     pub max_websockets: usize,
-    /// How many HTTP connections an address has at a time, 0 for no limit; further ones are closed at once. An address is
-    /// an IPv4 address or an IPv6 network of 64 bits, here and below. All callers behind a proxy are one address, if it is
-    /// none of the trusted ones; those may have as many connections as they like.
+    /// The maximum number of HTTP connections of one address, 0 for no limit; further ones are closed
+    /// at once. An address is an IPv4 address or an IPv6 network of 64 bits, here and below. All
+    /// clients behind a proxy that is not trusted are one address. A trusted proxy has no limit.
     pub max_connections_per_address: usize,
-    /// The proxies that say by `X-Forwarded-For` from which address they are asked; that address counts then, for limits and
-    /// logs. What anyone else says is passed over.
+    /// The proxies whose `X-Forwarded-For` is believed: the limits and the access log use the address
+    /// that it names. The header is ignored in requests from any other address.
     pub trusted_proxies: Vec<Proxies>,
-    /// How many WebSocket clients an address has at a time, 0 for no limit; further ones are answered 503.
+    /// The maximum number of WebSocket clients of one address, 0 for no limit; further ones get a 503.
     pub max_websockets_per_address: usize,
-    /// How many requests are answered at a time, 0 for no limit; further ones are answered 503. `/health` and `/ready`
-    /// are not counted: a busy server is not to be restarted for being busy.
+    /// The maximum number of requests at a time, 0 for no limit; further ones get a 503. `/health` and
+    /// `/ready` are not counted, because a busy server must not be restarted for being busy.
     pub max_requests: usize,
-    /// How many exports are sent at a time, 0 for no limit; further ones are answered 503. They are not counted as requests
-    /// once they are under way: they take as long as their clients do.
+    /// The maximum number of exports at a time, 0 for no limit; further ones get a 503. An export under
+    /// way is not counted as a request, because it lasts as long as its client reads.
     pub max_exports: usize,
-    /// How many of them an address has at a time, 0 for no limit; further ones are answered 503.
+    /// The maximum number of exports of one address, 0 for no limit; further ones get a 503.
     pub max_exports_per_address: usize,
-    /// How many requests a second an address makes in the long run, 0 for no limit; further ones are answered 429.
-    /// `/health` and `/ready` are not counted.
+    /// The sustained rate of one address, in requests per second, 0 for no limit; further requests get
+    /// a 429. `/health` and `/ready` are not counted.
     pub rate_per_second: u32,
-    /// How many requests an address makes at once after a rest; 0 for those of a second.
+    /// The number of requests that an address may make at once after a pause; 0 for `rate_per_second`.
     pub rate_burst: u32,
-    /// How old the newest event of a symbol may be before its price is called stale.
+    /// The age of the newest event of a symbol from which its price is called stale.
+    #[serde(rename = "stale_after_ms", with = "Millis::<0, UNBOUNDED>")]
     pub stale_after: Duration,
-    /// Within what time a connection must have sent the whole head of its next request. The time counts from the
-    /// answer before, so that a connection that is idle for so long is closed as well.
+    /// The time in which a connection must send the complete head of its next request. It counts from
+    /// the previous response, so that it also closes idle connections.
+    #[serde(rename = "idle_timeout_ms", with = "Millis::<1, WEEK_MS>")]
     pub header_read_timeout: Duration,
-    /// Within what time a request is answered; after it the answer is 503. Also within what time each part of an export is
-    /// read from the store; after it the export breaks off.
+    /// The time after which a request gets a 503. Also the time in which the store must read each part
+    /// of an export; after it the export is aborted.
+    #[serde(rename = "request_timeout_ms", with = "Millis::<1, WEEK_MS>")]
     pub request_timeout: Duration,
-    /// How long a stop waits for requests and WebSocket clients before it cuts them off.
+    /// The time that a stop waits for requests and WebSocket clients before it aborts them.
+    #[serde(rename = "shutdown_timeout_ms", with = "Millis::<0, WEEK_MS>")]
     pub shutdown_timeout: Duration,
-    /// After what silence a WebSocket client gets a keepalive frame.
+    /// The silence after which a WebSocket client gets a keepalive frame.
+    #[serde(rename = "keepalive_ms", with = "Millis::<1, WEEK_MS>")]
     pub keepalive: Duration,
-    /// How often a WebSocket client gets a ping of the protocol. Not 0.
+    /// The interval between two pings of a WebSocket client. Not 0.
+    #[serde(rename = "ping_interval_ms", with = "Millis::<1, WEEK_MS>")]
     pub ping_interval: Duration,
-    /// Within what time a WebSocket client must have answered a ping; else its connection ends with 1013.
+    /// The time in which a WebSocket client must answer a ping; after it the connection is closed with
+    /// 1013.
+    #[serde(rename = "pong_timeout_ms", with = "Millis::<1, WEEK_MS>")]
     pub pong_timeout: Duration,
-    /// How long a client may accept nothing of what it is sent before its connection ends; that of a WebSocket client
-    /// with 1013.
+    /// The time in which a client must accept some of the bytes that are sent to it; after it the
+    /// connection is closed, a WebSocket with 1013.
+    #[serde(rename = "send_timeout_ms", with = "Millis::<1, WEEK_MS>")]
     pub send_timeout: Duration,
-    /// How many frames that must not be dropped may wait for a WebSocket client before it is closed with 1013; and how
-    /// many closed candles it is sent that it has missed while it was away, of more it is told to resync.
+    /// The maximum number of frames that must not be dropped and wait for a WebSocket client; beyond it
+    /// the client is closed with 1013. Also the maximum number of missed closed candles that a returning
+    /// client is sent; beyond it the client is told to resync.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub client_queue: usize,
 }
 

@@ -193,7 +193,7 @@ async fn a_quiet_connection_gets_keepalives() {
 }
 
 /// Reads frames up to the candle with this close.
-async fn read_until(socket: &mut support::socket::Socket, close: f64) -> Vec<Value> {
+async fn read_until(socket: &mut tallow_testing::server::socket::Socket, close: f64) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
         let frame = socket.frame().await;

@@ -66,7 +66,7 @@ async fn a_raw_stream_has_open_and_closed_klines_only() {
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     server.cache.publish(open("ETH", 1, 5.0));
     server.cache.publish(LatestCandle { interval: Interval::FiveMinutes, ..open("BTC", 0, 5.0) });
-    server.cache.publish_alert(support::market::alert("BTC", 0));
+    server.cache.publish_alert(tallow_testing::server::market::alert("BTC", 0));
     server.cache.publish(open("BTC", 1, 101.25));
     let start = START_MS + 60_000;
     assert_eq!(

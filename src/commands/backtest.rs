@@ -1,19 +1,20 @@
-//! `tallow backtest`: settles files, or a range of a topic, as fast as it goes and writes the results into a folder.
+//! `tallow backtest`: replays files, or a range of a topic, at full speed, and writes the results
+//! to a folder.
 //!
-//! Each file is a partition, numbered as it stands on the command line; partition *i* is read by worker *i* modulo the
-//! number of workers. The workers hand what they settle to one collecting thread, which writes. What comes out depends
-//! on the records and the settings alone.
+//! Each file is a partition, numbered in the order of the command line; worker *i* modulo the
+//! number of workers reads partition *i*. The workers send their results to one collecting thread,
+//! which writes them. The results depend on the records and the settings alone.
 
+mod channel;
 mod collector;
-mod outlet;
 mod report;
 
 use crate::cli::BacktestFlags;
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
+use channel::{Channel, ChannelOutlet};
 use collector::{Collected, Collector};
-use outlet::{Channel, ChannelOutlet};
-use report::Progress;
+use report::ProgressLine;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +29,17 @@ use tallow_model::{Clock, PartitionReader};
 /// The partitions of each worker, until it takes them.
 type Partitions = Vec<Vec<Reader>>;
 
-/// What is read.
+/// The records to replay.
 struct Input {
     partitions: Partitions,
-    /// How many records it has, at most, where that is known before they are read.
+    /// The maximum number of records, if it is known before they are read.
     records: Option<u64>,
 }
 
-/// Runs the command until everything is written or `stop` is set, after which nothing is.
+/// Runs the command until all results are written. If `stop` is set before, no results are written.
+///
+/// # Errors
+/// If the input can't be opened or read to its end, the results can't be written, or `stop` is set.
 pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let workers = config.dataflow.workers;
     let settings = Settings { live_interval_ms: None, ..config.graph() };
@@ -47,7 +51,7 @@ pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>)
 
     let started = Instant::now();
     let (channel, received) = Channel::open(workers);
-    let collector = Collector::new(export, received, Progress::start(started, records));
+    let collector = Collector::new(export, received, ProgressLine::start(started, records));
     let collecting = {
         let stop = Arc::clone(&stop);
         std::thread::Builder::new()
@@ -57,7 +61,7 @@ pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>)
     };
     let ran = settle(workers, &settings, partitions, channel, Arc::clone(&stop));
     let collected = collecting.join().map_err(|_| anyhow!("the collecting thread has panicked"))?;
-    // What can't be written stops the workers, so it comes before whatever they say.
+    // A failed write stops the workers, so its error comes before theirs.
     let Collected { export, counts, settled_at, failures } = collected?;
     ran?;
     if stop.load(Ordering::Relaxed) {
@@ -70,7 +74,7 @@ pub(crate) fn run(config: &Config, flags: &BacktestFlags, stop: Arc<AtomicBool>)
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
-/// Opens every file before anything starts, so that a missing one costs nothing.
+/// Opens all files before the replay starts, so that a missing file is found at once.
 fn files(files: &[PathBuf], workers: usize) -> anyhow::Result<Input> {
     let mut partitions: Partitions = (0..workers).map(|_| Vec::new()).collect();
     for (i, path) in files.iter().enumerate() {
@@ -85,7 +89,8 @@ fn range(range: &KafkaRange, workers: usize) -> anyhow::Result<Input> {
     Ok(Input { partitions: partitions.collect::<Result<_, _>>()?, records: Some(range.records()) })
 }
 
-/// Runs the graph to the end of its input. When this returns, every sender of the channel is gone.
+/// Runs the graph to the end of its input. All senders of the channel are dropped before it
+/// returns.
 fn settle(
     workers: usize,
     settings: &Settings,

@@ -1,5 +1,5 @@
-//! `tallow migrate`: brings the database up to this program's schema, and makes the topics that are missing. Done again
-//! it changes nothing; two at once are as good as one.
+//! `tallow migrate`: migrates the database to the schema of this program, and creates the missing
+//! topics. Idempotent, also if two run at once.
 
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
@@ -12,27 +12,26 @@ use tallow_connectors::stores::postgres::{self, MigrationReport, PostgresConfig,
 use tallow_model::Error;
 use tallow_model::coins::Coins;
 
-/// How often the signal is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs the command until it is done or `stop` is set; what is unfinished then the database undoes.
+/// Runs the command until it is done or `stop` is set. The database rolls an unfinished step back.
 ///
 /// # Errors
-/// When the database or Kafka can't be reached or prepared, or a signal came first.
+/// If the database or Kafka can't be reached or prepared, or `stop` is set first.
 pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let (sender, done) = crossbeam_channel::bounded(1);
     let (kafka, postgres) = (config.kafka.clone(), config.postgres.clone());
     let coins = Coins::with(&config.coingecko.coins);
-    // A thread of its own, because a step may take minutes and can't be interrupted from here.
+    // On a thread of its own, because a step may take minutes and can't be interrupted.
     std::thread::Builder::new()
         .name("migrate".to_owned())
         .spawn(move || sender.send(prepare(&kafka, &postgres, &coins)))
         .context("start thread migrate")?;
     loop {
-        match done.recv_timeout(LOOK) {
+        match done.recv_timeout(POLL_INTERVAL) {
             Ok(prepared) => return prepared.map_err(anyhow::Error::from),
             Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
-                bail!("stopped by a signal: the step that was under way is undone")
+                bail!("stopped by a signal: the step under way is rolled back")
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the migrating thread has panicked")),
@@ -40,30 +39,32 @@ pub(crate) fn run(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<()> 
     }
 }
 
-/// Prepares one after the other, and says what it did.
+/// Prepares the database, then Kafka, and logs the changes.
 fn prepare(kafka: &KafkaConfig, postgres: &PostgresConfig, coins: &Coins) -> Result<(), Error> {
-    tell(&postgres::migrate(postgres)?);
+    report(&postgres::migrate(postgres)?);
     let symbols = postgres::name_coins(postgres, coins)?;
     if symbols > 0 {
-        tracing::info!(symbols, "coins that had no name have one");
+        tracing::info!(symbols, "names of coins added");
     }
     for TopicState { name, made, partitions, difference } in ensure_topics(kafka)? {
         match difference {
-            None => tracing::info!(topic = name, made, partitions, "topic is there"),
-            Some(difference) => tracing::warn!(topic = name, difference, "topic is not as the settings say"),
+            None => tracing::info!(topic = name, made, partitions, "topic exists"),
+            Some(difference) => tracing::warn!(topic = name, difference, "topic differs from the settings"),
         }
     }
     Ok(())
 }
 
-fn tell(report: &MigrationReport) {
+fn report(report: &MigrationReport) {
     let database = &report.database;
     for migration in &report.applied {
         tracing::info!(database, migration, "migration applied");
     }
     tracing::info!(database, version = report.version, "schema is up to date");
     match &report.timescale {
-        Timescale::Absent => tracing::info!(database, "no TimescaleDB: tables are plain and kept for ever"),
+        Timescale::Absent => {
+            tracing::info!(database, "TimescaleDB is absent: tables are plain, and rows are kept for ever")
+        }
         Timescale::NotLoaded => {
             tracing::warn!(
                 database,
@@ -71,9 +72,12 @@ fn tell(report: &MigrationReport) {
             );
         }
         Timescale::Used { version, policies, changes } => {
-            tracing::info!(database, version, changes, "TimescaleDB is as the settings say");
+            tracing::info!(database, version, changes, "TimescaleDB matches the settings");
             if !policies {
-                tracing::warn!(database, "TimescaleDB's licence allows no compression and no retention");
+                tracing::warn!(
+                    database,
+                    "the licence of TimescaleDB allows neither compression nor retention"
+                );
             }
         }
     }

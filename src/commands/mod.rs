@@ -1,4 +1,4 @@
-//! One file per command: what each wires together.
+//! The commands, one file each. A command wires the crates together.
 
 pub(crate) mod backtest;
 pub(crate) mod launch;

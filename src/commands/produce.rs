@@ -1,76 +1,77 @@
-//! `tallow produce`: a feed into a topic of Kafka.
+//! `tallow produce`: writes a feed to a Kafka topic.
 //!
 //! ```text
 //! CoinGecko ─┐
-//! market    ─┼─► outlet ─► topic
+//! market    ─┼─► topic
 //! files     ─┘
 //! ```
 //!
-//! A record's key is its symbol, its value the tick's JSON, its timestamp the time at which it is sent. While no broker
-//! can be reached, records wait; nothing is given up as long as the process lives. It ends when the feed does or at a
-//! signal, and says then what has become of every record.
+//! The key of a record is the symbol, the value is the JSON of the tick, and the timestamp is the
+//! time of sending. While no broker can be reached, records wait; none is dropped as long as the
+//! process lives. The command ends with its feed or at a signal, and logs the number of
+//! acknowledged and failed records.
 
 mod files;
 mod market;
-mod outlet;
 mod pace;
 mod quotes;
+mod topic;
 
 use crate::cli::ProduceFlags;
 use crate::config::{Config, FeedKind};
 use anyhow::bail;
 use files::Files;
 use market::Market;
-use outlet::Outlet;
 use quotes::Quotes;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use topic::Topic;
 
-/// Where the records come from.
+/// The source of the records.
 enum Source {
     CoinGecko(Box<Quotes>),
     Market(Market),
     Files(Files),
 }
 
-/// Runs until the feed has ended, `stop` is set or something fails for good.
+/// Runs until the feed has ended or `stop` is set.
 ///
 /// # Errors
-/// When it can't start, something has failed for good, or not every record has been acknowledged.
+/// If the feed or the topic fails for good, or a record has not been acknowledged.
 pub(crate) fn run(config: &Config, flags: &ProduceFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let source = match config.produce.feed {
         FeedKind::CoinGecko => Source::CoinGecko(Box::new(Quotes::open(config)?)),
         FeedKind::Sim => Source::Market(Market::open(&config.produce, flags)?),
         FeedKind::File => Source::Files(Files::open(&flags.from, config.produce.speed)?),
     };
-    let mut outlet = Outlet::open(&config.kafka, stop)?;
+    let mut topic = Topic::open(&config.kafka, stop)?;
     tracing::info!(
         feed = config.produce.feed.name(),
         topic = config.kafka.topic,
         brokers = config.kafka.bootstrap_servers,
         "producing"
     );
-    if outlet.wait_for_topic()?.is_break() {
-        tracing::info!("stopped before a broker answered, nothing was sent");
+    if topic.wait_for_topic()?.is_break() {
+        tracing::info!("stopped before a broker was reached, no record was sent");
         return Ok(());
     }
     tracing::info!("ready");
     let fed = match source {
-        Source::CoinGecko(quotes) => quotes.run(&mut outlet),
-        Source::Market(market) => market.run(&mut outlet),
-        Source::Files(files) => files.run(&mut outlet),
+        Source::CoinGecko(quotes) => quotes.run(&mut topic),
+        Source::Market(market) => market.run(&mut topic),
+        Source::Files(files) => files.run(&mut topic),
     };
     if let Err(failure) = &fed {
         tracing::error!(failure = format!("{failure:#}"), "stopping because of a failure");
     }
-    let finished = outlet.finish();
+    let finished = topic.finish();
     fed.and(finished)
 }
 
-/// Says which flags of the command don't go together.
+/// Checks that the flags fit the feed.
 ///
 /// # Errors
-/// When some don't.
+/// If a flag does not fit the feed, or one that the feed needs is missing.
 pub(crate) fn check(config: &Config, flags: &ProduceFlags) -> anyhow::Result<()> {
     let feed = config.produce.feed;
     let given = [

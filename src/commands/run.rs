@@ -1,19 +1,21 @@
-//! `tallow run`: one process of the pipeline. It reads its partitions of the topic of ticks, settles its symbols together
-//! with the other processes, and writes what it settles.
+//! `tallow run`: one process of the pipeline. It reads its partitions of the topic of ticks,
+//! settles its symbols together with the other processes, and writes the settled candles and
+//! alerts.
 //!
 //! ```text
-//! Kafka ─► dataflow ─► outlet ─┬─► PostgreSQL      must have everything; when one of these can't keep up
-//!          (its threads)       ├─► Kafka alerts    the source stops reading
+//! Kafka ─► dataflow ─► outlet ─┬─► PostgreSQL      needs every change; if one of these can't keep up,
+//!          (its threads)       ├─► Kafka alerts    the source pauses
 //!                              ├─► dead letters
-//!                              └─► Redis           shows the present; nothing waits for it
+//!                              └─► Redis           has the present; nothing waits for it
 //! ```
 //!
-//! A start goes on from the newest checkpoint, or reads the topic from its beginning: the stores take the same rows again
-//! and stay as they are. A checkpoint is stored only after all stores have what it holds.
+//! A start resumes from the newest checkpoint, or reads the topic from its beginning: the stores
+//! get the same rows again and stay as they are. A checkpoint is stored only after all stores have
+//! its content.
 
 mod others;
 mod sinks;
-mod source;
+mod topic_status;
 
 use crate::cli::RunFlags;
 use crate::config::Config;
@@ -21,7 +23,6 @@ use crate::open_files;
 use crate::web::{self, Web, listen};
 use anyhow::{Context, bail};
 use sinks::Sinks;
-use source::Source;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -36,25 +37,25 @@ use tallow_runtime::pipeline::{
     Board, BoardSettings, Checkpoints, Destinations, Graph, Past, WorkerOutlet, WorkerSlots,
 };
 use tallow_server::App;
+use topic_status::TopicStatus;
 
-/// How often the threads are looked at.
-const LOOK: Duration = Duration::from_millis(20);
-/// Threads that say how the process is: few ask.
-const REPORTING_THREADS: usize = 2;
-/// How long a stop waits for the checkpoint that is under way.
-const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The threads of the status server, which has few clients.
+const STATUS_THREADS: usize = 2;
+/// The time that a stop waits for the checkpoint under way.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs until `stop` is set or something fails for good.
+/// Runs the process until `stop` is set.
 ///
 /// # Errors
-/// When it can't start or something has failed for good.
+/// If the process can't start, or a part of it fails for good.
 pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyhow::Result<()> {
     let started = Instant::now();
     let listener = listen(config.run.listen)?;
     let address = listener.local_addr().context("read the address of the listener")?;
-    let cluster = flags.cluster.clone().context("find out which process this is")?;
-    let mut process = Process::start(config, flags, cluster, listener)?;
-    tracing::info!(url = %format_args!("http://{address}"), "says how it is");
+    let cluster = flags.cluster.clone().context("find the index of this process")?;
+    let mut process = PipelineProcess::start(config, flags, cluster, listener)?;
+    tracing::info!(url = %format_args!("http://{address}"), "status server is listening");
     let outcome = process.watch(stop, started);
     if let Err(failure) = &outcome {
         let failure = format!("{failure:#}");
@@ -67,7 +68,7 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
 }
 
 /// The running process.
-struct Process {
+struct PipelineProcess {
     board: Arc<Board>,
     sinks: Sinks,
     checkpoints: Checkpoints,
@@ -75,13 +76,13 @@ struct Process {
     web: Option<Web>,
 }
 
-impl Process {
+impl PipelineProcess {
     fn start(
         config: &Config,
         flags: &RunFlags,
         cluster: Cluster,
         listener: TcpListener,
-    ) -> anyhow::Result<Process> {
+    ) -> anyhow::Result<PipelineProcess> {
         announce(config, &cluster);
         let log = Arc::new(KafkaLog::open(&config.kafka)?);
         let source = format!("kafka:{}", config.kafka.topic);
@@ -94,25 +95,25 @@ impl Process {
         let board = Arc::new(Board::new(BoardSettings {
             source,
             workers: cluster.workers(),
-            max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
-            log: Arc::new(Source(log.clone())),
+            max_out_of_orderness_ms: config.dataflow.graph.max_out_of_orderness_ms,
+            log: Arc::new(TopicStatus(log.clone())),
             stores: sinks.queues(),
             others: vec![sinks.cache_status()],
             checkpoints: checkpoints.sink(),
             restoring_since: checkpoints.restoring_since(),
         }));
-        let app = App::of_pipeline(board.clone(), open_files::provide(config.reporting()))
-            .with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms);
-        let web = Web::start(listener, REPORTING_THREADS, || Ok(app))?;
+        let app = App::of_pipeline(board.clone(), open_files::provide(config.server.reporting()))
+            .with_allowed_lateness_ms(config.dataflow.graph.allowed_lateness_ms);
+        let web = Web::start(listener, STATUS_THREADS, || Ok(app))?;
         let destinations = Destinations { checkpoints: checkpoints.sink(), ..sinks.destinations() };
         let graph = read(config, cluster, &log, &starts, &mut checkpoints, destinations, board.clone())?;
-        Ok(Process { board, sinks, checkpoints, graph: Some(graph), web: Some(web) })
+        Ok(PipelineProcess { board, sinks, checkpoints, graph: Some(graph), web: Some(web) })
     }
 
-    /// Looks after the threads until `stop` is set.
+    /// Watches the threads until `stop` is set.
     ///
     /// # Errors
-    /// When something has failed for good.
+    /// If one has failed for good.
     fn watch(&mut self, stop: &AtomicBool, started: Instant) -> anyhow::Result<()> {
         let mut assigned = false;
         let mut caught_up = false;
@@ -129,15 +130,15 @@ impl Process {
                 caught_up = true;
                 tracing::info!(seconds = started.elapsed().as_secs_f64(), "caught up with the log");
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
-    /// Stops in the order in which data flows, so that nothing that has settled is left out.
+    /// Stops the parts in the order of the data flow, so that all settled changes are stored.
     ///
     /// # Errors
-    /// The first that something has to say.
+    /// The first error of a part.
     fn stop(mut self) -> anyhow::Result<()> {
         if let Some(web) = &mut self.web {
             web.stop();
@@ -145,13 +146,13 @@ impl Process {
         let settled = self.graph.map_or(Ok(()), Graph::stop).map_err(anyhow::Error::from);
         let stored = self.sinks.close();
         let served = self.web.map_or(Ok(()), Web::join);
-        self.checkpoints.close(CHECKPOINT_LIMIT);
+        self.checkpoints.close(CHECKPOINT_TIMEOUT);
         settled.and(stored).and(served)
     }
 }
 
-/// Runs the graph over the topic, each of whose partitions belongs to the worker of its number modulo the workers of all
-/// processes, from where the checkpoint says.
+/// Runs the graph over the topic, from the offsets of the checkpoint. A partition belongs to the
+/// worker of its number modulo the number of workers in all processes.
 fn read(
     config: &Config,
     cluster: Cluster,
@@ -189,7 +190,6 @@ fn read(
     Ok(graph)
 }
 
-/// Says what is about to run.
 fn announce(config: &Config, cluster: &Cluster) {
     tracing::info!(
         topic = config.kafka.topic,

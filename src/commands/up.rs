@@ -1,20 +1,21 @@
-//! `tallow up`: everything in one process. A simulated market goes to a log of its own, the dataflow reads that log,
-//! what it settles goes to the embedded store and, with the open candles, to the cache, and the server shows both.
+//! `tallow up`: everything in one process. A simulated market writes a log, and the dataflow reads
+//! that log. Settled candles and alerts go to the embedded store, and with the open candles to the
+//! cache. The server reads both.
 //!
 //! ```text
 //! market ─► journal ─► log ─► dataflow ─► outlet ─┬─► store ─┐
 //! (a thread)                  (its threads)       └─► cache ─┴─► server
 //! ```
 //!
-//! A start goes on from the newest checkpoint in the data folder, or replays the log from its beginning: the store takes
-//! the same rows again and stays as it is.
+//! A start resumes from the newest checkpoint in the data folder, or replays the log from its
+//! beginning: the store gets the same rows again and stays as it is.
 
 mod feed;
 mod graph;
-mod halt;
 mod journal;
 mod market;
-mod written;
+mod progress_log;
+mod stop;
 
 use crate::cli::UpFlags;
 use crate::config::Config;
@@ -22,14 +23,15 @@ use crate::open_files;
 use crate::web::{self, Web, listen};
 use anyhow::{Context, anyhow, bail};
 use feed::Feed;
-use halt::{Halt, Halter};
 use journal::Journal;
+use progress_log::ProgressLog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use stop::{Stopped, Stopper};
 use tallow_connectors::caches::memory::MemoryCache;
 use tallow_connectors::feeds::simulator::PRODUCER;
 use tallow_connectors::logs::filelog::{FileLog, FileLogConfig, FileLogWriter};
@@ -43,27 +45,26 @@ use tallow_runtime::cluster::Cluster;
 use tallow_runtime::pipeline::{Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store};
 use tallow_runtime::sinks::{SinkRunner, SinkSettings};
 use tallow_server::{App, Tls};
-use written::Written;
 
-/// How often the threads are looked at.
-const LOOK: Duration = Duration::from_millis(20);
-/// How many updates the cache keeps for a subscriber that is behind.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The number of updates that the cache keeps for a subscriber that is behind.
 const CACHED_UPDATES: usize = 16_384;
-/// How long a stop waits for the store. What it has not stored by then comes again from the log at the next start.
-const STORE_LIMIT: Duration = Duration::from_secs(3);
-/// How long it waits for the checkpoint that is under way.
-const CHECKPOINT_LIMIT: Duration = Duration::from_secs(1);
+/// The time that a stop waits for the store. Changes that are not stored by then are read again
+/// from the log at the next start.
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time that a stop waits for the checkpoint under way.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs until `stop` is set or something fails for good.
+/// Runs the pipeline until `stop` is set.
 ///
 /// # Errors
-/// When it can't start or something has failed for good. An address that can't be listened on is found out before
-/// anything is written.
+/// If the pipeline can't start, or a part of it fails for good. An address that can't be listened
+/// on is reported before anything is written.
 pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let tls = config.tls()?;
+    let tls = config.server.tls()?;
     let listener = listen(config.server.listen)?;
-    let url = config.url(listener.local_addr().context("read the address of the listener")?);
+    let url = config.server.url(listener.local_addr().context("read the address of the listener")?);
     let log = open_log(config)?;
     let mut up = Up::start(config, flags, listener, tls, log)?;
     tracing::info!(url, "listening");
@@ -78,7 +79,8 @@ pub(crate) fn run(config: &Config, flags: &UpFlags, stop: Arc<AtomicBool>) -> an
     outcome.and(stopped)
 }
 
-/// Makes the data folder where it is missing and opens the log in it, which only one process can.
+/// Creates the data folder if it is missing, and opens the log in it. The log is locked: a second
+/// process gets an error.
 fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
     let data = &config.up.data;
     let keep = || format!("keep data in {}", data.display());
@@ -103,13 +105,13 @@ struct Up {
     /// The offset from which each partition is read.
     starts: BTreeMap<u32, u64>,
     checkpoints: Checkpoints,
-    /// The partitions that ticks come to.
+    /// The partitions that get ticks.
     used: BTreeSet<u32>,
     store: SinkRunner,
     cache: Arc<MemoryCache>,
     feed: Option<JoinHandle<Result<(), Error>>>,
-    halter: Halter,
-    /// Whether the dataflow may read the log.
+    stopper: Stopper,
+    /// Set once the dataflow may read the log.
     primed: Arc<AtomicBool>,
     graph: Option<Graph>,
     web: Option<Web>,
@@ -141,11 +143,11 @@ impl Up {
         let used: BTreeSet<u32> = config.up.symbols.iter().map(|it| log.partition_of(*it)).collect();
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings)?;
-        let written = Arc::new(Written::default());
+        let written = Arc::new(ProgressLog::default());
         let board = Arc::new(Board::new(BoardSettings {
             source: PRODUCER.source.to_owned(),
             workers: 0..workers,
-            max_out_of_orderness_ms: config.dataflow.max_out_of_orderness_ms,
+            max_out_of_orderness_ms: config.dataflow.graph.max_out_of_orderness_ms,
             log: written.clone(),
             stores: vec![store.queue()],
             others: Vec::new(),
@@ -153,14 +155,14 @@ impl Up {
             restoring_since: checkpoints.restoring_since(),
         }));
         let cache = Arc::new(MemoryCache::new(CACHED_UPDATES));
-        let (halter, halt) = Halt::new();
-        let journal = Journal::new(log, used.clone(), written.clone(), halt.clone())?;
-        let feed = Feed::new(market, from, journal, written, halt);
+        let (stopper, stopped) = Stopped::new();
+        let journal = Journal::new(log, used.clone(), written.clone(), stopped.clone())?;
+        let feed = Feed::new(market, from, journal, written, stopped);
         let primed = feed.primed();
-        let settings = open_files::provide(config.serving());
+        let settings = open_files::provide(config.server.serving.clone());
         let app = App::new(cache.clone(), Arc::new(history), board.clone(), settings)
             .with_tls(tls)
-            .with_allowed_lateness_ms(config.dataflow.allowed_lateness_ms);
+            .with_allowed_lateness_ms(config.dataflow.graph.allowed_lateness_ms);
         let web = Web::start(listener, config.server.threads(), || Ok(app))?;
         let feed = std::thread::Builder::new()
             .name("feed".to_owned())
@@ -176,7 +178,7 @@ impl Up {
             store,
             cache,
             feed: Some(feed),
-            halter,
+            stopper,
             primed,
             graph: None,
             web: Some(web),
@@ -184,10 +186,10 @@ impl Up {
         })
     }
 
-    /// Looks after the threads until `stop` is set.
+    /// Watches the threads until `stop` is set.
     ///
     /// # Errors
-    /// When something has failed for good.
+    /// If one has failed for good.
     fn watch(&mut self, stop: &AtomicBool, started: Instant) -> anyhow::Result<()> {
         while !stop.load(Ordering::Relaxed) {
             self.check()?;
@@ -196,7 +198,7 @@ impl Up {
                 let checkpoints = self.checkpoints.sink();
                 let destinations =
                     Destinations { stores: vec![store], cache: self.cache.clone(), checkpoints };
-                let from = graph::From {
+                let from = graph::StartingPoint {
                     starts: std::mem::take(&mut self.starts),
                     restore: self.checkpoints.take_restore(),
                     policy: self.checkpoints.policy(),
@@ -209,12 +211,12 @@ impl Up {
                 self.ready = true;
                 tracing::info!(seconds = started.elapsed().as_secs_f64(), "ready");
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
-    /// Whether everything still runs.
+    /// Checks that all threads still run.
     fn check(&mut self) -> anyhow::Result<()> {
         if let Some(failure) = self.board.failure() {
             bail!(failure);
@@ -226,33 +228,33 @@ impl Up {
         web::still_runs(&mut self.graph, &mut self.web)
     }
 
-    /// Stops in the order in which data flows, so that nothing that has settled is left out.
+    /// Stops the parts in the order of the data flow, so that all settled changes are stored.
     ///
     /// # Errors
-    /// The first that something has to say.
+    /// The first error of a part.
     fn stop(mut self) -> anyhow::Result<()> {
         if let Some(web) = &mut self.web {
             web.stop();
         }
-        drop(self.halter);
+        drop(self.stopper);
         let fed = self.feed.map_or(Ok(()), join_feed);
         let settled = self.graph.map_or(Ok(()), Graph::stop).map_err(anyhow::Error::from);
         let failed = self.store.queue().failure().is_some();
-        let stored = match self.store.close(STORE_LIMIT) {
+        let stored = match self.store.close(STORE_TIMEOUT) {
             Err(error) if !failed => {
                 let problem = chain(&error);
-                tracing::warn!(problem, "not everything was stored, it comes again at the next start");
+                tracing::warn!(problem, "some changes were not stored, the next start reads them again");
                 Ok(())
             }
             stored => stored.map_err(anyhow::Error::from),
         };
         let served = self.web.map_or(Ok(()), Web::join);
-        self.checkpoints.close(CHECKPOINT_LIMIT);
+        self.checkpoints.close(CHECKPOINT_TIMEOUT);
         fed.and(settled).and(stored).and(served)
     }
 }
 
-/// The newest checkpoint in the data folder; one that is kept elsewhere is not this log's.
+/// Finds the newest checkpoint in the data folder. Checkpoints elsewhere are of other logs.
 fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
     let folder = config.up.data.join("checkpoints");
     let url =
@@ -261,7 +263,7 @@ fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
     Ok(Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)?)
 }
 
-/// A process of its own.
+/// A cluster of this process alone.
 fn alone(threads: usize) -> Cluster {
     Cluster { threads, process: 0, addresses: Vec::new() }
 }
@@ -271,7 +273,6 @@ fn join_feed(feed: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
     fed.map_err(|error| anyhow::Error::from(error).context("append ticks to the log"))
 }
 
-/// Says what is about to run.
 fn announce(config: &Config, from: EventTime) {
     let up = &config.up;
     let symbols: Vec<String> = up.symbols.iter().map(ToString::to_string).collect();

@@ -1,37 +1,63 @@
-//! Lays a file and the environment over the defaults, key by key.
+//! The layers of settings: a file, the environment and flags override the defaults key by key.
 //!
-//! The defaults are the schema: a key that they don't have is an error. Each value is tried at once, so that the
-//! message names the key and where it stands.
+//! The defaults are the schema: a key that they don't have is an error. Each value is checked when
+//! it is set, so that the error names the key and the file, variable or flag.
 
-use super::{Config, DEFAULTS};
+use super::Config;
 use anyhow::{Context, anyhow, bail};
+use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// What a variable of the environment begins with; sections and keys follow, `__` between them.
+/// The commented defaults.
+pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The prefix of environment variables that are settings: `TALLOW__SECTION__KEY`.
 const PREFIX: &str = "TALLOW__";
 
-/// The settings as far as they are laid.
-pub(super) struct Layers {
+/// The settings of all layers so far.
+pub(crate) struct Layers {
     table: Table,
     config: Config,
 }
 
 impl Layers {
-    /// The defaults.
+    /// Reads the defaults.
     pub(super) fn defaults() -> anyhow::Result<Layers> {
         let table: Table = DEFAULTS.parse().context("read the defaults")?;
         let config = table.clone().try_into().context("read the defaults")?;
         Ok(Layers { table, config })
     }
 
-    /// The settings.
-    pub(super) fn config(self) -> Config {
+    /// The settings of all layers.
+    pub(crate) fn config(self) -> Config {
         self.config
     }
 
-    /// Lays a file over them.
+    /// The settings of the layers so far.
+    pub(crate) fn so_far(&self) -> &Config {
+        &self.config
+    }
+
+    /// Overrides the setting `section.key` with the value of a flag, if the flag is given.
+    ///
+    /// # Errors
+    /// If the value is out of bounds.
+    pub(crate) fn flag<T: Serialize>(
+        &mut self,
+        flag: &str,
+        section: &str,
+        key: &str,
+        value: Option<T>,
+    ) -> anyhow::Result<()> {
+        let Some(value) = value else { return Ok(()) };
+        let tried = || format!("read flag {flag}");
+        let value = Value::try_from(value).map_err(|error| anyhow!("{error}")).with_context(tried)?;
+        self.set(section, key, |_| value).with_context(tried)
+    }
+
+    /// Overrides settings with the keys of a file.
     pub(super) fn file(&mut self, path: &Path) -> anyhow::Result<()> {
         let tried = || format!("read settings {}", path.display());
         let text = std::fs::read_to_string(path).with_context(tried)?;
@@ -59,12 +85,12 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays the variables of an environment over them, of which only those of Tallow count.
+    /// Overrides settings with the variables that start with [`PREFIX`].
     pub(super) fn environment(
         &mut self,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<()> {
-        // In order, so that of several mistakes it is always the same one that is named.
+        // Sorted, so that of several mistakes the same one is reported at each start.
         let mut variables: Vec<_> = variables
             .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value)))
             .filter(|(name, _)| name.starts_with(PREFIX))
@@ -83,7 +109,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Sets one key; `value` is shown what it has been.
+    /// Sets one key to `value`, which is given the value of the layers below.
     fn set(&mut self, section: &str, key: &str, value: impl FnOnce(&Value) -> Value) -> anyhow::Result<()> {
         let slot =
             self.table.get_mut(section).and_then(Value::as_table_mut).and_then(|keys| keys.get_mut(key));
@@ -98,8 +124,8 @@ impl Layers {
     }
 }
 
-/// A variable's text as a value of the same type as the default. What is of another type stays text, which is then
-/// refused with a message that shows it.
+/// Parses the text of a variable as a value of the type of the default. A text of another type
+/// stays a string, which the deserializer refuses with an error that shows the text.
 fn parsed(text: String, default: &Value) -> Value {
     match default {
         Value::Integer(_) | Value::Float(_) => match (text.parse(), text.parse()) {
@@ -142,7 +168,7 @@ mod tests {
         let config =
             with_file(b"[dataflow]\nworkers = 3\n[server]\n[up]\ntrades_per_second = 2").expect("read");
         assert_eq!(config.dataflow.workers, 3);
-        assert_eq!(config.dataflow.batch_records, 16_384);
+        assert_eq!(config.dataflow.graph.batch_records, 16_384);
         assert_eq!(config.up.trades_per_second.to_bits(), 2f64.to_bits());
     }
 
@@ -155,9 +181,9 @@ mod tests {
             ("workers = 3", "unknown key workers"),
             (
                 "[dataflow]\nworkers = \"many\"",
-                "dataflow.workers: invalid type: string \"many\", expected usize",
+                "dataflow.workers: invalid type: string \"many\", expected u64",
             ),
-            ("[dataflow]\nworkers = -1", "dataflow.workers: invalid value: integer `-1`, expected usize"),
+            ("[dataflow]\nworkers = -1", "dataflow.workers: invalid value: integer `-1`, expected u64"),
             ("[server]\nlisten = \"here\"", "server.listen: invalid socket address syntax"),
             (
                 "[logging]\nformat = \"xml\"",
@@ -210,10 +236,11 @@ mod tests {
             ("TALLOW__DATAFLOW__WORKER", "2", "unknown key dataflow.worker"),
             ("TALLOW__WORKERS", "2", "unknown key workers"),
             ("TALLOW__A__B__C", "2", "unknown key a.b__c"),
+            ("TALLOW__STORE__QUEUE_CHANGES", "0", "store.queue_changes: 0 is below the minimum of 1"),
             (
                 "TALLOW__DATAFLOW__WORKERS",
                 "1.5",
-                "dataflow.workers: invalid type: floating point `1.5`, expected usize",
+                "dataflow.workers: invalid type: floating point `1.5`, expected u64",
             ),
             (
                 "TALLOW__ANOMALIES__THRESHOLD",
@@ -225,5 +252,17 @@ mod tests {
             let expected = Err(format!("read environment variable {name}: {expected}"));
             assert_eq!(with_variables(&[(name, value)]), expected);
         }
+    }
+
+    #[test]
+    fn a_flag_overrides_the_other_layers_and_is_named_when_refused() {
+        let mut layers = Layers::defaults().expect("the defaults are settings");
+        layers.flag("--workers", "dataflow", "workers", Some(3)).expect("within the bounds");
+        layers.flag("--workers", "dataflow", "workers", None::<usize>).expect("not given");
+        assert_eq!(layers.so_far().dataflow.workers, 3);
+        let refused =
+            layers.flag("--workers", "dataflow", "workers", Some(0)).map_err(|error| chain(&*error));
+        let expected = "read flag --workers: dataflow.workers: 0 is below the minimum of 1";
+        assert_eq!(refused, Err(expected.to_owned()));
     }
 }

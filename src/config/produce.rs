@@ -1,37 +1,25 @@
-//! `[produce]`: what `tallow produce` feeds into the log, and how fast.
+//! `[produce]`: the feed of `tallow produce`, and its speed.
 
-use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use tallow_model::Symbol;
+use tallow_model::setting::{NonEmpty, Positive};
 
-/// `[produce]`
+/// `[produce]`: the feed of `tallow produce`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProduceConfig {
     pub(crate) feed: FeedKind,
     pub(crate) speed: Speed,
     pub(crate) seed: u64,
+    #[serde(with = "NonEmpty")]
     pub(crate) symbols: Vec<Symbol>,
+    #[serde(with = "Positive")]
     pub(crate) trades_per_second: f64,
 }
 
-impl ProduceConfig {
-    /// Checks what types can't say.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        let rate = self.trades_per_second;
-        if !(rate.is_finite() && rate > 0.0) {
-            bail!("produce.trades_per_second is {rate}, not a finite number above 0");
-        }
-        if self.symbols.is_empty() {
-            bail!("produce.symbols names no symbol");
-        }
-        Ok(())
-    }
-}
-
-/// Where records come from.
+/// The source of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FeedKind {
@@ -53,13 +41,13 @@ impl FeedKind {
     }
 }
 
-/// How fast event time runs against the clock.
+/// The speed of event time relative to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Speed {
-    /// So many times as fast.
+    /// A factor above 0.
     Times(f64),
-    /// As fast as it goes.
+    /// Without waits.
     Max,
 }
 

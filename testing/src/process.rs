@@ -60,6 +60,11 @@ impl Tallow {
         Tallow { child, stderr, listener: Some(listener) }
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Fails with the log if the process has ended.
     pub fn still_runs(&mut self) {
         let ended = self.child.try_wait().expect("a status");

@@ -12,7 +12,7 @@ from native import Native, compare_kline, until
 
 MINUTE_MS = 60_000
 # A minute closes two seconds after its end; the first may be over before everyone listens.
-LIMIT_SECONDS = 90
+LIMIT_SECONDS = 300
 FIELDS = ("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q", "B")
 
 

@@ -4,7 +4,7 @@ use super::{read, services, texts, yaml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// The jobs of Prometheus, and the services that each asks.
 fn jobs() -> BTreeMap<String, BTreeSet<String>> {

@@ -55,10 +55,10 @@ fn a_cluster_that_cannot_be_is_bad_usage() {
     let (twice, no_port) = (file("a:2101\nb:2101\na:2101"), file("a:2101\nb:0\n"));
     let [twice, no_port] = [&twice, &no_port].map(|it| it.path().to_str().unwrap());
     let cases: [(&[&str], &str); 5] = [
-        (&["run", "-n", "3", "--hostfile", twice], "\"a:2101\" is there twice"),
+        (&["run", "-n", "3", "--hostfile", twice], "\"a:2101\" is listed twice"),
         (&["run", "-n", "2", "--hostfile", no_port], "\"b:0\" is not host:port"),
-        (&["run", "-n", "2", "-p", "2"], "process 2 is none of 2"),
-        (&["run", "-n", "2", "--hostfile", hosts], "it has 1 and 2 are needed"),
+        (&["run", "-n", "2", "-p", "2"], "process 2 is out of range: the 2 processes are numbered from 0"),
+        (&["run", "-n", "2", "--hostfile", hosts], "the file has 1 hosts, 2 are needed"),
         (&["run", "-n", "2", "--hostfile", "/no/such/file"], "read the hosts in /no/such/file"),
     ];
     for (arguments, expected) in cases {

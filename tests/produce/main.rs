@@ -151,5 +151,8 @@ fn a_missing_topic_is_said_with_what_makes_it() {
     let Some(brokers) = kafka() else { return };
     let topic = unique("missing");
     let said = Producing::start(&brokers, &topic, &["--feed", "sim"]).fails();
-    assert_eq!(said, format!("tallow: topic {topic} does not exist at {brokers}; 'tallow migrate' makes it"));
+    assert_eq!(
+        said,
+        format!("tallow: topic {topic} does not exist at {brokers}; 'tallow migrate' creates it")
+    );
 }

@@ -61,9 +61,9 @@ fn an_outage_loses_nothing_and_doubles_nothing_and_a_stop_in_one_says_what_is_mi
     let producing = Producing::start(&broker.address, &topic.name, &arguments);
     until("records", || topic.count() > 500);
     broker.service("down");
-    producing.says("Kafka can't be reached, records wait");
+    producing.says("Kafka is unreachable, records wait");
     broker.service("up");
-    producing.says("Kafka can be reached again");
+    producing.says("Kafka is reachable again");
     let before = topic.count();
     until("records after the outage", || topic.count() > before + 500);
     producing.signal("TERM");
@@ -94,7 +94,7 @@ fn an_outage_loses_nothing_and_doubles_nothing_and_a_stop_in_one_says_what_is_mi
     let before = topic.count();
     until("records again", || topic.count() > before + 100);
     broker.service("down");
-    producing.says("Kafka can't be reached, records wait");
+    producing.says("Kafka is unreachable, records wait");
     producing.signal("INT");
     let said = producing.fails();
     assert!(said.ends_with("records were not acknowledged by Kafka"), "{said}");
@@ -106,8 +106,8 @@ fn without_a_broker_it_waits_and_a_stop_ends_it() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let producing = Producing::start(&address, "any", &["--feed", "sim"]);
-    producing.says("Kafka can't be reached, records wait");
+    producing.says("Kafka is unreachable, records wait");
     producing.signal("TERM");
     let said = producing.succeeds();
-    assert!(said.contains("stopped before a broker answered, nothing was sent"), "{said}");
+    assert!(said.contains("stopped before a broker was reached, no record was sent"), "{said}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use tallow_model::{Symbol, Tick};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// Waits until the process has ended with exit code 1, and returns the last line of its log.
 fn reason(tallow: Tallow) -> String {

@@ -4,7 +4,7 @@
 use crate::process::{ready, spawn};
 use std::net::TcpListener;
 use std::path::Path;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// The last line of a start that must fail.
 fn refusal(data: &Path, settings: &[(&str, &str)]) -> String {

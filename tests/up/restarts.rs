@@ -12,7 +12,7 @@ use tallow_connectors::logs::filelog::{FileLogConfig, FileLogWriter};
 use tallow_model::clock::SystemClock;
 use tallow_model::{Clock, EventTime, Symbol, Tick};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 const PARTITIONS: u32 = 3;
 const MINUTE_MS: u64 = 60_000;

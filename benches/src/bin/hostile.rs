@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const MEMORY: u64 = 256 << 20;
 /// Time in which the server must close the last connections: longer than it waits for a request's
 /// head.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY: Duration = Duration::from_secs(120);
 
 /// Attacks a server and measures the effect on its customers.
 #[derive(Parser)]

@@ -1,5 +1,6 @@
 //! The deck of faults: all of them in a random order, then all of them again.
 
+use super::progress::say;
 use anyhow::{Result, bail};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -81,9 +82,7 @@ impl Deck {
         let all = Fault::ALL.map(|(fault, _)| fault);
         let mut faults = if only.is_empty() { all.to_vec() } else { only.to_vec() };
         if !has_small_disk {
-            super::say(
-                "no full disk will be shown: checkpoints are not on a small file system of their own",
-            )?;
+            say("no full disk will be shown: checkpoints are not on a small file system of their own")?;
             faults.retain(|fault| *fault != Fault::FullDisk);
         }
         if faults.is_empty() {

@@ -1,6 +1,7 @@
 //! The processes of Tallow: the producer, and the pipeline under `tallow launch`.
 
-use super::{Plan, until};
+use super::plan::Plan;
+use super::progress::until;
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +17,7 @@ const OPENS: &str = "2026-01-05T15:00:00Z";
 /// Number of symbols in the market.
 const SYMBOLS: u32 = 8;
 /// Longest duration of a stop.
-const STOP: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process whose log goes to a file.
 struct Process {
@@ -53,7 +54,7 @@ impl Process {
         self.still_runs()?;
         signal(self.child.id(), Signal::TERM)?;
         let child = &mut self.child;
-        let status = until("the process to stop", STOP, || Ok(child.try_wait()?))?;
+        let status = until("the process to stop", STOP_TIMEOUT, || Ok(child.try_wait()?))?;
         if !status.success() {
             bail!("it ended with {status}, see {}", self.log.display());
         }

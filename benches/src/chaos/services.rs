@@ -1,7 +1,8 @@
 //! Faults of the pipeline's services and of its checkpoints.
 
 use super::pipeline::signal;
-use super::{PATIENCE, until};
+use super::plan::MAX_RECOVERY;
+use super::progress::{say, until};
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -47,7 +48,7 @@ impl Services {
         signal(pid, by)?;
         // A large process takes time to end and listens until then, so it would be taken for a
         // running one.
-        until("the service to end", PATIENCE, || Ok(has_ended(pid).then_some(())))?;
+        until("the service to end", MAX_RECOVERY, || Ok(has_ended(pid).then_some(())))?;
         std::thread::sleep(away);
         self.script("services", &["up", service])
     }
@@ -127,7 +128,7 @@ pub(super) fn damage_newest(folder: &Path, cut: bool, random: &mut ChaCha8Rng) -
         *byte ^= 1 << random.random_range(0..8);
     }
     std::fs::write(part, bytes).with_context(|| format!("damage {}", part.display()))?;
-    super::say(&format!("  {} at byte {place}", part.display()))
+    say(&format!("  {} at byte {place}", part.display()))
 }
 
 fn paths(folder: &Path) -> Result<Vec<PathBuf>> {

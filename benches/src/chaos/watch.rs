@@ -1,5 +1,6 @@
 //! Watch of PostgreSQL's newest settled one-minute candle.
 
+use super::progress::until;
 use anyhow::Result;
 use postgres::{Client, NoTls};
 use std::sync::Arc;
@@ -44,6 +45,6 @@ impl Watch {
 
     /// Waits for a candle that ends later.
     pub(super) fn passes(&self, before: i64, within: Duration) -> Result<()> {
-        super::until("a newly settled candle", within, || Ok((self.newest() > before).then_some(())))
+        until("a newly settled candle", within, || Ok((self.newest() > before).then_some(())))
     }
 }

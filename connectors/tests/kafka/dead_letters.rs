@@ -105,7 +105,7 @@ fn letters_that_do_not_say_their_topic_count_for_that_of_the_settings() {
     });
     let letter = BaseRecord::to(&config.dead_letters_topic).key("0").payload("a").headers(headers);
     writer.producer.send(letter).map_err(|(error, _)| error).unwrap();
-    writer.producer.flush(tallow_testing::wait::PATIENCE).unwrap();
+    writer.producer.flush(tallow_testing::wait::LIMIT).unwrap();
     let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
     sink.write_rejects(&[reject(0, 5, b"before"), reject(0, 7, b"a"), reject(0, 7, b"another")]).unwrap();
     let of = |rest: &str| format!("{} {rest}", config.topic);

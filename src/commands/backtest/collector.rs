@@ -1,7 +1,7 @@
-//! The one thread that takes what all workers settle, and gives it to the export.
+//! The thread that collects the results of all workers and passes them to the export.
 
-use super::outlet::{AllEnded, Message, Received};
-use super::report::{INTERVAL, Progress};
+use super::channel::{AllEnded, Message, Received};
+use super::report::{PROGRESS_INTERVAL, ProgressLine};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -13,37 +13,38 @@ use tallow_model::Error;
 pub(super) struct Collector {
     export: Export,
     received: Received,
-    progress: Progress,
-    /// Why partitions could not be read to their end.
+    progress: ProgressLine,
+    /// The reason for each partition that could not be read to its end.
     failures: BTreeMap<u32, String>,
 }
 
-/// What has come of it.
+/// The collected results.
 pub(super) struct Collected {
-    /// The results, to be written.
+    /// The results, not yet written.
     pub(super) export: Export,
-    /// The buckets of all records.
+    /// The counts of all records by bucket.
     pub(super) counts: Counts,
-    /// When the last result came.
+    /// The time of the last result.
     pub(super) settled_at: Instant,
-    /// Why partitions could not be read to their end, in the order of the partitions.
+    /// The reasons for partitions that could not be read to their end, ordered by partition.
     pub(super) failures: Vec<String>,
 }
 
 impl Collector {
-    /// A collector for this export.
-    pub(super) fn new(export: Export, received: Received, progress: Progress) -> Collector {
+    /// Creates a collector for an export.
+    pub(super) fn new(export: Export, received: Received, progress: ProgressLine) -> Collector {
         Collector { export, received, progress, failures: BTreeMap::new() }
     }
 
-    /// Collects; sets `stop` when it can't go on, because nobody would take what the workers settle.
+    /// Collects until all workers have ended. Sets `stop` on a failure, because nobody receives the
+    /// results of the workers then.
     ///
     /// # Errors
-    /// When rejects can't be written.
+    /// If rejects can't be written.
     pub(super) fn collect(mut self, stop: &AtomicBool) -> Result<Collected, Error> {
         let mut unless_done = StopUnlessDone { stop, done: false };
         loop {
-            match self.received.next(INTERVAL) {
+            match self.received.next(PROGRESS_INTERVAL) {
                 Ok(Some(message)) => self.take(message)?,
                 Ok(None) => {}
                 Err(AllEnded) => break,
@@ -72,7 +73,7 @@ impl Collector {
     }
 }
 
-/// Stops the workers when collecting ends in any other way than by their ending: by an error or a panic.
+/// Stops the workers if collecting ends before they do, by an error or a panic.
 struct StopUnlessDone<'a> {
     stop: &'a AtomicBool,
     done: bool,

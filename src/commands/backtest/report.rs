@@ -1,37 +1,43 @@
-//! What a human is told on standard error: how far a replay is, and in the end what came of it.
+//! The messages of a replay on standard error: its progress on a terminal, and its summary.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tallow_connectors::export::Summary;
 
-/// How often the progress is shown.
-pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+/// The interval between two updates of the progress line.
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A line that is overwritten, on a terminal; elsewhere nothing.
-pub(super) struct Progress {
+/// The progress line, which is overwritten in place; nothing is printed if standard error is no
+/// terminal.
+pub(super) struct ProgressLine {
     started: Instant,
-    /// How many records there are, at most, where that is known.
+    /// The maximum number of records, if it is known.
     of: Option<u64>,
-    /// When it is shown next; never where nobody looks.
+    /// The time of the next update; `None` without a terminal.
     next: Option<Instant>,
     shown: bool,
 }
 
-impl Progress {
-    /// Begins; the first line comes an interval later.
-    pub(super) fn start(started: Instant, of: Option<u64>) -> Progress {
-        Progress { started, of, next: stderr().is_terminal().then(|| started + INTERVAL), shown: false }
+impl ProgressLine {
+    /// Starts the progress line; it first appears after one interval.
+    pub(super) fn start(started: Instant, of: Option<u64>) -> ProgressLine {
+        ProgressLine {
+            started,
+            of,
+            next: stderr().is_terminal().then(|| started + PROGRESS_INTERVAL),
+            shown: false,
+        }
     }
 
-    /// Shows the line when it is due.
+    /// Updates the line if it is due.
     pub(super) fn show(&mut self, records: impl FnOnce() -> u64) {
         let Some(next) = self.next else { return };
         let now = Instant::now();
         if now < next {
             return;
         }
-        self.next = Some(now + INTERVAL);
+        self.next = Some(now + PROGRESS_INTERVAL);
         self.shown = true;
         let records = records();
         let rate = records as f64 / now.duration_since(self.started).as_secs_f64();
@@ -40,7 +46,7 @@ impl Progress {
         write(&format!("\r\x1b[K{share}{total} records, {} ticks/s", grouped(rate as u64)));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn clear(&mut self) {
         if self.shown {
             write("\r\x1b[K");
@@ -48,7 +54,7 @@ impl Progress {
     }
 }
 
-/// Prints what came of a replay.
+/// Prints the summary of a replay.
 pub(super) fn print(summary: &Summary, out: &Path) {
     let buckets = [
         ("on time", summary.on_time),
@@ -86,18 +92,18 @@ pub(super) fn print(summary: &Summary, out: &Path) {
     ));
 }
 
-/// With standard error closed there is nobody to tell.
+/// Writes to standard error. If it is closed, nobody can be told.
 fn write(text: &str) {
     let mut stderr = stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// How much of the whole it is, rounded down.
+/// Returns `part` as a percentage of `of`, rounded down.
 fn percent(part: u64, of: u64) -> u64 {
     part.min(of).saturating_mul(100).checked_div(of).unwrap_or(100)
 }
 
-/// Digits in groups of three.
+/// Formats a number with its digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,15 +1,17 @@
-//! Files of ticks as a feed: every line as it stands, byte for byte.
+//! The feed of files: sends each line of ticks unchanged, byte for byte.
 //!
-//! **Order.** The lines of a file keep theirs. Several files are merged by time: next comes the file whose next line has
-//! the least time, where a line that has none, or an earlier one than a line before it, has the latest time of its file so
-//! far. So files that were recorded side by side are played side by side, and a late tick stays as late as it was. Where one
-//! has nothing to give, as standard input may for long, the others wait for it.
+//! **Order.** The lines of a file keep their order. Several files are merged by time: the next line
+//! comes from the file whose next line has the earliest time. A line without a time, or with an
+//! earlier time than a line before it, counts with the latest time of its file so far. So files
+//! that were recorded side by side are played side by side, and a late tick stays as late as it
+//! was. If a file has no line ready, as standard input may for long, the other files wait for it.
 //!
-//! **Key.** The symbol of the tick. A line that is no tick is sent without a key, so that it lands in some partition and, by
-//! way of it, among the dead letters, where its reader says what is wrong with it: nothing is left out here.
+//! **Key.** The symbol of the tick. A line that is no tick is sent without a key, to any partition;
+//! the pipeline rejects it and writes it to the dead letters with a reason. No line is left out
+//! here.
 
-use super::outlet::Outlet;
 use super::pace::Pace;
+use super::topic::Topic;
 use crate::config::Speed;
 use anyhow::bail;
 use std::collections::VecDeque;
@@ -18,53 +20,53 @@ use tallow_connectors::logs::file::FileReader;
 use tallow_model::clock::SystemClock;
 use tallow_model::{Clock, PartitionReader, ReadStatus, Symbol, decode};
 
-/// How many lines of a file are read at a time.
-const LINES: usize = 1_024;
+/// The number of lines that are read from a file at a time.
+const BATCH_LINES: usize = 1_024;
 
-/// Files that are being merged.
+/// The files, merged by time.
 pub(super) struct Files {
     files: Vec<Reading>,
     speed: Speed,
 }
 
-/// A file, and those of its lines that have been read and not sent.
+/// A file, and its lines that are read and not yet sent.
 struct Reading {
     reader: FileReader,
     lines: VecDeque<Line>,
-    /// The latest time so far, in milliseconds; none before the first.
+    /// The latest time so far, in milliseconds; `None` before the first.
     latest_ms: Option<u64>,
     ended: bool,
     failure: Option<String>,
 }
 
 struct Line {
-    /// None where no line up to this one has a time: it comes at once.
+    /// `None` if no line up to this one has a time: the line is sent at once.
     time_ms: Option<u64>,
     symbol: Option<Symbol>,
     bytes: Vec<u8>,
 }
 
 impl Files {
-    /// Opens every file before anything is sent, so that a missing one costs nothing.
+    /// Opens all files before a line is sent, so that a missing file is found at once.
     ///
     /// # Errors
-    /// When one can't be opened.
+    /// If a file can't be opened.
     pub(super) fn open(paths: &[PathBuf], speed: Speed) -> anyhow::Result<Files> {
         let open = |path: &PathBuf| FileReader::open(path, 0).map_err(anyhow::Error::from).map(Reading::new);
         Ok(Files { files: paths.iter().map(open).collect::<Result<_, _>>()?, speed })
     }
 
-    /// Sends every line, until the files end or it is stopped.
+    /// Sends all lines, until the files end or the command is stopped.
     ///
     /// # Errors
-    /// When a file can't be read to its end, after everything before that has been sent; or when a record can't be sent
-    /// for good.
-    pub(super) fn run(mut self, outlet: &mut Outlet) -> anyhow::Result<()> {
+    /// If a file can't be read to its end, after all lines before that are sent; or if a record
+    /// can't be sent for good.
+    pub(super) fn run(mut self, topic: &mut Topic) -> anyhow::Result<()> {
         let mut pace = Pace::new(self.speed);
         loop {
             for file in &mut self.files {
                 while file.lines.is_empty() && !file.ended {
-                    if outlet.look().is_break() {
+                    if topic.poll().is_break() {
                         return Ok(());
                     }
                     file.read();
@@ -77,11 +79,11 @@ impl Files {
             let Some(line) = file.lines.pop_front() else { break };
             if let Some(time_ms) = line.time_ms {
                 let wait = pace.wait(time_ms, SystemClock.now_ms());
-                if !wait.is_zero() && outlet.rest(wait).is_break() {
+                if !wait.is_zero() && topic.rest(wait).is_break() {
                     return Ok(());
                 }
             }
-            if outlet.send(line.symbol, &line.bytes)?.is_break() {
+            if topic.send(line.symbol, &line.bytes)?.is_break() {
                 return Ok(());
             }
         }
@@ -95,10 +97,10 @@ impl Reading {
         Reading { reader, lines: VecDeque::new(), latest_ms: None, ended: false, failure: None }
     }
 
-    /// Reads some lines, if there are any at the moment.
+    /// Reads the next lines, if some are available.
     fn read(&mut self) {
         let Reading { reader, lines, latest_ms, .. } = self;
-        let status = reader.read(LINES, &mut |record| {
+        let status = reader.read(BATCH_LINES, &mut |record| {
             let bytes = record.payload.unwrap_or_default();
             let tick = decode(bytes).ok();
             *latest_ms = (*latest_ms).max(tick.map(|tick| tick.time.millis()));

@@ -1,8 +1,8 @@
-//! The simulated market as a feed: at its pace, and never ahead of the clock, because a tick from the future would be
-//! rejected. What lies in the past comes as fast as the speed says; what follows, each trade at its time.
+//! The feed of the simulated market. Past trades are sent at the configured speed, later ones each
+//! at its time: never ahead of the clock, because a tick from the future would be rejected.
 
-use super::outlet::Outlet;
 use super::pace::Pace;
+use super::topic::{Go, Topic};
 use crate::cli::ProduceFlags;
 use crate::config::{ProduceConfig, Speed};
 use anyhow::bail;
@@ -13,30 +13,30 @@ use tallow_connectors::feeds::simulator::{
 use tallow_model::clock::SystemClock;
 use tallow_model::{Clock, EventTime};
 
-/// How much of the market is taken at a time, in milliseconds of event time.
+/// The length of one step of the market, in milliseconds of event time.
 const STEP_MS: u64 = 1_000;
 
-/// A market from one point in event time to another.
+/// The market between two event times.
 pub(super) struct Market {
     trades: Trades,
     speed: Speed,
     from_ms: u64,
-    /// Where it ends; none for never.
+    /// The end in event time; `None` for no end.
     end_ms: Option<u64>,
 }
 
-/// The trades in the order in which they come.
+/// The trades in the order of their arrival.
 enum Trades {
     InOrder(Simulator),
     Disordered(Box<Disorder>),
 }
 
 impl Market {
-    /// The market of the settings, from `--start` on. Without it: the last `--duration` up to now where it may run
-    /// faster than the clock, else from now on.
+    /// Opens the market at `--start`. Without that flag, a market at a speed other than 1 opens
+    /// `--duration` ago, and any other market opens now.
     ///
     /// # Errors
-    /// When a setting can't be.
+    /// If a setting can't be used, or the start lies in the future.
     pub(super) fn open(config: &ProduceConfig, flags: &ProduceFlags) -> anyhow::Result<Market> {
         let now_ms = SystemClock.now_ms();
         let duration_ms = flags.duration.map(|duration| duration.as_millis() as u64);
@@ -66,11 +66,12 @@ impl Market {
         Ok(Market { trades, speed: config.speed, from_ms, end_ms })
     }
 
-    /// Sends its trades until it ends or is stopped. What is still on its way at the end comes at once.
+    /// Sends the trades until the market ends or the command is stopped. Delayed trades are sent at
+    /// once at the end of the market.
     ///
     /// # Errors
-    /// When a record can't be sent for good.
-    pub(super) fn run(mut self, outlet: &mut Outlet) -> anyhow::Result<()> {
+    /// If a record can't be sent for good.
+    pub(super) fn run(mut self, topic: &mut Topic) -> anyhow::Result<()> {
         tracing::info!(
             from = EventTime(self.from_ms).rfc3339(),
             until = self.end_ms.map(|end_ms| EventTime(end_ms).rfc3339()),
@@ -80,27 +81,27 @@ impl Market {
         let mut pace = Pace::from(self.speed, self.from_ms, SystemClock.now_ms());
         let (mut arrivals, mut line) = (Vec::new(), Vec::new());
         let mut at_ms = self.from_ms;
-        while self.end_ms.is_none_or(|end_ms| at_ms < end_ms) && outlet.look().is_continue() {
+        while self.end_ms.is_none_or(|end_ms| at_ms < end_ms) && topic.poll().is_continue() {
             at_ms = at_ms.saturating_add(STEP_MS).min(self.end_ms.unwrap_or(u64::MAX));
             self.trades.until(at_ms, &mut arrivals);
             for arrival in arrivals.drain(..) {
                 let now_ms = SystemClock.now_ms();
                 let ahead = Duration::from_millis(arrival.at_ms.saturating_sub(now_ms));
                 let wait = pace.wait(arrival.at_ms, now_ms).max(ahead);
-                if !wait.is_zero() && outlet.rest(wait).is_break() {
+                if !wait.is_zero() && topic.rest(wait).is_break() {
                     return Ok(());
                 }
-                if send(&arrival, &mut line, outlet)?.is_break() {
+                if send(&arrival, &mut line, topic)?.is_break() {
                     return Ok(());
                 }
             }
         }
-        if outlet.is_stopped() {
+        if topic.is_stopped() {
             return Ok(());
         }
         self.trades.finish(&mut arrivals);
         for arrival in arrivals {
-            if send(&arrival, &mut line, outlet)?.is_break() {
+            if send(&arrival, &mut line, topic)?.is_break() {
                 return Ok(());
             }
         }
@@ -109,7 +110,7 @@ impl Market {
 }
 
 impl Trades {
-    /// Appends those that come before `until_ms`.
+    /// Appends the trades that arrive before `until_ms`.
     fn until(&mut self, until_ms: u64, out: &mut Vec<Arrival>) {
         match self {
             Trades::InOrder(market) => {
@@ -121,7 +122,7 @@ impl Trades {
         }
     }
 
-    /// Appends those that are still on their way.
+    /// Appends the trades that are still delayed.
     fn finish(self, out: &mut Vec<Arrival>) {
         if let Trades::Disordered(disorder) = self {
             disorder.finish(out);
@@ -129,8 +130,8 @@ impl Trades {
     }
 }
 
-fn send(arrival: &Arrival, line: &mut Vec<u8>, outlet: &mut Outlet) -> anyhow::Result<super::outlet::Go> {
+fn send(arrival: &Arrival, line: &mut Vec<u8>, topic: &mut Topic) -> anyhow::Result<Go> {
     line.clear();
     arrival.tick.to_json_line(SystemClock.now_ms(), line);
-    outlet.send(Some(arrival.tick.symbol), line)
+    topic.send(Some(arrival.tick.symbol), line)
 }

@@ -1,33 +1,34 @@
-//! When a record is due: event time against the clock.
+//! The pace of a feed: the time at which a record is due.
 
 use crate::config::Speed;
 use std::time::Duration;
 
-/// The clock as the feed's event time runs against it.
+/// The relation between the event time of a feed and the clock.
 #[derive(Debug)]
 pub(super) struct Pace {
     speed: Speed,
-    /// A point in event time, and the time of the clock that it stands for, in milliseconds. None before the first.
+    /// An event time and the clock time that it stands for, in milliseconds. `None` before the
+    /// first record.
     anchor: Option<(u64, u64)>,
 }
 
 impl Pace {
-    /// The first record that is asked about is due at once, and sets the clock.
+    /// Creates a pace at which the first record is due at once.
     pub(super) fn new(speed: Speed) -> Pace {
         Pace { speed, anchor: None }
     }
 
-    /// The clock stands at `now_ms`, which is `from_ms` in event time.
+    /// Creates a pace at which the event time `from_ms` is due at `now_ms`.
     pub(super) fn from(speed: Speed, from_ms: u64, now_ms: u64) -> Pace {
         Pace { speed, anchor: Some((from_ms, now_ms)) }
     }
 
-    /// How long it is until a record of this event time is due.
+    /// Returns the time until a record of event time `time_ms` is due.
     pub(super) fn wait(&mut self, time_ms: u64, now_ms: u64) -> Duration {
         let Speed::Times(times) = self.speed else { return Duration::ZERO };
         let (from_ms, started_ms) = *self.anchor.get_or_insert((time_ms, now_ms));
         let passed = Duration::from_millis(now_ms.saturating_sub(started_ms));
-        // A time so far off that a duration can't hold it never comes.
+        // A wait that is too long for a duration never ends.
         Duration::try_from_secs_f64(time_ms.saturating_sub(from_ms) as f64 / 1_000.0 / times)
             .unwrap_or(Duration::MAX)
             .saturating_sub(passed)

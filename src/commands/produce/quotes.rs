@@ -1,6 +1,6 @@
-//! CoinGecko as a feed: the quotes of each answer, as they come.
+//! The feed of CoinGecko: sends the quotes of each response.
 
-use super::outlet::Outlet;
+use super::topic::Topic;
 use crate::config::Config;
 use anyhow::Context;
 use std::pin::pin;
@@ -8,20 +8,20 @@ use std::time::Duration;
 use tallow_connectors::feeds::coingecko::Feed;
 use tokio::runtime::Runtime;
 
-/// How often the stop signal is looked at while an answer is awaited.
-const LOOK: Duration = Duration::from_millis(50);
+/// The interval at which the stop signal is polled while a response is awaited.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The feed and what it runs on.
+/// The feed, and the runtime of its requests.
 pub(super) struct Quotes {
     feed: Feed,
     runtime: Runtime,
 }
 
 impl Quotes {
-    /// Asks nothing yet.
+    /// Opens the feed without a request.
     ///
     /// # Errors
-    /// When a setting can't be.
+    /// If a setting can't be used.
     pub(super) fn open(config: &Config) -> anyhow::Result<Quotes> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
@@ -30,43 +30,43 @@ impl Quotes {
             source = config.coingecko.host(),
             symbols = coins.join(","),
             interval_ms = config.coingecko.poll_interval_ms,
-            "quotes are CoinGecko's"
+            "polling CoinGecko"
         );
         Ok(Quotes { feed: Feed::try_new(config.coingecko.clone())?, runtime })
     }
 
-    /// Sends quotes until it is stopped.
+    /// Sends quotes until the command is stopped.
     ///
     /// # Errors
-    /// When asking again can't help, or a record can't be sent for good.
-    pub(super) fn run(self, outlet: &mut Outlet) -> anyhow::Result<()> {
+    /// If a request fails and a retry can't help, or a record can't be sent for good.
+    pub(super) fn run(self, topic: &mut Topic) -> anyhow::Result<()> {
         let Quotes { mut feed, runtime } = self;
-        let fed = runtime.block_on(feed_into(&mut feed, outlet));
+        let fed = runtime.block_on(feed_into(&mut feed, topic));
         let counts = feed.counts();
         tracing::info!(
             requests = counts.requests,
             failures = counts.failures,
             quotes = counts.quotes,
             left_out = counts.left_out,
-            "asked CoinGecko"
+            "stopped polling CoinGecko"
         );
         fed
     }
 }
 
-async fn feed_into(feed: &mut Feed, outlet: &mut Outlet) -> anyhow::Result<()> {
+async fn feed_into(feed: &mut Feed, topic: &mut Topic) -> anyhow::Result<()> {
     loop {
         let quotes = {
             let mut next = pin!(feed.next());
             loop {
                 tokio::select! {
                     quotes = &mut next => break quotes?,
-                    () = tokio::time::sleep(LOOK) => if outlet.look().is_break() { return Ok(()) },
+                    () = tokio::time::sleep(POLL_INTERVAL) => if topic.poll().is_break() { return Ok(()) },
                 }
             }
         };
         for quote in quotes {
-            if outlet.send(Some(quote.symbol), &quote.line)?.is_break() {
+            if topic.send(Some(quote.symbol), &quote.line)?.is_break() {
                 return Ok(());
             }
         }

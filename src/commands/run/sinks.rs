@@ -14,9 +14,9 @@ use tallow_runtime::cluster::Cluster;
 use tallow_runtime::pipeline::{Destinations, Store};
 use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
-/// How long a stop waits for the sinks, all at the same time. What they have not stored by then comes again from the
-/// log at the next start.
-const LIMIT: Duration = Duration::from_secs(3);
+/// The time that a stop waits for all sinks together. Changes that are not stored by then are read
+/// again from the log at the next start.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The running sinks.
 pub(super) struct Sinks {
@@ -27,10 +27,10 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// Connects to the stores that must be there, and starts all.
+    /// Connects to PostgreSQL and Kafka, and starts all sinks.
     ///
     /// # Errors
-    /// When PostgreSQL or Kafka can't be reached or is not prepared.
+    /// If PostgreSQL or Kafka can't be reached or lacks its schema or topics.
     pub(super) fn start(
         config: &Config,
         cluster: &Cluster,
@@ -53,7 +53,7 @@ impl Sinks {
         })
     }
 
-    /// Where the workers' results go.
+    /// The destinations of the workers' results.
     pub(super) fn destinations(&self) -> Destinations {
         let store = |runner: &SinkRunner, candles, alerts, rejects| Store {
             queue: runner.queue(),
@@ -72,29 +72,29 @@ impl Sinks {
         }
     }
 
-    /// The queues of the stores that must have everything.
+    /// The queues of the stores that need every change.
     pub(super) fn queues(&self) -> Vec<Arc<SinkQueue>> {
         [&self.postgres, &self.alerts, &self.dead_letters].map(SinkRunner::queue).to_vec()
     }
 
-    /// Where the cache stands.
+    /// Returns a function that reads the status of the cache.
     pub(super) fn cache_status(&self) -> Box<dyn Fn() -> SinkStatus + Send + Sync> {
         let redis = self.redis.clone();
         Box::new(move || redis.status())
     }
 
-    /// Writes what waits and ends the threads.
+    /// Writes the queues and ends the threads.
     ///
     /// # Errors
-    /// When a sink had failed for good. One that is only late is told of, and is no error.
+    /// If a sink had failed for good. A sink that is only late is logged, and is no error.
     pub(super) fn close(self) -> anyhow::Result<()> {
         let close = |runner: SinkRunner| {
             let queue = runner.queue();
             let failed = queue.failure().is_some();
-            match runner.close(LIMIT) {
+            match runner.close(CLOSE_TIMEOUT) {
                 Err(error) if !failed => {
                     let problem = chain(&error);
-                    tracing::warn!(problem, "not everything was stored, it comes again at the next start");
+                    tracing::warn!(problem, "some changes were not stored, the next start reads them again");
                     Ok(())
                 }
                 closed => closed.map_err(anyhow::Error::from),
@@ -103,9 +103,9 @@ impl Sinks {
         let Sinks { postgres, alerts, dead_letters, redis } = self;
         std::thread::scope(|scope| {
             let stores = [postgres, alerts, dead_letters].map(|runner| scope.spawn(|| close(runner)));
-            if let Err(error) = redis.close(LIMIT) {
+            if let Err(error) = redis.close(CLOSE_TIMEOUT) {
                 let problem = chain(&error);
-                tracing::warn!(problem, "not everything was published");
+                tracing::warn!(problem, "some updates were not published");
             }
             let join = |store: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>| {
                 store.join().map_err(|_| anyhow!("a thread that closes a sink has panicked"))?

@@ -10,32 +10,32 @@ use tallow_model::clock::SystemClock;
 use tallow_model::{PartitionReader, ReadStatus, Record};
 use tallow_runtime::pipeline::{Board, Destinations, Graph, WorkerOutlet, WorkerSlots};
 
-/// A reader of a partition that comes later.
-type Reader = Box<dyn PartitionReader + Send>;
+/// The reader of a partition that is added later.
+type LateReader = Box<dyn PartitionReader + Send>;
 
-/// Where the log is read from: its beginning, or a checkpoint.
-pub(super) struct From {
+/// The point from which the log is read: its beginning, or a checkpoint.
+pub(super) struct StartingPoint {
     /// The offset of each partition.
     pub(super) starts: BTreeMap<u32, u64>,
-    /// What each worker takes up.
+    /// The restored state of each worker.
     pub(super) restore: Vec<Restore>,
-    /// When it takes checkpoints itself.
+    /// The times of the next checkpoints; `None` for no checkpoints.
     pub(super) policy: Option<CheckpointPolicy>,
 }
 
-/// Runs the graph over the log, in which the partitions of `used` will grow.
+/// Runs the graph over the log, of which the partitions in `used` grow.
 ///
 /// # Errors
-/// When the log can't be read, or the system has no thread to give.
+/// If the log can't be read, or the system has no thread to give.
 pub(super) fn start(
     config: &Config,
     log: &FileLog,
     used: &BTreeSet<u32>,
-    from: From,
+    from: StartingPoint,
     destinations: Destinations,
     board: Arc<Board>,
 ) -> anyhow::Result<Graph> {
-    let From { starts, restore, policy } = from;
+    let StartingPoint { starts, restore, policy } = from;
     let open = |partition| {
         let start = starts.get(&partition).copied().unwrap_or(0);
         let reader = log.reader(partition, start)?;
@@ -45,9 +45,9 @@ pub(super) fn start(
     let readers = (0..log.partitions()).map(open).collect::<anyhow::Result<WorkerSlots<_>>>()?;
     let restore: WorkerSlots<_> = restore.into_iter().collect();
     let workers = config.dataflow.workers;
-    // Partitions that nothing is traded in end, but a worker's input must not: one that has none but those still takes
-    // part in checkpoints. Nothing is ever sent.
-    let (senders, arrivals): (Vec<Sender<Reader>>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
+    // Partitions without traded symbols end, but the input of a worker must not: a worker that has
+    // no other partitions still takes part in checkpoints. No reader is ever sent.
+    let (senders, arrivals): (Vec<Sender<LateReader>>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
     let arrivals: WorkerSlots<_> = arrivals.into_iter().collect();
     let alone = move |_: &_| Ok(Some(workers.into()));
     let graph = Graph::start(workers, alone, config.graph(), move |index, peers| {
@@ -66,11 +66,11 @@ pub(super) fn start(
     Ok(graph)
 }
 
-/// A partition of the log, which only this process writes.
+/// A partition of the log, which no other process writes.
 struct LogPartition {
     reader: FileLogReader,
-    /// Whether any of the symbols that are traded belongs here. If not, its end is the end: it need not be silent for a
-    /// while before it stops holding time back.
+    /// Whether a traded symbol belongs to the partition. If not, the partition is finished at its
+    /// end, and need not be idle for a while before it no longer holds time back.
     grows: bool,
 }
 

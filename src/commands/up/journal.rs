@@ -1,7 +1,8 @@
-//! The log as the feed writes it: what a full disk does not take waits and is tried again; nothing is left out.
+//! The log, as the feed writes it. A failed write is retried, as on a full disk; no tick is
+//! dropped.
 
-use super::halt::Halt;
-use super::written::Written;
+use super::progress_log::ProgressLog;
+use super::stop::Stopped;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,43 +13,45 @@ use tallow_model::error::{Action, chain};
 use tallow_model::feed::FeedTick;
 use tallow_model::retry::{Backoff, BackoffSettings};
 
-/// The waits after a flush that failed. Short: a market that waits for its log falls behind.
-const BACKOFF: BackoffSettings =
+/// The waits after a failed flush. They are short, because a market that waits for its log falls
+/// behind.
+const FLUSH_WAITS: BackoffSettings =
     BackoffSettings { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
 
-/// How a flush ended.
+/// The outcome of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flushed {
-    /// Everything appended can be read.
+    /// All appended ticks can be read.
     All,
-    /// The feed was halted before everything could be written.
-    Halted,
+    /// The feed was stopped before all ticks could be written.
+    Stopped,
 }
 
-/// The log, and how far it has been written.
+/// The log, and the ticks that wait for its next flush.
 pub(super) struct Journal {
     log: FileLogWriter,
-    written: Arc<Written>,
-    halt: Halt,
-    /// The partitions that ticks will come to.
+    progress: Arc<ProgressLog>,
+    stopped: Stopped,
+    /// The partitions that will get ticks.
     used: BTreeSet<u32>,
     /// The offset of the last record of each partition.
     last_offsets: Vec<Option<u64>>,
-    /// Lines that wait for the next flush.
+    /// The number of lines that wait for the next flush.
     waiting: u64,
     line: Vec<u8>,
 }
 
 impl Journal {
-    /// The journal of a log, which may have records already. Ticks will come to the partitions of `used`.
+    /// Opens the journal of a log, which may have records already. The partitions in `used` will
+    /// get ticks.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// If the log can't be read.
     pub(super) fn new(
         log: FileLogWriter,
         used: BTreeSet<u32>,
-        written: Arc<Written>,
-        halt: Halt,
+        progress: Arc<ProgressLog>,
+        stopped: Stopped,
     ) -> Result<Journal, Error> {
         let reader = log.log();
         let last_offset = |partition| -> Result<Option<u64>, Error> {
@@ -57,10 +60,10 @@ impl Journal {
             Ok(line.map(|line| end.saturating_sub(line.len() as u64 + 1)))
         };
         let last_offsets = (0..reader.partitions()).map(last_offset).collect::<Result<_, _>>()?;
-        Ok(Journal { log, written, halt, used, last_offsets, waiting: 0, line: Vec::new() })
+        Ok(Journal { log, progress, stopped, used, last_offsets, waiting: 0, line: Vec::new() })
     }
 
-    /// Whether every partition that ticks will come to has some.
+    /// Whether each partition that will get ticks has some.
     pub(super) fn is_everywhere(&self) -> bool {
         let has_records =
             |partition: &u32| matches!(self.last_offsets.get(*partition as usize), Some(Some(_)));
@@ -72,15 +75,15 @@ impl Journal {
         &self.last_offsets
     }
 
-    /// Bytes that wait for the next flush.
+    /// The number of bytes that wait for the next flush.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.log.buffered_bytes()
     }
 
-    /// Takes a tick for the next flush.
+    /// Appends a tick to the next flush.
     ///
     /// # Errors
-    /// When the tick can't be a record.
+    /// If the tick can't be a record.
     pub(super) fn append(&mut self, tick: &FeedTick, now_ms: u64) -> Result<(), Error> {
         self.line.clear();
         tick.to_json_line(now_ms, &mut self.line);
@@ -91,20 +94,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what has been appended: all ticks before `through`. While the disk is full it waits and tries again.
+    /// Writes the appended ticks, which are all ticks before `through`. Retries while the disk is
+    /// full.
     ///
     /// # Errors
-    /// When trying again can't help.
+    /// If a retry can't help.
     pub(super) fn flush(&mut self, through: EventTime) -> Result<Flushed, Error> {
-        let mut backoff = Backoff::new(BACKOFF);
+        let mut backoff = Backoff::new(FLUSH_WAITS);
         let mut failures = 0u64;
         loop {
             let Err(error) = self.log.flush() else {
                 if failures > 0 {
-                    tracing::info!(failures, "log can be written again");
+                    tracing::info!(failures, "log is writable again");
                 }
                 self.waiting = 0;
-                self.written.through(through);
+                self.progress.written_through(through);
                 return Ok(Flushed::All);
             };
             if error.action() != Action::Retry {
@@ -112,20 +116,20 @@ impl Journal {
             }
             let problem = chain(&error);
             if failures == 0 {
-                tracing::warn!(problem, "log can't be written, the feed waits and tries again");
+                tracing::warn!(problem, "log is not writable, the feed retries");
             }
             failures += 1;
-            self.written.waits(self.waiting, problem);
-            if self.halt.within(backoff.next_wait()) {
-                return Ok(Flushed::Halted);
+            self.progress.waits(self.waiting, problem);
+            if self.stopped.within(backoff.next_wait()) {
+                return Ok(Flushed::Stopped);
             }
         }
     }
 
-    /// Writes what has been appended, makes everything durable, and releases the log.
+    /// Writes the appended ticks, syncs the log to disk and unlocks it.
     ///
     /// # Errors
-    /// When that fails; what could not be written is lost.
+    /// If that fails; ticks that are not written are lost.
     pub(super) fn close(self) -> Result<(), Error> {
         self.log.close()
     }

@@ -1,4 +1,5 @@
-//! Where the simulated market opens: some hours ago on a first start, where the log ends on every other.
+//! The opening of the simulated market: some hours ago at the first start, at the end of the log
+//! later.
 
 use crate::config::UpConfig;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +11,14 @@ use tallow_model::{EventTime, MINUTE_MS, Price, Symbol, decode};
 
 const HOUR_MS: f64 = 3_600_000.0;
 
-/// Opens the market, and says from when on it trades.
+/// Opens the market, and returns it with the time from which it trades.
 ///
-/// Each symbol goes on at the price of its last tick in the log; one that is not in the log starts at its usual price.
-/// What lies between the end of the log and now is traded too, as far back as the backfill reaches.
+/// A symbol continues at the price of its last tick in the log; one that is not in the log starts
+/// at its usual price. The time between the end of the log and now is traded too, as far back as
+/// the backfill reaches.
 ///
 /// # Errors
-/// When a setting can't be, or the log can't be read.
+/// If a setting can't be used, or the log can't be read.
 pub(super) fn open(up: &UpConfig, log: &FileLogWriter, now_ms: u64) -> Result<(Simulator, EventTime), Error> {
     let settings = SimulatorSettings {
         seed: up.seed,
@@ -24,11 +26,11 @@ pub(super) fn open(up: &UpConfig, log: &FileLogWriter, now_ms: u64) -> Result<(S
         trades_per_second: up.trades_per_second,
         ..SimulatorSettings::default()
     };
-    // Checked to be finite and not negative; a fraction of a millisecond does not count.
+    // The setting is finite and not negative; a fraction of a millisecond is cut off.
     let earliest = now_ms.saturating_sub((up.backfill_hours * HOUR_MS) as u64);
     let last = LastTrades::read(log, &up.symbols)?;
     let from_ms = match last.end {
-        // On a whole minute, so that the first candle is a whole one. Without backfill there is nothing to complete.
+        // At a full minute, so that the first candle is complete. Without backfill it can't be.
         None if earliest < now_ms => earliest - earliest % MINUTE_MS,
         None => now_ms,
         Some(end) => (end.millis() + 1).max(earliest),
@@ -40,28 +42,31 @@ pub(super) fn open(up: &UpConfig, log: &FileLogWriter, now_ms: u64) -> Result<(S
                 since = end.rfc3339(),
                 until = from.rfc3339(),
                 backfill_hours = up.backfill_hours,
-                "history has a gap, which is longer than the backfill"
+                "history has a gap: the backfill is shorter than the pause"
             );
         }
         if end.millis() > now_ms {
-            tracing::warn!(log_end = end.rfc3339(), "log ends in the future, trading goes on after that");
+            tracing::warn!(
+                log_end = end.rfc3339(),
+                "log ends in the future, the market continues from its end"
+            );
         }
     }
     let trades: Vec<_> = last.trades.iter().map(|(symbol, (price, time))| (*symbol, *price, *time)).collect();
     Ok((Simulator::resume(&settings, &trades, from_ms)?, from))
 }
 
-/// What the log knows of the markets.
+/// The last trades in the log.
 #[derive(Default)]
 struct LastTrades {
-    /// The newest event time; none where the log is empty.
+    /// The newest event time; `None` if the log is empty.
     end: Option<EventTime>,
-    /// The last price of each symbol, and when that was.
+    /// The last price of each symbol, and its time.
     trades: BTreeMap<Symbol, (Price, EventTime)>,
 }
 
 impl LastTrades {
-    /// Reads every partition from its end until each of the symbols that belong there has been found.
+    /// Reads each partition backwards until all symbols that belong to it are found.
     fn read(log: &FileLogWriter, symbols: &[Symbol]) -> Result<LastTrades, Error> {
         let mut last = LastTrades::default();
         let reader = log.log();
@@ -69,7 +74,7 @@ impl LastTrades {
             let mut wanted: BTreeSet<Symbol> =
                 symbols.iter().copied().filter(|symbol| log.partition_of(*symbol) == partition).collect();
             reader.newest_first(partition, &mut |line| {
-                // A line that is no tick is the graph's to reject.
+                // The graph rejects a line that is no tick.
                 let Ok(tick) = decode(line) else { return ControlFlow::Continue(()) };
                 last.end = last.end.max(Some(tick.time));
                 if wanted.remove(&tick.symbol) {

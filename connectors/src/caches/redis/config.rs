@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tallow_model::secret::Secret;
+use tallow_model::setting::{Bounded, UNBOUNDED};
 
 /// The section `[redis]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,5 +13,6 @@ pub struct RedisConfig {
     /// Prefix of keys and channels: `crypto` for `crypto:BTC:latest` and `crypto:updates`.
     pub prefix: String,
     /// Lifetime in seconds of the newest candle of a symbol without a newer one.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub ttl_seconds: u64,
 }

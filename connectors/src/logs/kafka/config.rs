@@ -7,6 +7,7 @@ use rdkafka::types::RDKafkaConfRes;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 use tallow_model::secret::Secret;
+use tallow_model::setting::{Bounded, UNBOUNDED};
 
 /// The section `[kafka]` of the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +22,10 @@ pub struct KafkaConfig {
     /// Name of the topic of rejected records.
     pub dead_letters_topic: String,
     /// Number of partitions that a new topic of ticks gets.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub partitions: u32,
     /// Replication factor of a new topic.
+    #[serde(with = "Bounded::<1, UNBOUNDED>")]
     pub replication_factor: u32,
     /// Consumer group whose committed offsets show the lag to other tools.
     pub group: String,

@@ -1,4 +1,5 @@
-//! The way to the topic: waits where it must, says when the broker is away and when it is back, and counts.
+//! The topic that a feed is written to: retries while no broker is reachable, and counts the
+//! records.
 
 use anyhow::bail;
 use std::ops::ControlFlow;
@@ -10,40 +11,41 @@ use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::error::{Action, chain};
 
-/// How often the stop signal and the broker are looked at.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long one attempt to reach a broker takes.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// How long a stop waits for acknowledgements: a stop takes 5 s at most.
-const STOP_LIMIT: Duration = Duration::from_millis(3_500);
+/// The interval at which the stop signal and the broker are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The time that one attempt to reach a broker takes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a stop waits for acknowledgements; the whole stop takes 5 s at most.
+const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
 
-/// Whether to go on: broken off by a signal.
+/// Whether the feed continues; `Break` after the stop signal.
 pub(super) type Go = ControlFlow<()>;
 
-/// A topic, and what has been sent to it.
-pub(super) struct Outlet {
+/// The topic, and the producer that writes to it.
+pub(super) struct Topic {
     producer: KafkaProducer,
-    topic: String,
+    name: String,
     stop: Arc<AtomicBool>,
     started: Instant,
-    looked: Instant,
-    /// Whether it has been said that the broker is away.
-    away: bool,
-    /// Records that Kafka can't take.
+    polled: Instant,
+    /// Whether the loss of the broker has been logged.
+    unreachable: bool,
+    /// The number of records that were never queued: Kafka can't take them, or the command was
+    /// stopped.
     left_out: u64,
 }
 
-impl Outlet {
-    /// Needs no broker yet.
-    pub(super) fn open(config: &KafkaConfig, stop: Arc<AtomicBool>) -> anyhow::Result<Outlet> {
+impl Topic {
+    /// Opens the producer, without a connection to a broker.
+    pub(super) fn open(config: &KafkaConfig, stop: Arc<AtomicBool>) -> anyhow::Result<Topic> {
         let now = Instant::now();
-        Ok(Outlet {
+        Ok(Topic {
             producer: KafkaProducer::open(config, "tallow-produce")?,
-            topic: config.topic.clone(),
+            name: config.topic.clone(),
             stop,
             started: now,
-            looked: now,
-            away: false,
+            polled: now,
+            unreachable: false,
             left_out: 0,
         })
     }
@@ -51,38 +53,38 @@ impl Outlet {
     /// Waits for a broker that has the topic.
     ///
     /// # Errors
-    /// When there is no such topic.
+    /// If the topic does not exist, or the producer has failed for good.
     pub(super) fn wait_for_topic(&mut self) -> anyhow::Result<Go> {
         while !self.is_stopped() {
-            match self.producer.partitions(&self.topic, ATTEMPT) {
+            match self.producer.partitions(&self.name, CONNECT_TIMEOUT) {
                 Ok(_) => {
                     self.broker_is(None);
                     self.started = Instant::now();
                     return Ok(Go::Continue(()));
                 }
                 Err(error) if error.action() == Action::Retry => self.broker_is(Some(chain(&error))),
-                Err(error @ Error::Invalid(_)) => bail!("{}; 'tallow migrate' makes it", chain(&error)),
+                Err(error @ Error::Invalid(_)) => bail!("{}; 'tallow migrate' creates it", chain(&error)),
                 Err(error) => return Err(anyhow::Error::from(error)),
             }
-            // A broker that answers that the topic has no leader yet does so at once.
-            std::thread::sleep(LOOK);
+            // A broker returns at once if the topic has no leader yet.
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(Go::Break(()))
     }
 
-    /// Whether the signal to stop has been given.
+    /// Whether the stop signal has been given.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Sends a record, under the key of its symbol if it has one. While the queue is full it waits.
+    /// Sends a record with its symbol, if it has one, as the key. Waits while the queue is full.
     ///
     /// # Errors
-    /// When Kafka has refused a record, or the producer can't go on.
+    /// If Kafka has refused a record, or the producer has failed for good.
     pub(super) fn send(&mut self, symbol: Option<Symbol>, line: &[u8]) -> anyhow::Result<Go> {
         let key = symbol.map(|symbol| symbol.text());
         let record = ProducerRecord {
-            topic: &self.topic,
+            topic: &self.name,
             partition: None,
             key: key.as_ref().map(|key| key.as_bytes()),
             payload: Some(line),
@@ -90,13 +92,13 @@ impl Outlet {
             timestamp_ms: None,
         };
         loop {
-            let sent = self.producer.send(&record, LOOK);
+            let sent = self.producer.send(&record, POLL_INTERVAL);
             match sent {
                 Ok(()) => break,
                 Err(error) => match error.action() {
                     Action::Retry => {}
                     Action::Skip => {
-                        tracing::error!(problem = chain(&error), "record is left out");
+                        tracing::error!(problem = chain(&error), "record not sent");
                         self.left_out += 1;
                         break;
                     }
@@ -104,41 +106,42 @@ impl Outlet {
                 },
             }
             if self.is_stopped() {
-                // It was not queued, so it is not counted there.
+                // The record was not queued, so the producer does not count it.
                 self.left_out += 1;
                 return Ok(Go::Break(()));
             }
-            say_broker(&mut self.away, self.producer.problem());
+            log_broker(&mut self.unreachable, self.producer.problem());
         }
-        Ok(self.look())
+        Ok(self.poll())
     }
 
-    /// Waits so long, or until the signal to stop is given.
+    /// Waits for `wait`, or until the stop signal.
     pub(super) fn rest(&mut self, wait: Duration) -> Go {
         let until = Instant::now().checked_add(wait);
         loop {
-            self.look()?;
-            let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()));
+            self.poll()?;
+            let left = until.map_or(POLL_INTERVAL, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Go::Continue(());
             }
-            std::thread::sleep(left.min(LOOK));
+            std::thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 
-    /// Looks at the broker, not too often, and at the stop signal.
-    pub(super) fn look(&mut self) -> Go {
-        if self.looked.elapsed() >= LOOK {
-            self.looked = Instant::now();
+    /// Polls the stop signal, and at intervals the state of the broker.
+    pub(super) fn poll(&mut self) -> Go {
+        if self.polled.elapsed() >= POLL_INTERVAL {
+            self.polled = Instant::now();
             self.broker_is(self.producer.problem());
         }
         if self.is_stopped() { Go::Break(()) } else { Go::Continue(()) }
     }
 
-    /// Waits for all acknowledgements, after a stop only for a while, and reports.
+    /// Waits for all acknowledgements, after the stop signal for [`STOP_TIMEOUT`] at most, and logs
+    /// the counts.
     ///
     /// # Errors
-    /// When not every record has been acknowledged.
+    /// If a record has not been acknowledged.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         let flushed = self.flush();
         let counts = self.producer.counts();
@@ -163,11 +166,11 @@ impl Outlet {
         Ok(())
     }
 
-    /// Waits until everything is acknowledged or refused, which is told at the end.
+    /// Waits until all records are acknowledged or refused. The errors are returned at the end.
     fn flush(&mut self) -> anyhow::Result<()> {
         let (mut deadline, mut outcome) = (None, Ok(()));
         loop {
-            match self.producer.flush(LOOK) {
+            match self.producer.flush(POLL_INTERVAL) {
                 Ok(()) => return outcome,
                 Err(error) if error.action() == Action::Retry => {}
                 Err(error) => {
@@ -179,28 +182,28 @@ impl Outlet {
             }
             self.broker_is(self.producer.problem());
             if self.is_stopped()
-                && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STOP_LIMIT)
+                && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT)
             {
                 return outcome;
             }
         }
     }
 
-    /// Says once that the broker is away, and once that it is back.
+    /// Logs the loss of the broker once, and its return once.
     fn broker_is(&mut self, problem: Option<String>) {
-        say_broker(&mut self.away, problem);
+        log_broker(&mut self.unreachable, problem);
     }
 }
 
-fn say_broker(away: &mut bool, problem: Option<String>) {
+fn log_broker(unreachable: &mut bool, problem: Option<String>) {
     match problem {
-        Some(problem) if !*away => {
-            tracing::warn!(problem, "Kafka can't be reached, records wait");
-            *away = true;
+        Some(problem) if !*unreachable => {
+            tracing::warn!(problem, "Kafka is unreachable, records wait");
+            *unreachable = true;
         }
-        None if *away => {
-            tracing::info!("Kafka can be reached again");
-            *away = false;
+        None if *unreachable => {
+            tracing::info!("Kafka is reachable again");
+            *unreachable = false;
         }
         _ => {}
     }

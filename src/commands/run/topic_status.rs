@@ -1,4 +1,4 @@
-//! The topic of ticks, as the board asks of it.
+//! The status of the topic of ticks, for the status board.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use tallow_connectors::logs::kafka::KafkaLog;
 use tallow_model::store::SinkStatus;
 use tallow_runtime::pipeline::{LogStatus, Partitions};
 
-/// The topic that this process reads its part of.
-pub(super) struct Source(pub(super) Arc<KafkaLog>);
+/// The status of the topic, of which this process reads its partitions.
+pub(super) struct TopicStatus(pub(super) Arc<KafkaLog>);
 
-impl LogStatus for Source {
+impl LogStatus for TopicStatus {
     fn service(&self) -> SinkStatus {
         let problem = self.0.status().problem;
         SinkStatus { name: "kafka".to_owned(), problem, ..SinkStatus::default() }

@@ -1,4 +1,4 @@
-//! What the workers settle, on its way to the one thread that writes it.
+//! The channel from the workers to the collecting thread.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,26 +7,27 @@ use std::time::Duration;
 use tallow_dataflow::Output;
 use tallow_model::{Counts, LiveCandle, PartitionProgress, Reject, Step};
 
-/// The bytes under way from which on the workers stop reading. What they have read by then still comes on top.
-const MAX_UNDER_WAY: usize = 64 << 20;
+/// The number of bytes in the channel from which the workers pause reading. Results of records that
+/// are read by then may exceed it.
+const MAX_CHANNEL_BYTES: usize = 64 << 20;
 
-/// What a worker has to say.
+/// A message of a worker.
 pub(super) enum Message {
-    /// It has settled this.
+    /// Settled candles and alerts.
     Settled(Step),
-    /// It has not accepted these records.
+    /// Rejected records.
     Rejected(Vec<Reject>),
-    /// A partition can't be read on.
+    /// A partition that can't be read further.
     Failed {
-        /// Which one.
+        /// The number of the partition.
         partition: u32,
-        /// What was tried on what.
+        /// The action that failed, its object and the reason.
         message: String,
     },
 }
 
 impl Message {
-    /// About how much memory it holds.
+    /// The approximate size of the message in memory.
     fn bytes(&self) -> usize {
         match self {
             Message::Settled(step) => size_of_val(&*step.candles) + size_of_val(&*step.alerts),
@@ -39,42 +40,45 @@ impl Message {
     }
 }
 
-/// What both ends share.
+/// The state that both ends share.
 struct Shared {
-    under_way: AtomicUsize,
-    /// The buckets of each worker's records.
+    bytes: AtomicUsize,
+    /// The counts of each worker's records by bucket.
     counts: Vec<Mutex<Counts>>,
 }
 
-/// The workers' end, of which each takes its own.
+/// The sending end, from which each worker makes its output.
 pub(super) struct Channel {
     sender: Sender<Message>,
     shared: Arc<Shared>,
 }
 
-/// The collector's end.
+/// The receiving end.
 pub(super) struct Received {
     receiver: Receiver<Message>,
     shared: Arc<Shared>,
 }
 
 impl Channel {
-    /// A channel from so many workers.
+    /// Opens a channel from `workers` workers.
     pub(super) fn open(workers: usize) -> (Channel, Received) {
-        // Unbounded, because a worker must never block: `is_full` keeps the bound.
+        // Unbounded, because a worker must never block; `is_full` keeps the bound.
         let (sender, receiver) = unbounded();
         let counts = (0..workers).map(|_| Mutex::default()).collect();
-        let shared = Arc::new(Shared { under_way: AtomicUsize::new(0), counts });
+        let shared = Arc::new(Shared { bytes: AtomicUsize::new(0), counts });
         (Channel { sender, shared: Arc::clone(&shared) }, Received { receiver, shared })
     }
 }
 
 impl Received {
-    /// The next message; none within `patience`, or, as an error, none ever again because all workers have ended.
-    pub(super) fn next(&self, patience: Duration) -> Result<Option<Message>, AllEnded> {
-        match self.receiver.recv_timeout(patience) {
+    /// Returns the next message; `None` if there is none within `timeout`.
+    ///
+    /// # Errors
+    /// If all workers have ended: no message will follow.
+    pub(super) fn next(&self, timeout: Duration) -> Result<Option<Message>, AllEnded> {
+        match self.receiver.recv_timeout(timeout) {
             Ok(message) => {
-                self.shared.under_way.fetch_sub(message.bytes(), Ordering::Relaxed);
+                self.shared.bytes.fetch_sub(message.bytes(), Ordering::Relaxed);
                 Ok(Some(message))
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -82,7 +86,7 @@ impl Received {
         }
     }
 
-    /// The buckets of all records read so far.
+    /// The counts of all records read so far, by bucket.
     pub(super) fn counts(&self) -> Counts {
         let mut all = Counts::default();
         for counts in &self.shared.counts {
@@ -92,10 +96,10 @@ impl Received {
     }
 }
 
-/// No worker is left to send anything.
+/// The error of a channel whose workers have all ended.
 pub(super) struct AllEnded;
 
-/// The outlet of one worker.
+/// The output of one worker.
 pub(super) struct ChannelOutlet {
     worker: usize,
     sender: Sender<Message>,
@@ -103,14 +107,14 @@ pub(super) struct ChannelOutlet {
 }
 
 impl ChannelOutlet {
-    /// The end of the worker with this index.
+    /// Creates the output of the worker with index `worker`.
     pub(super) fn new(channel: &Channel, worker: usize) -> ChannelOutlet {
         ChannelOutlet { worker, sender: channel.sender.clone(), shared: Arc::clone(&channel.shared) }
     }
 
     fn send(&self, message: Message) {
-        self.shared.under_way.fetch_add(message.bytes(), Ordering::Relaxed);
-        // A collector that has gone has failed, and has stopped the run.
+        self.shared.bytes.fetch_add(message.bytes(), Ordering::Relaxed);
+        // A collector that is gone has failed and has stopped the run.
         let _ = self.sender.send(message);
     }
 }
@@ -122,7 +126,7 @@ impl Output for ChannelOutlet {
         }
     }
 
-    // A replay shows no open candles.
+    // A replay has no open candles.
     fn live(&mut self, _: Vec<LiveCandle>) {}
 
     fn rejected(&mut self, rejects: Vec<Reject>) {
@@ -142,6 +146,6 @@ impl Output for ChannelOutlet {
     }
 
     fn is_full(&self) -> bool {
-        self.shared.under_way.load(Ordering::Relaxed) >= MAX_UNDER_WAY
+        self.shared.bytes.load(Ordering::Relaxed) >= MAX_CHANNEL_BYTES
     }
 }
