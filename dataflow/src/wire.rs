@@ -2,19 +2,19 @@
 //! process to another.
 //!
 //! Between the threads of a process the container is moved as it is. Between processes it travels
-//! as bytes, in one of two encodings that the build chooses: **abomonation**, which writes records
+//! as bytes, in one of two encodings that the build chooses: **abomonation**, which writes bars
 //! as they lie in memory, or with the feature `serde-exchange` serde's, which timely uses for every
 //! other channel.
 //!
 //! ```text
-//! abomonation   count: u64 · count × record of 192 bytes      all little-endian on supported machines
+//! abomonation   count: u64 · count × bar of 192 bytes      all little-endian on supported machines
 //! ```
 //!
 //! **Safety.** abomonation takes any bytes for a value (RUSTSEC-2021-0120). That is undefined
 //! behaviour for types with pointers, padding or invalid bit patterns. So nothing but [`WireBar`]
 //! passes through abomonation: integers without padding, for which every bit pattern is valid. The
-//! length is checked first, and every record is copied to an aligned place. The *fields* of a
-//! record are checked when it becomes a [`PartialBar`]. Bytes that fail a check make the worker
+//! length is checked first, and every bar is copied to an aligned place. The *fields* of a
+//! bar are checked when it becomes a [`PartialBar`]. Bytes that fail a check make the worker
 //! panic, as bad bytes do on any other channel of timely: a process that sends such bytes can't be
 //! worked with.
 //!
@@ -25,12 +25,11 @@
     reason = "abomonation has no safe functions; the head of this file says why the calls are sound"
 )]
 
-mod record;
 pub(crate) mod sample;
+mod wire_bar;
 
 use crate::operators::combine::PartialBar;
 use abomonation::Abomonation;
-use record::WireBar;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -41,6 +40,7 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::ContainerBytes;
 use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
 use timely::dataflow::operators::generic::Operator;
+use wire_bar::WireBar;
 
 /// Name of the encoding between processes. All processes of a cluster must have the same.
 #[cfg(not(feature = "serde-exchange"))]
@@ -115,7 +115,7 @@ impl Encoding for Serialized {
 /// abomonation's encoding of [`WireBar`].
 pub(crate) enum Abomonated {}
 
-/// Size of the count before the records.
+/// Size of the count before the bars.
 const HEADER: usize = size_of::<u64>();
 
 impl Encoding for Abomonated {
@@ -124,20 +124,20 @@ impl Encoding for Abomonated {
     }
 
     fn encode<W: Write>(bars: &Vec<PartialBar>, writer: &mut W) {
-        let written = write_records(bars, writer);
+        let written = write_bars(bars, writer);
         // timely provides as much room as `length` announces.
         assert!(written.is_ok(), "write {} bars for another process: {written:?}", bars.len());
     }
 
     fn decode(bytes: Bytes) -> Vec<PartialBar> {
-        match read_records(&bytes) {
+        match read_bars(&bytes) {
             Ok(bars) => bars,
             Err(problem) => panic!("read bars of another process: {problem}"),
         }
     }
 }
 
-fn write_records(bars: &[PartialBar], writer: &mut impl Write) -> std::io::Result<()> {
+fn write_bars(bars: &[PartialBar], writer: &mut impl Write) -> std::io::Result<()> {
     writer.write_all(&(bars.len() as u64).to_ne_bytes())?;
     for bar in bars {
         // SAFETY: a `WireBar` has no padding, so all of its bytes may be read, and its `entomb`
@@ -147,37 +147,37 @@ fn write_records(bars: &[PartialBar], writer: &mut impl Write) -> std::io::Resul
     Ok(())
 }
 
-fn read_records(bytes: &[u8]) -> Result<Vec<PartialBar>, String> {
-    let (header, records) =
+fn read_bars(bytes: &[u8]) -> Result<Vec<PartialBar>, String> {
+    let (header, rest) =
         bytes.split_first_chunk().ok_or_else(|| format!("{} bytes are no count", bytes.len()))?;
-    let (records, rest) = records.as_chunks::<{ size_of::<WireBar>() }>();
-    if !rest.is_empty() || u64::from_ne_bytes(*header) != records.len() as u64 {
-        return Err(format!("{} bytes are not {} records", bytes.len(), u64::from_ne_bytes(*header)));
+    let (encoded, rest) = rest.as_chunks::<{ size_of::<WireBar>() }>();
+    if !rest.is_empty() || u64::from_ne_bytes(*header) != encoded.len() as u64 {
+        return Err(format!("{} bytes are not {} bars", bytes.len(), u64::from_ne_bytes(*header)));
     }
-    let mut bars = Vec::with_capacity(records.len());
-    for record in records {
-        bars.push(read_record(record)?.bar()?);
+    let mut bars = Vec::with_capacity(encoded.len());
+    for bar in encoded {
+        bars.push(read_bar(bar)?.bar()?);
     }
     Ok(bars)
 }
 
-/// Copies a record to an aligned place.
+/// Copies a bar to an aligned place.
 ///
-/// `abomonation::decode` turns a reference to the first byte into a reference to the whole record,
+/// `abomonation::decode` turns a reference to the first byte into a reference to the whole bar,
 /// which is undefined behaviour in the stricter of Miri's two models. Its other step, `exhume`, is
 /// called here.
-fn read_record(bytes: &[u8; size_of::<WireBar>()]) -> Result<WireBar, String> {
-    let mut record = MaybeUninit::<WireBar>::uninit();
+fn read_bar(bytes: &[u8; size_of::<WireBar>()]) -> Result<WireBar, String> {
+    let mut bar = MaybeUninit::<WireBar>::uninit();
     // SAFETY: there are as many bytes as a `WireBar` has, and every bit pattern is a valid
     // `WireBar`.
-    let mut record = unsafe {
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), record.as_mut_ptr().cast::<u8>(), size_of::<WireBar>());
-        record.assume_init()
+    let mut bar = unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), bar.as_mut_ptr().cast::<u8>(), size_of::<WireBar>());
+        bar.assume_init()
     };
     // SAFETY: a `WireBar` owns no other data, so this does nothing.
-    let rest = unsafe { record.exhume(&mut []) };
-    rest.map(|_| ()).ok_or_else(|| "a record is not whole".to_owned())?;
-    Ok(record)
+    let rest = unsafe { bar.exhume(&mut []) };
+    rest.map(|_| ()).ok_or_else(|| "a bar is not whole".to_owned())?;
+    Ok(bar)
 }
 
 /// Partial bars before or after the exchange.

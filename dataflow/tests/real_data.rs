@@ -4,22 +4,11 @@
 //! The recordings lie beside the checkout (`../shared/data`). Without them the tests print that
 //! they are skipped and pass, unless `TALLOW_REQUIRE_ALL` is set.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-use std::path::PathBuf;
 use tallow_dataflow::Settings;
 use tallow_model::Interval;
 use tallow_testing::graph::settle;
-
-fn recording(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{} is missing", path.display());
-    eprintln!("skipped: {} is missing", path.display());
-    None
-}
+use tallow_testing::recordings::recording;
 
 #[test]
 fn krakens_trades_give_krakens_bars_to_the_digit() {

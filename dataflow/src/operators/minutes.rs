@@ -41,6 +41,7 @@ use super::difference::Difference;
 use crate::settings::Settings;
 use crate::state::checkpoint::{CheckpointId, Row};
 use crate::state::log_return::LogReturn;
+use crate::state::minute::Versioned;
 use crate::state::part::CheckpointPart;
 use crate::state::worker::WorkerState;
 use retained::Retained;
@@ -54,8 +55,7 @@ use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBu
 
 /// The outputs. `candles` and `expired` together are the collection of retained candles.
 pub(crate) struct Minutes<'scope> {
-    /// Candles with their revisions.
-    pub(crate) candles: StreamVec<'scope, u64, Difference<(Symbol, (Candle, u32))>>,
+    pub(crate) candles: StreamVec<'scope, u64, Difference<(Symbol, Versioned)>>,
     pub(crate) expired: StreamVec<'scope, u64, Difference<(Symbol, Candle)>>,
     pub(crate) returns: StreamVec<'scope, u64, Difference<(Symbol, LogReturn)>>,
 }

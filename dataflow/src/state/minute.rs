@@ -32,6 +32,9 @@ pub(crate) fn block_end(block: u32) -> u64 {
     (u64::from(block) + 1) * BLOCK_MS
 }
 
+/// A one-minute candle and its revision.
+pub(crate) type Versioned = (Candle, u32);
+
 /// A one-minute candle that can still be corrected.
 #[derive(Clone, Debug)]
 pub(crate) struct Minute {
@@ -50,8 +53,7 @@ pub(crate) struct Minute {
 }
 
 impl Minute {
-    /// Returns the candle and its revision.
-    pub(crate) fn version(&self) -> (Candle, u32) {
+    pub(crate) fn version(&self) -> Versioned {
         (self.bar.candle(self.start), self.revision)
     }
 

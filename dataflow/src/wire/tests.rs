@@ -52,7 +52,7 @@ fn bytes(words: &[u64]) -> Vec<u8> {
 
 fn encoded(bars: &[PartialBar]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_records(bars, &mut bytes).expect("written");
+    write_bars(bars, &mut bytes).expect("written");
     bytes
 }
 
@@ -79,7 +79,7 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..600), start in 0usize..8,
     ) {
         let bytes = &noise[start.min(noise.len())..];
-        prop_assert!(read_records(bytes).is_err() || bytes == 0u64.to_ne_bytes());
+        prop_assert!(read_bars(bytes).is_err() || bytes == 0u64.to_ne_bytes());
     }
 
     #[test]
@@ -87,7 +87,7 @@ proptest! {
         count in 1usize..4, words in prop::collection::vec(any::<u64>(), 72),
     ) {
         let words = [&[count as u64], &words[..24 * count]].concat();
-        if let Ok(bars) = read_records(&bytes(&words)) {
+        if let Ok(bars) = read_bars(&bytes(&words)) {
             prop_assert_eq!(encoded(&bars), bytes(&words));
         }
     }
@@ -98,7 +98,7 @@ proptest! {
     ) {
         let mut bytes = encoded(&[bar]);
         bytes[HEADER + 8 * at..][..8].copy_from_slice(&word.to_ne_bytes());
-        if let Ok(bars) = read_records(&bytes) {
+        if let Ok(bars) = read_bars(&bytes) {
             prop_assert_eq!(encoded(&bars), bytes);
         }
     }
@@ -107,8 +107,8 @@ proptest! {
     fn a_length_that_is_not_the_announced_one_is_refused(bars in prop::collection::vec(partials(), 1..4), cut: prop::sample::Index) {
         let whole = encoded(&bars);
         let cut = cut.index(whole.len());
-        prop_assert!(read_records(&whole[..cut]).is_err());
-        prop_assert!(read_records(&[&whole[..], &[0; 8]].concat()).is_err());
+        prop_assert!(read_bars(&whole[..cut]).is_err());
+        prop_assert!(read_bars(&[&whole[..], &[0; 8]].concat()).is_err());
     }
 }
 
@@ -122,7 +122,7 @@ fn a_field_that_no_bar_can_have_is_named() {
     let with = |at: usize, word: u64| {
         let mut bytes = encoded(&[sample()]);
         bytes[HEADER + 8 * at..][..8].copy_from_slice(&word.to_ne_bytes());
-        read_records(&bytes)
+        read_bars(&bytes)
     };
     assert_eq!(with(4, 7), Ok(vec![PartialBar { logical: 7, ..sample() }]));
     let lower_case = u64::from_be_bytes(*b"btc\0\0\0\0\0");
@@ -145,13 +145,13 @@ fn a_field_that_no_bar_can_have_is_named() {
         let problem = with(at, word).expect_err(expected);
         assert!(problem.contains(expected), "{problem}");
     }
-    assert_eq!(read_records(&[1, 2, 3]), Err("3 bytes are no count".to_owned()));
-    assert_eq!(read_records(&bytes(&[1, 2])), Err("16 bytes are not 1 records".to_owned()));
-    assert_eq!(read_records(&bytes(&[u64::MAX])), Err(format!("8 bytes are not {} records", u64::MAX)));
+    assert_eq!(read_bars(&[1, 2, 3]), Err("3 bytes are no count".to_owned()));
+    assert_eq!(read_bars(&bytes(&[1, 2])), Err("16 bytes are not 1 bars".to_owned()));
+    assert_eq!(read_bars(&bytes(&[u64::MAX])), Err(format!("8 bytes are not {} bars", u64::MAX)));
 }
 
 #[test]
-#[should_panic(expected = "read bars of another process: 16 bytes are not 1 records")]
+#[should_panic(expected = "read bars of another process: 16 bytes are not 1 bars")]
 fn a_worker_that_receives_no_bars_panics() {
     let _ = Batch::<Abomonated>::from_bytes(BytesMut::from(bytes(&[1, 2])).freeze());
 }

@@ -26,12 +26,12 @@ const INCLUDE_RETRACTED: Parameter =
     Parameter::flag("include_retracted", "Also alerts that a correction has undone.")
         .or(Literal::Flag(false));
 
-/// What can be asked for.
+/// The parameters of both routes.
 pub(crate) const PARAMETERS: [Parameter; 4] = [LIMIT, HOURS, SEVERITY, INCLUDE_RETRACTED];
 
 #[derive(Serialize)]
 struct Alerts {
-    /// The symbol, or `ALL`.
+    /// The symbol of the path, or `ALL`.
     symbol: String,
     alert_count: usize,
     lookback_hours: u64,
@@ -39,7 +39,7 @@ struct Alerts {
     source: String,
 }
 
-/// The alerts of a symbol, or of all. The lookback is counted back from now.
+/// Returns the alerts of a symbol, or of all symbols. The lookback ends now.
 pub(crate) async fn list(
     data: &Data,
     symbol: Option<Symbol>,

@@ -17,7 +17,7 @@ use tallow_model::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
 
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 
-/// The intervals that can be asked for. Those beyond 15 minutes are rolled up in the query.
+/// The intervals of closed candles. Intervals beyond 15 minutes are rolled up in the query.
 pub(super) const SPANS: [(&str, Span); 6] = [
     ("1m", settled(Interval::OneMinute)),
     ("5m", settled(Interval::FiveMinutes)),
@@ -50,7 +50,7 @@ pub(super) const END_TIME: Parameter = Parameter::time(
 .like(Literal::Text("9999-12-31T00:00:00Z"));
 const LIMIT: Parameter =
     Parameter::integer("limit", 1, 1000, "How many candles at most.").or(Literal::Number(100));
-/// Two hundred years of minutes: past any series, within any store's integers.
+/// Two hundred years of minutes: more than any store has, and within the integers of every store.
 const MAX_OFFSET: u64 = 100_000_000;
 const OFFSET: Parameter =
     Parameter::integer("offset", 0, MAX_OFFSET, "How many candles to leave out. Not together with `cursor`.")
@@ -81,12 +81,12 @@ const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter =
     Parameter::choice("format", &FORMAT_NAMES, "How the answer is written.").or(Literal::Text("json"));
 
-/// What can be asked of a page of candles.
+/// The parameters of a page of candles.
 pub(crate) const LIST_PARAMETERS: [Parameter; 9] =
     [INTERVAL, START_TIME, END_TIME, LIMIT, OFFSET, CURSOR, ORDER_BY, FILL, FORMAT];
-/// What can be asked of figures.
+/// The parameters of figures over a range.
 pub(crate) const STATS_PARAMETERS: [Parameter; 3] = [INTERVAL, START_TIME, END_TIME];
-/// What can be asked of the newest candle.
+/// The parameters of the newest closed candle.
 pub(crate) const LATEST_PARAMETERS: [Parameter; 1] = [INTERVAL];
 
 #[derive(Clone, Copy)]
@@ -101,7 +101,7 @@ enum Format {
     Csv,
 }
 
-/// Figures over a range, as the API shows them.
+/// Statistics of a range, as the API shows them.
 #[derive(Serialize)]
 struct Stats {
     symbol: Symbol,
@@ -120,9 +120,9 @@ struct Stats {
     volume_price_correlation: Option<f64>,
 }
 
-/// A page of candles. The next page begins after the last window of this one (`cursor`), so that candles which settle
-/// meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle there
-/// is at the moment.
+/// Returns a page of candles. The next page begins after the last window of this page (`cursor`), so that candles which
+/// settle meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle
+/// that the store has at the moment.
 pub(crate) async fn list(
     data: &Data,
     symbol: Symbol,
@@ -142,7 +142,7 @@ pub(crate) async fn list(
     let candles = CandleQuery {
         direction,
         after: cursor,
-        // One more tells whether there are more.
+        // One candle more than asked for shows whether there is a next page.
         limit: limit as usize + 1,
         offset: offset.unwrap_or(0) as usize,
         counted: true,
@@ -179,7 +179,7 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// Figures over a range of candles.
+/// Returns figures over a range of closed candles.
 pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &STATS_PARAMETERS);
     let candles = range(data, symbol, &mut query);
@@ -204,7 +204,7 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
     Ok(response::json(StatusCode::OK, &stats)?)
 }
 
-/// The newest closed candle.
+/// Returns the newest closed candle.
 pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &LATEST_PARAMETERS);
     let span = query.chosen(&INTERVAL, &SPANS);
@@ -216,7 +216,7 @@ pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Re
     }
 }
 
-/// The newest candle of the interval and range that the parameters name.
+/// Returns the query for the newest candle of the interval and range that the parameters name.
 pub(super) fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
     let span = query.chosen(&INTERVAL, &SPANS);
     let (start, end) = (query.time(&START_TIME), query.time(&END_TIME));
@@ -229,7 +229,7 @@ pub(super) fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQue
     newest(data, symbol, span, start, end)
 }
 
-/// The newest candle of this span that starts within these times.
+/// Returns the query for the newest candle of this span that starts within these times.
 fn newest(
     data: &Data,
     symbol: Symbol,
@@ -247,7 +247,7 @@ fn newest(
     CandleQuery { from: start.map(aligned), until, ..CandleQuery::newest(symbol, span) }
 }
 
-/// The rows, with their field names above them or as the continuation of such a table.
+/// Writes the rows as CSV, with a line of field names above them if `has_names`.
 pub(super) fn csv(rows: &[impl Serialize], has_names: bool) -> Result<Vec<u8>, Problem> {
     let mut writer = csv::WriterBuilder::new().has_headers(has_names).from_writer(Vec::new());
     let written = rows.iter().try_for_each(|row| writer.serialize(row));
@@ -255,12 +255,12 @@ pub(super) fn csv(rows: &[impl Serialize], has_names: bool) -> Result<Vec<u8>, P
         .map_err(|error| error.to_string())
         .and_then(|()| writer.into_inner().map_err(|e| e.to_string()))
         .map_err(|error| {
-            tracing::error!(error, "answer not written as CSV");
+            tracing::error!(error, "response not written as CSV");
             Problem::internal()
         })
 }
 
-/// The same request with another value of this parameter.
+/// Returns the path and query of the request with another value of the parameter.
 fn with(path: &str, raw: Option<&str>, (parameter, value): (&str, u64)) -> String {
     let mut next = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
@@ -272,7 +272,7 @@ fn with(path: &str, raw: Option<&str>, (parameter, value): (&str, u64)) -> Strin
     format!("{path}?{}", next.finish())
 }
 
-/// The difference of two prices as the decimals that they are printed as: 0.3 − 0.1 is 0.2.
+/// Returns the difference of two prices with as many decimals as the prices have: 0.3 − 0.1 is 0.2.
 pub(crate) fn difference(high: f64, low: f64) -> f64 {
     let places = |price: f64| price.to_string().split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let plain = high - low;

@@ -28,7 +28,7 @@ struct ClientSettings {
     allowed_lateness_ms: Option<u64>,
 }
 
-/// The pipeline's figures.
+/// Returns the pipeline's figures.
 pub(crate) async fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let symbols = match &app.data {

@@ -1,9 +1,10 @@
-//! The answers that are no success, as the document describes them.
+//! The responses that are no success, as the document describes them.
 
+use super::headers::references;
 use super::operation::Errors;
 use serde_json::{Value, json};
 
-/// An answer that several operations have.
+/// A response of several operations.
 pub(super) struct Refusal {
     status: u16,
     title: &'static str,
@@ -143,13 +144,13 @@ const REFUSALS: [Refusal; 14] = [
 ];
 
 impl Refusal {
-    /// Its name among the components.
+    /// Returns the name of the component.
     fn name(&self) -> String {
         self.title.split(' ').collect()
     }
 
     fn json(&self) -> Value {
-        let headers = super::document::headers(self.headers.iter().copied().chain(["CacheControl"]));
+        let headers = references(self.headers.iter().copied().chain(["CacheControl"]));
         let mut example = json!({
             "type": format!("urn:tallow:problem:{}", self.code),
             "title": self.title,
@@ -174,7 +175,7 @@ impl Refusal {
     }
 }
 
-/// The components that the operations' answers refer to.
+/// Returns the components that the responses of operations refer to.
 pub(super) fn components() -> serde_json::Map<String, Value> {
     let plain = REFUSALS.iter().map(|refusal| (refusal.name(), refusal.json()));
     let dialects = REFUSALS.iter().flat_map(|refusal| {
@@ -193,7 +194,7 @@ pub(super) fn components() -> serde_json::Map<String, Value> {
     plain.chain(dialects).collect()
 }
 
-/// The answer in the shape of another program, where it is the caller's mistake.
+/// Returns the response in the shape of another program, for a mistake of the caller.
 fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (String, Value) {
     let mut response = refusal.json();
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
@@ -201,7 +202,7 @@ fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (St
     (format!("{prefix}{}", refusal.name()), response)
 }
 
-/// The answers of an operation that are no success: status, and where it is described.
+/// Returns the responses of an operation that are no success: the status, and a reference to the description.
 pub(super) fn responses(errors: Errors) -> impl Iterator<Item = (String, Value)> {
     let applies = move |refusal: &&Refusal| match refusal.status {
         401 => !matches!(errors, Errors::Probe | Errors::Page),

@@ -18,7 +18,7 @@ const TIME_UNIT: Parameter =
         .or(Literal::Text("MILLISECOND"));
 const STREAM: &str = "^[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]@kline_(1m|5m|15m)$";
 
-/// Of which those below differ.
+/// The operation that the others differ from.
 const BASE: Operation = Operation {
     path: "",
     id: "",

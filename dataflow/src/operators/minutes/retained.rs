@@ -6,7 +6,7 @@ use crate::operators::difference::Emit;
 use crate::settings::Settings;
 use crate::state::checkpoint::{Row, State};
 use crate::state::log_return::LogReturn;
-use crate::state::minute::{Minute, MinuteIndex, block_end, block_of};
+use crate::state::minute::{Minute, MinuteIndex, Versioned, block_end, block_of};
 use crate::state::part::SharedState;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -17,7 +17,7 @@ use tallow_model::{Candle, Price, Symbol};
 /// A minute that the current logical time has changed, with its version and return before that.
 struct Touched {
     index: MinuteIndex,
-    before: Option<((Candle, u32), LogReturn)>,
+    before: Option<(Versioned, LogReturn)>,
 }
 
 /// The retained minutes, by fifteen-minute block in order of arrival, and chained by symbol: a new
@@ -152,7 +152,7 @@ impl Retained {
     pub(super) fn advance(
         &mut self,
         frontier: Option<u64>,
-        candles: &mut impl Emit<(Symbol, (Candle, u32))>,
+        candles: &mut impl Emit<(Symbol, Versioned)>,
         expired: &mut impl Emit<(Symbol, Candle)>,
         returns: &mut impl Emit<(Symbol, LogReturn)>,
     ) -> Option<u64> {
@@ -201,7 +201,7 @@ impl Retained {
         &mut self,
         time: u64,
         partials: &[PartialBar],
-        candles: &mut impl Emit<(Symbol, (Candle, u32))>,
+        candles: &mut impl Emit<(Symbol, Versioned)>,
         returns: &mut impl Emit<(Symbol, LogReturn)>,
     ) {
         for partial in partials {
@@ -334,7 +334,7 @@ impl Retained {
     /// Emits a portion of the current lot. Returns the lot's time if more of it remains.
     fn emit_portion(
         &mut self,
-        candles_out: &mut impl Emit<(Symbol, (Candle, u32))>,
+        candles_out: &mut impl Emit<(Symbol, Versioned)>,
         expired: &mut impl Emit<(Symbol, Candle)>,
         returns_out: &mut impl Emit<(Symbol, LogReturn)>,
     ) -> Option<u64> {

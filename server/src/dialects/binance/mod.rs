@@ -1,9 +1,10 @@
 //! The market data of Binance's REST interface, `/api/v3`, for programs that speak it already.
 //!
-//! A symbol is ours with `USD` behind it, `BTCUSD`, in any case. What Tallow does not know is `0`: the share of the takers,
-//! the best bid and ask, the last quantity. Nothing can be traded here, so the filters of a symbol bound nothing.
+//! A symbol is a symbol of Tallow with `USD` behind it, `BTCUSD`, in any case. Figures that Tallow does not know are `0`:
+//! the share of the takers, the best bid and ask, the last quantity. Nothing can be traded here, so the filters of a
+//! symbol bound nothing.
 //!
-//! Mistakes are answered as Binance does, with status 400 and its [codes]; a store that can't answer is 503 as on every
+//! Mistakes are answered as Binance does, with status 400 and its [codes]; a store that can't be read is 503 as on every
 //! other route.
 //!
 //! [codes]: https://developers.binance.com/docs/binance-spot-api-docs/errors
@@ -28,19 +29,19 @@ pub(crate) use exchange_info::PARAMETERS as EXCHANGE_INFO_PARAMETERS;
 pub(crate) use klines::PARAMETERS as KLINES_PARAMETERS;
 pub(crate) use ticker::{DAY_PARAMETERS, PRICE_PARAMETERS};
 
-/// What can be asked for.
+/// The routes of the dialect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
     Ping,
     Time,
     ExchangeInfo,
-    /// Also those made up for charts; here there is nothing to make up.
+    /// Also serves `uiKlines`, which at Binance are altered for charts and here are not.
     Klines,
     Price,
     Day,
 }
 
-/// Answers a request.
+/// Responds to a request.
 pub(crate) async fn respond(data: &Data, route: Route, raw: Option<&str>) -> Result<Response, Problem> {
     let response = match route {
         Route::Ping => ping(raw),

@@ -1,9 +1,9 @@
-//! The parameters of a request, checked as Binance checks them: the first mistake is the answer.
+//! The parameters of a request, checked as Binance checks them: the first mistake is the response.
 
 use super::mistake::Mistake;
 use crate::query::Named;
 
-/// Of what a number is made.
+/// The pattern of a number.
 const DIGITS: &str = "^[0-9]{1,20}$";
 
 /// The parameters of one request.
@@ -14,7 +14,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads the part of the URI after `?`, of which only these parameters are understood.
+    /// Reads the query of a URI. Only the `known` parameters are allowed.
     pub(super) fn parse(raw: Option<&str>, known: &[impl Named]) -> Result<Parameters, Mistake> {
         let known: Vec<&'static str> = known.iter().map(Named::name).collect();
         let mut parameters: Vec<(&'static str, String)> = Vec::new();
@@ -34,18 +34,18 @@ impl Parameters {
         Ok(Parameters { known, sent: parameters })
     }
 
-    /// The text of a parameter. In tests it panics at one that is not declared: it could never be sent.
+    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it could never be sent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.contains(&name), "{name} is read and not declared");
         self.sent.iter().find(|(other, _)| *other == name).map(|(_, text)| text.as_str())
     }
 
-    /// The text of a parameter that has to be there.
+    /// Returns the text of a parameter that must be there.
     pub(super) fn mandatory(&self, name: &'static str) -> Result<&str, Mistake> {
         self.text(name).ok_or(Mistake::Missing(name))
     }
 
-    /// A number without a sign.
+    /// Reads a number without a sign.
     pub(super) fn integer(&self, name: &'static str) -> Result<Option<u64>, Mistake> {
         let Some(text) = self.text(name) else { return Ok(None) };
         if text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_digit()) {

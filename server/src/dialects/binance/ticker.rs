@@ -1,8 +1,8 @@
 //! `/api/v3/ticker/price` and `/api/v3/ticker/24hr`: the newest price, and what happened in the last 24 hours.
 //!
-//! The figures are those of `api::day`: settled candles, against the newest price. `openTime` is the start of the first
-//! candle and `closeTime` the time of the newest price. Not known and therefore `0`: the last quantity, bid and ask; the ids
-//! of trades are -1. Where nothing has settled in 24 hours every price is the newest and all else `0`.
+//! The figures are those of `api::day`: settled candles against the newest price. `openTime` is the start of the first
+//! candle and `closeTime` the time of the newest price. The last quantity, bid and ask are unknown and therefore `0`; the
+//! ids of trades are -1. If nothing has settled in 24 hours, every price is the newest and every other figure is `0`.
 
 use super::mistake::{Failure, Mistake};
 use super::parameters::Parameters;
@@ -23,7 +23,7 @@ use tallow_model::Symbol;
 use tallow_model::rows::LatestCandle;
 use tallow_model::store::Recent;
 
-/// How much to tell.
+/// The extent of a ticker.
 #[derive(Clone, Copy)]
 enum Kind {
     Price,
@@ -34,18 +34,18 @@ enum Kind {
 const TYPE: Parameter =
     Parameter::choice("type", &["FULL", "MINI"], "How much to tell of each.").or(Literal::Text("FULL"));
 
-/// What can be asked of prices.
+/// The parameters of the newest prices.
 pub(crate) const PRICE_PARAMETERS: [Parameter; 2] = [symbols::SYMBOL, symbols::SYMBOLS];
-/// What can be asked of the last 24 hours.
+/// The parameters of the last 24 hours.
 pub(crate) const DAY_PARAMETERS: [Parameter; 3] = [symbols::SYMBOL, symbols::SYMBOLS, TYPE];
 
-/// The newest prices.
+/// Returns the newest prices.
 pub(super) async fn price(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
     let parameters = Parameters::parse(raw, &PRICE_PARAMETERS)?;
     tickers(data, &parameters, Kind::Price).await
 }
 
-/// The last 24 hours.
+/// Returns the figures of the last 24 hours.
 pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
     let parameters = Parameters::parse(raw, &DAY_PARAMETERS)?;
     let kind = match parameters.text("type") {
@@ -82,7 +82,7 @@ async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Res
     Ok(response::json(StatusCode::OK, &document)?)
 }
 
-/// What has settled, where it is to be told.
+/// Reads the settled figures, which a mere price does not need.
 async fn settled(data: &Data, symbol: Option<Symbol>, kind: Kind) -> Result<BTreeMap<Symbol, Recent>, Error> {
     match kind {
         Kind::Price => Ok(BTreeMap::new()),
@@ -90,7 +90,7 @@ async fn settled(data: &Data, symbol: Option<Symbol>, kind: Kind) -> Result<BTre
     }
 }
 
-/// One symbol's; none where no price of it is known.
+/// Returns the ticker of a symbol; `None` if no price of the symbol is known.
 async fn ticker(
     data: &Data,
     symbol: Symbol,
@@ -153,7 +153,7 @@ fn full(symbol: Symbol, day: &Day) -> Value {
     ticker
 }
 
-/// A sum or a quotient: to eight decimals, as Binance prints every number.
+/// Writes a sum or a quotient to eight decimals, as Binance prints every number.
 fn amount(value: f64) -> String {
     format!("{value:.8}")
 }

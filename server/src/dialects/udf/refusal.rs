@@ -1,23 +1,23 @@
-//! Why a request is not answered as asked, in the shape that charts read.
+//! Failed requests, in the shape that charts read.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response};
 use hyper::StatusCode;
 use serde_json::json;
 
-/// By the caller's fault, or by ours.
+/// The failure of a request, by the caller's fault or the server's.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// A parameter that can't be used, and why.
+    /// A parameter is invalid, for this reason.
     Parameter(String),
-    /// No store has the symbol. The charts know this text.
+    /// No store has the symbol. The charts know the text of this error.
     UnknownSymbol,
     /// The server is at fault.
     Problem(Problem),
 }
 
 impl Refusal {
-    /// The answer, where the shape has one.
+    /// Returns the response in the shape of the charts; other failures stay problems.
     pub(super) fn response(self) -> Result<Response, Problem> {
         let (status, text) = match self {
             Refusal::Parameter(text) => (StatusCode::BAD_REQUEST, text),

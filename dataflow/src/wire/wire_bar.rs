@@ -1,4 +1,4 @@
-//! The record of a partial bar on its way to another process, and the check of every field.
+//! A partial bar on its way to another process, and the check of every field.
 
 use crate::bar::{Bar, TickPosition};
 use crate::operators::combine::PartialBar;
@@ -41,7 +41,7 @@ struct WirePosition {
 /// nothing, are right.
 impl Abomonation for WireBar {}
 
-/// No byte of a record is padding: its size is that of its fields together.
+/// No byte of a wire bar is padding: its size is that of its fields together.
 const _: () = assert!(size_of::<WirePosition>() == 4 + 4 + 8);
 const _: () = assert!(
     size_of::<WireBar>()
