@@ -127,7 +127,7 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     // Kafka: nothing comes, and that does not pass for a quiet market.
     own.script(&["down", "kafka"]);
     becomes(&run, "kafka", "unhealthy");
-    produce.says("Kafka can't be reached");
+    produce.says("Kafka is unreachable");
     own.script(&["up", "kafka"]);
     becomes(&run, "kafka", "healthy");
     let before = records(&run);
