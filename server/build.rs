@@ -1,8 +1,8 @@
 //! Builds the dashboard with Node.js and npm, into the files that the server embeds.
 //!
-//! Without Node.js, with one that is too old, or where its packages can't be had, the build goes on with a document that
-//! says so. What is wrong with the dashboard itself fails the build. `TALLOW_DASHBOARD=off` leaves it out; with `TALLOW_DASHBOARD=required` a
-//! build without it fails.
+//! Without Node.js, with one that is too old, or without its packages, the build continues with a
+//! document that says so. A fault of the dashboard itself fails the build. `TALLOW_DASHBOARD=off`
+//! leaves it out; with `TALLOW_DASHBOARD=required` a build without it fails.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -13,18 +13,18 @@ use std::time::SystemTime;
 #[path = "build/node.rs"]
 mod node;
 
-/// What the build reads of the dashboard: not its tests, and not what it makes itself.
+/// Files of the dashboard that the build reads: not its tests, and not its own output.
 const SOURCES: [&str; 6] =
     ["src", "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts"];
 
-/// The switch.
+/// The environment variable that switches the dashboard.
 const SWITCH: &str = "TALLOW_DASHBOARD";
 
-/// Why there is no dashboard.
+/// The reason why there is no dashboard.
 enum Failure {
     /// This machine can't build it.
     Unable(String),
-    /// It can't be built.
+    /// It can't be built anywhere.
     Broken(String),
 }
 
@@ -60,7 +60,7 @@ fn build(dashboard: &Path, out: &Path) -> Result<(), Failure> {
     run(command.current_dir(dashboard)).map_err(Failure::Broken)
 }
 
-/// Looks for a Node.js that can build it; says what there is where that can't.
+/// Looks for a Node.js that can build the dashboard; the error names what was found.
 fn find_node() -> Result<(), String> {
     let output = Command::new("node").arg("--version").output();
     let output =
@@ -79,8 +79,8 @@ fn find_node() -> Result<(), String> {
     }
 }
 
-/// Installs the packages of the lock file, unless they are there. One build at a time does: others may have another
-/// target folder, but all share this one.
+/// Installs the packages of the lock file, unless they are present. One build at a time: builds may
+/// have different target folders, but all share this one.
 fn install(dashboard: &Path) -> Result<(), Failure> {
     let lock_path = dashboard.join("node_modules.lock");
     let tried = |error| Failure::Unable(format!("lock {}: {error}", lock_path.display()));
@@ -106,7 +106,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("run {command:?}: {}: {}", output.status, said.trim()))
 }
 
-/// A document that says why there is no dashboard.
+/// Writes a document that says why there is no dashboard.
 fn write_substitute(out: &Path, why: &str) -> Result<(), Box<dyn Error>> {
     let line = why.lines().next().unwrap_or_default();
     let line = line.replace('&', "&amp;").replace('<', "&lt;");

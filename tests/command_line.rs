@@ -1,4 +1,5 @@
-//! The command line itself: what is asked of it, exit codes, and settings from files, the environment and flags.
+//! The command line itself: what is asked of it, exit codes, and settings from files, the
+//! environment and flags.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -46,8 +47,14 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         ),
         (&["backtest", "--from", "-", "-", "--out", "o"], "standard input ('-') can be read only once"),
         (&["backtest", "--from", "a", "--out", "o", "--workers", "two"], "invalid value 'two'"),
-        (&["backtest", "--from", "a", "--out", "o", "--workers", "0"], "dataflow.workers is 0"),
-        (&["backtest", "--from", "a", "--out", "o", "--batch-records", "0"], "dataflow.batch_records is 0"),
+        (
+            &["backtest", "--from", "a", "--out", "o", "--workers", "0"],
+            "read flag --workers: dataflow.workers: 0 is below",
+        ),
+        (
+            &["backtest", "--from", "a", "--out", "o", "--batch-records", "0"],
+            "read flag --batch-records: dataflow.batch_records: 0 is below",
+        ),
         (
             &["--port", "1", "backtest", "--from", "a", "--out", "o"],
             "flags of 'up' are given before 'backtest'",
@@ -63,7 +70,10 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         ),
         (&["produce", "--speed", "60"], "--speed is for --feed sim and file, and the feed is coingecko"),
         (&["produce", "--feed", "sim", "--speed", "0"], "invalid value '0' for '--speed <N|max>'"),
-        (&["produce", "--feed", "sim", "--rate", "0"], "produce.trades_per_second is 0"),
+        (
+            &["produce", "--feed", "sim", "--rate", "0"],
+            "read flag --rate: produce.trades_per_second: 0 is not a finite number above 0",
+        ),
         (&["produce", "--feed", "sim", "--duration", "1 fortnight"], "invalid value '1 fortnight'"),
         (
             &["produce", "--feed", "sim", "--start", "yesterday"],
@@ -111,13 +121,13 @@ fn settings_that_cannot_be_are_named_with_their_place_and_exit_code_2() {
     assert_eq!(refused(b"[dataflow]\nworker = 2\n"), "read settings FILE: unknown key dataflow.worker");
     assert_eq!(
         refused(b"[dataflow]\nworkers = \"two\"\n"),
-        "read settings FILE: dataflow.workers: invalid type: string \"two\", expected usize"
+        "read settings FILE: dataflow.workers: invalid type: string \"two\", expected u64"
     );
     assert_eq!(refused(b"[dataflow\n"), "read settings FILE: line 1: unclosed table, expected `]`");
     assert_eq!(refused(b"\xff\xfe"), "read settings FILE: stream did not contain valid UTF-8");
     assert_eq!(
         refused(b"[anomalies]\nthreshold = nan"),
-        "anomalies.threshold is NaN, not a finite number above 0"
+        "read settings FILE: anomalies.threshold: NaN is not a finite number above 0"
     );
 
     assert_eq!(

@@ -75,7 +75,7 @@ fn a_migration_names_the_symbols_that_are_there_and_leaves_what_an_operator_has_
     let called = "SELECT STRING_AGG(CONCAT_WS(' ', symbol, name, coingecko_id), ', ' ORDER BY symbol) FROM cryptocurrencies";
     let called: String = client.query_one(called, &[]).expect("read").get(0);
     assert_eq!(called, "BTC Bitcoin bitcoin, ETH My ether ethereum, MINE My coin my-coin");
-    assert!(!succeed(&mut place.migrate()).contains("had no name"));
+    assert!(!succeed(&mut place.migrate()).contains("names of coins added"));
 }
 
 #[test]

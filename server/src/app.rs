@@ -1,6 +1,6 @@
-//! What the server serves: the stores, the pipeline and the settings, behind their traits.
+//! The data that the server serves: stores and pipeline, behind their traits, and the settings.
 //!
-//! A process that has no stores to read from serves what its pipeline says of itself, and nothing else.
+//! A process without stores serves the figures of its pipeline and nothing else.
 
 use crate::http::tls::Tls;
 use crate::settings::ServerSettings;
@@ -13,36 +13,35 @@ use tallow_model::error::chain;
 use tallow_model::store::{Cache, History, Pipeline};
 use tallow_model::{Clock, EventTime, Symbol};
 
-/// What the server answers from.
+/// The stores, the pipeline, the settings and the clock of a server.
 pub struct App {
-    /// The stores; none where only the pipeline is served.
+    /// The stores; `None` if only the pipeline is served.
     pub(crate) data: Option<Arc<Data>>,
-    /// What the running dataflow says of itself.
+    /// The figures of the running dataflow.
     pub(crate) pipeline: Arc<dyn Pipeline>,
-    /// How the server behaves.
     pub(crate) settings: ServerSettings,
-    /// What callers must speak; plain HTTP where there is none.
+    /// The certificate for HTTPS; `None` for plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// The time in which the pipeline still corrects a closed candle; `None` if the server does not know it.
     pub(crate) allowed_lateness_ms: Option<u64>,
-    /// The time in answers, and that against which ages and lookbacks are measured.
+    /// The clock of timestamps, ages and lookbacks.
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// What the routes about candles, alerts and symbols answer from.
+/// The data of the routes about candles, alerts and symbols.
 pub(crate) struct Data {
-    /// The newest candles and the stream of updates. What its subscribers are sent it must already have stored.
+    /// The newest candles and the stream of updates. The cache must store an update before it publishes it.
     pub(crate) cache: Arc<dyn Cache>,
     /// Closed candles and alerts.
     pub(crate) history: Arc<dyn History>,
     pub(crate) pipeline: Arc<dyn Pipeline>,
-    /// How old the newest event of a symbol may be before its price is stale.
+    /// The age of the newest event of a symbol from which its price is stale.
     stale_after: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl App {
-    /// An app on the system's clock.
+    /// Returns an app on the system's clock.
     pub fn new(
         cache: Arc<dyn Cache>,
         history: Arc<dyn History>,
@@ -55,7 +54,8 @@ impl App {
         App { data: Some(Arc::new(data)), pipeline, settings, tls: None, allowed_lateness_ms: None, clock }
     }
 
-    /// An app on the system's clock that answers `/health`, `/ready`, `/metrics` and `/api/v1/stats` alone.
+    /// Creates an app on the system's clock that serves `/health`, `/ready`, `/metrics` and
+    /// `/api/v1/stats` only.
     pub fn of_pipeline(pipeline: Arc<dyn Pipeline>, settings: ServerSettings) -> App {
         App {
             data: None,
@@ -67,7 +67,7 @@ impl App {
         }
     }
 
-    /// The same app, spoken to over TLS if there is a certificate.
+    /// Sets the certificate; with one, the server speaks HTTPS.
     pub fn with_tls(self, tls: Option<Tls>) -> App {
         App { tls, ..self }
     }
@@ -77,7 +77,7 @@ impl App {
         App { allowed_lateness_ms: Some(allowed_lateness_ms), ..self }
     }
 
-    /// The same app on another clock.
+    /// Sets the clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> App {
         let data = self.data.map(|data| {
             let Data { cache, history, pipeline, stale_after, .. } = &*data;
@@ -97,17 +97,17 @@ impl Data {
         EventTime(self.clock.now_ms())
     }
 
-    /// For how long nothing newer than this has happened, in milliseconds.
+    /// Returns the age of an event time, in milliseconds; 0 for a time in the future.
     pub(crate) fn age_ms(&self, newest: EventTime) -> u64 {
         self.now().millis().saturating_sub(newest.millis())
     }
 
-    /// Whether that is longer than a price may be trusted.
+    /// Whether an event time is older than a price may be.
     pub(crate) fn is_stale(&self, newest: EventTime) -> bool {
         u128::from(self.age_ms(newest)) > self.stale_after.as_millis()
     }
 
-    /// Every symbol that one of the stores has. Fails only where neither can answer.
+    /// Returns every symbol that one of the stores has. Fails only if neither store can be read.
     pub(crate) async fn symbols(&self) -> Result<BTreeSet<Symbol>, Error> {
         let settled = self.history.symbols().await;
         match (settled, self.cache.latest_all().await) {
@@ -126,7 +126,7 @@ impl Data {
         }
     }
 
-    /// Whether one of the stores has this symbol. Fails only where neither says yes and one can't answer.
+    /// Whether one of the stores has the symbol. Fails only if neither has it and one can't be read.
     pub(crate) async fn knows(&self, symbol: Symbol) -> Result<bool, Error> {
         match self.cache.latest(symbol).await {
             Ok(Some(_)) => Ok(true),

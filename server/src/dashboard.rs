@@ -1,8 +1,8 @@
-//! The dashboard: a document, and the files that it loads, all of which are part of the program.
+//! The dashboard: a document and the files that it loads, all of them part of the program.
 //!
-//! The build script makes them out of `server/dashboard`. The name of a file holds a hash of its content, so a browser
-//! may keep it for ever; the document, which has the names, is asked for each time. A program that was built without the
-//! dashboard has a document that says what was missing.
+//! The build script makes the files out of `server/dashboard`. The name of a file holds a hash of its content, so a
+//! browser may keep the file for ever; the document, which has the names, is revalidated each time. A program that was
+//! built without the dashboard has a document that says what was missing.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response, set_header};
@@ -10,14 +10,15 @@ use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use rust_embed::RustEmbed;
 
-/// What the page may load: its own script and style, and data from this server. Pictures are drawn, or part of the style.
+/// The content security policy of the page: its own script and style, and data from this server. Pictures are drawn, or
+/// part of the style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A year, the longest that caches go by; the content of a hashed name never changes.
+/// A year, the longest time that caches observe; the content under a hashed name never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// What the build script has made: `index.html`, and the files that it names in `assets/`.
+/// The output of the build script: `index.html`, and the files that it names in `assets/`.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/dashboard"]
 struct Files;
@@ -25,7 +26,7 @@ struct Files;
 /// `/`.
 ///
 /// # Errors
-/// When the dashboard is switched off, or the program has no document.
+/// If the dashboard is switched off, or the program has no document.
 pub(crate) fn document(is_on: bool) -> Result<Response, Problem> {
     if !is_on {
         let detail = "the dashboard is switched off; the data is at /api/v1";
@@ -40,7 +41,7 @@ pub(crate) fn document(is_on: bool) -> Result<Response, Problem> {
 /// `/assets/{name}`.
 ///
 /// # Errors
-/// When there is no such file, or the dashboard is switched off.
+/// If there is no such file, or the dashboard is switched off.
 pub(crate) fn asset(is_on: bool, name: &str) -> Result<Response, Problem> {
     let found = if is_on { file(&format!("assets/{name}")) } else { None };
     let mut response = found.ok_or_else(|| {

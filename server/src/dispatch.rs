@@ -2,30 +2,27 @@
 
 use crate::api::{alerts, export, health, historical, latest, metrics, stats, symbols, trending};
 use crate::dialects::{binance, udf};
-use crate::http::cors::{self, Caller};
+use crate::http::layers::cors;
 use crate::http::problem::{ParameterError, Problem};
+use crate::http::request::Request;
 use crate::http::response::{Response, no_store};
 use crate::routes::{DataRoute, Found, Route, is_all, named};
-use crate::shared::Shared;
 use crate::websocket::{Dialect, StreamAddress, Subscription};
 use crate::{dashboard, openapi, websocket};
-use hyper::body::Incoming;
 use hyper::header::ALLOW;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tallow_model::{MAX_SYMBOL_LEN, Symbol};
 
-/// Hands the request to the handler of what was found at its path. An unknown path is 404 whatever the method.
-pub(crate) async fn dispatch(
-    shared: &Shared,
-    caller: &Caller,
-    found: Option<Found>,
-    request: Request<Incoming>,
-) -> Result<Response, Problem> {
+/// Hands the request to the handler of its route. An unknown path is 404 whatever the method.
+pub(crate) async fn dispatch(request: Request) -> Result<Response, Problem> {
+    let context = request.body().context.clone();
+    let (shared, caller) = (&*context.shared, &context.caller);
     let app = &*shared.app;
+    let request = request.map(|received| received.body);
     let uri = request.uri().clone();
     let (path, query) = (uri.path(), uri.query());
-    let Some(Found { template, route }) = found else {
+    let Some(Found { template, route }) = context.found else {
         let detail = format!("there is nothing at {path}");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_route", detail));
     };
@@ -94,7 +91,7 @@ pub(crate) async fn dispatch(
     }
 }
 
-/// The symbol in a path: percent-decoded, in any case.
+/// Reads the symbol in a path: percent-decoded, in any case.
 fn symbol(segment: &str) -> Result<Symbol, Problem> {
     let bytes: Vec<u8> = percent_decode_str(segment).collect();
     Symbol::parse(&bytes).map_err(|error| {

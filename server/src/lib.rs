@@ -26,7 +26,7 @@ mod shared;
 mod websocket;
 
 pub use app::App;
-pub use http::auth::{ApiKey, InvalidApiKey};
+pub use http::api_key::{ApiKey, InvalidApiKey};
 pub use http::proxies::{InvalidProxies, Proxies};
 pub use http::server::{ServeError, serve};
 pub use http::tls::{Tls, TlsError};

@@ -1,4 +1,4 @@
-//! A symbol as other programs name it: ours against the dollar, `BTCUSD`.
+//! The names of markets: a symbol of Tallow and the dollar, `BTCUSD`, as other programs name it; and `ALL`.
 
 use tallow_model::Symbol;
 
@@ -8,12 +8,12 @@ pub(crate) const ALL: &str = "ALL";
 /// The currency of every price.
 pub(crate) const QUOTE: &str = "USD";
 
-/// The name of a symbol.
+/// Returns the name of the market of a symbol.
 pub(crate) fn name(symbol: Symbol) -> String {
     format!("{symbol}{QUOTE}")
 }
 
-/// The symbol of a name in any case; none where it is no symbol with the dollar behind it.
+/// Returns the symbol of a market's name, in any case; `None` if the name is no symbol with `USD` behind it.
 pub(crate) fn symbol(name: &str) -> Option<Symbol> {
     let (base, quote) = name.split_at_checked(name.len().checked_sub(QUOTE.len())?)?;
     if !quote.eq_ignore_ascii_case(QUOTE) {

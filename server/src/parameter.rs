@@ -1,13 +1,13 @@
-//! A parameter of a request: what the handler reads it by and what the document says of it are this one declaration.
+//! A parameter of a request: one declaration for the handler that reads it and the document that describes it.
 
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 use tallow_model::MAX_EVENT_TIME;
 
-/// A time as it may be given, but for its years: 1970 to 9999.
+/// The pattern of the years that a time may have: 1970 to 9999.
 const TIME_PATTERN: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";
 
-/// A parameter, in the query unless it stands in the path.
+/// A parameter, in the query unless it is in the path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
@@ -18,22 +18,22 @@ pub(crate) struct Parameter {
     example: Option<Literal>,
 }
 
-/// What a parameter may be.
+/// The kind of value of a parameter.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// An integer within these bounds, themselves included.
+    /// An integer within these bounds, both included.
     Integer { least: i64, most: u64 },
-    /// One of these names.
+    /// Declares one of these names.
     Choice(&'static [&'static str]),
-    /// `true` or `false`.
+    /// Declares `true` or `false`.
     Flag,
-    /// RFC 3339, or milliseconds since the epoch.
+    /// Declares a time: RFC 3339, or milliseconds since the epoch.
     Time,
-    /// A text that this regular expression finds something in.
+    /// A text that this regular expression matches somewhere.
     Text(&'static str),
 }
 
-/// A value written into the code.
+/// A literal value in the code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Literal {
     Number(u64),
@@ -56,7 +56,7 @@ impl Parameter {
         Parameter { name, kind, description, is_required: false, default: None, example: None }
     }
 
-    /// An integer within these bounds, themselves included.
+    /// An integer within these bounds, both included.
     pub(crate) const fn integer(
         name: &'static str,
         least: u64,
@@ -66,12 +66,12 @@ impl Parameter {
         Parameter::new(name, Kind::Integer { least: least as i64, most }, description)
     }
 
-    /// Seconds since the epoch, which may lie before it.
+    /// Declares seconds since the epoch, which may lie before it.
     pub(crate) const fn seconds(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Integer { least: i64::MIN, most: i64::MAX as u64 }, description)
     }
 
-    /// One of these names.
+    /// Declares one of these names.
     pub(crate) const fn choice(
         name: &'static str,
         choices: &'static [&'static str],
@@ -80,17 +80,17 @@ impl Parameter {
         Parameter::new(name, Kind::Choice(choices), description)
     }
 
-    /// `true` or `false`.
+    /// Declares `true` or `false`.
     pub(crate) const fn flag(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Flag, description)
     }
 
-    /// RFC 3339, or milliseconds since the epoch.
+    /// Declares a time: RFC 3339, or milliseconds since the epoch.
     pub(crate) const fn time(name: &'static str, description: &'static str) -> Parameter {
         Parameter::new(name, Kind::Time, description)
     }
 
-    /// A text that this regular expression, of ECMA-262, finds something in.
+    /// A text that this regular expression of ECMA-262 matches somewhere.
     pub(crate) const fn text(
         name: &'static str,
         pattern: &'static str,
@@ -99,31 +99,31 @@ impl Parameter {
         Parameter::new(name, Kind::Text(pattern), description)
     }
 
-    /// The same, which has to be given.
+    /// Makes the parameter mandatory.
     pub(crate) const fn required(mut self) -> Parameter {
         self.is_required = true;
         self
     }
 
-    /// The same, with what counts where it is not given.
+    /// Sets the default.
     pub(crate) const fn or(mut self, default: Literal) -> Parameter {
         self.default = Some(default);
         self
     }
 
-    /// The same, with an example.
+    /// Sets the example.
     pub(crate) const fn like(mut self, example: Literal) -> Parameter {
         self.example = Some(example);
         self
     }
 
-    /// The same, under another description.
+    /// Sets the description.
     pub(crate) const fn about(mut self, description: &'static str) -> Parameter {
         self.description = description;
         self
     }
 
-    /// The bounds of an integer that has no sign; of anything else, none at all.
+    /// Returns the bounds of an unsigned integer; of any other kind, all numbers.
     pub(crate) fn bounds(&self) -> RangeInclusive<u64> {
         match self.kind {
             Kind::Integer { least, most } => u64::try_from(least).unwrap_or(0)..=most,
@@ -131,7 +131,7 @@ impl Parameter {
         }
     }
 
-    /// The names of a choice; of anything else, none.
+    /// Returns the names of a choice; of any other kind, none.
     pub(crate) fn choices(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::Choice(choices) => choices,
@@ -139,7 +139,7 @@ impl Parameter {
         }
     }
 
-    /// The number that counts where none is given.
+    /// Returns the default of a number.
     pub(crate) fn default_number(&self) -> Option<u64> {
         match self.default {
             Some(Literal::Number(number)) => Some(number),
@@ -147,7 +147,7 @@ impl Parameter {
         }
     }
 
-    /// The name of a choice that counts where none is given.
+    /// Returns the default of a choice.
     pub(crate) fn default_text(&self) -> Option<&'static str> {
         match self.default {
             Some(Literal::Text(text)) => Some(text),
@@ -155,7 +155,7 @@ impl Parameter {
         }
     }
 
-    /// The parameter as the document describes it.
+    /// Returns the description of the parameter in the document.
     pub(crate) fn json(&self, place: &str) -> Value {
         let mut schema = match self.kind {
             Kind::Integer { least, most } => json!({"type": "integer", "minimum": least, "maximum": most}),
@@ -186,7 +186,7 @@ impl Parameter {
     }
 }
 
-/// The names of choices, for [`Parameter::choice`].
+/// Returns the names of choices, for [`Parameter::choice`].
 pub(crate) const fn names<T: Copy, const N: usize>(choices: &[(&'static str, T); N]) -> [&'static str; N] {
     let mut names = [""; N];
     let mut place = 0;

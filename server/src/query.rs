@@ -1,4 +1,4 @@
-//! The parameters of a request: each known, given once, within its bounds, or named in the error.
+//! The parameters of a request: a parameter that is unknown, given twice or out of bounds is named in the error.
 
 use crate::http::problem::{ParameterError, Problem};
 use crate::parameter::Parameter;
@@ -6,12 +6,12 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use tallow_model::{EventTime, MAX_EVENT_TIME};
 
-/// The most mistakes that are named: nobody reads more, and each names all that is allowed.
+/// Most mistakes that are reported: nobody reads more, and each lists all allowed values.
 const MAX_ERRORS: usize = 16;
 
-/// What a parameter is known by.
+/// A parameter with a name.
 pub(crate) trait Named {
-    /// Its name.
+    /// Returns the name of the parameter.
     fn name(&self) -> &'static str;
 }
 
@@ -27,8 +27,8 @@ impl Named for &'static str {
     }
 }
 
-/// The parameters of one request. Each getter notes what is wrong and goes on with the default; [`Query::finish`]
-/// then refuses the request with everything noted, the first [`MAX_ERRORS`] at most.
+/// The parameters of one request. Getters record errors and return the default; [`Query::finish`] reports the first
+/// [`MAX_ERRORS`] of them.
 pub(crate) struct Query {
     known: Vec<&'static str>,
     pairs: Vec<(String, String)>,
@@ -36,7 +36,7 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads the part of the URI after `?`, of which only these parameters are understood.
+    /// Reads the query of a URI. Only the `known` parameters are allowed.
     pub(crate) fn parse(raw: Option<&str>, known: &[impl Named]) -> Query {
         let known = known.iter().map(Named::name).collect();
         let mut query = Query { known, pairs: Vec::new(), errors: Vec::new() };
@@ -62,13 +62,13 @@ impl Query {
         Query::parse(raw, &[] as &[Parameter]).finish()
     }
 
-    /// The text of a parameter. In tests it panics at one that is not declared: it could never be given.
+    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it could never be given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.contains(&name), "{name} is read and not declared");
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Notes what is wrong with a parameter, unless enough is noted already.
+    /// Records an error, unless [`MAX_ERRORS`] are recorded already.
     pub(crate) fn note(&mut self, parameter: &str, detail: impl Display, allowed: impl Display) {
         if self.errors.len() == MAX_ERRORS {
             return;
@@ -77,13 +77,13 @@ impl Query {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), detail, allowed });
     }
 
-    /// One of these choices, whose names are those of the parameter, in any case.
+    /// Reads one of the choices, by its name in any case. The choices must be those of the parameter.
     pub(crate) fn choice<T: Copy>(&mut self, parameter: &Parameter, choices: &[(&str, T)]) -> Option<T> {
         debug_assert!(parameter.choices().iter().eq(choices.iter().map(|(name, _)| name)), "{parameter:?}");
         self.one_of(parameter.name, choices)
     }
 
-    /// Likewise; without one, the parameter's default.
+    /// Reads one of the choices; without one, returns the default of the parameter.
     pub(crate) fn chosen<T: Copy, const N: usize>(
         &mut self,
         parameter: &Parameter,
@@ -105,7 +105,7 @@ impl Query {
         None
     }
 
-    /// An integer within these bounds.
+    /// Reads an integer within the bounds.
     pub(crate) fn integer(&mut self, name: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
         let text = self.text(name)?;
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -117,17 +117,17 @@ impl Query {
         value
     }
 
-    /// The number of a parameter within its bounds.
+    /// Reads the number of a parameter; without one, returns its default.
     pub(crate) fn number(&mut self, parameter: &Parameter) -> Option<u64> {
         self.integer(parameter.name, parameter.bounds()).or(parameter.default_number())
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         self.one_of(name, &[("true", true), ("false", false)])
     }
 
-    /// A time: RFC 3339, or milliseconds since the epoch.
+    /// Reads a time: RFC 3339, or milliseconds since the epoch.
     pub(crate) fn time(&mut self, parameter: &Parameter) -> Option<EventTime> {
         let name = parameter.name;
         let text = self.text(name)?;
@@ -139,7 +139,7 @@ impl Query {
         time
     }
 
-    /// Refuses the request if anything was noted.
+    /// Returns the recorded errors, if there are any.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(self.errors)) }
     }
@@ -159,7 +159,7 @@ fn time(text: &str) -> Option<EventTime> {
     Some(EventTime(millis)).filter(|time| *time <= MAX_EVENT_TIME)
 }
 
-/// The instant of a text in RFC 3339, put together from its parts: `jiff::Timestamp` ends a day before the year 9999 does.
+/// Reads the instant of a text in RFC 3339 from its parts: `jiff::Timestamp` ends a day before the year 9999 does.
 fn epoch_millis(text: &str) -> Option<i128> {
     let parts = jiff::fmt::temporal::Pieces::parse(text).ok()?;
     let offset = parts.to_numeric_offset()?;

@@ -1,10 +1,10 @@
-//! The routes: which path leads where, and what may be asked of it without a key or in excess of the limits.
+//! The routes: the handler of each path, and which paths need no key or are exempt from the limits.
 
 use crate::dialects::{binance, udf};
 use crate::market::ALL;
 use percent_encoding::percent_decode_str;
 
-/// What is at a path.
+/// The route of a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
     Health,
@@ -14,7 +14,7 @@ pub(crate) enum Route {
     Data(DataRoute),
 }
 
-/// What is answered from the stores, or belongs to the pages that show them.
+/// A route that reads the stores, or belongs to the pages that show them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DataRoute {
     Document,
@@ -32,18 +32,19 @@ pub(crate) enum DataRoute {
     AlertsOf,
     Symbols,
     Trending,
-    Binance(binance::Route),
-    Udf(udf::Route),
+    Binance(binance::BinanceRoute),
+    Udf(udf::UdfRoute),
     Prices,
     RawStreams,
     CombinedStreams,
 }
 
-/// Every path with a handler, as the contract writes it: the first that fits counts. `{…}` stands for one segment,
-/// `{streams}` for all that are left; `all` fits in any case. Each of them is described in `/openapi.json`.
+/// Every path with a handler, as `docs/api-contract.md` writes it: the first one that matches counts. `{…}` matches one
+/// segment, even an empty one, `{streams}` all that are left; `all` matches in any case. These rules are why no router of
+/// a library is used. Every path is described in `/openapi.json`.
 pub(crate) const ROUTES: [(&str, Route); 36] = {
-    use binance::Route as B;
-    use udf::Route as U;
+    use binance::BinanceRoute as B;
+    use udf::UdfRoute as U;
     [
         ("/health", Route::Health),
         ("/ready", Route::Ready),
@@ -84,7 +85,7 @@ pub(crate) const ROUTES: [(&str, Route); 36] = {
     ]
 };
 
-/// What every path of a route begins with.
+/// The beginning that all paths of a route share.
 const BEGINNINGS: [&str; ROUTES.len()] = {
     let mut beginnings = [""; ROUTES.len()];
     let mut place = 0;
@@ -95,7 +96,7 @@ const BEGINNINGS: [&str; ROUTES.len()] = {
     beginnings
 };
 
-/// The part of a template that is written in one way only.
+/// Returns the part of a template that is written in one way only.
 const fn beginning(template: &str) -> &str {
     let mut end = 0;
     while end < template.len() && template.as_bytes()[end] != b'{' {
@@ -103,7 +104,7 @@ const fn beginning(template: &str) -> &str {
     }
     let literal = template.split_at(end).0;
     match literal.as_bytes() {
-        // In any case.
+        // Matches in any case.
         [.., b'/', b'a', b'l', b'l'] => literal.split_at(end - "all".len()).0,
         _ => literal,
     }
@@ -112,42 +113,42 @@ const fn beginning(template: &str) -> &str {
 /// A route that was found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    /// The path as the contract writes it.
+    /// The path as [`ROUTES`] has it.
     pub(crate) template: &'static str,
     pub(crate) route: Route,
 }
 
 impl Found {
-    /// Whether this is a probe, which is answered however busy the server is and whoever asks.
+    /// Whether the route is a probe, which is answered however busy the server is and whoever asks.
     pub(crate) fn is_probe(self) -> bool {
         matches!(self.route, Route::Health | Route::Ready)
     }
 
-    /// Whether this is answered without a key: a probe, one of the page's own files, or the description of all others.
+    /// Whether the route needs no key: a probe, a file of the dashboard, or the description of the API.
     pub(crate) fn is_open(self) -> bool {
         use DataRoute::{Asset, Docs, DocsFile, Document, OpenApi};
         self.is_probe() || matches!(self.route, Route::Data(Document | Asset | OpenApi | Docs | DocsFile))
     }
 }
 
-/// What is at this path.
+/// Returns the route of a path.
 pub(crate) fn find(path: &str) -> Option<Found> {
     let fits = |&(&(template, _), beginning): &(&(&str, Route), &&str)| {
-        // Most do not fit, and that shows here already.
+        // Most templates fail here already, which is cheap.
         path.starts_with(*beginning) && named(template, path).is_some()
     };
     let found = ROUTES.iter().zip(&BEGINNINGS).find(fits);
     found.map(|(&(template, route), _)| Found { template, route })
 }
 
-/// The segment of the path that `{…}` of the template stands for; none where the path does not fit.
+/// Returns the segment of the path that `{…}` of the template matches; `None` if the path does not match.
 pub(crate) fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     let mut name = "";
     let mut segments = path.split('/');
     for expected in template.split('/') {
         let segment = segments.next()?;
         match expected {
-            // That is the other kind of socket, which goes without a symbol here.
+            // `/ws/prices` without a symbol is no stream of this name.
             "{streams}" => return (segment != "prices").then_some(segment),
             "all" if is_all(segment) => {}
             _ if expected.starts_with('{') => name = segment,
@@ -158,7 +159,7 @@ pub(crate) fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     segments.next().is_none().then_some(name)
 }
 
-/// Whether the segment stands for every symbol.
+/// Returns whether the segment stands for every symbol.
 pub(crate) fn is_all(segment: &str) -> bool {
     percent_decode_str(segment).decode_utf8().is_ok_and(|name| name.eq_ignore_ascii_case(ALL))
 }

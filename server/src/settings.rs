@@ -1,10 +1,16 @@
 //! The settings of the server: who may call it, and how much of anything it allows.
+//!
+//! A setting is one field with its bounds and one commented line in the section `[server]` of `config/default.toml`,
+//! where its default stands.
 
-use crate::http::auth::ApiKey;
+use crate::http::api_key::ApiKey;
 use crate::http::proxies::Proxies;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tallow_model::setting::{Bounded, Millis, UNBOUNDED, WEEK_MS};
+
+/// The commented defaults of all settings.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The most bytes a request's path and query may have.
 pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
@@ -12,15 +18,15 @@ pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
 pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most headers a request may have.
 pub(crate) const MAX_HEADERS: usize = 100;
-/// The most headers that are read, so that most requests with too many are answered with a problem document that says so.
-/// Room for them is made with each request: two times 32 KiB.
+/// The most headers that are read: most requests with too many are still answered with a problem document that says so.
+/// Each request makes room for that many, two times 32 KiB.
 pub(crate) const MAX_READ_HEADERS: usize = 1024;
-/// The most bytes that are read before a request's head must be complete: room for a head that is too long to be
-/// answered with a problem document that says so.
+/// The most bytes that are read before a request's head must be complete: a head that is longer than allowed, but
+/// shorter than this, is still answered with a problem document that says so.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most bytes a WebSocket client's message may have.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4 * 1024;
-/// How long the farewell to a WebSocket client may take: what was being written, the close frame and the client's own.
+/// The most time for the end of a WebSocket: the frame that was being written, the close frame and the client's own.
 pub(crate) const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// The behaviour of the server towards its clients.
@@ -41,17 +47,29 @@ pub struct ServerSettings {
     /// The maximum number of HTTP connections of one address, 0 for no limit; further ones are closed
     /// at once. An address is an IPv4 address or an IPv6 network of 64 bits, here and below. All
     /// clients behind a proxy that is not trusted are one address. A trusted proxy has no limit.
+    ///
+    /// The default is a quarter of all connections: no address keeps the others out, and an office
+    /// behind one address finds room.
     pub max_connections_per_address: usize,
     /// The proxies whose `X-Forwarded-For` is believed: the limits and the access log use the address
     /// that it names. The header is ignored in requests from any other address.
     pub trusted_proxies: Vec<Proxies>,
     /// The maximum number of WebSocket clients of one address, 0 for no limit; further ones get a 503.
+    ///
+    /// A client may hold its whole queue, some 2 MB: with the default an address makes the server hold
+    /// at most 128 MB. The candles that a returning client has missed are shared with other clients,
+    /// and are no more than its queue may be.
     pub max_websockets_per_address: usize,
     /// The maximum number of requests at a time, 0 for no limit; further ones get a 503. `/health` and
     /// `/ready` are not counted, because a busy server must not be restarted for being busy.
+    ///
+    /// The default is far above the number of queries that the pools of the stores answer at a time; a
+    /// request that would wait longer had better be sent again.
     pub max_requests: usize,
     /// The maximum number of exports at a time, 0 for no limit; further ones get a 503. An export under
     /// way is not counted as a request, because it lasts as long as its client reads.
+    ///
+    /// Each export has a page of candles in memory, and keeps a store busy while its client reads fast.
     pub max_exports: usize,
     /// The maximum number of exports of one address, 0 for no limit; further ones get a 503.
     pub max_exports_per_address: usize,
@@ -61,6 +79,8 @@ pub struct ServerSettings {
     /// The number of requests that an address may make at once after a pause; 0 for `rate_per_second`.
     pub rate_burst: u32,
     /// The age of the newest event of a symbol from which its price is called stale.
+    ///
+    /// The default is four polls of a feed that is polled every 30 s.
     #[serde(rename = "stale_after_ms", with = "Millis::<0, UNBOUNDED>")]
     pub stale_after: Duration,
     /// The time in which a connection must send the complete head of its next request. It counts from
@@ -82,6 +102,8 @@ pub struct ServerSettings {
     pub ping_interval: Duration,
     /// The time in which a WebSocket client must answer a ping; after it the connection is closed with
     /// 1013.
+    ///
+    /// The default is longer than `send_timeout`: a client may have that much to read before the ping.
     #[serde(rename = "pong_timeout_ms", with = "Millis::<1, WEEK_MS>")]
     pub pong_timeout: Duration,
     /// The time in which a client must accept some of the bytes that are sent to it; after it the
@@ -96,37 +118,14 @@ pub struct ServerSettings {
 }
 
 impl Default for ServerSettings {
+    /// The settings of `config/default.toml`.
     fn default() -> ServerSettings {
-        ServerSettings {
-            allowed_origins: vec!["*".to_owned()],
-            api_keys: Vec::new(),
-            dashboard: true,
-            max_connections: 1024,
-            max_websockets: 1024,
-            // A quarter of all: no address keeps the others out, and an office behind one address finds room.
-            max_connections_per_address: 256,
-            trusted_proxies: Vec::new(),
-            // A client may hold its whole queue, some 2 MB: so no address can make the server hold more than 128 MB. What it
-            // has missed while it was away is shared with the others, and no more than its queue may be.
-            max_websockets_per_address: 64,
-            // Far above what the stores' pools answer at a time; what waits longer than that had better come again.
-            max_requests: 512,
-            // Each has a page of candles in memory and keeps a store at work while its client reads fast.
-            max_exports: 8,
-            max_exports_per_address: 4,
-            rate_per_second: 0,
-            rate_burst: 0,
-            // Four polls of a feed that is polled every 30 s.
-            stale_after: Duration::from_secs(120),
-            header_read_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(30),
-            shutdown_timeout: Duration::from_secs(3),
-            keepalive: Duration::from_secs(30),
-            ping_interval: Duration::from_secs(30),
-            // Longer than `send_timeout`: a client may have that much to read before the ping.
-            pong_timeout: Duration::from_secs(60),
-            send_timeout: Duration::from_secs(30),
-            client_queue: 4096,
+        #[derive(Deserialize)]
+        struct Sections {
+            server: ServerSettings,
         }
+        #[allow(clippy::expect_used, reason = "the file is part of the program, and each test reads it")]
+        let sections: Sections = toml::from_str(DEFAULTS).expect("the default settings are valid");
+        sections.server
     }
 }

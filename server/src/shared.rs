@@ -15,7 +15,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Arc<Clients>,
     pub(crate) exports: Exports,
     /// One permit for each request that may still be answered at the same time.
-    pub(crate) requests: Semaphore,
+    pub(crate) requests: Arc<Semaphore>,
     /// The rate of each address; `None` without a limit.
     pub(crate) rate_limit: Option<Arc<RateLimit>>,
     pub(crate) started: Instant,
@@ -38,6 +38,7 @@ impl Shared {
 }
 
 /// A semaphore of `most` permits; 0 stands for no limit.
-fn permits(most: usize) -> Semaphore {
-    Semaphore::new(if most == 0 { Semaphore::MAX_PERMITS } else { most.min(Semaphore::MAX_PERMITS) })
+fn permits(most: usize) -> Arc<Semaphore> {
+    let permits = if most == 0 { Semaphore::MAX_PERMITS } else { most.min(Semaphore::MAX_PERMITS) };
+    Arc::new(Semaphore::new(permits))
 }

@@ -1,14 +1,14 @@
-//! `dashboard/openapi.json`, from which the dashboard's types are generated, against the document that is served.
+//! `dashboard/openapi.json`, from which the dashboard's types are generated, against the document
+//! that is served.
 //!
-//! The file holds the part of the document that the dashboard uses: the schemas, and the schema of each successful
-//! response below `/api/v1`, without prose. `UPDATE=1` writes the file; `npm run types` then generates the types.
+//! The file holds the part of the document that the dashboard uses: the schemas, and the schema of
+//! each successful response below `/api/v1`, without prose. `UPDATE=1` writes the file; `npm run
+//! types` then generates the types.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-mod support;
 
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use support::Server;
+use tallow_testing::server::Server;
 
 /// Keywords of a schema that say nothing about its type.
 const PROSE: [&str; 4] = ["description", "summary", "example", "examples"];

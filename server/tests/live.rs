@@ -10,6 +10,7 @@ use tallow_model::rows::LatestCandle;
 use tallow_server::ServerSettings;
 use tallow_testing::server::history::row;
 use tallow_testing::server::market::{alert, candle};
+use tallow_testing::server::socket::Socket;
 use tallow_testing::server::{Server, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -193,7 +194,7 @@ async fn a_quiet_connection_gets_keepalives() {
 }
 
 /// Reads frames up to the candle with this close.
-async fn read_until(socket: &mut support::socket::Socket, close: f64) -> Vec<Value> {
+async fn read_until(socket: &mut Socket, close: f64) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
         let frame = socket.frame().await;

@@ -9,6 +9,7 @@ use tallow_model::store::{PartitionStatus, SinkStatus};
 use tallow_model::{AlertStatus, Counts, EventTime, Interval, PartitionProgress, Severity};
 use tallow_server::ServerSettings;
 use tallow_testing::server::history::{alert_row, row};
+use tallow_testing::server::http::Reply;
 use tallow_testing::server::market::candle;
 use tallow_testing::server::{START_MS, Server};
 
@@ -127,7 +128,7 @@ async fn pages_by_cursor_show_each_window_once_while_candles_settle() {
     for minute in [2, 4, 5, 8] {
         server.history.put(Interval::OneMinute, row("BTC", minute, 100.0));
     }
-    let starts = |reply: &support::http::Reply| -> Vec<u64> {
+    let starts = |reply: &Reply| -> Vec<u64> {
         let minute = |row: &serde_json::Value| {
             let text = row["window_start"].as_str().unwrap();
             let time: jiff::Timestamp = text.parse().unwrap();
@@ -135,7 +136,7 @@ async fn pages_by_cursor_show_each_window_once_while_candles_settle() {
         };
         reply.json().as_array().unwrap().iter().map(minute).collect()
     };
-    let next = |reply: &support::http::Reply| {
+    let next = |reply: &Reply| {
         let link = reply.header("link");
         link[1..link.find('>').unwrap()].to_owned()
     };

@@ -9,7 +9,7 @@ use tallow_model::Interval;
 use tallow_model::rows::{CandleRow, LatestCandle};
 use tallow_server::ServerSettings;
 use tallow_testing::server::history::row;
-use tallow_testing::server::market::candle;
+use tallow_testing::server::market::{alert, candle};
 use tallow_testing::server::socket::Socket;
 use tallow_testing::server::{START_MS, Server, within};
 use tokio::io::AsyncReadExt;
@@ -66,7 +66,7 @@ async fn a_raw_stream_has_open_and_closed_klines_only() {
     let mut socket = listener(&server, "/ws/btcusd@kline_1m").await;
     server.cache.publish(open("ETH", 1, 5.0));
     server.cache.publish(LatestCandle { interval: Interval::FiveMinutes, ..open("BTC", 0, 5.0) });
-    server.cache.publish_alert(support::market::alert("BTC", 0));
+    server.cache.publish_alert(alert("BTC", 0));
     server.cache.publish(open("BTC", 1, 101.25));
     let start = START_MS + 60_000;
     assert_eq!(

@@ -15,23 +15,23 @@ use tallow_model::{EventTime, Interval, Severity, Symbol};
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 100, "How many alerts at most.").or(Literal::Number(10));
+    Parameter::integer("limit", 1, 100, "The most alerts in the response.").or(Literal::Number(10));
 const HOURS: Parameter =
-    Parameter::integer("hours", 1, 168, "How far to look back, from now.").or(Literal::Number(24));
+    Parameter::integer("hours", 1, 168, "The hours to look back from now.").or(Literal::Number(24));
 const SEVERITIES: [(&str, Severity); 3] =
     [("LOW", Severity::Low), ("MEDIUM", Severity::Medium), ("HIGH", Severity::High)];
 const SEVERITY_NAMES: [&str; 3] = names(&SEVERITIES);
 const SEVERITY: Parameter = Parameter::choice("severity", &SEVERITY_NAMES, "Only alerts of this severity.");
 const INCLUDE_RETRACTED: Parameter =
-    Parameter::flag("include_retracted", "Also alerts that a correction has undone.")
+    Parameter::flag("include_retracted", "Whether alerts that a correction has undone are included.")
         .or(Literal::Flag(false));
 
-/// What can be asked for.
+/// The parameters of both routes.
 pub(crate) const PARAMETERS: [Parameter; 4] = [LIMIT, HOURS, SEVERITY, INCLUDE_RETRACTED];
 
 #[derive(Serialize)]
 struct Alerts {
-    /// The symbol, or `ALL`.
+    /// The symbol of the path, or `ALL`.
     symbol: String,
     alert_count: usize,
     lookback_hours: u64,
@@ -39,7 +39,7 @@ struct Alerts {
     source: String,
 }
 
-/// The alerts of a symbol, or of all. The lookback is counted back from now.
+/// Returns the alerts of a symbol, or of all symbols. The lookback ends now.
 pub(crate) async fn list(
     data: &Data,
     symbol: Option<Symbol>,

@@ -1,9 +1,10 @@
-//! The bars of a chart: the closed candles of a range and, at its right end, the one that is still open.
+//! The bars of a chart: the closed candles of a range and, at the right end, the candle that is still open.
 //!
-//! The open one is there for settled intervals alone, and only where it is newer than the newest closed candle: it comes
-//! from the cache, which may lag behind. In the seconds between the end of a window and its settling the cache has the
-//! next window already, and the one that has ended is in neither store. Until it has settled the next one is left out:
-//! a series that ends early is read again, a hole in it is not. A window in which nothing happened has no bar.
+//! The open candle is included for settled intervals only, and only if it is newer than the newest closed candle: it
+//! comes from the cache, which may lag behind. In the seconds between the end of a window and its settling, the cache
+//! already has the next window, and the ended window is in neither store. Until the ended window has settled, the next
+//! window is left out: a client reads bars that end early again, but not a hole in them. A window without ticks has no
+//! bar.
 
 use crate::api::history::{closed_until, newest_closed};
 use crate::app::Data;
@@ -14,7 +15,7 @@ use tallow_model::rows::{CandleRow, LatestCandle};
 use tallow_model::store::{CandleQuery, Direction, Span};
 use tallow_model::{EventTime, Interval, MINUTE_MS, Symbol};
 
-/// One bar.
+/// A bar of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bar {
     /// Start of the window.
@@ -23,11 +24,11 @@ pub(crate) struct Bar {
     pub(crate) high: f64,
     pub(crate) low: f64,
     pub(crate) close: f64,
-    /// What was traded; 0 for a feed that does not say. A rolling 24-hour volume is not the volume of a bar.
+    /// Sum of the traded sizes; 0 for a feed without sizes. A rolling 24-hour volume is not the volume of a bar.
     pub(crate) volume: f64,
-    /// Sum of price × size; 0 for a feed that does not say.
+    /// Sum of price × size; 0 for a feed without sizes.
     pub(crate) quote_volume: f64,
-    /// How many ticks.
+    /// The number of ticks.
     pub(crate) trades: u64,
 }
 
@@ -46,7 +47,7 @@ impl From<&CandleRow> for Bar {
     }
 }
 
-/// The span of so many minutes: 1, 5, or a multiple of 15.
+/// Returns the span of `minutes` minutes: 1, 5, or a multiple of 15.
 pub(crate) const fn span(minutes: u64) -> Span {
     let base = match minutes {
         1 => Interval::OneMinute,
@@ -56,7 +57,8 @@ pub(crate) const fn span(minutes: u64) -> Span {
     Span { base, window_ms: minutes * MINUTE_MS }
 }
 
-/// The bars of a query, oldest first. Its direction says which are left out where there are more than its limit.
+/// Returns the bars of a query, oldest first. If there are more than the limit, an ascending query keeps the oldest and
+/// a descending query the newest.
 pub(crate) async fn bars(data: &Data, query: &CandleQuery) -> Result<Vec<Bar>, Error> {
     // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
     let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(query.span.window_ms));
@@ -90,7 +92,7 @@ pub(crate) async fn bars(data: &Data, query: &CandleQuery) -> Result<Vec<Bar>, E
     Ok(bars)
 }
 
-/// The candle of a settled interval that is open now, as far as the cache knows.
+/// Returns the open candle of a settled interval, as far as the cache knows.
 async fn open(data: &Data, query: &CandleQuery) -> Option<Arc<LatestCandle>> {
     if query.span.window_ms != query.span.base.millis() {
         return None;
@@ -106,7 +108,8 @@ fn start(candle: &LatestCandle) -> EventTime {
     EventTime(candle.window_start.saturating_mul(1000))
 }
 
-/// The bar of an open candle, if it is newer than every closed one and no window between may still settle.
+/// Returns the bar of the open candle if it is newer than every closed candle and no window between them may still
+/// settle.
 async fn newer(
     data: &Data,
     symbol: Symbol,
@@ -122,7 +125,7 @@ async fn newer(
     if !adjoins && may_settle {
         return Ok(None);
     }
-    // One without it is of a rolling volume, or was published by a version that did not tell.
+    // Without a quote volume the volume is a rolling one, or an old version published the candle.
     let (volume, quote_volume) = open.quote_volume.map_or((0.0, 0.0), |quote| (open.volume_sum, quote));
     Ok(Some(Bar {
         start: start(open),

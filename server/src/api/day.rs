@@ -1,8 +1,8 @@
 //! The last 24 hours of a symbol.
 //!
-//! They are the settled candles that start within 24 hours before now, by the quarter of an hour, and the minutes that
-//! have settled since the last quarter: at most 97 quarters and some thirty minutes of each symbol, for all of them in one
-//! query. The newest price is that of the open candle where the cache has one; the traded volume is of settled candles alone.
+//! The figures are made of the settled 15-minute candles that start within 24 hours before now, and of the minutes that
+//! have settled since the last of them: at most 97 quarters and some thirty minutes of each symbol, all symbols in one
+//! query. The newest price is that of the open candle if the cache has one; the volume is of settled candles only.
 
 use crate::api::history::newest_closed;
 use crate::app::Data;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::rows::LatestCandle;
-use tallow_model::store::Recent;
+use tallow_model::store::RollingWindow;
 use tallow_model::{EventTime, Interval, Symbol};
 
 const DAY_MS: u64 = 24 * 60 * Interval::OneMinute.millis();
@@ -21,35 +21,33 @@ const QUARTER_MS: u64 = Interval::FifteenMinutes.millis();
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Price {
     pub(crate) value: f64,
-    /// The highest and the lowest of the candle it is from.
+    /// The highest and the lowest price of the candle that the price is from.
     high: f64,
     low: f64,
     /// Event time of the newest tick, or the end of the window of a closed candle.
     pub(crate) time: EventTime,
 }
 
-/// Figures over the last 24 hours.
+/// Statistics of the last 24 hours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Day {
     /// The newest price.
     pub(crate) last: Price,
     /// Start of the first candle.
     pub(crate) start: EventTime,
-    /// The close before the first candle, where that is the quarter just before it.
+    /// The close of the quarter just before the first candle; `None` without such a quarter.
     pub(crate) previous_close: Option<f64>,
     pub(crate) open: f64,
     pub(crate) high: f64,
     pub(crate) low: f64,
-    /// Sum of the traded sizes.
     pub(crate) volume: f64,
-    /// Sum of price × size.
     pub(crate) quote_volume: f64,
-    /// How many ticks.
+    /// The number of ticks.
     pub(crate) trades: u64,
 }
 
 impl Day {
-    /// A day in which nothing has settled.
+    /// The figures of a day without a settled candle.
     pub(crate) fn quiet(last: Price) -> Day {
         let price = last.value;
         Day {
@@ -65,13 +63,13 @@ impl Day {
         }
     }
 
-    /// The newest price against the open, in percent.
+    /// Returns the newest price against the open, in percent.
     pub(crate) fn change_percent(&self) -> f64 {
         (self.last.value / self.open - 1.0) * 100.0
     }
 }
 
-/// The newest candle of every symbol that the cache has; none where it can't answer.
+/// Returns the newest candle of every symbol that the cache has; none if the cache can't be read.
 pub(crate) async fn newest(data: &Data) -> BTreeMap<Symbol, Arc<LatestCandle>> {
     let newest = data.cache.latest_all().await.unwrap_or_else(|error| {
         tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
@@ -80,7 +78,7 @@ pub(crate) async fn newest(data: &Data) -> BTreeMap<Symbol, Arc<LatestCandle>> {
     newest.into_iter().map(|candle| (candle.symbol, candle)).collect()
 }
 
-/// The newest candle of one symbol, likewise.
+/// Returns the newest candle of a symbol; `None` also if the cache can't be read.
 pub(crate) async fn newest_of(data: &Data, symbol: Symbol) -> Option<Arc<LatestCandle>> {
     data.cache.latest(symbol).await.unwrap_or_else(|error| {
         tracing::warn!(store = data.cache.name(), error = chain(&error), "falling back to the history");
@@ -88,7 +86,7 @@ pub(crate) async fn newest_of(data: &Data, symbol: Symbol) -> Option<Arc<LatestC
     })
 }
 
-/// The newest price: of the candle that the cache has, else of the newest closed one.
+/// Returns the newest price: that of the cached candle, else that of the newest closed candle.
 pub(crate) async fn price(
     data: &Data,
     symbol: Symbol,
@@ -107,17 +105,20 @@ pub(crate) async fn price(
     }))
 }
 
-/// What has settled in the last 24 hours of each symbol of which anything has, or of one alone.
-pub(crate) async fn settled(data: &Data, symbol: Option<Symbol>) -> Result<BTreeMap<Symbol, Recent>, Error> {
+/// Returns what has settled in the last 24 hours: of one symbol, or of every symbol with a settled candle.
+pub(crate) async fn settled(
+    data: &Data,
+    symbol: Option<Symbol>,
+) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     let from_ms = data.now().millis().saturating_sub(DAY_MS).next_multiple_of(QUARTER_MS);
     let settled = data.history.recent(symbol, EventTime(from_ms)).await?;
     Ok(settled.into_iter().map(|recent| (recent.symbol, recent)).collect())
 }
 
-/// The figures of what has settled and of the newest price; none where that is not known.
+/// Combines the settled figures with the newest price; `None` if no price is known.
 pub(crate) async fn day(
     data: &Data,
-    settled: &Recent,
+    settled: &RollingWindow,
     cached: Option<&LatestCandle>,
 ) -> Result<Option<Day>, Error> {
     let Some(last) = price(data, settled.symbol, cached).await? else { return Ok(None) };

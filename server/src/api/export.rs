@@ -1,9 +1,9 @@
 //! `/api/v1/historical/{symbol}/export`: the closed candles of a range of any length, in one file.
 //!
-//! The store is asked for one page after the other, each from where the one before has ended, as the client takes them.
-//! So memory is that of a page, no transaction and no connection of the store is held while a client is slow, and candles that settle
-//! or are corrected meanwhile neither move a window from page to page nor are shown twice; a window shows what it was when
-//! its page was read. A page that the store does not give ends the body before its end.
+//! The handler reads one page after the other from the store, each after the last window of the page before, at the
+//! pace of the client. So the memory is that of a page, and a slow client holds no transaction and no connection of the
+//! store. Candles that settle or are corrected meanwhile neither move a window from page to page nor appear twice; a
+//! window shows its state when its page was read. If the store fails to return a page, the body breaks off.
 
 use crate::api::historical::{
     END_TIME, INTERVAL, ORDER_BY as PAGE_ORDER_BY, ORDERS, SPANS, START_TIME, csv, range,
@@ -12,8 +12,7 @@ use crate::api::history::no_candles;
 use crate::app::Data;
 use crate::http::per_address::{Address, AddressLimit, AddressPermit};
 use crate::http::problem::Problem;
-use crate::http::response::{self, Response, set_header};
-use crate::http::streamed::{Broken, Chunks};
+use crate::http::response::{self, Broken, Chunks, Response, set_header};
 use crate::parameter::{Literal, Parameter, names};
 use crate::query::Query;
 use crate::settings::ServerSettings;
@@ -29,33 +28,33 @@ use tallow_model::store::CandleQuery;
 use tallow_model::{EventTime, Symbol};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many candles are read at a time: some 170 kB of CSV.
+/// The candles of a page: some 170 kB of CSV.
 const PAGE: usize = 1000;
 
-/// After how many seconds to try again where too many exports are under way.
+/// The seconds after which a client may retry while too many exports are under way.
 const RETRY_SECONDS: u64 = 5;
 
-/// As of pages, but for the default: a file is read from its beginning.
+/// The order as pages have it, with another default: a file is read from its beginning.
 const ORDER_BY: Parameter = PAGE_ORDER_BY.or(Literal::Text("asc"));
-const FORMATS: [(&str, Format); 2] = [("csv", Format::Csv), ("jsonl", Format::Jsonl)];
+const FORMATS: [(&str, ExportFormat); 2] = [("csv", ExportFormat::Csv), ("jsonl", ExportFormat::Jsonl)];
 const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter = Parameter::choice(
     "format",
     &FORMAT_NAMES,
-    "How the file is written: a table under the names of its columns, or an object a line.",
+    "The format of the file: a table under the names of its columns, or one object a line.",
 )
 .or(Literal::Text("csv"));
 
-/// What can be asked of an export.
+/// The parameters of an export.
 pub(crate) const PARAMETERS: [Parameter; 5] = [INTERVAL, START_TIME, END_TIME, ORDER_BY, FORMAT];
 
 #[derive(Clone, Copy)]
-enum Format {
+enum ExportFormat {
     Csv,
     Jsonl,
 }
 
-/// The limits on the exports that are under way: of all addresses together, and of each.
+/// The limits of exports in progress: of all addresses together, and of each.
 pub(crate) struct Exports {
     max_exports: usize,
     permits: Arc<Semaphore>,
@@ -64,7 +63,7 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    /// No exports yet, and the limits of the settings.
+    /// Returns the limits of the settings, without exports.
     pub(crate) fn new(settings: &ServerSettings) -> Exports {
         let ServerSettings { max_exports, max_exports_per_address, .. } = *settings;
         let permits = if max_exports == 0 { Semaphore::MAX_PERMITS } else { max_exports };
@@ -93,13 +92,13 @@ impl Exports {
 struct Pages {
     data: Arc<Data>,
     query: CandleQuery,
-    /// Whether the last of them has been read.
+    /// Whether the last page has been read.
     is_over: bool,
-    /// Held as long as the export goes on.
+    /// Held as long as the export runs.
     _permits: (OwnedSemaphorePermit, AddressPermit),
 }
 
-/// The file, whose body is made as the client takes it.
+/// Returns the file; its body is made at the pace of the client.
 pub(crate) async fn export(
     exports: &Exports,
     settings: &ServerSettings,
@@ -117,7 +116,7 @@ pub(crate) async fn export(
     let name = file_name(&candles, format);
     let mut pages =
         Pages { data: data.clone(), query: candles, is_over: false, _permits: exports.take(address)? };
-    // Before there is an answer, so that a range without candles and a store that does not answer are said as always.
+    // The first page is read before there is a response, so that an empty range and a failing store are ordinary problems.
     let first = pages.next().await?;
     if first.is_empty() {
         return Err(no_candles(data, symbol).await);
@@ -128,8 +127,8 @@ pub(crate) async fn export(
     Ok(response)
 }
 
-/// The body: a chunk for each page, the first of which has been read.
-fn chunks(pages: Pages, first: Vec<CandleRow>, format: Format, limit: Duration) -> Chunks {
+/// Returns the body: a chunk for each page, the first of which has been read.
+fn chunks(pages: Pages, first: Vec<CandleRow>, format: ExportFormat, limit: Duration) -> Chunks {
     Box::pin(try_unfold((pages, Some(first)), move |(mut pages, first)| async move {
         let is_first = first.is_some();
         let rows = match first {
@@ -148,7 +147,7 @@ fn chunks(pages: Pages, first: Vec<CandleRow>, format: Format, limit: Duration) 
 }
 
 impl Pages {
-    /// The next page; empty where there is none.
+    /// Reads the next page; an empty page is the end.
     async fn next(&mut self) -> Result<Vec<CandleRow>, Error> {
         if self.is_over {
             return Ok(Vec::new());
@@ -160,26 +159,26 @@ impl Pages {
     }
 }
 
-impl Format {
+impl ExportFormat {
     fn name(self) -> &'static str {
         match self {
-            Format::Csv => "csv",
-            Format::Jsonl => "jsonl",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Jsonl => "jsonl",
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
-            Format::Csv => "text/csv; charset=utf-8",
-            Format::Jsonl => "application/jsonl",
+            ExportFormat::Csv => "text/csv; charset=utf-8",
+            ExportFormat::Jsonl => "application/jsonl",
         }
     }
 
-    /// These rows, which are the first of the file or follow on others.
+    /// Writes the rows. Only the first rows of a file have the names of the columns above them.
     fn write(self, rows: &[CandleRow], is_first: bool) -> Result<Vec<u8>, Problem> {
         match self {
-            Format::Csv => csv(rows, is_first),
-            Format::Jsonl => {
+            ExportFormat::Csv => csv(rows, is_first),
+            ExportFormat::Jsonl => {
                 let mut lines = Vec::new();
                 for row in rows {
                     serde_json::to_writer(&mut lines, row)?;
@@ -191,8 +190,8 @@ impl Format {
     }
 }
 
-/// `BTC-1m-20251116T0530Z-20251116T0930Z.csv`: the bounds that there are, the end exclusive.
-fn file_name(query: &CandleQuery, format: Format) -> String {
+/// Returns a name such as `BTC-1m-20251116T0530Z-20251116T0930Z.csv`, with the bounds of the query, the end exclusive.
+fn file_name(query: &CandleQuery, format: ExportFormat) -> String {
     // A window starts on a whole minute.
     let compact = |time: EventTime| time.rfc3339().replace(['-', ':', ' '], "").replacen("00Z", "Z", 1);
     let interval = SPANS.iter().find(|(_, span)| *span == query.span).map_or("", |(name, _)| name);

@@ -1,17 +1,19 @@
-//! A series of candles without gaps: `fill=previous`.
+//! Candles without gaps: `fill=previous`.
 //!
-//! The series of a query has one candle for every window from the oldest settled candle in the query's range to the
-//! newest, both included. Where a window has no settled candle it is flat: open, high, low, close and mean are the
-//! previous close, `vwap` is null, volumes and `trade_count` are 0. `after`, limit, offset and total are about the candles of the
-//! series, flat ones included; so pages put together are the series, each window once. Nothing is filled before the
-//! oldest or after the newest settled candle of the range: there the server would be guessing.
+//! The filled range has one candle for every window from the oldest settled candle in the query's
+//! range to the newest, both included. A window without a settled candle is flat: open, high, low,
+//! close and mean are the previous close, `vwap` is null, volumes and `trade_count` are 0. `after`,
+//! limit, offset and total count flat candles too, so the pages put together have each window once.
+//! Nothing is filled before the oldest or after the newest settled candle of the range: there the
+//! server would be guessing.
 
 use tallow_model::Error;
 use tallow_model::EventTime;
 use tallow_model::rows::CandleRow;
 use tallow_model::store::{CandlePage, CandleQuery, Direction, History};
 
-/// The page of the series that the query asks for. Reads no more than the page's own candles and three more.
+/// Returns the page of the filled range that the query asks for. Reads only the page's own candles
+/// and three more.
 pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result<CandlePage, Error> {
     let window_ms = query.span.window_ms;
     let Some(oldest) = first(history, query, query.until, Direction::Ascending).await? else {
@@ -22,7 +24,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     };
     let start_ms = oldest.window_start.millis();
     let total = newest.window_start.millis().saturating_sub(start_ms) / window_ms + 1;
-    // The windows of the series up to the one that the query names, in its order.
+    // The windows up to the one that the query names, in its order.
     let before = match (query.after.map(EventTime::millis), query.direction) {
         (None, _) => 0,
         (Some(after), Direction::Ascending) => {
@@ -73,7 +75,7 @@ pub(crate) async fn filled(history: &dyn History, query: &CandleQuery) -> Result
     Ok(CandlePage { rows, total: Some(total) })
 }
 
-/// The first settled candle of the query's range, up to `until`, from this side.
+/// Returns the first settled candle of the query's range, up to `until`, from this side.
 async fn first(
     history: &dyn History,
     query: &CandleQuery,
@@ -85,7 +87,7 @@ async fn first(
     Ok(history.candles(&query).await?.rows.into_iter().next())
 }
 
-/// The candle of a window in which nothing happened.
+/// Returns the flat candle of a window without ticks.
 fn flat(previous: &CandleRow, window_start: EventTime, window_ms: u64) -> CandleRow {
     let close = previous.close_price;
     CandleRow {

@@ -1,4 +1,4 @@
-//! `/health`: whether each part works, 200 even when one does not. `/ready`: whether the answers are of the present.
+//! `/health`: whether each part works, with status 200 even if a part does not. `/ready`: whether the data is current.
 
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -14,7 +14,7 @@ use tallow_model::EventTime;
 use tallow_model::error::chain;
 use tallow_model::rows::rfc3339;
 
-/// How long a store may take to say that it is there.
+/// The most time for a store to answer a ping.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 const HEALTHY: &str = "healthy";
@@ -25,16 +25,16 @@ struct Health {
     #[serde(with = "rfc3339")]
     timestamp: EventTime,
     services: BTreeMap<String, String>,
-    /// Where the ticks come from.
+    /// The origin of the ticks.
     source: String,
 }
 
-/// What is wrong with each part; nothing with those that work.
+/// The problems of each part; a part that works has none.
 #[derive(Default)]
 struct Findings(BTreeMap<String, Vec<String>>);
 
 impl Findings {
-    /// Adds what was found. Parts of one name, such as a store and its sink, are one service.
+    /// Adds a finding. Parts with the same name, such as a store and its sink, are one service.
     fn add(&mut self, name: &str, problem: Option<String>) {
         self.0.entry(name.to_owned()).or_default().extend(problem);
     }
@@ -48,7 +48,7 @@ impl Findings {
     }
 }
 
-/// Whether each store, each sink and the pipeline work.
+/// Returns whether each store, each sink and the pipeline work.
 pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let status = app.pipeline.status();
@@ -73,7 +73,7 @@ pub(crate) async fn health(app: &App, query: Option<&str>) -> Result<Response, P
     Ok(response::json(StatusCode::OK, &health)?)
 }
 
-/// Why a store is not there, if it is not.
+/// Returns why a store does not answer; `None` if it does.
 async fn pinged(ping: impl Future<Output = Result<(), Error>>) -> Option<String> {
     match tokio::time::timeout(PING_LIMIT, ping).await {
         Ok(Ok(())) => None,
@@ -82,7 +82,7 @@ async fn pinged(ping: impl Future<Output = Result<(), Error>>) -> Option<String>
     }
 }
 
-/// 200 once the pipeline answers for the present, 503 before that and after it has failed.
+/// Returns 200 once the pipeline has caught up with its log, and 503 before that and after a failure.
 pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let status = app.pipeline.status();

@@ -17,7 +17,7 @@ use tallow_model::{EventTime, Interval, MAX_EVENT_TIME, Symbol};
 
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 
-/// The intervals that can be asked for. Those beyond 15 minutes are rolled up in the query.
+/// The intervals of closed candles. Intervals beyond 15 minutes are rolled up in the query.
 pub(super) const SPANS: [(&str, Span); 6] = [
     ("1m", settled(Interval::OneMinute)),
     ("5m", settled(Interval::FiveMinutes)),
@@ -49,17 +49,17 @@ pub(super) const END_TIME: Parameter = Parameter::time(
 )
 .like(Literal::Text("9999-12-31T00:00:00Z"));
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 1000, "How many candles at most.").or(Literal::Number(100));
-/// Two hundred years of minutes: past any series, within any store's integers.
+    Parameter::integer("limit", 1, 1000, "The most candles in the response.").or(Literal::Number(100));
+/// Two hundred years of minutes: more than any store has, and within the integers of every store.
 const MAX_OFFSET: u64 = 100_000_000;
 const OFFSET: Parameter =
-    Parameter::integer("offset", 0, MAX_OFFSET, "How many candles to leave out. Not together with `cursor`.")
+    Parameter::integer("offset", 0, MAX_OFFSET, "The number of candles to skip. Not together with `cursor`.")
         .like(Literal::Number(0));
 const CURSOR: Parameter = Parameter::integer(
     "cursor",
     0,
     MAX_EVENT_TIME.0,
-    "Where the page before has ended, as its `X-Next-Cursor` says. Not together with `offset`.",
+    "The end of the page before, from its header `X-Next-Cursor`. Not together with `offset`.",
 );
 pub(super) const ORDERS: [(&str, Direction); 2] =
     [("asc", Direction::Ascending), ("desc", Direction::Descending)];
@@ -71,22 +71,22 @@ const FILL_NAMES: [&str; 2] = names(&FILLS);
 const FILL: Parameter = Parameter::choice(
     "fill",
     &FILL_NAMES,
-    "What becomes of windows in which nothing happened: left out (`none`), or flat at the close before, with `vwap` null and \
+    "The treatment of windows without ticks: left out (`none`), or flat at the close before, with `vwap` null and \
      volumes and `trade_count` 0 (`previous`). Filled is what lies between the oldest and the newest candle of the range, and \
      `limit`, `offset`, `cursor` and `X-Total-Count` count the flat ones too.",
 )
 .or(Literal::Text("none"));
-const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("csv", Format::Csv)];
+const FORMATS: [(&str, PageFormat); 2] = [("json", PageFormat::Json), ("csv", PageFormat::Csv)];
 const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter =
-    Parameter::choice("format", &FORMAT_NAMES, "How the answer is written.").or(Literal::Text("json"));
+    Parameter::choice("format", &FORMAT_NAMES, "The format of the response.").or(Literal::Text("json"));
 
-/// What can be asked of a page of candles.
+/// The parameters of a page of candles.
 pub(crate) const LIST_PARAMETERS: [Parameter; 9] =
     [INTERVAL, START_TIME, END_TIME, LIMIT, OFFSET, CURSOR, ORDER_BY, FILL, FORMAT];
-/// What can be asked of figures.
+/// The parameters of figures over a range.
 pub(crate) const STATS_PARAMETERS: [Parameter; 3] = [INTERVAL, START_TIME, END_TIME];
-/// What can be asked of the newest candle.
+/// The parameters of the newest closed candle.
 pub(crate) const LATEST_PARAMETERS: [Parameter; 1] = [INTERVAL];
 
 #[derive(Clone, Copy)]
@@ -96,14 +96,14 @@ enum Fill {
 }
 
 #[derive(Clone, Copy)]
-enum Format {
+enum PageFormat {
     Json,
     Csv,
 }
 
-/// Figures over a range, as the API shows them.
+/// Statistics of a range, as the API shows them.
 #[derive(Serialize)]
-struct Stats {
+struct RangeStats {
     symbol: Symbol,
     #[serde(with = "rfc3339")]
     start_time: EventTime,
@@ -120,9 +120,9 @@ struct Stats {
     volume_price_correlation: Option<f64>,
 }
 
-/// A page of candles. The next page begins after the last window of this one (`cursor`), so that candles which settle
-/// meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle there
-/// is at the moment.
+/// Returns a page of candles. The next page begins after the last window of this page (`cursor`), so that candles which
+/// settle meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle
+/// that the store has at the moment.
 pub(crate) async fn list(
     data: &Data,
     symbol: Symbol,
@@ -142,7 +142,7 @@ pub(crate) async fn list(
     let candles = CandleQuery {
         direction,
         after: cursor,
-        // One more tells whether there are more.
+        // One candle more than asked for shows whether there is a next page.
         limit: limit as usize + 1,
         offset: offset.unwrap_or(0) as usize,
         counted: true,
@@ -161,8 +161,10 @@ pub(crate) async fn list(
     let has_more = page.rows.len() > limit as usize;
     page.rows.truncate(limit as usize);
     let mut response = match format {
-        Format::Json => response::json(StatusCode::OK, &page.rows)?,
-        Format::Csv => response::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?),
+        PageFormat::Json => response::json(StatusCode::OK, &page.rows)?,
+        PageFormat::Csv => {
+            response::with_body(StatusCode::OK, "text/csv; charset=utf-8", csv(&page.rows, true)?)
+        }
     };
     set_header(&mut response, headers::TOTAL_COUNT, total);
     set_header(&mut response, headers::RETURNED_COUNT, page.rows.len());
@@ -179,7 +181,7 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// Figures over a range of candles.
+/// Returns figures over a range of closed candles.
 pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &STATS_PARAMETERS);
     let candles = range(data, symbol, &mut query);
@@ -187,7 +189,7 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
     let Some(figures) = data.history.stats(&candles).await? else {
         return Err(no_candles(data, symbol).await);
     };
-    let stats = Stats {
+    let stats = RangeStats {
         symbol,
         start_time: figures.first,
         end_time: figures.last,
@@ -204,7 +206,7 @@ pub(crate) async fn stats(data: &Data, symbol: Symbol, raw: Option<&str>) -> Res
     Ok(response::json(StatusCode::OK, &stats)?)
 }
 
-/// The newest closed candle.
+/// Returns the newest closed candle.
 pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &LATEST_PARAMETERS);
     let span = query.chosen(&INTERVAL, &SPANS);
@@ -216,7 +218,7 @@ pub(crate) async fn latest(data: &Data, symbol: Symbol, raw: Option<&str>) -> Re
     }
 }
 
-/// The newest candle of the interval and range that the parameters name.
+/// Returns the query for the newest candle of the interval and range that the parameters name.
 pub(super) fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQuery {
     let span = query.chosen(&INTERVAL, &SPANS);
     let (start, end) = (query.time(&START_TIME), query.time(&END_TIME));
@@ -229,7 +231,7 @@ pub(super) fn range(data: &Data, symbol: Symbol, query: &mut Query) -> CandleQue
     newest(data, symbol, span, start, end)
 }
 
-/// The newest candle of this span that starts within these times.
+/// Returns the query for the newest candle of this span that starts within these times.
 fn newest(
     data: &Data,
     symbol: Symbol,
@@ -247,7 +249,7 @@ fn newest(
     CandleQuery { from: start.map(aligned), until, ..CandleQuery::newest(symbol, span) }
 }
 
-/// The rows, with their field names above them or as the continuation of such a table.
+/// Writes the rows as CSV, with a line of field names above them if `has_names`.
 pub(super) fn csv(rows: &[impl Serialize], has_names: bool) -> Result<Vec<u8>, Problem> {
     let mut writer = csv::WriterBuilder::new().has_headers(has_names).from_writer(Vec::new());
     let written = rows.iter().try_for_each(|row| writer.serialize(row));
@@ -255,12 +257,12 @@ pub(super) fn csv(rows: &[impl Serialize], has_names: bool) -> Result<Vec<u8>, P
         .map_err(|error| error.to_string())
         .and_then(|()| writer.into_inner().map_err(|e| e.to_string()))
         .map_err(|error| {
-            tracing::error!(error, "answer not written as CSV");
+            tracing::error!(error, "response not written as CSV");
             Problem::internal()
         })
 }
 
-/// The same request with another value of this parameter.
+/// Returns the path and query of the request with another value of the parameter.
 fn with(path: &str, raw: Option<&str>, (parameter, value): (&str, u64)) -> String {
     let mut next = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
@@ -272,7 +274,7 @@ fn with(path: &str, raw: Option<&str>, (parameter, value): (&str, u64)) -> Strin
     format!("{path}?{}", next.finish())
 }
 
-/// The difference of two prices as the decimals that they are printed as: 0.3 − 0.1 is 0.2.
+/// Returns the difference of two prices with as many decimals as the prices have: 0.3 − 0.1 is 0.2.
 pub(crate) fn difference(high: f64, low: f64) -> f64 {
     let places = |price: f64| price.to_string().split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let plain = high - low;

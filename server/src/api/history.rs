@@ -7,10 +7,10 @@ use tallow_model::rows::CandleRow;
 use tallow_model::store::{CandleQuery, Span};
 use tallow_model::{Error, EventTime, Interval, Symbol};
 
-/// How many symbols that the cache does not have are looked up at a time.
+/// The most symbols that are looked up in the history at a time.
 pub(crate) const LOOKUPS: usize = 8;
 
-/// The newest closed candle of a symbol and interval.
+/// Returns the newest closed candle of a symbol and interval.
 pub(crate) async fn newest_closed(
     data: &Data,
     symbol: Symbol,
@@ -20,9 +20,9 @@ pub(crate) async fn newest_closed(
     Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }
 
-/// The start of the first window that may still be open; none where every window that the store has is closed, which
-/// is so for settled intervals. A window of several settled ones is closed when the last of them is: when its end lies
-/// below the frontier.
+/// Returns the start of the first window that may still be open; `None` for a settled interval, of which the store has
+/// closed windows only. A window that is rolled up of several settled windows is closed once the last of them is: once
+/// its end lies below the frontier.
 pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
     if span.window_ms == span.base.millis() {
         return None;
@@ -31,7 +31,7 @@ pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
     Some(EventTime(last_ms - last_ms % span.window_ms))
 }
 
-/// Says why there is nothing: the symbol, or the range.
+/// Returns the problem of an empty result: the symbol is unknown, or the range is empty.
 pub(crate) async fn no_candles(data: &Data, symbol: Symbol) -> Problem {
     match data.knows(symbol).await {
         Ok(true) => {

@@ -1,6 +1,7 @@
 //! `/api/v1/latest/{symbol}` and `/api/v1/latest/all`: the newest one-minute candle, open or closed.
 //!
-//! It comes from the cache; where the cache has none or can't answer, the newest closed candle comes from the history.
+//! The candle comes from the cache. If the cache has none or can't be read, the newest closed candle comes from the
+//! history.
 
 use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;
@@ -18,7 +19,7 @@ use tallow_model::error::chain;
 use tallow_model::rows::{CandleRow, LatestCandle, rfc3339};
 use tallow_model::{EventTime, Interval, Symbol};
 
-/// The newest candle as the API shows it.
+/// The newest one-minute candle of a symbol, open or closed.
 #[derive(Serialize)]
 struct Latest<'a> {
     symbol: Symbol,
@@ -36,9 +37,9 @@ struct Latest<'a> {
     revision: u32,
     #[serde(with = "rfc3339")]
     event_time: EventTime,
-    /// Whether the newest event is older than the settings allow.
+    /// Whether `event_time` is older than the settings allow.
     stale: bool,
-    /// Where the ticks come from.
+    /// The origin of the ticks.
     source: &'a str,
 }
 
@@ -76,7 +77,7 @@ struct All<'a> {
     source: &'a str,
 }
 
-/// One symbol's newest candle.
+/// Returns the newest candle of a symbol.
 pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let source = data.pipeline.source();
@@ -97,7 +98,7 @@ pub(crate) async fn one(data: &Data, symbol: Symbol, query: Option<&str>) -> Res
     Ok(response)
 }
 
-/// Every symbol's newest candle.
+/// Returns the newest candle of every symbol.
 pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let source = data.pipeline.source();
@@ -140,7 +141,7 @@ pub(crate) async fn all(data: &Data, query: Option<&str>) -> Result<Response, Pr
     Ok(response)
 }
 
-/// Says where the data comes from and how old the newest of it is.
+/// Adds headers with the store that the data comes from and the age of the newest event.
 fn describe(data: &Data, response: &mut Response, hit: bool, event_time: Option<EventTime>) {
     let (source, hit) = if hit { (data.cache.name(), "true") } else { (data.history.name(), "false") };
     set_header(response, headers::DATA_SOURCE, HeaderValue::from_static(source));

@@ -1,4 +1,4 @@
-//! `/metrics`: the figures of the running pipeline for Prometheus, by the names of the contract.
+//! `/metrics`: the figures of the running pipeline for Prometheus, under the names of `docs/api-contract.md`.
 
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -20,7 +20,7 @@ use tallow_model::distribution::Distribution;
 use tallow_model::store::PipelineStatus;
 use tallow_model::{EventTime, Interval, Severity};
 
-/// The type of the answer, as OpenMetrics has it.
+/// The content type of OpenMetrics.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The pipeline's figures at one moment.
@@ -33,7 +33,7 @@ struct Snapshot {
     requests: BTreeMap<Outcome, Distribution>,
 }
 
-/// The figures that the pipeline and the server have at this moment.
+/// Returns the figures that the pipeline and the server have at this moment.
 pub(crate) fn pipeline(
     app: &App,
     timings: &Timings,
@@ -52,7 +52,7 @@ pub(crate) fn pipeline(
     Ok(with_body(StatusCode::OK, CONTENT_TYPE, text))
 }
 
-/// The values of one metric, by a label.
+/// The values of one metric and the name of its label.
 struct Family<'a>(MetricEncoder<'a>, &'static str);
 
 impl Family<'_> {
@@ -67,13 +67,13 @@ impl Family<'_> {
     }
 }
 
-/// Writes the values of a histogram.
+/// Writes the buckets of a histogram.
 fn write_histogram(mut encoder: MetricEncoder<'_>, values: &Distribution) -> Result<(), Error> {
     let buckets: Vec<(f64, u64)> = values.buckets().collect();
     encoder.encode_histogram::<NoLabelSet>(values.sum(), values.count(), &buckets, None)
 }
 
-/// Metrics one after the other.
+/// Writes metrics one after the other.
 struct Metrics<'a>(DescriptorEncoder<'a>);
 
 impl Metrics<'_> {

@@ -11,7 +11,7 @@ use tallow_model::EventTime;
 use tallow_model::pipeline_stats::PipelineStats;
 
 #[derive(Serialize)]
-struct Stats {
+struct ProcessStats {
     #[serde(flatten)]
     pipeline: PipelineStats,
     settings: ClientSettings,
@@ -28,7 +28,7 @@ struct ClientSettings {
     allowed_lateness_ms: Option<u64>,
 }
 
-/// The pipeline's figures.
+/// Returns the pipeline's figures.
 pub(crate) async fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let symbols = match &app.data {
@@ -49,5 +49,5 @@ pub(crate) async fn pipeline(app: &App, uptime: Duration, query: Option<&str>) -
         stale_after_ms: app.settings.stale_after.as_millis() as u64,
         allowed_lateness_ms: app.allowed_lateness_ms,
     };
-    Ok(response::json(StatusCode::OK, &Stats { pipeline, settings })?)
+    Ok(response::json(StatusCode::OK, &ProcessStats { pipeline, settings })?)
 }

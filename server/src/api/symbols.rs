@@ -1,4 +1,4 @@
-//! `/api/v1/symbols`: every symbol that has been seen, with the name of its coin where that is known.
+//! `/api/v1/symbols`: every symbol that has been seen, with the name of its coin if that is known.
 
 use crate::app::Data;
 use crate::http::problem::Problem;
@@ -31,12 +31,12 @@ impl From<Symbol> for Listed {
     }
 }
 
-/// The name of a symbol's coin, or the symbol.
+/// Returns the name of the symbol's coin; the symbol itself if the coin is unknown.
 pub(crate) fn name(symbol: Symbol) -> String {
     Listed::from(symbol).name
 }
 
-/// Every symbol, sorted.
+/// Returns every symbol, sorted.
 pub(crate) async fn list(data: &Data, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let symbols: Vec<Listed> = data.symbols().await?.into_iter().map(Listed::from).collect();

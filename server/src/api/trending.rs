@@ -1,7 +1,7 @@
 //! `/api/v1/trending`: the symbols that have moved most in the last 24 hours.
 //!
-//! The change is that of the newest price against the open of the first settled candle of these 24 hours, in percent. A
-//! symbol without one is left out. Of the same change the symbols are in their own order.
+//! The change is the newest price against the open of the first settled candle of these 24 hours, in percent. A symbol
+//! without a settled candle is left out. Symbols with the same change are sorted by name.
 
 use crate::api::day::{self, Day};
 use crate::api::history::LOOKUPS;
@@ -21,28 +21,28 @@ const DIRECTIONS: [(&str, Direction); 3] =
     [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];
 const DIRECTION_NAMES: [&str; 3] = names(&DIRECTIONS);
 const DIRECTION: Parameter =
-    Parameter::choice("direction", &DIRECTION_NAMES, "Which way to have moved; `abs` is either.")
+    Parameter::choice("direction", &DIRECTION_NAMES, "The direction of the move; `abs` is either.")
         .or(Literal::Text("abs"));
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 50, "How many symbols at most.").or(Literal::Number(10));
+    Parameter::integer("limit", 1, 50, "The most symbols in the response.").or(Literal::Number(10));
 
-/// What can be asked for.
+/// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 2] = [DIRECTION, LIMIT];
 
-/// Which way to have moved.
+/// The direction of a move.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Direction {
-    /// Either.
+    /// Up or down.
     Abs,
-    /// Up.
+    /// Upwards only.
     Gainers,
-    /// Down.
+    /// Downwards only.
     Losers,
 }
 
 impl Direction {
-    /// How far a change goes this way.
+    /// Returns how far the change goes in this direction.
     fn rank(self, change: f64) -> f64 {
         match self {
             Direction::Abs => change.abs(),
@@ -51,7 +51,7 @@ impl Direction {
         }
     }
 
-    /// Whether a change of this rank is one this way.
+    /// Whether a change of this rank goes in this direction.
     fn admits(self, rank: f64) -> bool {
         matches!(self, Direction::Abs) || rank > 0.0
     }
@@ -62,11 +62,11 @@ struct Mover {
     symbol: Symbol,
     name: String,
     price: f64,
-    /// What was traded.
+    /// Sum of the traded sizes.
     volume_24h: f64,
-    /// Not kept by the stores.
+    /// Always null: the stores do not keep it.
     market_cap: Option<f64>,
-    /// In percent.
+    /// The change in percent.
     price_change_24h: f64,
     #[serde(with = "rfc3339")]
     timestamp: EventTime,
@@ -94,7 +94,7 @@ impl Mover {
     }
 }
 
-/// The symbols that have moved most, the farthest first.
+/// Returns the symbols that have moved most, the farthest first.
 pub(crate) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Problem> {
     let mut query = Query::parse(raw, &PARAMETERS);
     let direction = query.chosen(&DIRECTION, &DIRECTIONS);

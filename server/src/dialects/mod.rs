@@ -1,4 +1,4 @@
-//! Interfaces that other programs already speak, over the same stores: one folder each.
+//! APIs of other programs over the same stores, a folder each.
 
 pub(crate) mod binance;
 pub(crate) mod udf;

@@ -1,9 +1,9 @@
-//! Content codings after RFC 9110: which one a client wants its answer in, and putting it into that one.
+//! Content codings after RFC 9110: the choice of a coding from `Accept-Encoding`, and the compression.
 //!
-//! The levels are low, as an answer is compressed each time that it is asked for. A thousand candles, the longest answer
-//! of 320 kB, take on one core of a small virtual machine: zstd at level 1 0.5 ms to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at
-//! level 3 1.7 ms to 21 %. The next levels take twice that for two hundredths less, and gzip's level 1 leaves 32 %.
-//! Longer answers than [`INLINE_BYTES`] are compressed on a thread of their own, so that no other exchange waits.
+//! The levels are low, as a response is compressed for each request. A thousand candles, the longest response of 320 kB,
+//! take on one core of a small virtual machine: zstd at level 1 0.5 ms to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at
+//! level 3 1.7 ms to 21 %. The next levels take twice the time for two percentage points less, and gzip's level 1 leaves
+//! 32 %. Responses longer than [`INLINE_BYTES`] are compressed on a thread of their own, so that no other request waits.
 
 pub(crate) mod streamed;
 
@@ -13,25 +13,25 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{StatusCode, header};
 use std::io::{self, Write};
 
-/// The least bytes at which compressing is worth it: what is shorter fits into one packet anyway.
+/// The least length that is compressed, in bytes: a shorter body fits into one packet anyway.
 const MIN_BYTES: usize = 1024;
 
-/// The most bytes that are compressed on the spot: 0.2 ms.
+/// The greatest length that is compressed on the spot, in bytes: it takes 0.2 ms.
 const INLINE_BYTES: usize = 32 * 1024;
 
-/// How much brotli looks back, as a power of two: beyond the longest answer.
+/// The window of brotli, as a power of two: larger than the longest response.
 const BROTLI_WINDOW: u32 = 19;
-/// The size of brotli's buffer, in bytes.
+/// The size of the buffer of brotli, in bytes.
 const BROTLI_BUFFER: usize = 4096;
 
 const ZSTD_LEVEL: i32 = 1;
 const BROTLI_LEVEL: u32 = 1;
 const GZIP_LEVEL: u32 = 3;
 
-/// A weight of `1`, in the thousandths in which weights are counted.
+/// A weight of `1`, in thousandths.
 const FULL_WEIGHT: u16 = 1000;
 
-/// A way to write a body shorter.
+/// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Zstd,
@@ -40,10 +40,10 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// The best of the server first: what the client wants equally much is decided by this order.
+    /// The codings, the one that the server prefers first: the order decides between equal weights.
     const ALL: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
-    /// Its name in headers.
+    /// Returns the name of the coding in headers.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Coding::Zstd => "zstd",
@@ -52,10 +52,10 @@ impl Coding {
         }
     }
 
-    /// The body in this coding, compressed on a thread of its own if it is long.
+    /// Returns the body in this coding. A long body is compressed on a thread of its own.
     ///
     /// # Errors
-    /// When the library can't, which it has no reason to in memory.
+    /// If the library fails, for which it has no reason in memory.
     pub(crate) async fn encode(self, body: Bytes) -> io::Result<Bytes> {
         if body.len() <= INLINE_BYTES {
             return self.compress(&body);
@@ -89,21 +89,21 @@ impl Coding {
     }
 }
 
-/// What a client says of the codings, as weights in thousandths; none for what it does not name.
+/// The weights that a client gives to the codings, in thousandths; `None` for a coding that it does not name.
 #[derive(Default)]
 pub(crate) struct Accepted {
     codings: [Option<u16>; Coding::ALL.len()],
     identity: Option<u16>,
-    /// The weight of whatever is not named.
+    /// The weight of every coding that is not named.
     others: Option<u16>,
 }
 
-/// The client accepts no way in which the server can write the answer.
+/// The client accepts none of the codings of the server.
 #[derive(Debug, PartialEq)]
 pub(crate) struct NoneAccepted;
 
 impl Accepted {
-    /// Reads `Accept-Encoding`. An entry with a weight that is none is passed over, as is a coding nobody knows.
+    /// Reads `Accept-Encoding`. An entry with an invalid weight or an unknown coding is ignored.
     pub(crate) fn of(headers: &HeaderMap) -> Accepted {
         let mut accepted = Accepted::default();
         let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
@@ -123,12 +123,12 @@ impl Accepted {
         accepted
     }
 
-    /// The coding for a body of so many bytes; none for the body as it is.
+    /// Returns the coding for a body of this length; `None` for the plain body.
     ///
     /// # Errors
-    /// When all of them are refused, the body as it is too.
+    /// If the client refuses all codings and the plain body.
     pub(crate) fn choose(&self, bytes: usize) -> Result<Option<Coding>, NoneAccepted> {
-        // What is neither named nor meant by `*` is refused, but the body as it is is not.
+        // A coding that is neither named nor covered by `*` is refused; the plain body is not.
         let plain = self.identity.or(self.others);
         let mut best: Option<(Coding, u16)> = None;
         for (coding, named) in Coding::ALL.into_iter().zip(self.codings) {
@@ -140,7 +140,7 @@ impl Accepted {
         match best {
             Some((coding, _)) if plain == Some(0) => Ok(Some(coding)),
             Some(_) if bytes < MIN_BYTES => Ok(None),
-            // Only by its own name is the body as it is asked for more than a coding.
+            // The plain body outweighs a coding only under its own name.
             Some((_, weight)) if self.identity.is_some_and(|identity| identity > weight) => Ok(None),
             Some((coding, _)) => Ok(Some(coding)),
             None if plain == Some(0) => Err(NoneAccepted),
@@ -149,7 +149,7 @@ impl Accepted {
     }
 }
 
-/// A weight such as `q=0.5`, in thousandths.
+/// Reads a weight such as `q=0.5`, in thousandths.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
@@ -164,7 +164,7 @@ fn weight(parameter: &str) -> Option<u16> {
     (weight <= FULL_WEIGHT).then_some(weight)
 }
 
-/// Whether an answer may be compressed: a whole body of text that nobody has compressed yet.
+/// Whether a response may be compressed: its body is text, complete and not compressed yet.
 pub(crate) fn is_compressible(response: &Response) -> bool {
     let headers = response.headers();
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -179,7 +179,7 @@ pub(crate) fn is_compressible(response: &Response) -> bool {
             || kind == "application/openmetrics-text")
 }
 
-/// Says that other clients may get the same answer in another coding.
+/// Adds `Vary`: other clients may get the response in another coding.
 pub(crate) fn vary(response: &mut Response) {
     response.headers_mut().append(header::VARY, header::HeaderValue::from_static("Accept-Encoding"));
 }

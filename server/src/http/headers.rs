@@ -1,4 +1,4 @@
-//! The names of headers that are no standard's, or of one that the library does not know.
+//! The names of headers that the library does not know, and their numbers.
 
 use hyper::header::HeaderName;
 use std::time::Duration;
@@ -20,12 +20,12 @@ pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-lim
 pub(crate) const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 pub(crate) const RATE_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Milliseconds as headers and log lines have them.
+/// Writes milliseconds as headers and log lines have them.
 pub(crate) fn millis(took: Duration) -> String {
     thousandths(took.as_micros())
 }
 
-/// So many thousandths, as a decimal number.
+/// Writes a number of thousandths as a decimal number.
 pub(crate) fn thousandths(count: u128) -> String {
     format!("{}.{:03}", count / 1000, count % 1000)
 }

@@ -1,16 +1,18 @@
-//! How many of something each address has at a time: of connections, of WebSocket clients.
+//! Limits for each address: on connections, WebSocket clients and exports at a time.
 //!
-//! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a network of that size is the least that a
-//! customer is given, and so the least that is one caller. Kept is one number for each address that has a place.
+//! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a provider gives each customer at least a
+//! network of that size, so a smaller one is no caller of its own.
+//!
+//! State: one number for each address that has a permit.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many low bits of an IPv6 address its owner chooses freely.
+/// The low bits of an IPv6 address that its owner chooses freely.
 const HOST_BITS: u32 = 64;
 
-/// One caller, as far as addresses tell.
+/// A caller, as far as addresses tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address(IpAddr);
 
@@ -24,26 +26,26 @@ impl From<IpAddr> for Address {
     }
 }
 
-/// The places that are taken, and how many an address may have.
+/// The permits that are taken, and the most permits of an address.
 pub(crate) struct AddressLimit {
-    /// 0 for as many as it likes.
+    /// The most permits of an address; 0 for no limit.
     most: usize,
     taken: Mutex<HashMap<Address, usize>>,
 }
 
-/// A place, free again once this is dropped.
+/// A permit of an address, given back when it is dropped.
 pub(crate) struct AddressPermit {
-    places: Arc<AddressLimit>,
+    limit: Arc<AddressLimit>,
     address: Address,
 }
 
 impl AddressLimit {
-    /// So many places for each address, 0 for no limit.
+    /// A limit of `most` permits for each address; 0 for no limit.
     pub(crate) fn new(most: usize) -> Arc<AddressLimit> {
         Arc::new(AddressLimit { most, taken: Mutex::default() })
     }
 
-    /// A place for this address, unless it has as many as it may.
+    /// Takes a permit for the address; `None` if the address has all it may have.
     pub(crate) fn take(self: &Arc<AddressLimit>, address: Address) -> Option<AddressPermit> {
         let mut taken = self.taken();
         let count = taken.entry(address).or_default();
@@ -51,7 +53,7 @@ impl AddressLimit {
             return None;
         }
         *count += 1;
-        Some(AddressPermit { places: self.clone(), address })
+        Some(AddressPermit { limit: self.clone(), address })
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<Address, usize>> {
@@ -61,7 +63,7 @@ impl AddressLimit {
 
 impl Drop for AddressPermit {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.limit.taken();
         if let Some(count) = taken.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -88,24 +90,24 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_its_places_and_none_is_remembered_without() {
-        let places = AddressLimit::new(2);
+    fn an_address_is_forgotten_with_its_last_permit() {
+        let limit = AddressLimit::new(2);
         let here = address("192.0.2.1");
-        let first = places.take(here).expect("a place");
-        let second = places.take(here).expect("a place");
-        assert!(places.take(here).is_none());
-        let other = places.take(address("192.0.2.2")).expect("a place");
+        let first = limit.take(here).expect("a permit");
+        let second = limit.take(here).expect("a permit");
+        assert!(limit.take(here).is_none());
+        let other = limit.take(address("192.0.2.2")).expect("a permit");
         drop(first);
-        let third = places.take(here).expect("a place");
-        assert!(places.take(here).is_none());
+        let third = limit.take(here).expect("a permit");
+        assert!(limit.take(here).is_none());
         drop((second, third, other));
-        assert!(places.taken().is_empty());
+        assert!(limit.taken().is_empty());
     }
 
     #[test]
-    fn without_a_limit_all_find_a_place() {
-        let places = AddressLimit::new(0);
-        let held: Vec<_> = (0..1000).filter_map(|_| places.take(address("192.0.2.1"))).collect();
+    fn without_a_limit_every_caller_gets_a_permit() {
+        let limit = AddressLimit::new(0);
+        let held: Vec<_> = (0..1000).filter_map(|_| limit.take(address("192.0.2.1"))).collect();
         assert_eq!(held.len(), 1000);
     }
 }

@@ -6,26 +6,27 @@ use hyper::header::{HeaderName, RETRY_AFTER};
 use serde::Serialize;
 use tallow_model::error::chain;
 
-/// What is wrong with one parameter.
+/// An error in one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct ParameterError {
-    /// Its name.
+    /// The name of the parameter.
     pub(crate) parameter: String,
-    /// What is wrong with it.
+    /// The error, for people.
     pub(crate) detail: String,
-    /// What it may be.
+    /// The values that the parameter may have.
     pub(crate) allowed: String,
 }
 
-/// Why a request is not answered as asked.
-#[derive(Debug)]
+/// The reason why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {detail}")]
 pub(crate) struct Problem {
     status: StatusCode,
-    /// The name that programs tell problems apart by.
+    /// The name by which programs tell problems apart.
     code: &'static str,
     detail: String,
     errors: Vec<ParameterError>,
-    /// Headers that the status calls for.
+    /// Headers that belong to the status.
     headers: Vec<(HeaderName, String)>,
 }
 
@@ -43,18 +44,18 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A problem of this status, code and text.
+    /// Returns a problem with this status, code and text.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
         Problem { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
     }
 
-    /// The same problem with a header.
+    /// Adds a header.
     pub(crate) fn with(mut self, header: HeaderName, value: impl ToString) -> Problem {
         self.headers.push((header, value.to_string()));
         self
     }
 
-    /// Parameters that can't be used.
+    /// Returns the problem of invalid parameters.
     pub(crate) fn parameters(errors: Vec<ParameterError>) -> Problem {
         let detail = match &errors[..] {
             [one] => format!("{}: {}; allowed: {}", one.parameter, one.detail, one.allowed),
@@ -63,24 +64,24 @@ impl Problem {
         Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail) }
     }
 
-    /// No store has this symbol.
+    /// Returns the problem of a symbol that no store has.
     pub(crate) fn unknown_symbol(symbol: impl std::fmt::Display) -> Problem {
         let detail = format!("no candle of {symbol} has been seen; /api/v1/symbols lists the symbols");
         Problem::new(StatusCode::NOT_FOUND, "unknown_symbol", detail)
     }
 
-    /// The server is at fault, and its log says how.
+    /// Returns the problem of a failed server; the log has the cause.
     pub(crate) fn internal() -> Problem {
         let detail = "the request failed inside the server; its log has the cause under this request id";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
     }
 
-    /// A store can't answer now.
+    /// Returns the problem of a server or store that is unavailable for now.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).with(RETRY_AFTER, 1)
     }
 
-    /// The answer that carries the document.
+    /// Returns the response with the problem document.
     pub(crate) fn response(&self, request_id: &str) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let document = Document {
@@ -102,7 +103,7 @@ impl Problem {
 }
 
 impl From<tallow_model::Error> for Problem {
-    /// The cause goes to the log and not to the client: it may name files and hosts.
+    /// Logs the cause and does not show it to the client: it may name files and hosts.
     fn from(error: tallow_model::Error) -> Problem {
         if let tallow_model::Error::Invalid(detail) = error {
             return Problem::new(StatusCode::BAD_REQUEST, "unusable_request", detail);
@@ -114,7 +115,7 @@ impl From<tallow_model::Error> for Problem {
 
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Problem {
-        tracing::error!(%error, "answer not written as JSON");
+        tracing::error!(%error, "response not written as JSON");
         Problem::internal()
     }
 }

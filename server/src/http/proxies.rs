@@ -1,8 +1,8 @@
-//! Proxies that speak for their clients: whose `X-Forwarded-For` is believed.
+//! Trusted proxies: the server believes their `X-Forwarded-For`.
 //!
-//! A proxy appends the address that it was asked from, so the nearest one wrote what stands on the right. The client is
-//! the rightmost address that is no such proxy's: what stands left of it anyone may have written. Where something stands
-//! there that is no address, the client is the proxy that let it through.
+//! A proxy appends the address that its request came from, so the nearest proxy wrote the rightmost address. The client
+//! is the rightmost address that belongs to no trusted proxy: anyone may have written the addresses left of it. If the
+//! next entry is no address, the client is the proxy that let the entry through.
 
 use hyper::header::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
@@ -11,18 +11,19 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The header that is read.
+/// The header that proxies append to.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// How many bits of an IPv6 address say that it is a mapped IPv4 address.
+/// The leading bits of an IPv6 address that mark a mapped IPv4 address.
 const MAPPED_BITS: u8 = 96;
 
-/// A proxy, written as its address, or several, written as a network: `10.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`.
+/// One proxy by its address, or several by their network: `10.0.0.1`, `10.0.0.0/8`,
+/// `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Proxies(IpNet);
 
-/// Why a text is no [`Proxies`].
+/// A text is neither an address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an address nor a network, such as 10.0.0.1 or 10.0.0.0/8")]
 pub struct InvalidProxies(String);
@@ -33,7 +34,7 @@ impl FromStr for Proxies {
     fn from_str(text: &str) -> Result<Proxies, InvalidProxies> {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let network = network.map_err(|_| InvalidProxies(text.to_owned()))?.trunc();
-        // Addresses are compared as what they stand for.
+        // Mapped addresses are compared as IPv4 addresses.
         let mapped = match network {
             IpNet::V6(v6) if v6.prefix_len() >= MAPPED_BITS => {
                 let v4 = v6.addr().to_ipv4_mapped();
@@ -65,13 +66,13 @@ impl fmt::Display for Proxies {
     }
 }
 
-/// Whether this is the address of one of these proxies.
+/// Whether the address belongs to one of the proxies.
 pub(crate) fn are_at(proxies: &[Proxies], address: IpAddr) -> bool {
     let address = address.to_canonical();
     proxies.iter().any(|Proxies(network)| network.contains(&address))
 }
 
-/// Who makes a request that came from `peer`.
+/// Returns the address of the client whose request came from `peer`.
 pub(crate) fn client(proxies: &[Proxies], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
@@ -85,7 +86,7 @@ pub(crate) fn client(proxies: &[Proxies], peer: IpAddr, headers: &HeaderMap) -> 
     client
 }
 
-/// The address of one hop. Some proxies add the port, and brackets around an IPv6 address.
+/// Reads the address of one hop. Some proxies add the port, and brackets around an IPv6 address.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();

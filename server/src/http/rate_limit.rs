@@ -1,7 +1,7 @@
-//! How many requests an address makes in the long run, and how many at once: a token bucket for each address.
+//! The rate limit: a token bucket for each address, which bounds its requests in the long run and at once.
 //!
-//! A bucket is forgotten once it is full again, as a new one would be no other; so what is kept are the addresses that
-//! have asked within the time that it takes to fill a bucket, and no more than [`CLEANUP`] besides.
+//! A full bucket is forgotten, as a new bucket would be the same. So the state is that of the addresses with a request
+//! in the time that it takes to fill a bucket, plus [`CLEANUP`].
 
 use crate::http::headers;
 use crate::http::per_address::Address;
@@ -19,10 +19,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often full buckets are forgotten.
+/// The time between two clean-ups of full buckets.
 const CLEANUP: Duration = Duration::from_secs(10);
 
-/// The time since the start, on tokio's clock: the one that tests can stop.
+/// The time since the start, on tokio's clock, which tests can stop.
 #[derive(Clone)]
 struct Since(Instant);
 
@@ -44,21 +44,21 @@ pub(crate) struct RateLimit {
     burst: NonZeroU32,
 }
 
-/// What is left in the bucket of an address after a request.
+/// The state of the bucket of an address after a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Allowance {
-    /// Requests at once, of a full bucket.
+    /// The requests of a full bucket.
     limit: u32,
-    /// Requests at once, now.
+    /// The requests that are left.
     remaining: u32,
-    /// Seconds until the bucket is full, if nothing is asked.
+    /// Seconds until the bucket is full, without further requests.
     reset: u32,
-    /// Seconds until a request is answered again, if this one is not.
+    /// Seconds until the next request is allowed; `None` if this request is.
     pub(crate) retry_after: Option<u64>,
 }
 
 impl RateLimit {
-    /// The rate that the settings have, if they have one.
+    /// Returns the limit of the settings; `None` if they have none.
     pub(crate) fn new(settings: &ServerSettings) -> Option<RateLimit> {
         let per_second = NonZeroU32::new(settings.rate_per_second)?;
         let burst = NonZeroU32::new(settings.rate_burst).unwrap_or(per_second);
@@ -68,7 +68,7 @@ impl RateLimit {
         Some(RateLimit { limiter, clock, per_second, burst })
     }
 
-    /// Takes a request out of the bucket of this address, or says how long to wait for one.
+    /// Takes a request out of the bucket of the address, or says how long to wait for one.
     pub(crate) fn take(&self, address: Address) -> Allowance {
         let (remaining, retry_after) = match self.limiter.check_key(&address) {
             Ok(state) => (state.remaining_burst_capacity(), None),
@@ -82,7 +82,7 @@ impl RateLimit {
         Allowance { limit: self.burst.get(), remaining, reset, retry_after }
     }
 
-    /// Forgets full buckets from time to time until the server stops.
+    /// Forgets full buckets from time to time, until the server stops.
     pub(crate) async fn clean_up(&self, stopping: CancellationToken) {
         let forgetting = async {
             loop {
@@ -96,10 +96,10 @@ impl RateLimit {
 }
 
 impl Allowance {
-    /// Whether the request is answered.
+    /// Returns an error if the request exceeds the limit.
     ///
     /// # Errors
-    /// When the bucket was empty.
+    /// If the bucket was empty.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         let Some(seconds) = self.retry_after else { return Ok(()) };
         let detail = format!("more requests from this address than it may make; ask again in {seconds} s");
@@ -107,8 +107,8 @@ impl Allowance {
         Err(problem.with(RETRY_AFTER, seconds))
     }
 
-    /// Adds what is left to an answer. These are the three headers that clients know; the one header that the IETF's
-    /// newer drafts make of them is not yet settled.
+    /// Adds the state to a response, as the three headers that clients know. The single header of the newer IETF drafts is
+    /// not settled yet.
     pub(crate) fn show(&self, response: &mut Response) {
         set_header(response, headers::RATE_LIMIT, self.limit);
         set_header(response, headers::RATE_REMAINING, self.remaining);

@@ -1,17 +1,16 @@
-//! The server itself: accepts connections, serves each in a task of its own, stops when told.
+//! The server: accepts connections, serves each in a task of its own, and stops on a signal.
 
 use crate::app::App;
 use crate::http::per_address::AddressLimit;
+use crate::http::proxies;
 use crate::http::shutdown::Tasks;
-use crate::http::{proxies, stack};
+use crate::http::stack::stack;
 use crate::settings::{FAREWELL_LIMIT, MAX_HEAD_BYTES, MAX_READ_HEADERS};
 use crate::shared::Shared;
 use crate::websocket::Clients;
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -26,40 +25,40 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait after the system could not open another connection.
+/// The pause after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the start waits for the cache to be read. Without it the server starts all the same.
+/// The most time that the start waits for the cache to be read; then the server starts without it.
 const PREFILL_LIMIT: Duration = Duration::from_secs(2);
 
-/// Why the server has stopped without being told to.
+/// The server has stopped without a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The listener has no address.
     #[error("read the address of the listener")]
     Address(#[source] io::Error),
-    /// The listener is of no use any more.
+    /// The listener has failed for good.
     #[error("accept a connection on {address}")]
     Accept {
-        /// The listener's address.
+        /// Address of the listener.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
 }
 
-/// Serves until `stop` is ready. Then accepts nothing more, closes WebSocket clients with 1001, lets running requests
-/// finish within the settings' shutdown timeout, cuts off what is left and returns.
+/// Serves until `stop` is ready. Then the server accepts nothing more, closes WebSocket clients with 1001, lets running
+/// requests finish within the shutdown timeout of the settings, cuts off the others and returns.
 ///
 /// # Errors
-/// When the listener itself has failed. A failed connection is no error, and neither is being out of file
-/// descriptors: the server then waits until it can go on.
+/// If the listener itself has failed. A failed connection is no error, and neither is a lack of file descriptors: the
+/// server then waits until it can continue.
 pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Address)?;
     let app = Arc::new(app);
     let (tasks, stopping) = (Tasks::default(), CancellationToken::new());
-    // Ends what still runs when this future is dropped half-way.
+    // Cuts off what still runs when this future is dropped half-way.
     let _cut_off = tasks.cut_off().clone().drop_guard();
     let connections = Arc::new(Semaphore::new(app.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let per_address = AddressLimit::new(app.settings.max_connections_per_address);
@@ -83,7 +82,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                // A proxy has the connections of all its clients.
+                // A trusted proxy has the connections of all its clients.
                 let is_proxy = proxies::are_at(&shared.app.settings.trusted_proxies, peer);
                 let address_permit = if is_proxy { None } else { per_address.take(peer.into()) };
                 if !is_proxy && address_permit.is_none() {
@@ -122,7 +121,7 @@ async fn run_hub(clients: &Clients, cache: &Arc<dyn Cache>) {
     tokio::spawn(cut_off.run_until_cancelled_owned(hub.clone().run(cache.clone(), updates)));
 }
 
-/// The next connection, taken only once there is room for it.
+/// Accepts the next connection once there is room for it.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
@@ -132,7 +131,7 @@ async fn accept(
     Ok((stream, address.ip(), permit))
 }
 
-/// Whether accepting may work again later: the failure was that connection's, or the system is out of something.
+/// Whether accepting may work again later: one connection failed, or the system lacks a resource.
 fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     const OUT_OF_FILES_PROCESS: i32 = 24;
@@ -153,18 +152,18 @@ fn may_pass(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(OUT_OF_FILES_PROCESS | OUT_OF_FILES_SYSTEM | OUT_OF_BUFFERS))
 }
 
-/// Serves a connection, over TLS where the server has a certificate.
+/// Serves a connection, over TLS if the server has a certificate.
 async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
-    // Small frames should leave at once. A socket that refuses serves as well, only later.
+    // Small frames should leave at once. A socket that refuses the option still works, only later.
     let _ = stream.set_nodelay(true);
-    // A WebSocket client that accepts nothing is told so first; hence the farewell on top.
+    // A WebSocket client that accepts nothing is sent a close frame first; hence the farewell on top.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let stream = Box::pin(stream);
     let Some(tls) = &shared.app.tls else {
         return serve_requests(shared, stream, peer).await;
     };
-    // Whoever does not finish the handshake would hold a place for ever.
+    // A caller that does not finish the handshake would hold a permit for ever.
     let limit = shared.app.settings.header_read_timeout;
     let stopping = &shared.clients.stopping;
     let handshake = tls.acceptor().accept(stream);
@@ -179,17 +178,14 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     }
 }
 
-/// Answers the requests of a connection, one after the other.
+/// Serves the requests of a connection, one after the other.
 async fn serve_requests(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: IpAddr,
 ) {
     let stopping = shared.clients.stopping.clone();
-    let service = {
-        let shared = shared.clone();
-        service_fn(move |request: Request<Incoming>| stack::respond(shared.clone(), peer, request))
-    };
+    let service = TowerToHyperService::new(stack(shared.clone(), peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.app.settings.header_read_timeout)

@@ -8,35 +8,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
-/// What callers are told to speak; the server knows no other protocol.
+/// The only protocol that the server offers over TLS.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// A certificate with its key. Callers speak TLS 1.2 or 1.3 with it, and need no certificate of their own.
+/// A certificate with its key, for TLS 1.2 or 1.3. Callers need no certificate of their own.
 #[derive(Clone)]
 pub struct Tls(Arc<ServerConfig>);
 
-/// Why a certificate or its key is of no use.
+/// A certificate or its key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file can't be read, or holds no such thing in PEM.
+    /// A file can't be read, or does not hold the expected content in PEM.
     #[error("read {what} from {}", path.display())]
     Read {
-        /// What should be there.
+        /// The expected content.
         what: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why it is not.
+        /// The reason.
         #[source]
         source: pem::Error,
     },
-    /// The two do not belong together, or not to TLS.
+    /// The key does not belong to the certificate, or TLS allows neither.
     #[error("use the certificate {} with the key {}", certificate.display(), key.display())]
     Use {
-        /// The certificate's file.
+        /// File of the certificate.
         certificate: PathBuf,
-        /// The key's file.
+        /// File of the key.
         key: PathBuf,
-        /// What is wrong with them.
+        /// The reason.
         #[source]
         source: rustls::Error,
     },
@@ -47,7 +47,7 @@ impl Tls {
     /// both as PEM. A certificate that is renewed is read at the next start.
     ///
     /// # Errors
-    /// When a file is not there or not of this kind, or the key is not the certificate's.
+    /// If a file is missing or of another kind, or the key does not belong to the certificate.
     pub fn read(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
         let unread = |what, path: &Path| {
             let path = path.to_owned();
@@ -77,7 +77,7 @@ impl Tls {
 }
 
 impl fmt::Debug for Tls {
-    /// Without the key.
+    /// Writes nothing of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls")
     }

@@ -1,4 +1,4 @@
-//! `/docs`: the document as a page to try everything on, Swagger UI from the files that its crate carries.
+//! `/docs`: the document as a page on which every operation can be tried: Swagger UI, from the files of its crate.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response, set_header};
@@ -7,19 +7,19 @@ use hyper::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::Config;
 
-/// What the page may load: its own files and the answers of this server. Swagger UI sets styles on elements, and its own
-/// style has pictures in it.
+/// The content security policy of the page: its own files, and data from this server. Swagger UI sets styles on elements,
+/// and its own style has pictures in it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The files of Swagger UI that the page needs, and their content types.
+/// Files of Swagger UI that the page needs, and their content types.
 const CARRIED: [(&str, &str); 3] = [
     ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ("swagger-ui.css", "text/css; charset=utf-8"),
     ("favicon-32x32.png", "image/png"),
 ];
 
-/// All files of the page, the one that starts it first.
+/// All files of the page; the first one starts it.
 pub(super) const FILE_NAMES: [&str; 4] = ["start.js", CARRIED[0].0, CARRIED[1].0, CARRIED[2].0];
 
 static NO_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));

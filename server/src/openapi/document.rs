@@ -1,45 +1,38 @@
-//! The document, put together from the declarations.
+//! The document, assembled from the declarations.
 
 use super::errors;
+use super::headers::{self, references};
 use super::operation::{Errors, Operation, Tag};
 use super::operations::OPERATIONS;
-use crate::http::auth;
+use crate::http::api_key;
 use serde_json::{Map, Value, json};
 
-/// What is in the document besides the operations.
+/// The introduction of the document.
 const INTRODUCTION: &str = "Candles and anomaly alerts from a log of crypto market ticks, live and replayed.\n\n\
-    Everything is read with `GET`; `HEAD` has the same headers without the body, and `OPTIONS` tells the methods.\n\n\
-    - A symbol is taken in any case, as are names to choose from. A parameter that is not known is refused.\n\
+    Every operation is a `GET`; `HEAD` returns the same headers without the body, and `OPTIONS` the allowed methods.\n\n\
+    - Symbols and names to choose from are accepted in any case. An unknown parameter is refused.\n\
     - Times are RFC 3339 in UTC unless a unit is named. Windows are half-open: a candle has its start and not its end.\n\
-    - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own for what \
-    the caller did wrong.\n\
-    - `X-Request-ID` of a request comes back with its answer and stands in the log. `If-None-Match` with the `ETag` of an \
-    earlier answer is answered 304 while that holds. Answers are compressed after `Accept-Encoding`: zstd, br or gzip.\n\
-    - What can't be read as a request of HTTP/1.1, has a head above 64 KiB or more than 1,024 headers, is refused before it \
-    is one: by 400, 414 or 431 with neither body nor `X-Request-ID`, and the end of the connection.";
+    - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own shape \
+    for mistakes of the caller.\n\
+    - The `X-Request-ID` of a request is returned with its response and stands in the log. `If-None-Match` with the `ETag` \
+    of an earlier response returns 304 while that response is still valid. Responses are compressed after \
+    `Accept-Encoding`: zstd, br or gzip.\n\
+    - Bytes that are no request of HTTP/1.1, a head above 64 KiB and more than 1,024 headers are refused with 400, 414 or \
+    431, without a body and without `X-Request-ID`, and the connection ends.";
 
-/// The schemas of everything in answers, as the tests compare them with answers.
+/// The schemas of all responses; the tests compare them with real responses.
 const SCHEMAS: &str = include_str!("schemas.json");
-/// The headers of answers.
-const HEADERS: &str = include_str!("headers.json");
 
-/// The whole document.
+/// Returns the whole document.
 ///
 /// # Panics
-/// Where a file of this folder is no JSON, which its tests would have found.
+/// If a file of this folder is no JSON, which the tests would have found.
 pub(super) fn document() -> Value {
-    let schemas = object(SCHEMAS);
+    let schemas = headers::object(SCHEMAS);
     let mut paths = Map::new();
     for operation in &OPERATIONS {
         paths.insert(operation.path.to_owned(), json!({ "get": described(operation, &schemas) }));
     }
-    let headers: Map<String, Value> = object(HEADERS)
-        .into_iter()
-        .map(|(key, mut header)| {
-            header.as_object_mut().map(|header| header.remove("name"));
-            (key, header)
-        })
-        .collect();
     let tags: Vec<Value> = Tag::ALL
         .iter()
         .map(|(_, name, description)| json!({"name": name, "description": description}))
@@ -58,21 +51,16 @@ pub(super) fn document() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "headers": headers,
+            "headers": headers::components(),
             "responses": errors::components(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's keys, if it has any."},
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
-                "socketKey": {"type": "apiKey", "in": "query", "name": auth::PARAMETER,
-                    "description": "The same, for WebSockets: browsers give them no headers to set."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of the server's keys, if it has any."},
+                "socketKey": {"type": "apiKey", "in": "query", "name": api_key::PARAMETER,
+                    "description": "One of the server's keys, for WebSockets: browsers let a page set no headers on them."},
             },
         },
     })
-}
-
-fn object(text: &str) -> Map<String, Value> {
-    #[allow(clippy::expect_used, reason = "the text is part of the program, and the tests read it")]
-    serde_json::from_str(text).expect("an object in JSON")
 }
 
 fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
@@ -83,8 +71,8 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
     let (status, success) = success(operation, schemas);
     responses.insert(status.to_owned(), success);
     if operation.is_storable {
-        let headers = headers(operation.headers.iter().copied().chain(["CacheControl", "ETag"]));
-        let description = "The client has this very answer already, by its `If-None-Match`.";
+        let headers = references(operation.headers.iter().copied().chain(["CacheControl", "ETag"]));
+        let description = "The client has this response already, by its `If-None-Match`.";
         responses.insert("304".to_owned(), json!({"description": description, "headers": headers}));
     }
     responses.extend(errors::responses(operation.errors));
@@ -108,10 +96,10 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
     description
 }
 
-/// The answer to a request that went well: status, and what it is.
+/// Returns the status and the description of a successful response.
 fn success(operation: &Operation, schemas: &Map<String, Value>) -> (&'static str, Value) {
     if operation.errors == Errors::WebSocket {
-        let headers = headers(["Upgrade"].into_iter());
+        let headers = references(["Upgrade"].into_iter());
         return ("101", json!({"description": "The WebSocket is open.", "headers": headers}));
     }
     let mut content = Map::new();
@@ -124,24 +112,6 @@ fn success(operation: &Operation, schemas: &Map<String, Value>) -> (&'static str
     }
     let tag = operation.is_storable.then_some("ETag");
     let common = ["CacheControl", "ContentEncoding"].into_iter().chain(tag);
-    let headers = headers(operation.headers.iter().copied().chain(common));
-    ("200", json!({"description": "As asked.", "headers": headers, "content": content}))
-}
-
-/// References to these headers and to those that every answer has, by their names.
-pub(super) fn headers<'a>(keys: impl Iterator<Item = &'a str>) -> Map<String, Value> {
-    let all = object(HEADERS);
-    let of_every = [
-        "RequestId",
-        "ProcessTime",
-        "ServerTiming",
-        "RateLimitLimit",
-        "RateLimitRemaining",
-        "RateLimitReset",
-    ];
-    let described = |key: &str| {
-        let name = all.get(key).and_then(|header| header["name"].as_str()).unwrap_or_default();
-        (name.to_owned(), json!({"$ref": format!("#/components/headers/{key}")}))
-    };
-    keys.chain(of_every).map(described).collect()
+    let headers = references(operation.headers.iter().copied().chain(common));
+    ("200", json!({"description": "The requested data.", "headers": headers, "content": content}))
 }

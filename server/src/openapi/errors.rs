@@ -1,9 +1,10 @@
-//! The answers that are no success, as the document describes them.
+//! The responses that are no success, as the document describes them.
 
+use super::headers::references;
 use super::operation::Errors;
 use serde_json::{Value, json};
 
-/// An answer that several operations have.
+/// A response of several operations.
 pub(super) struct Refusal {
     status: u16,
     title: &'static str,
@@ -28,8 +29,8 @@ const REFUSALS: [Refusal; 14] = [
         400,
         "Bad Request",
         "invalid_parameter",
-        "A parameter that is not known, given twice or not what it may be (`invalid_parameter`, with `errors` that name \
-         each and what is allowed), or a request that the store can't answer (`unusable_request`).",
+        "A parameter is unknown, given twice or invalid (`invalid_parameter`; `errors` names each parameter and the allowed \
+         values), or the store can't serve such a request (`unusable_request`).",
         "limit: \"0\" is not an integer within the bounds; allowed: 1–100",
     ),
     Refusal {
@@ -38,7 +39,7 @@ const REFUSALS: [Refusal; 14] = [
             401,
             "Unauthorized",
             "unauthorized",
-            "The server wants a key, and none or another was sent.",
+            "The server demands a key, and the request has none or a wrong one.",
             "an API key is needed, as Authorization: Bearer or X-API-Key",
         )
     },
@@ -64,7 +65,7 @@ const REFUSALS: [Refusal; 14] = [
             405,
             "Method Not Allowed",
             "method_not_allowed",
-            "Another method than GET, HEAD and OPTIONS.",
+            "The method is none of GET, HEAD and OPTIONS.",
             "/api/v1/symbols is read with GET or HEAD",
         )
     },
@@ -72,7 +73,7 @@ const REFUSALS: [Refusal; 14] = [
         406,
         "Not Acceptable",
         "not_acceptable",
-        "By its `Accept-Encoding` the client takes the answer in no way that the server can write it.",
+        "The `Accept-Encoding` of the client allows no coding of the server.",
         "the client accepts none of zstd, br, gzip and identity",
     ),
     refusal(
@@ -95,7 +96,7 @@ const REFUSALS: [Refusal; 14] = [
             426,
             "Upgrade Required",
             "upgrade_required",
-            "The request is no WebSocket's.",
+            "The request is no handshake of a WebSocket.",
             "this is a WebSocket: No \"Connection: upgrade\" header",
         )
     },
@@ -105,7 +106,7 @@ const REFUSALS: [Refusal; 14] = [
             429,
             "Too Many Requests",
             "too_many_requests",
-            "More requests from this address than it may make.",
+            "The address has exceeded its rate.",
             "more requests from this address than it may make; ask again in 1 s",
         )
     },
@@ -113,14 +114,14 @@ const REFUSALS: [Refusal; 14] = [
         431,
         "Request Header Fields Too Large",
         "headers_too_long",
-        "The headers have more than 16384 bytes, or are more than 100.",
+        "The headers have more than 16384 bytes, or there are more than 100.",
         "the headers have 20000 bytes, the most is 16384",
     ),
     refusal(
         500,
         "Internal Server Error",
         "internal_error",
-        "The server is at fault, and its log says how.",
+        "The server failed; its log has the cause.",
         "the request failed inside the server; its log has the cause under this request id",
     ),
     Refusal {
@@ -129,7 +130,7 @@ const REFUSALS: [Refusal; 14] = [
             503,
             "Service Unavailable",
             "unavailable",
-            "A store can't answer, the answer has taken too long, or the server has as much to do as it takes.",
+            "A store can't be read, the response took too long, or the server is too busy.",
             "a store can't answer at the moment; /health says which",
         )
     },
@@ -143,13 +144,13 @@ const REFUSALS: [Refusal; 14] = [
 ];
 
 impl Refusal {
-    /// Its name among the components.
+    /// Returns the name of the component.
     fn name(&self) -> String {
         self.title.split(' ').collect()
     }
 
     fn json(&self) -> Value {
-        let headers = super::document::headers(self.headers.iter().copied().chain(["CacheControl"]));
+        let headers = references(self.headers.iter().copied().chain(["CacheControl"]));
         let mut example = json!({
             "type": format!("urn:tallow:problem:{}", self.code),
             "title": self.title,
@@ -174,7 +175,7 @@ impl Refusal {
     }
 }
 
-/// The components that the operations' answers refer to.
+/// Returns the components that the responses of operations refer to.
 pub(super) fn components() -> serde_json::Map<String, Value> {
     let plain = REFUSALS.iter().map(|refusal| (refusal.name(), refusal.json()));
     let dialects = REFUSALS.iter().flat_map(|refusal| {
@@ -193,7 +194,7 @@ pub(super) fn components() -> serde_json::Map<String, Value> {
     plain.chain(dialects).collect()
 }
 
-/// The answer in the shape of another program, where it is the caller's mistake.
+/// Returns the response in the shape of another program, for a mistake of the caller.
 fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (String, Value) {
     let mut response = refusal.json();
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
@@ -201,7 +202,7 @@ fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (St
     (format!("{prefix}{}", refusal.name()), response)
 }
 
-/// The answers of an operation that are no success: status, and where it is described.
+/// Returns the responses of an operation that are no success: the status, and a reference to the description.
 pub(super) fn responses(errors: Errors) -> impl Iterator<Item = (String, Value)> {
     let applies = move |refusal: &&Refusal| match refusal.status {
         401 => !matches!(errors, Errors::Probe | Errors::Page),

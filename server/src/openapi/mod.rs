@@ -1,15 +1,16 @@
-//! What can be asked, and what is answered: OpenAPI 3.1 at `/openapi.json`, and `/docs` to try it in a browser.
+//! The description of the API: OpenAPI 3.1 at `/openapi.json`, and `/docs` to try it in a browser.
 //!
-//! - `operations` lists every operation; the handlers read the same [`Parameter`]s that it names.
-//! - `schemas.json` and `headers.json` have what answers are made of, `errors` what all operations may answer instead.
+//! - `operations` lists every operation; the handlers read the same parameters that it names.
+//! - `schemas.json` and `headers.json` describe successful responses, `errors` all others.
 //! - `document` puts them together.
 //!
-//! The tests hold the router's routes against the document, in both directions, and real answers of every operation
-//! against its schemas.
+//! The tests compare the routes with the document, in both directions, and real responses of every operation with its
+//! schemas.
 
 mod docs;
 mod document;
 mod errors;
+mod headers;
 mod operation;
 mod operations;
 

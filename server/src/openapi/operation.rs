@@ -1,8 +1,8 @@
-//! What can be asked for at a path, and what is answered.
+//! An operation: the request at a path, and its responses.
 
 use crate::parameter::Parameter;
 
-/// A part of the document.
+/// A chapter of the document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Tag {
     Prices,
@@ -16,10 +16,10 @@ pub(super) enum Tag {
 
 impl Tag {
     pub(super) const ALL: [(Tag, &'static str, &'static str); 7] = [
-        (Tag::Prices, "Prices", "Candles and what is made of them."),
-        (Tag::Alerts, "Alerts", "Anomalies: returns far out of those of the hour before."),
-        (Tag::Live, "Live", "WebSockets. A page like this one can't try them."),
-        (Tag::Process, "Process", "Whether everything works, and its figures."),
+        (Tag::Prices, "Prices", "Candles, and figures made of them."),
+        (Tag::Alerts, "Alerts", "Anomalies: returns far outside the returns of the hour before."),
+        (Tag::Live, "Live", "WebSockets. They can't be tried on this page."),
+        (Tag::Process, "Process", "The health and the figures of the process."),
         (
             Tag::Binance,
             "Binance",
@@ -34,18 +34,18 @@ impl Tag {
     }
 }
 
-/// In what shape mistakes are answered, and which can happen.
+/// The shape of error responses, and which errors can happen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Errors {
-    /// Problem documents.
+    /// Problem documents, all of them.
     Problems,
-    /// Problem documents; neither a key nor a rate holds this request up.
+    /// Problem documents; the request needs no key and is not limited by rate.
     Probe,
-    /// Problem documents; no key holds this request up.
+    /// Problem documents; the request needs no key.
     Page,
-    /// Binance's for the caller's mistakes, else problem documents.
+    /// The shape of Binance for mistakes of the caller, else problem documents.
     Binance,
-    /// TradingView's for the caller's mistakes, else problem documents.
+    /// The shape of TradingView for mistakes of the caller, else problem documents.
     Udf,
     /// Problem documents; the request opens a WebSocket.
     WebSocket,
@@ -53,25 +53,25 @@ pub(super) enum Errors {
     Streamed,
 }
 
-/// What `GET` does at a path.
+/// The operation of `GET` at a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation {
-    /// As the router has it.
+    /// The path as `routes` has it.
     pub(super) path: &'static str,
-    /// A name for generated clients.
+    /// Name for generated clients.
     pub(super) id: &'static str,
     pub(super) tag: Tag,
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
-    /// Those of the query.
+    /// The parameters in the query.
     pub(super) parameters: &'static [Parameter],
-    /// What `{…}` in the path may be.
+    /// The parameter in the path.
     pub(super) place: Option<Parameter>,
-    /// Content types of the answer and the names of their schemas.
+    /// The content types of the response and the names of their schemas.
     pub(super) content: &'static [(&'static str, &'static str)],
-    /// Headers of the answer besides those that all have, by their keys in `headers.json`.
+    /// The headers that not every response has, by their keys in `headers.json`.
     pub(super) headers: &'static [&'static str],
-    /// Whether the answer may be kept and asked for again by its tag.
+    /// Whether a client may store the response and revalidate it by its tag.
     pub(super) is_storable: bool,
     pub(super) errors: Errors,
 }

@@ -11,7 +11,7 @@ use tallow_model::version::{Arrival, Sequence};
 pub(super) struct DeliveredSeries {
     /// The last update that was delivered, or the candle that was read from the cache after it.
     sequence: Sequence,
-    /// Whether clients have been told that updates may be missing after the last one.
+    /// Whether clients have got a `resync_required` that no update has followed yet.
     ///
     /// The next number is then no new gap, whichever it is.
     pub(super) gap_announced: bool,
@@ -39,7 +39,7 @@ impl DeliveredSeries {
         self.sequence.judge(candle.seq, candle.version()) == Arrival::Duplicate
     }
 
-    /// Returns the first missing sequence number if clients must be told of a gap before an update.
+    /// Returns the first missing sequence number if there is an unreported gap before an update.
     pub(super) fn gap_before(&self, candle: &LatestCandle) -> Option<u64> {
         self.sequence.missing_from(candle.seq).filter(|_| !self.gap_announced)
     }
@@ -83,7 +83,8 @@ impl DeliveredSeries {
 
     /// Keeps a candle of the stores if no candle of its version or a newer one is known.
     ///
-    /// The candle is no update: its sequence number does not tell which updates have been delivered.
+    /// The candle is no update: its sequence number does not tell which updates have been
+    /// delivered.
     pub(super) fn add_stored(&mut self, stored: SerializedCandle) {
         let is_newer = |old: &Option<SerializedCandle>| {
             old.as_ref().is_none_or(|old| stored.candle.is_newer_than(&old.candle))

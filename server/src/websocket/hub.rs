@@ -6,9 +6,9 @@
 //! stream reports a gap of its own, the `resync_required` names no interval: it covers the whole
 //! subscription, alerts too.
 //!
-//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one, and
-//! replays candles that clients have. An update with a low number may also be a repeated one. The
-//! order of versions decides: the first newer candle counts as a gap, and the hub follows its
+//! **Restarted numbers.** If Redis has lost the counters, a restarted publisher counts from one,
+//! and replays candles that clients have. An update with a low number may also be a repeated one.
+//! The order of versions decides: the first newer candle counts as a gap, and the hub follows its
 //! number. See [`tallow_model::version`].
 //!
 //! **Reconnecting clients.** The hub keeps a bounded number of recent closed candles. A client that
@@ -72,7 +72,7 @@ pub(crate) struct Membership {
     pub(super) snapshot: Vec<SerializedCandle>,
     /// The JSON of the closed candles after the resume point; `None` if they are unknown.
     pub(super) missed: Option<Vec<Arc<str>>>,
-    /// Whether the connected clients have been told of a gap that no update has followed yet.
+    /// Whether there is an announced gap that no update has followed yet.
     pub(super) has_gap: bool,
 }
 

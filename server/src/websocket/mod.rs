@@ -28,7 +28,7 @@ pub(crate) use hub::ClientStats;
 pub(crate) use subscription::Subscription;
 
 use crate::app::Data;
-use crate::http::cors::Caller;
+use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::http::response::Response;
 use hyper::body::Incoming;

@@ -1,7 +1,7 @@
-//! `/api/v3/exchangeInfo`: the symbols, and of each what clients need to know before they ask for more.
+//! `/api/v3/exchangeInfo`: the symbols, each with the facts that clients read before any other request.
 
 use super::mistake::Failure;
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols::{self, Which};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -11,19 +11,19 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_model::Symbol;
 
-/// Decimals of prices and quantities, as clients round them; the prices here are rounded to none.
+/// The decimals to which clients round prices and quantities; prices here are not rounded at all.
 const PRECISION: u32 = 8;
-/// The step of these decimals.
+/// The step of the last decimal.
 const STEP: &str = "0.00000001";
-/// More than any price or quantity.
+/// A bound above every price and quantity.
 const MOST: &str = "1000000000000.00000000";
 
-/// What can be asked for.
+/// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 2] = [symbols::SYMBOL, symbols::SYMBOLS];
 
-/// The symbols asked for.
+/// Returns the symbols that the request names, or all.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &PARAMETERS)?;
     let symbols = match symbols::which(data, &parameters).await? {
         Which::One(symbol) => vec![symbol],
         Which::Several(symbols) => symbols,
@@ -31,7 +31,7 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Fai
     let document = json!({
         "timezone": "UTC",
         "serverTime": data.now().millis(),
-        // None: nothing is limited here.
+        // Empty, as nothing is limited here.
         "rateLimits": [],
         "exchangeFilters": [],
         "symbols": symbols.into_iter().map(listed).collect::<Vec<Value>>(),

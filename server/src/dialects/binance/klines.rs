@@ -1,12 +1,12 @@
 //! `/api/v3/klines` and `/uiKlines`: candles, oldest first, each a list of twelve.
 //!
-//! Without a bound they are the newest, from `startTime` alone or with `endTime` the oldest of the range, up to `endTime`
-//! alone the newest of it. Both bounds are included and compared with the open time. As at Binance the last one may be
-//! the candle that is still open, where the interval is a settled one (1m, 5m, 15m). A limit beyond the greatest is taken
-//! for the greatest. Windows in which nothing happened are left out.
+//! Without a bound the newest candles are returned; with `startTime`, the oldest of the range; with `endTime` alone, the
+//! newest of the range. Both bounds are included and compared with the open time. As at Binance the last candle may
+//! still be open, if the interval is a settled one (1m, 5m, 15m). A limit above the greatest counts as the greatest.
+//! Windows without ticks are left out.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols;
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
@@ -20,8 +20,8 @@ use tallow_model::{EventTime, MAX_EVENT_TIME};
 const DEFAULT_LIMIT: u64 = 500;
 const MAX_LIMIT: u64 = 1000;
 
-/// Binance's intervals that candles can be rolled up to, and their minutes. `1w` starts on a Monday and `1M` is of no fixed
-/// length.
+/// The intervals of Binance that candles can be rolled up to, and their minutes. `1w` is missing as it starts on a
+/// Monday, and `1M` as it has no fixed length.
 const INTERVALS: [(&str, u64); 11] = [
     ("1m", 1),
     ("5m", 5),
@@ -38,7 +38,7 @@ const INTERVALS: [(&str, u64); 11] = [
 
 const INTERVAL_NAMES: [&str; 11] = names(&INTERVALS);
 
-/// What can be asked for.
+/// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 6] = [
     symbols::SYMBOL.required(),
     Parameter::choice("interval", &INTERVAL_NAMES, "The length of the windows; `1m` is not `1M`.").required(),
@@ -55,14 +55,20 @@ pub(crate) const PARAMETERS: [Parameter; 6] = [
         u64::MAX,
         "Windows that open at or before this, in milliseconds since 1970.",
     ),
-    Parameter::choice("timeZone", &["0"], "Where days begin: at midnight UTC.").or(Literal::Text("0")),
-    Parameter::integer("limit", 1, u64::MAX, "How many candles at most; more than 1000 counts as 1000.")
-        .or(Literal::Number(DEFAULT_LIMIT)),
+    Parameter::choice("timeZone", &["0"], "The time zone in which days begin: UTC only.")
+        .or(Literal::Text("0")),
+    Parameter::integer(
+        "limit",
+        1,
+        u64::MAX,
+        "The most candles in the response; more than 1000 counts as 1000.",
+    )
+    .or(Literal::Number(DEFAULT_LIMIT)),
 ];
 
-/// A list of candles.
+/// Returns a list of candles.
 pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &PARAMETERS)?;
     parameters.mandatory("symbol")?;
     let span = span(parameters.mandatory("interval")?)?;
     let (start, end) = (time(&parameters, "startTime")?, time(&parameters, "endTime")?);
@@ -85,19 +91,19 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Fai
     Ok(response::json(StatusCode::OK, &klines)?)
 }
 
-/// The span of an interval. `1m` is not `1M`.
+/// Returns the span of an interval. `1m` is not `1M`.
 fn span(name: &str) -> Result<Span, Mistake> {
     let minutes = INTERVALS.iter().find(|(known, _)| *known == name).map(|(_, minutes)| *minutes);
     minutes.map(bars::span).ok_or(Mistake::Interval)
 }
 
-/// A time in milliseconds. One after all times is the last.
-fn time(parameters: &Parameters, name: &'static str) -> Result<Option<EventTime>, Mistake> {
+/// Reads a time in milliseconds; a time beyond the last is the last.
+fn time(parameters: &BinanceParameters, name: &'static str) -> Result<Option<EventTime>, Mistake> {
     Ok(parameters.integer(name)?.map(|millis| EventTime(millis).min(MAX_EVENT_TIME)))
 }
 
-/// Open time, open, high, low, close, volume, close time, quote volume, trades, what takers bought of the base and for how
-/// much of the quote, and nothing. Rust prints no float with an exponent.
+/// Returns a candle as a list: open time, open, high, low, close, volume, close time, quote volume, trades, the base and
+/// quote volume of takers, and an unused value. Rust prints no float with an exponent.
 fn kline(bar: &Bar, span: Span) -> Value {
     let close_time = bar.start.millis() + span.window_ms - 1;
     json!([

@@ -1,30 +1,30 @@
-//! Mistakes of the caller, by the codes and in the words of Binance.
+//! Mistakes of the caller, with the codes and the words of Binance.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response};
 use hyper::StatusCode;
 use serde_json::json;
 
-/// What is wrong with a request.
+/// A mistake in a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Mistake {
-    /// The parameter has other characters than those of this pattern.
+    /// The parameter has characters that its pattern does not allow.
     IllegalCharacters(&'static str, &'static str),
-    /// So many parameters are known at most, and so many were sent.
+    /// More parameters were sent than are known: the known number, and the number that was sent.
     TooManyParameters(usize, usize),
     /// A parameter was sent twice.
     DuplicateParameter,
-    /// The parameter has to be sent.
+    /// A mandatory parameter is missing.
     Missing(&'static str),
     /// The parameter was sent without a value.
     Empty(&'static str),
-    /// No such interval.
+    /// The interval does not exist.
     Interval,
-    /// No such symbol.
+    /// The symbol does not exist.
     Symbol,
     /// These parameters exclude each other.
     Combination,
-    /// The parameter's value is not one it may have.
+    /// The value of the parameter is not allowed.
     Invalid(&'static str),
 }
 
@@ -63,7 +63,7 @@ impl Mistake {
     }
 }
 
-/// Why a request is not answered as asked: by the caller's fault, or by ours.
+/// The failure of a request, by the caller's fault or the server's.
 #[derive(Debug)]
 pub(super) enum Failure {
     Mistake(Mistake),
@@ -71,7 +71,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The answer in Binance's shape, where it has one.
+    /// Returns the response in the shape of Binance; other failures stay problems.
     pub(super) fn response(self) -> Result<Response, Problem> {
         match self {
             Failure::Mistake(mistake) => {

@@ -1,38 +1,38 @@
-//! The symbols that a request of Binance's clients names.
+//! The symbols that a request names.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use crate::app::Data;
 use crate::market;
 use crate::parameter::{Literal, Parameter};
 use tallow_model::Symbol;
 
-/// One symbol.
+/// The parameter for one symbol.
 pub(super) const SYMBOL: Parameter =
     Parameter::text("symbol", "^[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]$", "A symbol and `USD`, in any case.")
         .like(Literal::Text("BTCUSD"));
-/// Several symbols.
+/// The parameter for several symbols.
 pub(super) const SYMBOLS: Parameter = Parameter::text(
     "symbols",
     r#"^\["[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]"(,"[A-Za-z0-9._-]{1,20}[Uu][Ss][Dd]")*\]$"#,
     "Symbols, as a JSON list of texts. Not together with `symbol`; without either, all there are.",
 );
 
-/// Of what a name is made, in any case.
+/// The pattern of a name, in any case.
 const NAME: &str = "^[A-Z0-9-_.]{1,23}$";
-/// Of what a list of names is made.
+/// The pattern of a list of names.
 const NAMES: &str = r#"^\["[A-Z0-9-_.]{1,23}"(,"[A-Z0-9-_.]{1,23}")*\]$"#;
 
-/// Which symbols a request is about.
+/// The symbols of a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Which {
-    /// This one: the answer is an object.
+    /// One symbol: the response is an object.
     One(Symbol),
-    /// These: the answer is a list.
+    /// A list of symbols: the response is a list.
     Several(Vec<Symbol>),
 }
 
-/// The symbol of a name.
+/// Returns the symbol of a name.
 fn symbol(parameter: &'static str, pattern: &'static str, name: &str) -> Result<Symbol, Mistake> {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if !name.bytes().all(is_legal) {
@@ -41,14 +41,14 @@ fn symbol(parameter: &'static str, pattern: &'static str, name: &str) -> Result<
     market::symbol(name).ok_or(Mistake::Symbol)
 }
 
-/// The symbol of the parameter `symbol`, which one of the stores has to have.
-pub(super) async fn one(data: &Data, parameters: &Parameters) -> Result<Symbol, Failure> {
+/// Returns the symbol of the parameter `symbol`; one of the stores must have it.
+pub(super) async fn one(data: &Data, parameters: &BinanceParameters) -> Result<Symbol, Failure> {
     let symbol = symbol("symbol", NAME, parameters.mandatory("symbol")?)?;
     if data.knows(symbol).await? { Ok(symbol) } else { Err(Mistake::Symbol.into()) }
 }
 
-/// The symbol of `symbol`, the symbols of `symbols`, or without either all that the stores have.
-pub(super) async fn which(data: &Data, parameters: &Parameters) -> Result<Which, Failure> {
+/// Returns the symbol of `symbol`, the symbols of `symbols`, or without either every symbol of the stores.
+pub(super) async fn which(data: &Data, parameters: &BinanceParameters) -> Result<Which, Failure> {
     match (parameters.text("symbol"), parameters.text("symbols")) {
         (Some(_), Some(_)) => Err(Mistake::Combination.into()),
         (Some(_), None) => Ok(Which::One(one(data, parameters).await?)),

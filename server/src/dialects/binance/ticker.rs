@@ -1,11 +1,11 @@
 //! `/api/v3/ticker/price` and `/api/v3/ticker/24hr`: the newest price, and what happened in the last 24 hours.
 //!
-//! The figures are those of `api::day`: settled candles, against the newest price. `openTime` is the start of the first
-//! candle and `closeTime` the time of the newest price. Not known and therefore `0`: the last quantity, bid and ask; the ids
-//! of trades are -1. Where nothing has settled in 24 hours every price is the newest and all else `0`.
+//! The figures are those of `api::day`: settled candles against the newest price. `openTime` is the start of the first
+//! candle and `closeTime` the time of the newest price. The last quantity, bid and ask are unknown and therefore `0`; the
+//! ids of trades are -1. If nothing has settled in 24 hours, every price is the newest and every other figure is `0`.
 
 use super::mistake::{Failure, Mistake};
-use super::parameters::Parameters;
+use super::parameters::BinanceParameters;
 use super::symbols::{self, Which};
 use crate::api::day::{self, Day};
 use crate::api::historical::difference;
@@ -21,42 +21,42 @@ use std::collections::BTreeMap;
 use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::rows::LatestCandle;
-use tallow_model::store::Recent;
+use tallow_model::store::RollingWindow;
 
-/// How much to tell.
+/// The extent of a ticker.
 #[derive(Clone, Copy)]
-enum Kind {
+enum TickerKind {
     Price,
     Mini,
     Full,
 }
 
 const TYPE: Parameter =
-    Parameter::choice("type", &["FULL", "MINI"], "How much to tell of each.").or(Literal::Text("FULL"));
+    Parameter::choice("type", &["FULL", "MINI"], "The extent of each ticker.").or(Literal::Text("FULL"));
 
-/// What can be asked of prices.
+/// The parameters of the newest prices.
 pub(crate) const PRICE_PARAMETERS: [Parameter; 2] = [symbols::SYMBOL, symbols::SYMBOLS];
-/// What can be asked of the last 24 hours.
+/// The parameters of the last 24 hours.
 pub(crate) const DAY_PARAMETERS: [Parameter; 3] = [symbols::SYMBOL, symbols::SYMBOLS, TYPE];
 
-/// The newest prices.
+/// Returns the newest prices.
 pub(super) async fn price(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &PRICE_PARAMETERS)?;
-    tickers(data, &parameters, Kind::Price).await
+    let parameters = BinanceParameters::parse(raw, &PRICE_PARAMETERS)?;
+    tickers(data, &parameters, TickerKind::Price).await
 }
 
-/// The last 24 hours.
+/// Returns the figures of the last 24 hours.
 pub(super) async fn day(data: &Data, raw: Option<&str>) -> Result<Response, Failure> {
-    let parameters = Parameters::parse(raw, &DAY_PARAMETERS)?;
+    let parameters = BinanceParameters::parse(raw, &DAY_PARAMETERS)?;
     let kind = match parameters.text("type") {
-        None | Some("FULL") => Kind::Full,
-        Some("MINI") => Kind::Mini,
+        None | Some("FULL") => TickerKind::Full,
+        Some("MINI") => TickerKind::Mini,
         Some(_) => return Err(Mistake::Invalid("type").into()),
     };
     tickers(data, &parameters, kind).await
 }
 
-async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Response, Failure> {
+async fn tickers(data: &Data, parameters: &BinanceParameters, kind: TickerKind) -> Result<Response, Failure> {
     let document = match symbols::which(data, parameters).await? {
         Which::One(symbol) => {
             let newest = day::newest_of(data, symbol).await;
@@ -82,21 +82,25 @@ async fn tickers(data: &Data, parameters: &Parameters, kind: Kind) -> Result<Res
     Ok(response::json(StatusCode::OK, &document)?)
 }
 
-/// What has settled, where it is to be told.
-async fn settled(data: &Data, symbol: Option<Symbol>, kind: Kind) -> Result<BTreeMap<Symbol, Recent>, Error> {
+/// Reads the settled figures, which a mere price does not need.
+async fn settled(
+    data: &Data,
+    symbol: Option<Symbol>,
+    kind: TickerKind,
+) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     match kind {
-        Kind::Price => Ok(BTreeMap::new()),
-        Kind::Mini | Kind::Full => day::settled(data, symbol).await,
+        TickerKind::Price => Ok(BTreeMap::new()),
+        TickerKind::Mini | TickerKind::Full => day::settled(data, symbol).await,
     }
 }
 
-/// One symbol's; none where no price of it is known.
+/// Returns the ticker of a symbol; `None` if no price of the symbol is known.
 async fn ticker(
     data: &Data,
     symbol: Symbol,
     cached: Option<&LatestCandle>,
-    settled: Option<&Recent>,
-    kind: Kind,
+    settled: Option<&RollingWindow>,
+    kind: TickerKind,
 ) -> Result<Option<Value>, Error> {
     let day = match settled {
         Some(settled) => day::day(data, settled, cached).await?,
@@ -110,9 +114,9 @@ async fn ticker(
         },
     };
     Ok(Some(match kind {
-        Kind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
-        Kind::Mini => mini(symbol, &day),
-        Kind::Full => full(symbol, &day),
+        TickerKind::Price => json!({ "symbol": market::name(symbol), "price": day.last.value.to_string() }),
+        TickerKind::Mini => mini(symbol, &day),
+        TickerKind::Full => full(symbol, &day),
     }))
 }
 
@@ -153,7 +157,7 @@ fn full(symbol: Symbol, day: &Day) -> Value {
     ticker
 }
 
-/// A sum or a quotient: to eight decimals, as Binance prints every number.
+/// Writes a sum or a quotient to eight decimals, as Binance prints every number.
 fn amount(value: f64) -> String {
     format!("{value:.8}")
 }

@@ -1,11 +1,11 @@
 //! `/udf/history`: the bars from `from`, included, up to `to`, not included.
 //!
-//! With `countback` they are the newest so many before `to`, however far back they lie, and `from` counts for nothing. The
-//! last one may be the bar that is still open, where the resolution is a settled interval (1, 5, 15). Where the range has no
-//! bar and there are older ones, `nextTime` is the newest of them; at the left edge there is none.
+//! With `countback` the response has that many of the newest bars before `to`, however far back they lie, and `from` is
+//! ignored. The last bar may still be open, if the resolution is a settled interval (1, 5, 15). If the range has no bar
+//! and there are older bars, `nextTime` is the newest of them; at the left edge there is no `nextTime`.
 
-use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
-use super::refusal::Refusal;
+use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
+use super::refusal::UdfError;
 use crate::api::bars::{self, Bar};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -14,26 +14,26 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tallow_model::store::CandleQuery;
 
-/// The most bars of an answer: a week of minutes. Of more, the newest.
+/// The most bars of a response: a week of minutes. Of more bars, the newest are returned.
 const MAX_BARS: u64 = 7 * 24 * 60;
 
-/// What can be asked for.
+/// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 5] = [
     SYMBOL,
     RESOLUTION,
-    FROM.about("From when on, itself included, in seconds since 1970; needed without `countback`."),
-    TO.about("Up to when, itself not included, in seconds since 1970; after `from`."),
+    FROM.about("The start of the range, included, in seconds since 1970; needed without `countback`."),
+    TO.about("The end of the range, excluded, in seconds since 1970; after `from`."),
     Parameter::integer(
         "countback",
         0,
         u64::MAX,
-        "How many bars before `to`, whatever `from` says; 0 for none such.",
+        "The number of bars before `to`, whatever `from` is; 0 counts as missing.",
     ),
 ];
 
-/// The bars of a range.
-pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &PARAMETERS);
+/// Returns the bars of a range.
+pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let to = parameters.time("to")?;
     let countback = parameters.integer("countback")?.filter(|countback| *countback > 0);
@@ -42,7 +42,7 @@ pub(super) async fn bars(data: &Data, raw: Option<&str>) -> Result<Response, Ref
         None => Some(parameters.time("from")?),
     };
     if from.is_some_and(|from| from >= to) {
-        return Err(Refusal::Parameter("from has to be before to".to_owned()));
+        return Err(UdfError::Parameter("from has to be before to".to_owned()));
     }
     let query = CandleQuery {
         from,
@@ -69,7 +69,7 @@ fn seconds(bar: &Bar) -> u64 {
     bar.start.millis() / 1000
 }
 
-/// The bars as columns.
+/// Returns the bars as columns.
 fn table(bars: &[Bar]) -> Value {
     let column = |value: fn(&Bar) -> f64| bars.iter().map(value).collect::<Vec<f64>>();
     json!({

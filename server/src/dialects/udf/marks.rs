@@ -1,7 +1,7 @@
-//! `/udf/marks`: the alerts that stand, as marks on the bars that they judge; both bounds are included.
+//! `/udf/marks`: the alerts that are not retracted, as marks on the bars that they judge; both bounds are included.
 
-use super::parameters::{FROM, Parameters, RESOLUTION, SYMBOL, TO};
-use super::refusal::Refusal;
+use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
+use super::refusal::UdfError;
 use crate::app::Data;
 use crate::http::response::{self, Response};
 use crate::parameter::Parameter;
@@ -11,15 +11,15 @@ use tallow_model::rows::AlertRow;
 use tallow_model::store::{AlertQuery, Span};
 use tallow_model::{AlertType, EventTime, MINUTE_MS, Severity};
 
-/// The most marks of an answer. Of more, the newest.
+/// The most marks of a response. Of more marks, the newest are returned.
 const MAX_MARKS: usize = 1000;
 
-/// What can be asked for.
+/// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 4] = [SYMBOL, RESOLUTION, FROM.required(), TO];
 
-/// The marks of a range, oldest first.
-pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &PARAMETERS);
+/// Returns the marks of a range, oldest first.
+pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &PARAMETERS);
     let span = parameters.resolution()?;
     let (from, to) = (parameters.time("from")?, parameters.time("to")?);
     let query = AlertQuery {
@@ -36,7 +36,7 @@ pub(super) async fn list(data: &Data, raw: Option<&str>) -> Result<Response, Ref
     Ok(response::json(StatusCode::OK, &marks)?)
 }
 
-/// A mark on the bar in which the alert's minute lies.
+/// Returns a mark on the bar in which the alert's minute lies.
 fn mark(alert: &AlertRow, span: Span) -> Value {
     let minute_ms = alert.window_start.millis();
     let (color, label) = match alert.alert_type {
@@ -59,7 +59,7 @@ fn mark(alert: &AlertRow, span: Span) -> Value {
     })
 }
 
-/// What the alert says of itself: the move, and how far it is out of the moves before it.
+/// Returns the text of an alert: the move, and how far it lies outside the moves before it.
 fn text(alert: &AlertRow) -> String {
     format!(
         "{} {}: {} to {} ({:+.2} %). z {:.2} is beyond ±{}: the {} returns before it have mean {:.6} and standard \

@@ -1,11 +1,12 @@
 //! TradingView's data feed over HTTP, [UDF], under `/udf`: for its charts and whatever else reads such feeds.
 //!
-//! Times are epoch seconds. A symbol is ours, `BTC`; with the exchange before it or the dollar behind it, `TALLOW:BTC` and
-//! `BTCUSD`, it is understood too. Parameters that are not known are passed over, as the charts send more with every version.
-//! Mistakes are `{"s":"error","errmsg":…}` with a status of 4xx.
+//! Times are epoch seconds. A symbol is a symbol of Tallow, `BTC`; with the exchange before it or the dollar behind it,
+//! `TALLOW:BTC` and `BTCUSD`, it is understood too. Unknown parameters are ignored, as every version of the charts sends
+//! more of them. Mistakes are `{"s":"error","errmsg":…}` with a status of 4xx.
 //!
 //! [UDF]: https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF
 
+mod catalog;
 mod history;
 mod marks;
 mod parameters;
@@ -15,26 +16,18 @@ mod symbols;
 use crate::app::Data;
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response};
+use catalog::{EXCHANGE, TYPE, resolutions};
 use hyper::StatusCode;
-use refusal::Refusal;
+use refusal::UdfError;
 use serde_json::json;
 
 pub(crate) use history::PARAMETERS as HISTORY_PARAMETERS;
 pub(crate) use marks::PARAMETERS as MARKS_PARAMETERS;
 pub(crate) use symbols::{SEARCH_PARAMETERS, SYMBOL_PARAMETERS};
 
-/// The exchange that symbols are listed under.
-const EXCHANGE: &str = "TALLOW";
-/// The type of every symbol.
-const TYPE: &str = "crypto";
-
-/// What a chart calls its intervals, and their minutes.
-const RESOLUTIONS: [(&str, u64); 6] =
-    [("1", 1), ("5", 5), ("15", 15), ("60", 60), ("240", 240), ("1D", 1440)];
-
-/// What can be asked for.
+/// The routes of the dialect.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Route {
+pub(crate) enum UdfRoute {
     Config,
     Symbols,
     Search,
@@ -43,25 +36,20 @@ pub(crate) enum Route {
     Marks,
 }
 
-/// Answers a request.
-pub(crate) async fn respond(data: &Data, route: Route, raw: Option<&str>) -> Result<Response, Problem> {
+/// Responds to a request.
+pub(crate) async fn respond(data: &Data, route: UdfRoute, raw: Option<&str>) -> Result<Response, Problem> {
     let response = match route {
-        Route::Config => config(),
-        Route::Symbols => symbols::one(data, raw).await,
-        Route::Search => symbols::search(data, raw).await,
-        Route::History => history::bars(data, raw).await,
-        Route::Time => Ok(time(data)),
-        Route::Marks => marks::list(data, raw).await,
+        UdfRoute::Config => config(),
+        UdfRoute::Symbols => symbols::one(data, raw).await,
+        UdfRoute::Search => symbols::search(data, raw).await,
+        UdfRoute::History => history::bars(data, raw).await,
+        UdfRoute::Time => Ok(time(data)),
+        UdfRoute::Marks => marks::list(data, raw).await,
     };
-    response.or_else(Refusal::response)
+    response.or_else(UdfError::response)
 }
 
-/// The names of the resolutions.
-fn resolutions() -> Vec<&'static str> {
-    RESOLUTIONS.iter().map(|(name, _)| *name).collect()
-}
-
-fn config() -> Result<Response, Refusal> {
+fn config() -> Result<Response, UdfError> {
     let document = json!({
         "supported_resolutions": resolutions(),
         "supports_search": true,
@@ -78,7 +66,7 @@ fn config() -> Result<Response, Refusal> {
     Ok(response::json(StatusCode::OK, &document)?)
 }
 
-/// The server's time as text.
+/// Returns the server's time as text.
 fn time(data: &Data) -> Response {
     let seconds = data.now().millis() / 1000;
     response::with_body(StatusCode::OK, "text/plain; charset=utf-8", seconds.to_string())

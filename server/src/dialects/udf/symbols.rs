@@ -1,8 +1,8 @@
-//! `/udf/symbols` and `/udf/search`: what a chart needs to know of a symbol, and finding one.
+//! `/udf/symbols` and `/udf/search`: the facts that a chart needs about a symbol, and the search for symbols.
 
-use super::parameters::{Parameters, SYMBOL};
-use super::refusal::Refusal;
-use super::{EXCHANGE, TYPE, resolutions};
+use super::catalog::{EXCHANGE, TYPE, resolutions};
+use super::parameters::{SYMBOL, UdfParameters};
+use super::refusal::UdfError;
 use crate::api::{day, symbols};
 use crate::app::Data;
 use crate::http::response::{self, Response};
@@ -14,12 +14,12 @@ use tallow_model::Symbol;
 
 const DEFAULT_LIMIT: u64 = 30;
 
-/// How many decimals a chart shows at least and at most.
+/// The least and the most decimals that a chart shows.
 const DECIMALS: (usize, usize) = (2, 10);
 
-/// What can be asked of a symbol.
+/// The parameters of a symbol.
 pub(crate) const SYMBOL_PARAMETERS: [Parameter; 1] = [SYMBOL];
-/// What can be searched for.
+/// The parameters of a search.
 pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
     Parameter::text("query", "", "What the symbol or its name has in it, in any case.")
         .like(Literal::Text("bit")),
@@ -29,11 +29,11 @@ pub(crate) const SEARCH_PARAMETERS: [Parameter; 4] = [
     Parameter::integer("limit", 0, u64::MAX, "How many at most.").or(Literal::Number(DEFAULT_LIMIT)),
 ];
 
-/// One symbol.
-pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let symbol = Parameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
+/// Returns one symbol.
+pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let symbol = UdfParameters::parse(raw, &SYMBOL_PARAMETERS).symbol(data).await?;
     let cached = day::newest_of(data, symbol).await;
-    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(Refusal::UnknownSymbol)?;
+    let price = day::price(data, symbol, cached.as_deref()).await?.ok_or(UdfError::UnknownSymbol)?;
     let document = json!({
         "name": symbol,
         "ticker": symbol,
@@ -58,9 +58,9 @@ pub(super) async fn one(data: &Data, raw: Option<&str>) -> Result<Response, Refu
     Ok(response::json(StatusCode::OK, &document)?)
 }
 
-/// The symbols in which, or in whose names, a text is found: those that begin with it first.
-pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, Refusal> {
-    let parameters = Parameters::parse(raw, &SEARCH_PARAMETERS);
+/// Returns the symbols whose symbol or name contains the text: those that begin with it first.
+pub(super) async fn search(data: &Data, raw: Option<&str>) -> Result<Response, UdfError> {
+    let parameters = UdfParameters::parse(raw, &SEARCH_PARAMETERS);
     let limit = parameters.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
     let query = parameters.text("query").unwrap_or_default().to_lowercase();
     let asked =
@@ -95,8 +95,8 @@ fn description(symbol: Symbol) -> String {
     format!("{} / US dollar", symbols::name(symbol))
 }
 
-/// How many steps a unit has on the chart: the decimals of the newest price, which differ from price to price only by
-/// zeros at the end.
+/// Returns the steps of a dollar on the chart: 10 to the power of the decimals of the newest price. Prices of a symbol
+/// differ in their decimals only by zeros at the end.
 fn price_scale(price: f64) -> u64 {
     let decimals = price.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len());
     10u64.pow(decimals.clamp(DECIMALS.0, DECIMALS.1) as u32)

@@ -1,8 +1,8 @@
-//! Content codings of a body that is made while it is sent. Each chunk is compressed as it comes, on a thread of its own,
-//! and can be read as soon as it has arrived; the coding looks back over the chunks before it.
+//! Content codings of a body that is made while it is sent. Each chunk is compressed when it comes, on a thread of its
+//! own, and the client can read it when it arrives; the coding looks back over the chunks before.
 
 use super::{BROTLI_BUFFER, BROTLI_LEVEL, BROTLI_WINDOW, Coding, GZIP_LEVEL, ZSTD_LEVEL};
-use crate::http::streamed::{Broken, Chunks};
+use crate::http::response::{Broken, Chunks};
 use brotli::CompressorWriter;
 use bytes::Bytes;
 use flate2::Compression;
@@ -11,10 +11,10 @@ use futures_util::TryStreamExt;
 use futures_util::stream::try_unfold;
 use std::io::{self, Write};
 
-/// The chunks in this coding. One that is broken has no end in the coding either.
+/// Returns the chunks in this coding. A body that breaks off has no end in the coding either.
 ///
 /// # Errors
-/// When the library can't, which it has no reason to in memory.
+/// If the library fails, for which it has no reason in memory.
 pub(crate) fn encoded(coding: Coding, chunks: Chunks) -> io::Result<Chunks> {
     let start = Some((chunks, Encoder::new(coding)?));
     Ok(Box::pin(try_unfold(start, |state| async {
@@ -26,7 +26,7 @@ pub(crate) fn encoded(coding: Coding, chunks: Chunks) -> io::Result<Chunks> {
     })))
 }
 
-/// One body in the making.
+/// The encoder of one body.
 enum Encoder {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
     Brotli(Box<CompressorWriter<Vec<u8>>>),
@@ -48,7 +48,7 @@ impl Encoder {
         })
     }
 
-    /// Compresses a chunk, or with none ends the body: then nobody is left to take another.
+    /// Compresses a chunk, or ends the body if there is none; then no encoder is returned.
     fn take(mut self, plain: Option<&[u8]>) -> io::Result<(Bytes, Option<Encoder>)> {
         let Some(plain) = plain else { return Ok((self.end()?.into(), None)) };
         let writer: &mut dyn Write = match &mut self {

@@ -1,6 +1,6 @@
-//! API keys: who may ask at all, if not everyone may.
+//! API keys, without which a server that has keys refuses requests.
 //!
-//! The server knows of each key its name and its SHA-256, so that neither its settings nor its memory give a key away.
+//! The server knows the name and the SHA-256 of each key, so that neither its settings nor its memory give a key away.
 //! A key must be long and random, as the hash of a guessable one can be guessed: `openssl rand -hex 32` makes one, and
 //! `printf %s "$KEY" | sha256sum` its hash.
 
@@ -13,13 +13,13 @@ use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
 
-/// The parameter that carries the key of a WebSocket client: a browser gives it no headers to set.
+/// The parameter that carries the key of a WebSocket client: a browser can't set headers for it.
 pub(crate) const PARAMETER: &str = "api_key";
 
-/// The bytes of a hash.
+/// The length of a hash in bytes.
 const HASH_BYTES: usize = 32;
 
-/// What the server knows of a key, written `name:hash` with 64 hexadecimal digits.
+/// The name and the hash of an API key, written `name:hash` with 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ApiKey {
@@ -27,7 +27,7 @@ pub struct ApiKey {
     hash: [u8; HASH_BYTES],
 }
 
-/// Why a text is no [`ApiKey`]. It does not show the text, which may be the key itself by mistake.
+/// A text is no [`ApiKey`]. The error does not show the text, which may be the key itself by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API key is given as name:hash, the hash as the 64 hexadecimal digits of its SHA-256")]
 pub struct InvalidApiKey;
@@ -65,24 +65,23 @@ impl From<ApiKey> for String {
 }
 
 impl ApiKey {
-    /// Its name, which is no secret.
+    /// Returns the name, which is no secret.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
 impl fmt::Debug for ApiKey {
-    /// The name alone.
+    /// Writes the name without the hash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ApiKey({:?})", self.name)
     }
 }
 
-/// With which of the keys a request may be answered: the one that is in its headers, or the one given; with none where there
-/// are none.
+/// Returns the key that authorises the request, from its headers or from `given`; `None` if no keys are configured.
 ///
 /// # Errors
-/// When there are keys and the request has none or another.
+/// If keys are configured and the request has none of them.
 pub(crate) fn check<'k>(
     keys: &'k [ApiKey],
     headers: &HeaderMap,
@@ -99,7 +98,7 @@ pub(crate) fn check<'k>(
         return refused("an API key is needed, as Authorization: Bearer or X-API-Key", "Bearer");
     };
     let hash = Sha256::digest(key);
-    // All are compared to the end, so that the time taken tells nothing of which was nearly right.
+    // All keys are compared to the end, so that the time taken does not tell which key was nearly right.
     let known =
         keys.iter().fold(None, |known, key| if key.hash.ct_eq(&hash[..]).into() { Some(key) } else { known });
     if known.is_some() {
@@ -108,7 +107,7 @@ pub(crate) fn check<'k>(
     refused("this API key is not one of those that may ask", "Bearer error=\"invalid_token\"")
 }
 
-/// The key in the headers of a request.
+/// Returns the key in the headers of a request.
 fn in_headers(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(b"Bearer ".len())?;
@@ -117,7 +116,7 @@ fn in_headers(headers: &HeaderMap) -> Option<&[u8]> {
     bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()))
 }
 
-/// Takes the key out of a query: it is no parameter of any route, and nothing that may be shown or logged.
+/// Takes the key out of a query: the key is no parameter of any route, and must neither be shown nor logged.
 pub(crate) fn split_query(query: &str) -> (Option<String>, String) {
     let mut key = None;
     let mut rest = form_urlencoded::Serializer::new(String::new());
