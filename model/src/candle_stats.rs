@@ -5,26 +5,26 @@ use crate::store::CandleStats;
 
 /// The statistics of the candles added so far, oldest first.
 #[derive(Default)]
-pub struct Figures(Option<SoFar>);
+pub struct StatsAccumulator(Option<Totals>);
 
-impl Figures {
+impl StatsAccumulator {
     /// Adds the next candle.
     pub fn add(&mut self, row: &CandleRow) {
         match &mut self.0 {
-            None => self.0 = Some(SoFar::of(row)),
-            Some(so_far) => so_far.add(row),
+            None => self.0 = Some(Totals::of(row)),
+            Some(totals) => totals.add(row),
         }
     }
 
     /// Returns the statistics; `None` if no candle was added.
     pub fn stats(self) -> Option<CandleStats> {
-        self.0.map(SoFar::stats)
+        self.0.map(Totals::stats)
     }
 }
 
-struct SoFar {
+struct Totals {
     /// All statistics except those that are computed at the end.
-    figures: CandleStats,
+    stats: CandleStats,
     /// Σ average × ticks.
     price_sum: f64,
     ticks: f64,
@@ -32,11 +32,11 @@ struct SoFar {
     volume_and_size_of_return: Moments,
 }
 
-impl SoFar {
-    fn of(row: &CandleRow) -> SoFar {
+impl Totals {
+    fn of(row: &CandleRow) -> Totals {
         let ticks = row.trade_count as f64;
-        SoFar {
-            figures: CandleStats {
+        Totals {
+            stats: CandleStats {
                 first: row.window_start,
                 last: row.window_end,
                 lowest_price: row.low_price,
@@ -57,7 +57,7 @@ impl SoFar {
     }
 
     fn add(&mut self, row: &CandleRow) {
-        let stats = &mut self.figures;
+        let stats = &mut self.stats;
         let change = row.close_price / stats.last_close - 1.0;
         self.returns.add(change, change);
         stats.last = row.window_end;
@@ -80,7 +80,7 @@ impl SoFar {
             average_price: self.price_sum / self.ticks,
             volatility: self.returns.sample_stddev(),
             volume_price_correlation: self.volume_and_size_of_return.correlation(),
-            ..self.figures
+            ..self.stats
         }
     }
 }

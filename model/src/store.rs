@@ -194,7 +194,7 @@ pub struct CandleStats {
 /// The figures of a rolling window of one symbol, made of its quarters of an hour and of the
 /// minutes since the last of them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recent {
+pub struct RollingWindow {
     /// The market's symbol.
     pub symbol: Symbol,
     /// The start of the first candle.
@@ -215,10 +215,10 @@ pub struct Recent {
     pub trades: u64,
 }
 
-impl Recent {
+impl RollingWindow {
     /// Returns the figures of the first candle alone.
-    pub fn of(first: &CandleRow, previous_close: Option<f64>) -> Recent {
-        Recent {
+    pub fn of(first: &CandleRow, previous_close: Option<f64>) -> RollingWindow {
+        RollingWindow {
             symbol: first.symbol,
             start: first.window_start,
             previous_close,
@@ -294,7 +294,7 @@ pub trait History: Send + Sync {
     ///
     /// # Errors
     /// If the store can't answer.
-    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error>;
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<RollingWindow>, Error>;
 
     /// Reads alerts.
     ///

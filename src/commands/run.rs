@@ -34,7 +34,7 @@ use tallow_model::PartitionReader;
 use tallow_model::clock::SystemClock;
 use tallow_runtime::cluster::Cluster;
 use tallow_runtime::pipeline::{
-    Board, BoardSettings, Checkpoints, Destinations, Graph, Past, WorkerOutlet, WorkerSlots,
+    Checkpoints, Destinations, FoundCheckpoint, Graph, StatusBoard, StatusSettings, WorkerOutput, WorkerSlots,
 };
 use tallow_server::App;
 use topic_status::TopicStatus;
@@ -69,7 +69,7 @@ pub(crate) fn run(config: &Config, flags: &RunFlags, stop: &AtomicBool) -> anyho
 
 /// The running process.
 struct PipelineProcess {
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
     sinks: Sinks,
     checkpoints: Checkpoints,
     graph: Option<Graph>,
@@ -87,12 +87,18 @@ impl PipelineProcess {
         let log = Arc::new(KafkaLog::open(&config.kafka)?);
         let source = format!("kafka:{}", config.kafka.topic);
         let is_first = cluster.process == 0;
-        let past = Past::find(&config.checkpoint, &source, &config.graph(), flags.from_scratch, is_first)?;
+        let past = FoundCheckpoint::find(
+            &config.checkpoint,
+            &source,
+            &config.graph(),
+            flags.from_scratch,
+            is_first,
+        )?;
         let starts = past.starts(log.ends())?;
         let former = past.former_workers(&cluster)?;
         let mut checkpoints = past.begin(&config.checkpoint, &cluster)?;
         let sinks = Sinks::start(config, &cluster, former)?;
-        let board = Arc::new(Board::new(BoardSettings {
+        let board = Arc::new(StatusBoard::new(StatusSettings {
             source,
             workers: cluster.workers(),
             max_out_of_orderness_ms: config.dataflow.graph.max_out_of_orderness_ms,
@@ -160,7 +166,7 @@ fn read(
     starts: &BTreeMap<u32, u64>,
     checkpoints: &mut Checkpoints,
     destinations: Destinations,
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
 ) -> anyhow::Result<Graph> {
     let (workers, peers) = (cluster.workers(), cluster.peers());
     let first = workers.start;
@@ -180,7 +186,7 @@ fn read(
             WorkerIo {
                 readers: readers.collect(),
                 arrivals,
-                output: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+                output: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
                 clock: Arc::new(SystemClock),
                 checkpoints: policy.clone(),
                 restore: restore.take(index - first),

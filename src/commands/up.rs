@@ -42,7 +42,9 @@ use tallow_model::error::chain;
 use tallow_model::{Clock, EventTime};
 use tallow_runtime::checkpoint::CheckpointConfig;
 use tallow_runtime::cluster::Cluster;
-use tallow_runtime::pipeline::{Board, BoardSettings, Checkpoints, Destinations, Graph, Past, Store};
+use tallow_runtime::pipeline::{
+    Checkpoints, Destinations, FoundCheckpoint, Graph, StatusBoard, StatusSettings, StoreOutput,
+};
 use tallow_runtime::sinks::{SinkRunner, SinkSettings};
 use tallow_server::{App, Tls};
 
@@ -100,7 +102,7 @@ fn open_log(config: &Config) -> anyhow::Result<FileLogWriter> {
 /// The running pipeline.
 struct Up {
     config: Config,
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
     log: FileLog,
     /// The offset from which each partition is read.
     starts: BTreeMap<u32, u64>,
@@ -144,7 +146,7 @@ impl Up {
         let settings = SinkSettings { max_changes: config.store.queue_changes, ..SinkSettings::default() };
         let store = SinkRunner::start(Box::new(sink), settings)?;
         let written = Arc::new(ProgressLog::default());
-        let board = Arc::new(Board::new(BoardSettings {
+        let board = Arc::new(StatusBoard::new(StatusSettings {
             source: PRODUCER.source.to_owned(),
             workers: 0..workers,
             max_out_of_orderness_ms: config.dataflow.graph.max_out_of_orderness_ms,
@@ -194,7 +196,8 @@ impl Up {
         while !stop.load(Ordering::Relaxed) {
             self.check()?;
             if self.graph.is_none() && self.primed.load(Ordering::Acquire) {
-                let store = Store { queue: self.store.queue(), candles: true, alerts: true, rejects: true };
+                let store =
+                    StoreOutput { queue: self.store.queue(), candles: true, alerts: true, rejects: true };
                 let checkpoints = self.checkpoints.sink();
                 let destinations =
                     Destinations { stores: vec![store], cache: self.cache.clone(), checkpoints };
@@ -255,12 +258,12 @@ impl Up {
 }
 
 /// Finds the newest checkpoint in the data folder. Checkpoints elsewhere are of other logs.
-fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<Past> {
+fn find_checkpoint(config: &Config, flags: &UpFlags) -> anyhow::Result<FoundCheckpoint> {
     let folder = config.up.data.join("checkpoints");
     let url =
         if config.checkpoint.url.is_empty() { String::new() } else { format!("file:{}", folder.display()) };
     let settings = CheckpointConfig { url, ..config.checkpoint.clone() };
-    Ok(Past::find(&settings, "log", &config.graph(), flags.from_scratch, true)?)
+    Ok(FoundCheckpoint::find(&settings, "log", &config.graph(), flags.from_scratch, true)?)
 }
 
 /// A cluster of this process alone.

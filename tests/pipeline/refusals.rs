@@ -1,8 +1,8 @@
-//! What is not there or not prepared is said in one line, with what to do.
+//! Missing or unprepared services: one line says what to do.
 
 use tallow_testing::pipeline::PipelineFixture;
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// The exit code and the last line of a command that must not start.
 fn refused(process: Tallow) -> (Option<i32>, String) {

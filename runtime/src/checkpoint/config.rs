@@ -1,6 +1,6 @@
 //! The settings of checkpoints.
 
-use super::objects;
+use super::bucket;
 use serde::{Deserialize, Serialize};
 use tallow_model::error::Error;
 use tallow_model::setting::{Bounded, UNBOUNDED, WEEK_MS};
@@ -46,6 +46,6 @@ impl CheckpointConfig {
                 self.interval_ms
             )));
         }
-        if self.url.is_empty() { Ok(()) } else { objects::check(&self.url, &objects::variables()) }
+        if self.url.is_empty() { Ok(()) } else { bucket::check(&self.url, &bucket::variables()) }
     }
 }

@@ -31,13 +31,13 @@ const VERSION: u32 = 1;
 const PREAMBLE: usize = 16;
 const CHECKSUM: usize = blake3::OUT_LEN;
 /// The most rows in a chunk.
-const CHUNK_ROWS: usize = 8_192;
+const MAX_CHUNK_ROWS: usize = 8_192;
 /// The most bytes of a chunk's rows, uncompressed: a row has 300 bytes at most.
-const CHUNK_BYTES: usize = 4 << 20;
+const MAX_CHUNK_BYTES: usize = 4 << 20;
 /// The section and the lengths of a chunk.
 const CHUNK_HEAD: usize = 13;
 /// Higher levels take longer than they save: see `examples/checkpoint_speed.rs`.
-const LEVEL: i32 = 1;
+const COMPRESSION_LEVEL: i32 = 1;
 
 /// An encoded part.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ struct Chunks {
 
 impl Chunks {
     fn new() -> std::io::Result<Chunks> {
-        let compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        let compressor = zstd::bulk::Compressor::new(COMPRESSION_LEVEL)?;
         Ok(Chunks { compressor, written: Vec::new(), rows: [0; Section::COUNT], room: Vec::new() })
     }
 
@@ -131,7 +131,7 @@ impl Chunks {
     }
 
     fn add_rows<R: Row>(&mut self, piece: &State) -> Result<(), Error> {
-        for rows in R::of(piece).chunks(CHUNK_ROWS) {
+        for rows in R::of(piece).chunks(MAX_CHUNK_ROWS) {
             let mut room = std::mem::take(&mut self.room);
             room.clear();
             for row in rows {
@@ -243,7 +243,7 @@ struct Reader {
 impl Reader {
     fn new() -> std::io::Result<Reader> {
         let decompressor = zstd::bulk::Decompressor::new()?;
-        Ok(Reader { decompressor, rows: [0; Section::COUNT], room: Vec::with_capacity(CHUNK_BYTES) })
+        Ok(Reader { decompressor, rows: [0; Section::COUNT], room: Vec::with_capacity(MAX_CHUNK_BYTES) })
     }
 
     fn read_chunk(&mut self, from: &mut Bytes, state: &mut State) -> Result<(), String> {
@@ -254,7 +254,7 @@ impl Reader {
         let mut length = || from.get_u32_le() as usize;
         let (rows, expanded, compressed) = (length(), length(), length());
         let section = Section::of_number(number).ok_or_else(|| format!("a chunk is of section {number}"))?;
-        if rows > CHUNK_ROWS || expanded > CHUNK_BYTES || compressed > from.len() {
+        if rows > MAX_CHUNK_ROWS || expanded > MAX_CHUNK_BYTES || compressed > from.len() {
             return Err(format!("a chunk has {rows} rows in {expanded} bytes, {compressed} compressed"));
         }
         self.room.clear();

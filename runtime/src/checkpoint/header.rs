@@ -66,7 +66,7 @@ impl Header {
             number: section.number(),
             name: section.name().to_owned(),
             rows,
-            fields: section.fields().iter().map(|field| (*field).to_owned()).collect(),
+            fields: section.fields(),
         });
         Header {
             program: concat!("tallow ", env!("CARGO_PKG_VERSION")).to_owned(),

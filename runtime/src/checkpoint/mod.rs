@@ -9,14 +9,15 @@
 //! - **No coordination.** No worker and no process waits for another one to write its part, and
 //!   there is no index that could disagree with the objects.
 
-mod board;
+mod bucket;
 mod config;
+mod fields;
 mod format;
 mod found;
 mod header;
+mod in_flight;
 mod latest;
 mod names;
-mod objects;
 mod origin;
 mod part;
 mod runs;
@@ -24,10 +25,10 @@ mod section;
 mod store;
 mod writer;
 
-pub use board::CheckpointStatus;
 pub use config::CheckpointConfig;
 pub use format::{EncodedPart, StoredPart, encode};
 pub use found::Found;
+pub use in_flight::CheckpointStatus;
 pub use origin::Origin;
 pub use part::{PartHead, PartSource};
 pub use store::CheckpointStore;

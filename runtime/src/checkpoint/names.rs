@@ -1,6 +1,6 @@
 //! Object names: checkpoint id ↔ path, and the checkpoints in a listing.
 
-use super::objects::Listed;
+use super::bucket::ListedObject;
 use std::collections::BTreeMap;
 use tallow_dataflow::CheckpointId;
 use tallow_model::EventTime;
@@ -38,12 +38,12 @@ fn part_of(file: &str) -> Option<(usize, usize)> {
 
 /// The parts of a checkpoint in a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct ListedParts {
     /// The size of each part, by the number of workers in its name and its worker.
     parts: BTreeMap<(usize, usize), u64>,
 }
 
-impl Parts {
+impl ListedParts {
     /// Returns the sizes of the parts if all are there; otherwise the defect.
     pub(super) fn complete(&self) -> Result<Vec<u64>, String> {
         let Some(&(workers, _)) = self.parts.keys().next_back() else {
@@ -67,8 +67,10 @@ impl Parts {
 }
 
 /// Returns the checkpoints in a listing, in their order. Other objects are ignored.
-pub(super) fn checkpoints<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> BTreeMap<CheckpointId, Parts> {
-    let mut checkpoints: BTreeMap<CheckpointId, Parts> = BTreeMap::new();
+pub(super) fn checkpoints<'a>(
+    listed: impl IntoIterator<Item = &'a ListedObject>,
+) -> BTreeMap<CheckpointId, ListedParts> {
+    let mut checkpoints: BTreeMap<CheckpointId, ListedParts> = BTreeMap::new();
     for object in listed {
         let Some((folder, file)) = object.name.split_once('/') else { continue };
         if let (Some(id), Some((worker, workers))) = (id_of(folder), part_of(file)) {
@@ -87,8 +89,8 @@ pub(super) fn run_text(run: u128) -> String {
 mod tests {
     use super::*;
 
-    fn listed(name: &str) -> Listed {
-        Listed { name: name.to_owned(), size: 1, written_ms: 0 }
+    fn listed(name: &str) -> ListedObject {
+        ListedObject { name: name.to_owned(), size: 1, written_ms: 0 }
     }
 
     #[test]
@@ -107,7 +109,7 @@ mod tests {
     fn a_checkpoint_is_complete_when_each_part_is_there_and_none_of_another_count() {
         let id = CheckpointId { frontier: EventTime(60_000), run: 1 };
         let of = |names: &[(usize, usize)]| {
-            let listed: Vec<Listed> =
+            let listed: Vec<ListedObject> =
                 names.iter().map(|(worker, workers)| listed(&part(id, *worker, *workers))).collect();
             checkpoints(&listed).remove(&id).unwrap_or_default().complete()
         };

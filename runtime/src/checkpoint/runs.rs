@@ -4,18 +4,18 @@
 //! number of workers itself, then knows up to which worker there may still be a producer that does
 //! not know yet that its run has ended.
 
+use super::bucket::ListedObject;
 use super::names::run_text;
-use super::objects::Listed;
 use super::store::CheckpointStore;
 use serde::Serialize;
 use tallow_model::error::Error;
 
 const FOLDER: &str = "runs";
 /// The number of newest registrations that are always kept.
-const KEEP: usize = 3;
+const MIN_KEPT_RUNS: usize = 3;
 /// The time for which an older registration is kept that had more workers than any since: longer
 /// than any transaction may stay open.
-const KEEP_MS: i64 = 24 * 60 * 60 * 1_000;
+const RETENTION_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The content of a registration, for human readers; its name holds the same.
 #[derive(Serialize)]
@@ -43,10 +43,10 @@ impl CheckpointStore {
         let registration = Registration { run: run_text(run), workers, source: &self.origin().source };
         let content = serde_json::to_vec(&registration)
             .map_err(|error| Error::Invalid(format!("write the registration of a run: {error}")))?;
-        self.objects().wait(async {
-            self.objects().create(&name(run, workers), content.into()).await?;
+        self.bucket().wait(async {
+            self.bucket().create(&name(run, workers), content.into()).await?;
             let forgotten = forgotten(self.registered().await?);
-            self.objects().remove(forgotten).await
+            self.bucket().remove(forgotten).await
         })
     }
 
@@ -55,12 +55,12 @@ impl CheckpointStore {
     /// # Errors
     /// If the store does not answer.
     pub fn most_workers(&self) -> Result<usize, Error> {
-        let runs = self.objects().wait(self.registered())?;
+        let runs = self.bucket().wait(self.registered())?;
         Ok(runs.iter().map(|run| run.workers).max().unwrap_or(0))
     }
 
     async fn registered(&self) -> Result<Vec<Registered>, Error> {
-        Ok(self.objects().list(Some(FOLDER)).await?.iter().filter_map(parse).collect())
+        Ok(self.bucket().list(Some(FOLDER)).await?.iter().filter_map(parse).collect())
     }
 }
 
@@ -68,7 +68,7 @@ fn name(run: u128, workers: usize) -> String {
     format!("{FOLDER}/{}-{workers:05}", run_text(run))
 }
 
-fn parse(object: &Listed) -> Option<Registered> {
+fn parse(object: &ListedObject) -> Option<Registered> {
     let (run, workers) = object.name.strip_prefix(FOLDER)?.strip_prefix('/')?.split_once('-')?;
     let (run, workers) = (u128::from_str_radix(run, 16).ok()?, workers.parse().ok()?);
     (name(run, workers) == object.name).then_some(Registered { run, workers, written_ms: object.written_ms })
@@ -82,8 +82,8 @@ fn forgotten(mut runs: Vec<Registered>) -> Vec<String> {
     let mut most = 0;
     let mut forgotten = Vec::new();
     for (age, run) in runs.into_iter().enumerate() {
-        let matters = run.workers > most && now_ms.saturating_sub(run.written_ms) <= KEEP_MS;
-        if age >= KEEP && !matters {
+        let matters = run.workers > most && now_ms.saturating_sub(run.written_ms) <= RETENTION_MS;
+        if age >= MIN_KEPT_RUNS && !matters {
             forgotten.push(name(run.run, run.workers));
         }
         most = most.max(run.workers);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_older_run_does_not_matter_for_ever_but_the_newest_stay() {
-        let long = KEEP_MS + 1;
+        let long = RETENTION_MS + 1;
         let runs = vec![run(1, 64, 0), run(2, 8, 1), run(3, 2, 1), run(4, 2, 1), run(5, 2, long)];
         assert_eq!(forgotten(runs), [name(1, 64)]);
         assert!(forgotten(vec![run(1, 9, 0), run(2, 1, 0), run(3, 1, 9 * long)]).is_empty());
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_name_says_what_the_registration_does() {
-        let listed = |name: String| Listed { name, size: 1, written_ms: 7 };
+        let listed = |name: String| ListedObject { name, size: 1, written_ms: 7 };
         assert_eq!(parse(&listed(name(u128::MAX, 16))), Some(run(u128::MAX, 16, 7)));
         for other in ["runs/x", "runs/1-1", "other/1"] {
             assert_eq!(parse(&listed(other.to_owned())), None, "{other}");

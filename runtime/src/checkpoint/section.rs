@@ -1,5 +1,6 @@
 //! The sections of a part: the kinds of rows, and the fields of each.
 
+use super::fields;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tallow_dataflow::{RetainedMinute, RetainedReturn, RollupVersions, State};
@@ -41,36 +42,13 @@ impl Section {
         }
     }
 
-    /// The fields of a row, those of what it is made of too. A row that gets other fields needs another format version.
-    pub(super) fn fields(self) -> &'static [&'static str] {
+    /// Returns the names of a row's fields, in the order in which they are written. Rows with other
+    /// fields need another format version.
+    pub(super) fn fields(self) -> Vec<String> {
         match self {
-            Section::Minutes => &[
-                "symbol",
-                "start",
-                "bar.first.since_start_ms",
-                "bar.first.partition",
-                "bar.first.offset",
-                "bar.last.since_start_ms",
-                "bar.last.partition",
-                "bar.last.offset",
-                "bar.open",
-                "bar.high",
-                "bar.low",
-                "bar.close",
-                "bar.count",
-                "bar.sized",
-                "bar.price_sum",
-                "bar.size_sum",
-                "bar.notional_sum",
-                "bar.day_volume?.0.since_start_ms",
-                "bar.day_volume?.0.partition",
-                "bar.day_volume?.0.offset",
-                "bar.day_volume?.1",
-                "revision",
-                "previous_close?",
-            ],
-            Section::Moves => &["symbol", "start", "open", "close", "previous_close?", "revision"],
-            Section::Rollups => &["symbol", "interval", "start", "versions"],
+            Section::Minutes => fields::names::<RetainedMinute>(),
+            Section::Moves => fields::names::<RetainedReturn>(),
+            Section::Rollups => fields::names::<RollupVersions>(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The checkpoints in a bucket: which exist, which one a start resumes from, and which are removed.
 
+use super::bucket::{self, CheckpointBucket};
 use super::config::CheckpointConfig;
 use super::format::{EncodedPart, StoredPart};
 use super::found::Found;
-use super::names::{self, Parts};
-use super::objects::{self, Objects};
+use super::names::{self, ListedParts};
 use super::origin::Origin;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
@@ -14,9 +14,9 @@ use tallow_dataflow::CheckpointId;
 use tallow_model::error::{Error, chain};
 
 /// The number of parts that are read at a time.
-const READS: usize = 4;
+const MAX_READS: usize = 4;
 /// The fewest checkpoints that are kept, whatever the settings say.
-const KEEP_AT_LEAST: usize = 3;
+const MIN_KEPT: usize = 3;
 
 /// The checkpoints of one pipeline in one bucket. Clones share the store.
 ///
@@ -28,7 +28,7 @@ pub struct CheckpointStore {
 
 #[derive(Debug)]
 struct Inner {
-    objects: Objects,
+    bucket: CheckpointBucket,
     origin: Origin,
     /// Checkpoints found to be damaged: they do not count among those kept.
     damaged: Mutex<BTreeSet<CheckpointId>>,
@@ -43,7 +43,7 @@ impl CheckpointStore {
     /// # Errors
     /// If the URL names no usable place, or the folder can't be created.
     pub fn open(config: &CheckpointConfig, origin: Origin) -> Result<CheckpointStore, Error> {
-        CheckpointStore::open_with(config, origin, &objects::variables())
+        CheckpointStore::open_with(config, origin, &bucket::variables())
     }
 
     /// Opens the bucket like [`CheckpointStore::open`], with these variables (`AWS_ENDPOINT`, …)
@@ -56,7 +56,7 @@ impl CheckpointStore {
         origin: Origin,
         variables: &[(String, String)],
     ) -> Result<CheckpointStore, Error> {
-        Ok(CheckpointStore::of(Objects::open(&config.url, variables)?, origin))
+        Ok(CheckpointStore::of(CheckpointBucket::open(&config.url, variables)?, origin))
     }
 
     /// Keeps checkpoints in an existing object store; `place` is its name in messages.
@@ -64,17 +64,17 @@ impl CheckpointStore {
     /// # Errors
     /// If the system has no thread to give.
     pub fn on(store: Arc<dyn ObjectStore>, place: &str, origin: Origin) -> Result<CheckpointStore, Error> {
-        Ok(CheckpointStore::of(Objects::on(store, place.to_owned())?, origin))
+        Ok(CheckpointStore::of(CheckpointBucket::on(store, place.to_owned())?, origin))
     }
 
-    fn of(objects: Objects, origin: Origin) -> CheckpointStore {
+    fn of(bucket: CheckpointBucket, origin: Origin) -> CheckpointStore {
         let damaged = Mutex::new(BTreeSet::new());
-        CheckpointStore { inner: Arc::new(Inner { objects, origin, damaged }) }
+        CheckpointStore { inner: Arc::new(Inner { bucket, origin, damaged }) }
     }
 
     /// Returns the bucket's name in messages.
     pub fn place(&self) -> &str {
-        self.inner.objects.place()
+        self.inner.bucket.place()
     }
 
     /// Returns the origin of the checkpoints.
@@ -82,8 +82,8 @@ impl CheckpointStore {
         &self.inner.origin
     }
 
-    pub(super) fn objects(&self) -> &Objects {
-        &self.inner.objects
+    pub(super) fn bucket(&self) -> &CheckpointBucket {
+        &self.inner.bucket
     }
 
     /// Returns the newest checkpoint that can be resumed from; `None` if none was ever completed. A
@@ -93,11 +93,11 @@ impl CheckpointStore {
     /// If there are complete checkpoints and none of them can be read; if the newest readable one
     /// has another source or was taken under other settings; if the store does not answer.
     pub fn newest(&self) -> Result<Option<Found>, Error> {
-        self.objects().wait(self.find_newest())
+        self.bucket().wait(self.find_newest())
     }
 
     async fn find_newest(&self) -> Result<Option<Found>, Error> {
-        let listed = self.objects().list(None).await?;
+        let listed = self.bucket().list(None).await?;
         let mut unreadable = Vec::new();
         let mut incomplete = 0;
         for (id, parts) in names::checkpoints(&listed).into_iter().rev() {
@@ -145,7 +145,7 @@ impl CheckpointStore {
     async fn read(&self, id: CheckpointId, sizes: &[u64]) -> Result<Found, Error> {
         let workers = sizes.len();
         let reads = sizes.iter().enumerate().map(|(worker, size)| self.read_part(id, worker, workers, *size));
-        let parts = futures_util::stream::iter(reads).buffered(READS).try_collect().await?;
+        let parts = futures_util::stream::iter(reads).buffered(MAX_READS).try_collect().await?;
         Found::new(id, parts)
     }
 
@@ -158,7 +158,7 @@ impl CheckpointStore {
     ) -> Result<StoredPart, Error> {
         let name = names::part(id, worker, workers);
         let damaged = |detail: &str| Error::Damaged { what: name.clone(), detail: detail.to_owned() };
-        let bytes = self.objects().get(&name, size).await?.ok_or_else(|| damaged("it is gone"))?;
+        let bytes = self.bucket().get(&name, size).await?.ok_or_else(|| damaged("it is gone"))?;
         let part = StoredPart::read(&name, bytes)?;
         let head = &part.head;
         if (head.id, head.worker, head.workers) != (id, worker, workers) {
@@ -186,10 +186,10 @@ impl CheckpointStore {
     /// # Errors
     /// If the store does not answer, or refuses the removal. Some checkpoints may be gone then.
     pub fn discard_all(&self) -> Result<usize, Error> {
-        self.objects().wait(async {
-            let listed = self.objects().list(None).await?;
+        self.bucket().wait(async {
+            let listed = self.bucket().list(None).await?;
             let mut found: BTreeSet<CheckpointId> = names::checkpoints(&listed).into_keys().collect();
-            found.extend(self.objects().folders()?.iter().filter_map(|folder| names::id_of(folder)));
+            found.extend(self.bucket().folders()?.iter().filter_map(|folder| names::id_of(folder)));
             self.remove(&found).await?;
             Ok(found.len())
         })
@@ -201,16 +201,16 @@ impl CheckpointStore {
     /// If it could not be written. [`Error::Damaged`] if it read back differently: then it has been
     /// removed again.
     pub(super) async fn put(&self, part: &EncodedPart) -> Result<(), Error> {
-        let objects = self.objects();
+        let bucket = self.bucket();
         let head = &part.head;
         let name = names::part(head.id, head.worker, head.workers);
         // An existing object is left over from an attempt without a response, or from one that was
         // never finished.
-        objects.create(&name, part.content()).await?;
-        match objects.get(&name, part.size()).await? {
+        bucket.create(&name, part.content()).await?;
+        match bucket.get(&name, part.size()).await? {
             Some(bytes) if part.is_same(&bytes) => Ok(()),
             Some(_) => {
-                objects.remove(vec![name.clone()]).await?;
+                bucket.remove(vec![name.clone()]).await?;
                 Err(Error::Damaged {
                     what: name,
                     detail: "it did not read back as it was written".to_owned(),
@@ -226,15 +226,15 @@ impl CheckpointStore {
     /// # Errors
     /// If the store does not answer, or refuses the removal. Some checkpoints may be gone then.
     pub(super) async fn collect(&self, keep: usize) -> Result<usize, Error> {
-        let listed = self.objects().list(None).await?;
+        let listed = self.bucket().list(None).await?;
         let checkpoints = names::checkpoints(&listed);
-        let complete = |(id, parts): &(&CheckpointId, &Parts)| {
+        let complete = |(id, parts): &(&CheckpointId, &ListedParts)| {
             parts.complete().is_ok() && !self.lock_damaged().contains(*id)
         };
-        let kept = checkpoints.iter().rev().filter(complete).nth(keep.max(KEEP_AT_LEAST) - 1);
+        let kept = checkpoints.iter().rev().filter(complete).nth(keep.max(MIN_KEPT) - 1);
         let Some((&oldest_kept, _)) = kept else { return Ok(0) };
         let mut old: BTreeSet<CheckpointId> = checkpoints.into_keys().collect();
-        old.extend(self.objects().folders()?.iter().filter_map(|folder| names::id_of(folder)));
+        old.extend(self.bucket().folders()?.iter().filter_map(|folder| names::id_of(folder)));
         old.retain(|id| *id < oldest_kept);
         self.remove(&old).await?;
         Ok(old.len())
@@ -244,9 +244,9 @@ impl CheckpointStore {
     async fn remove(&self, ids: &BTreeSet<CheckpointId>) -> Result<(), Error> {
         for id in ids {
             let folder = names::folder(*id);
-            let objects = self.objects().list(Some(&folder)).await?;
-            self.objects().remove(objects.into_iter().map(|object| object.name).collect()).await?;
-            self.objects().remove_folder(&folder)?;
+            let objects = self.bucket().list(Some(&folder)).await?;
+            self.bucket().remove(objects.into_iter().map(|object| object.name).collect()).await?;
+            self.bucket().remove_folder(&folder)?;
         }
         Ok(())
     }

@@ -9,13 +9,13 @@
 //! - **Failures.** A part that can't be stored is retried, with growing waits, until it is stored
 //!   or a newer one waits. The graph continues meanwhile.
 
-use super::board::{Board, CheckpointStatus};
 use super::config::CheckpointConfig;
 use super::format::{EncodedPart, encode};
+use super::in_flight::{CheckpointStatus, InFlight};
 use super::latest::Latest;
 use super::part::PartSource;
 use super::store::CheckpointStore;
-use crate::sinks::Ticket;
+use crate::sinks::DurabilityTicket;
 use futures_util::future::{join, join_all, try_join_all};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
 /// The number of times that a part is written which does not read back as it was written.
-const ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct CheckpointWriter {
 struct Shared {
     store: CheckpointStore,
     settings: WriterSettings,
-    board: Board,
+    in_flight: InFlight,
     lanes: Vec<Lane>,
     /// One part is encoded at a time: the processors belong to the graph.
     encoding: Arc<Semaphore>,
@@ -82,7 +82,7 @@ struct Lane {
 
 struct Fresh {
     part: Box<dyn PartSource>,
-    tickets: Vec<Ticket>,
+    tickets: Vec<DurabilityTicket>,
 }
 
 impl std::fmt::Debug for Fresh {
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Fresh {
 #[derive(Debug)]
 struct Encoded {
     part: EncodedPart,
-    tickets: Vec<Ticket>,
+    tickets: Vec<DurabilityTicket>,
     took: Duration,
 }
 
@@ -106,7 +106,7 @@ impl CheckpointWriter {
     pub fn start(store: CheckpointStore, settings: WriterSettings) -> Result<CheckpointWriter, Error> {
         let lane = |worker| Lane { worker, fresh: Latest::new(), encoded: Latest::new() };
         let shared = Arc::new(Shared {
-            board: Board::new(settings.workers.len(), settings.min_pause),
+            in_flight: InFlight::new(settings.workers.len(), settings.min_pause),
             lanes: settings.workers.clone().map(lane).collect(),
             encoding: Arc::new(Semaphore::new(1)),
             store,
@@ -129,7 +129,11 @@ impl CheckpointWriter {
     /// # Errors
     /// If the worker belongs to another process, or the writer is being closed: the part will not
     /// be stored.
-    pub fn submit(&self, part: impl PartSource + 'static, tickets: Vec<Ticket>) -> Result<(), Error> {
+    pub fn submit(
+        &self,
+        part: impl PartSource + 'static,
+        tickets: Vec<DurabilityTicket>,
+    ) -> Result<(), Error> {
         let head = part.head();
         let shared = &self.shared;
         let Some(lane) = shared.lanes.iter().find(|lane| lane.worker == head.worker) else {
@@ -139,13 +143,13 @@ impl CheckpointWriter {
                 head.worker
             )));
         };
-        if !shared.board.given(head.id) {
+        if !shared.in_flight.given(head.id) {
             return Err(Error::Invalid(
                 "checkpoints are taken no more: the writer is being closed".to_owned(),
             ));
         }
         if let Some(older) = lane.fresh.replace(Fresh { part: Box::new(part), tickets }) {
-            shared.board.given_up(older.part.head().id);
+            shared.in_flight.given_up(older.part.head().id);
         }
         Ok(())
     }
@@ -153,12 +157,12 @@ impl CheckpointWriter {
     /// Returns whether another checkpoint may begin: all parts of this process of the last one are
     /// stored or given up, and that one began long enough ago. Cheap.
     pub fn may_begin(&self) -> bool {
-        self.shared.board.may_begin()
+        self.shared.in_flight.may_begin()
     }
 
     /// Returns the status of this process's checkpoints.
     pub fn status(&self) -> CheckpointStatus {
-        self.shared.board.status()
+        self.shared.in_flight.status()
     }
 
     /// Takes no more parts, stores those under way, and ends the thread. The sinks must be closed
@@ -167,8 +171,8 @@ impl CheckpointWriter {
     /// # Errors
     /// If not everything was stored in time. The rest is given up.
     pub fn close(&self, within: Duration) -> Result<(), Error> {
-        self.shared.board.close();
-        let under_way = self.shared.board.wait_settled(Instant::now() + within);
+        self.shared.in_flight.close();
+        let under_way = self.shared.in_flight.wait_settled(Instant::now() + within);
         self.end();
         if under_way == 0 {
             return Ok(());
@@ -182,7 +186,7 @@ impl CheckpointWriter {
     }
 
     fn end(&self) {
-        self.shared.board.close();
+        self.shared.in_flight.close();
         self.stop.send_replace(true);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
@@ -203,7 +207,7 @@ impl Shared {
     /// Runs until it is stopped, whatever is under way then.
     fn run(&self, mut stopped: watch::Receiver<bool>) {
         let lanes = self.lanes.iter().map(|lane| join(self.encode_all(lane), self.store_all(lane)));
-        let ended = self.store.objects().wait(async {
+        let ended = self.store.bucket().wait(async {
             tokio::select! {
                 _ = join_all(lanes) => {}
                 _ = stopped.wait_for(|stopped| *stopped) => {}
@@ -222,7 +226,7 @@ impl Shared {
             match self.encode(part).await {
                 Ok((part, took)) => {
                     if let Some(older) = lane.encoded.replace(Encoded { part, tickets, took }) {
-                        self.board.given_up(older.part.head.id);
+                        self.in_flight.given_up(older.part.head.id);
                     }
                 }
                 Err(error) => self.give_up(lane, id, &chain(&error)),
@@ -258,9 +262,9 @@ impl Shared {
     async fn store_one(&self, lane: &Lane, encoded: Encoded) {
         let Encoded { part, tickets, took } = encoded;
         let id = part.head.id;
-        self.board.waits();
+        self.in_flight.waits();
         let sinks = try_join_all(tickets).await;
-        self.board.waited();
+        self.in_flight.waited();
         if let Err(error) = sinks {
             return self.give_up(lane, id, &chain(&error));
         }
@@ -270,30 +274,30 @@ impl Shared {
             let problem = chain(&error);
             if matches!(error, Error::Damaged { .. }) {
                 damaged += 1;
-                if damaged == ATTEMPTS {
+                if damaged == MAX_ATTEMPTS {
                     return self.give_up(lane, id, &problem);
                 }
             }
-            if self.board.trouble(lane.worker, problem.clone()) {
+            if self.in_flight.trouble(lane.worker, problem.clone()) {
                 tracing::warn!(worker = lane.worker, problem, "checkpoint can't be stored, trying again");
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_wait()) => {}
-                () = lane.encoded.occupied() => return self.board.given_up(id),
+                () = lane.encoded.occupied() => return self.in_flight.given_up(id),
             }
         }
-        if self.board.stored(id, lane.worker, part.size(), took) {
+        if self.in_flight.stored(id, lane.worker, part.size(), took) {
             tracing::debug!(frontier = id.frontier.rfc3339(), "checkpoint stored");
             self.collect().await;
-            self.board.collected();
+            self.in_flight.collected();
         }
     }
 
     fn give_up(&self, lane: &Lane, id: CheckpointId, problem: &str) {
         let (worker, frontier) = (lane.worker, id.frontier.rfc3339());
         tracing::warn!(worker, frontier, problem, "checkpoint given up: a part of it can't be stored");
-        self.board.trouble(worker, problem.to_owned());
-        self.board.given_up(id);
+        self.in_flight.trouble(worker, problem.to_owned());
+        self.in_flight.given_up(id);
     }
 
     /// Removes old checkpoints, in the process with worker 0 only.

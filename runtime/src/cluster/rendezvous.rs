@@ -29,18 +29,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 /// The time that one attempt to connect may take.
-const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time that a handshake may take, and the verdict on it.
-const HELLO: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The waits between attempts to connect.
-const RETRY: BackoffSettings =
+const RETRY_BACKOFF: BackoffSettings =
     BackoffSettings { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 /// The time between two looks at the stop signal and the connections.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The time between two reports of the missing processes.
-const TELL: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// The greatest number of incoming connections that may be in their handshake at a time.
-const MAX_GUESTS: usize = 256;
+const MAX_HANDSHAKES: usize = 256;
 
 /// Returns a connection to every other process; `None` if `stop` is set first.
 pub(super) fn meet(
@@ -51,7 +51,7 @@ pub(super) fn meet(
 ) -> Result<Option<Vec<Peer>>, Error> {
     let thread = |source| Error::Thread { name: "connections to other processes".to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
-    let meeting = Meeting {
+    let meeting = Rendezvous {
         cluster,
         handshake,
         met: cluster.addresses.iter().map(|_| None).collect(),
@@ -64,12 +64,12 @@ pub(super) fn meet(
 }
 
 /// A connection that both sides have agreed upon.
-struct Met {
+struct PeerConnection {
     stream: TcpStream,
     address: SocketAddr,
 }
 
-impl Met {
+impl PeerConnection {
     /// Returns whether the other side is still there, as far as can be seen without reading. It may
     /// have sent something already.
     fn is_there(&self) -> bool {
@@ -83,35 +83,35 @@ impl Met {
 /// The outcome of an attempt.
 enum Event {
     /// A process that this one has connected to accepts the connection.
-    Agreed(usize, Met),
+    Agreed(usize, PeerConnection),
     /// An incoming connection with a valid introduction.
-    Guest(Met, Box<Introduction>),
+    Introduced(PeerConnection, Box<Introduction>),
     /// An incoming connection without one.
-    Stranger(SocketAddr, io::Error),
+    RejectedPeer(SocketAddr, io::Error),
     /// A process that does not belong to this cluster.
     Refused(Error),
 }
 
 type Attempts<'a> = FuturesUnordered<LocalBoxFuture<'a, Event>>;
 
-struct Meeting<'a> {
+struct Rendezvous<'a> {
     cluster: &'a Cluster,
     handshake: &'a Handshake,
     /// The connection of each process.
-    met: Vec<Option<Met>>,
+    met: Vec<Option<PeerConnection>>,
     /// The reason why each process could not be reached the last time.
     problems: RefCell<Vec<String>>,
 }
 
-impl Meeting<'_> {
+impl Rendezvous<'_> {
     async fn run(mut self, stop: &AtomicBool, limit: Duration) -> Result<Option<Vec<Peer>>, Error> {
         let (cluster, handshake) = (self.cluster, self.handshake);
         let problems = std::mem::take(&mut self.problems);
         let dial = |process| dial(cluster, handshake, process, &problems).boxed_local();
         let listener = listen(cluster).await?;
         let start = Instant::now();
-        let mut look = interval_at(start, LOOK);
-        let mut tell = interval_at(start + TELL, TELL);
+        let mut look = interval_at(start, POLL_INTERVAL);
+        let mut tell = interval_at(start + REPORT_INTERVAL, REPORT_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = sleep_until(start + limit);
         tokio::pin!(end);
@@ -121,7 +121,7 @@ impl Meeting<'_> {
             let event = tokio::select! {
                 accepted = listener.accept() => {
                     match accepted {
-                        Ok((_, from)) if guests.len() >= MAX_GUESTS => {
+                        Ok((_, from)) if guests.len() >= MAX_HANDSHAKES => {
                             tracing::warn!(%from, "dropped a connection, too many have not said yet who they are");
                         }
                         Ok((stream, address)) => guests.push(greet(cluster, handshake, stream, address).boxed_local()),
@@ -129,7 +129,7 @@ impl Meeting<'_> {
                             // A connection that was closed at once, or no descriptors left: the
                             // listener itself is well.
                             tracing::warn!(%error, "can't accept a connection");
-                            sleep(LOOK).await;
+                            sleep(POLL_INTERVAL).await;
                         }
                     }
                     continue;
@@ -171,8 +171,8 @@ impl Meeting<'_> {
             };
             match event {
                 Event::Agreed(process, met) => self.connected(process, met),
-                Event::Guest(met, theirs) => self.receive(met, &theirs).await?,
-                Event::Stranger(from, problem) => {
+                Event::Introduced(met, theirs) => self.receive(met, &theirs).await?,
+                Event::RejectedPeer(from, problem) => {
                     tracing::warn!(%from, %problem, "dropped a connection that is no process of this cluster");
                 }
                 Event::Refused(error) => return Err(error),
@@ -183,24 +183,25 @@ impl Meeting<'_> {
 
     /// Returns the processes without a connection.
     fn missing(&self) -> impl Iterator<Item = usize> {
-        let missing = |(process, met): (usize, &Option<Met>)| met.is_none().then_some(process);
+        let missing = |(process, met): (usize, &Option<PeerConnection>)| met.is_none().then_some(process);
         self.met.iter().enumerate().filter_map(missing).filter(|process| *process != self.cluster.process)
     }
 
     /// Returns the processes that had a connection and lost it.
     fn gone(&self) -> Vec<usize> {
-        let gone = |(process, met): (usize, &Option<Met>)| (!met.as_ref()?.is_there()).then_some(process);
+        let gone =
+            |(process, met): (usize, &Option<PeerConnection>)| (!met.as_ref()?.is_there()).then_some(process);
         self.met.iter().enumerate().filter_map(gone).collect()
     }
 
-    fn connected(&mut self, process: usize, met: Met) {
+    fn connected(&mut self, process: usize, met: PeerConnection) {
         tracing::info!(process, address = %met.address, "connected");
         self.met[process] = Some(met);
     }
 
     /// Accepts the connection of a process that has introduced itself, or refuses it with the
     /// reason.
-    async fn receive(&mut self, mut met: Met, theirs: &Introduction) -> Result<(), Error> {
+    async fn receive(&mut self, mut met: PeerConnection, theirs: &Introduction) -> Result<(), Error> {
         let process = theirs.process;
         let misfit = misfit(self.cluster, self.handshake, process, &met.address.to_string(), theirs);
         let present = self.met.get(process).and_then(Option::as_ref).filter(|met| met.is_there());
@@ -212,7 +213,7 @@ impl Meeting<'_> {
             (None, None) => None,
         };
         let verdict = Verdict { refused };
-        let sent = timeout(HELLO, send_verdict(&mut met.stream, &verdict)).await;
+        let sent = timeout(HANDSHAKE_TIMEOUT, send_verdict(&mut met.stream, &verdict)).await;
         match (misfit, verdict.refused) {
             (Some(misfit), _) => return Err(Error::Invalid(misfit)),
             (None, Some(refused)) => {
@@ -286,7 +287,7 @@ async fn dial(
     process: usize,
     problems: &RefCell<Vec<String>>,
 ) -> Event {
-    let mut backoff = Backoff::new(RETRY);
+    let mut backoff = Backoff::new(RETRY_BACKOFF);
     loop {
         let problem = match attempt(cluster, handshake, process).await {
             Ok(event) => return event,
@@ -301,7 +302,7 @@ async fn dial(
 async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io::Result<Event> {
     let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
     let address = &cluster.addresses[process];
-    let connecting = timeout(CONNECT, TcpStream::connect(address)).await;
+    let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
     let mut stream = connecting.map_err(|_| late("to connect"))??;
     let address = stream.peer_addr()?;
     if stream.local_addr()? == address {
@@ -322,10 +323,11 @@ async fn attempt(cluster: &Cluster, handshake: &Handshake, process: usize) -> io
         let refused = receive_verdict(&mut stream).await?.refused;
         Ok(refused.map(|refused| Error::Invalid(format!("{} refuses: {refused}", cluster.name(process)))))
     };
-    let talked: io::Result<Option<Error>> = timeout(HELLO, talk).await.map_err(|_| late("the handshake"))?;
+    let talked: io::Result<Option<Error>> =
+        timeout(HANDSHAKE_TIMEOUT, talk).await.map_err(|_| late("the handshake"))?;
     Ok(match talked? {
         Some(error) => Event::Refused(error),
-        None => Event::Agreed(process, Met { stream, address }),
+        None => Event::Agreed(process, PeerConnection { stream, address }),
     })
 }
 
@@ -345,9 +347,9 @@ async fn greet(
         Ok(theirs)
     };
     let late = || io::Error::new(io::ErrorKind::TimedOut, "it does not say who it is");
-    match timeout(HELLO, talk).await.unwrap_or_else(|_| Err(late())) {
-        Ok(theirs) => Event::Guest(Met { stream, address }, Box::new(theirs)),
-        Err(problem) => Event::Stranger(address, problem),
+    match timeout(HANDSHAKE_TIMEOUT, talk).await.unwrap_or_else(|_| Err(late())) {
+        Ok(theirs) => Event::Introduced(PeerConnection { stream, address }, Box::new(theirs)),
+        Err(problem) => Event::RejectedPeer(address, problem),
     }
 }
 /// Returns the error of having `tried` something with a process: the cluster can't run without it.

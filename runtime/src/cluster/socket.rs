@@ -10,10 +10,10 @@ use tallow_dataflow::Link;
 /// The time that sent bytes may wait for the other machine before the connection counts as lost. It
 /// is longer than the 15 s for which a process may be stopped: a stopped process does not read, and
 /// once its buffers are full its machine takes nothing more.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(16);
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(16);
 /// The time between probes of a silent connection. Without an answer it is lost after
-/// `UNACKNOWLEDGED` too.
-const KEEPALIVE: Duration = Duration::from_secs(4);
+/// `UNACKNOWLEDGED_TIMEOUT` too.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The connection.
 pub(super) struct Socket {
@@ -42,8 +42,10 @@ impl Link for Socket {
 /// closing the connection.
 pub(super) fn prepare(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(KEEPALIVE_INTERVAL).with_interval(KEEPALIVE_INTERVAL),
+    )?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT))?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::checkpoint::{
     CheckpointConfig, CheckpointStatus, CheckpointStore, CheckpointWriter, Found, Origin, WriterSettings,
 };
 use crate::cluster::Cluster;
-use crate::sinks::Ticket;
+use crate::sinks::DurabilityTicket;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use tallow_model::Error;
 use tallow_model::error::chain;
 
 /// The state of the checkpoint store at the start.
-pub struct Past {
+pub struct FoundCheckpoint {
     store: Option<CheckpointStore>,
     found: Option<Found>,
     since: Instant,
 }
 
-impl Past {
+impl FoundCheckpoint {
     /// Finds the newest checkpoint of this source under these settings. With `from_scratch` there
     /// is none, and the first of the processes removes all existing ones.
     ///
@@ -31,13 +31,13 @@ impl Past {
         settings: &Settings,
         from_scratch: bool,
         is_first: bool,
-    ) -> Result<Past, Error> {
+    ) -> Result<FoundCheckpoint, Error> {
         let started = Instant::now();
         if config.url.is_empty() {
             tracing::warn!(
                 "checkpoint.url is empty: no checkpoints are taken, every start reads the whole log"
             );
-            return Ok(Past { store: None, found: None, since: started });
+            return Ok(FoundCheckpoint { store: None, found: None, since: started });
         }
         let origin = Origin::of(source.to_owned(), settings);
         let store = CheckpointStore::open(config, origin)?;
@@ -62,7 +62,7 @@ impl Past {
             ),
             None => tracing::info!(place, "no checkpoint, reading the log from its beginning"),
         }
-        Ok(Past { store: Some(store), found, since: started })
+        Ok(FoundCheckpoint { store: Some(store), found, since: started })
     }
 
     /// Returns the workers that earlier runs had beyond those of this run. Their producers may not
@@ -190,7 +190,7 @@ pub struct PartSink(Arc<CheckpointWriter>);
 
 impl PartSink {
     /// Takes a part, to be stored once all tickets are.
-    pub fn submit(&self, part: CheckpointPart, tickets: Vec<Ticket>) {
+    pub fn submit(&self, part: CheckpointPart, tickets: Vec<DurabilityTicket>) {
         if let Err(error) = self.0.submit(part, tickets) {
             let problem = chain(&error);
             tracing::warn!(%problem, "part of a checkpoint left out");

@@ -10,10 +10,10 @@ use tallow_model::error::chain;
 
 /// The time after the loss of another process within which this one may be stopped too. Nothing was
 /// wrong then: a cluster is not stopped at one moment.
-const STOPPED_TOO: Duration = Duration::from_secs(1);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// The time between two looks at the stop signal.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The running graph.
 pub struct Graph {
@@ -86,11 +86,11 @@ impl Graph {
     }
 }
 
-/// Returns whether the signal is set within `STOPPED_TOO`.
+/// Returns whether the signal is set within `STOP_GRACE`.
 fn is_set_soon(stop: &AtomicBool) -> bool {
-    let deadline = Instant::now() + STOPPED_TOO;
+    let deadline = Instant::now() + STOP_GRACE;
     while !stop.load(Ordering::Relaxed) && Instant::now() < deadline {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     stop.load(Ordering::Relaxed)
 }

@@ -11,9 +11,9 @@ use tallow_model::store::{PartitionStatus, Pipeline, PipelineStatus, SinkStatus}
 use tokio::task::JoinHandle;
 
 /// The time between two requests to a process.
-const INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The time that a response may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The service under which a process without a response is listed.
 const SERVICE: &str = "pipeline";
 
@@ -39,7 +39,7 @@ impl RemotePipeline {
     /// If no HTTP client can be made.
     pub fn start(urls: &[ProcessUrl]) -> Result<RemotePipeline, Error> {
         let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
+            .timeout(RESPONSE_TIMEOUT)
             .no_proxy()
             .build()
             .map_err(|error| Error::Invalid(format!("make an HTTP client: {}", chain(&error))))?;
@@ -63,7 +63,7 @@ impl Drop for RemotePipeline {
 impl Process {
     /// Requests the statistics until the task is aborted.
     async fn ask(self: Arc<Process>, client: reqwest::Client) {
-        let mut turns = tokio::time::interval(INTERVAL);
+        let mut turns = tokio::time::interval(POLL_INTERVAL);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             turns.tick().await;

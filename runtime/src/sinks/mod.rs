@@ -9,7 +9,7 @@ mod queue;
 mod settings;
 mod writer;
 
-pub use queue::{SinkQueue, Ticket};
+pub use queue::{DurabilityTicket, SinkQueue};
 pub use settings::SinkSettings;
 
 use std::sync::Arc;

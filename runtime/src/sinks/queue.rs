@@ -27,7 +27,7 @@ pub struct SinkQueue {
     /// Steps and lots of rejects not yet stored. Beside the lock too.
     entries: AtomicUsize,
     failed: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Notified when there is something to write, or the writer must end.
     pub(super) work: Condvar,
     /// Notified when something was stored, or the sink has failed.
@@ -36,7 +36,7 @@ pub struct SinkQueue {
 
 /// Locked only for moments: never while the sink writes.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct QueueState {
     entries: VecDeque<Entry>,
     /// The number of entries taken so far.
     taken: u64,
@@ -56,7 +56,7 @@ pub(super) struct State {
     waiting: Vec<Waker>,
 }
 
-impl State {
+impl QueueState {
     /// Returns whether the first `entries` are stored; an error if they never will be.
     fn has_stored(&self, entries: u64) -> Result<bool, String> {
         match &self.failure {
@@ -72,13 +72,13 @@ impl State {
 /// sink awaits it: it resolves when all of that is stored, or with an error when it never will be,
 /// because the sink has failed for good or was closed before.
 #[derive(Clone, Debug)]
-pub struct Ticket {
+pub struct DurabilityTicket {
     queue: Arc<SinkQueue>,
     /// The number of entries taken up to that moment.
     entries: u64,
 }
 
-impl Ticket {
+impl DurabilityTicket {
     /// Returns whether everything is stored.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Ticket {
     }
 }
 
-impl Future for Ticket {
+impl Future for DurabilityTicket {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -132,7 +132,7 @@ pub(super) struct Batch {
 
 impl SinkQueue {
     pub(super) fn new(sink: &dyn Sink, settings: SinkSettings) -> SinkQueue {
-        let state = State { stored_through: sink.stored_through(), ..State::default() };
+        let state = QueueState { stored_through: sink.stored_through(), ..QueueState::default() };
         SinkQueue {
             name: sink.name(),
             settings,
@@ -187,9 +187,9 @@ impl SinkQueue {
     }
 
     /// Returns a ticket for everything that was queued before this call.
-    pub fn ticket(self: &Arc<SinkQueue>) -> Ticket {
+    pub fn ticket(self: &Arc<SinkQueue>) -> DurabilityTicket {
         let entries = self.lock().taken;
-        Ticket { queue: Arc::clone(self), entries }
+        DurabilityTicket { queue: Arc::clone(self), entries }
     }
 
     /// Waits until everything that was queued before this call is stored.
@@ -237,7 +237,7 @@ impl SinkQueue {
         Error::Sink { sink: self.name, problem }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -255,7 +255,7 @@ impl SinkQueue {
     }
 
     /// Wakes the tasks that wait for something to be stored.
-    fn tell(&self, mut state: MutexGuard<'_, State>) {
+    fn tell(&self, mut state: MutexGuard<'_, QueueState>) {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.stored.notify_all();

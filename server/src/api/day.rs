@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tallow_model::Error;
 use tallow_model::error::chain;
 use tallow_model::rows::LatestCandle;
-use tallow_model::store::Recent;
+use tallow_model::store::RollingWindow;
 use tallow_model::{EventTime, Interval, Symbol};
 
 const DAY_MS: u64 = 24 * 60 * Interval::OneMinute.millis();
@@ -106,7 +106,10 @@ pub(crate) async fn price(
 }
 
 /// Returns what has settled in the last 24 hours: of one symbol, or of every symbol with a settled candle.
-pub(crate) async fn settled(data: &Data, symbol: Option<Symbol>) -> Result<BTreeMap<Symbol, Recent>, Error> {
+pub(crate) async fn settled(
+    data: &Data,
+    symbol: Option<Symbol>,
+) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     let from_ms = data.now().millis().saturating_sub(DAY_MS).next_multiple_of(QUARTER_MS);
     let settled = data.history.recent(symbol, EventTime(from_ms)).await?;
     Ok(settled.into_iter().map(|recent| (recent.symbol, recent)).collect())
@@ -115,7 +118,7 @@ pub(crate) async fn settled(data: &Data, symbol: Option<Symbol>) -> Result<BTree
 /// Combines the settled figures with the newest price; `None` if no price is known.
 pub(crate) async fn day(
     data: &Data,
-    settled: &Recent,
+    settled: &RollingWindow,
     cached: Option<&LatestCandle>,
 ) -> Result<Option<Day>, Error> {
     let Some(last) = price(data, settled.symbol, cached).await? else { return Ok(None) };

@@ -11,7 +11,7 @@ use tallow_model::coins::Coins;
 use tallow_model::error::chain;
 use tallow_model::store::{Publish, Sink, SinkStatus};
 use tallow_runtime::cluster::Cluster;
-use tallow_runtime::pipeline::{Destinations, Store};
+use tallow_runtime::pipeline::{Destinations, StoreOutput};
 use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
 
 /// The time that a stop waits for all sinks together. Changes that are not stored by then are read
@@ -55,7 +55,7 @@ impl Sinks {
 
     /// The destinations of the workers' results.
     pub(super) fn destinations(&self) -> Destinations {
-        let store = |runner: &SinkRunner, candles, alerts, rejects| Store {
+        let store = |runner: &SinkRunner, candles, alerts, rejects| StoreOutput {
             queue: runner.queue(),
             candles,
             alerts,

@@ -8,7 +8,7 @@ use tallow_connectors::logs::filelog::{FileLog, FileLogReader};
 use tallow_dataflow::{CheckpointPolicy, Restore, WorkerIo};
 use tallow_model::clock::SystemClock;
 use tallow_model::{PartitionReader, ReadStatus, Record};
-use tallow_runtime::pipeline::{Board, Destinations, Graph, WorkerOutlet, WorkerSlots};
+use tallow_runtime::pipeline::{Destinations, Graph, StatusBoard, WorkerOutput, WorkerSlots};
 
 /// The reader of a partition that is added later.
 type LateReader = Box<dyn PartitionReader + Send>;
@@ -33,7 +33,7 @@ pub(super) fn start(
     used: &BTreeSet<u32>,
     from: StartingPoint,
     destinations: Destinations,
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
 ) -> anyhow::Result<Graph> {
     let StartingPoint { starts, restore, policy } = from;
     let open = |partition| {
@@ -57,7 +57,7 @@ pub(super) fn start(
         WorkerIo {
             readers: readers.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
             arrivals: arrivals.take(index),
-            output: Box::new(WorkerOutlet::new(destinations.clone(), board.clone())),
+            output: Box::new(WorkerOutput::new(destinations.clone(), board.clone())),
             clock: Arc::new(SystemClock),
             checkpoints: policy.clone(),
             restore: restore.take(index),

@@ -9,7 +9,7 @@ use crate::samples::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tallow_model::rows::CandleRow;
-use tallow_model::store::{CandleQuery, CandleStats, Direction, Recent};
+use tallow_model::store::{CandleQuery, CandleStats, Direction, RollingWindow};
 use tallow_model::{EventTime, Interval};
 
 fn mean(values: &[f64]) -> f64 {
@@ -143,7 +143,7 @@ pub async fn figures_that_are_undefined_are_absent<B: StoreFixture>() {
 }
 
 /// The quarters from a time on, and the minutes since the last of them.
-fn plainly_recent(quarters: &[CandleRow], minutes: &[CandleRow], from: EventTime) -> Option<Recent> {
+fn plainly_recent(quarters: &[CandleRow], minutes: &[CandleRow], from: EventTime) -> Option<RollingWindow> {
     let since = |rows: &[CandleRow], from: EventTime| -> Vec<CandleRow> {
         rows.iter().filter(|row| row.window_start >= from).cloned().collect()
     };
@@ -153,7 +153,7 @@ fn plainly_recent(quarters: &[CandleRow], minutes: &[CandleRow], from: EventTime
     let previous = quarters.iter().find(|row| row.window_end == from).map(|row| row.close_price);
     let traded = rows.iter().filter(|row| row.vwap.is_some());
     let first = rows.first()?;
-    Some(Recent {
+    Some(RollingWindow {
         symbol: first.symbol,
         start: first.window_start,
         previous_close: previous,
@@ -182,7 +182,7 @@ pub async fn what_has_settled_of_late_is_that_of_a_plain_computation<B: StoreFix
         }
         for _ in 0..20 {
             let from = EventTime(MIDNIGHT + random.random_range(0..2_000) * 15 * MINUTE);
-            let expected: Vec<Recent> = markets
+            let expected: Vec<RollingWindow> = markets
                 .iter()
                 .filter_map(|[quarters, minutes]| plainly_recent(quarters, minutes, from))
                 .collect();
@@ -194,12 +194,12 @@ pub async fn what_has_settled_of_late_is_that_of_a_plain_computation<B: StoreFix
                 assert!(close(found.quote_volume, expected.quote_volume), "{found:?} is not {expected:?}");
                 let (volume, quote_volume) = (expected.volume, expected.quote_volume);
                 assert_eq!(
-                    &Recent { volume, quote_volume, ..found.clone() },
+                    &RollingWindow { volume, quote_volume, ..found.clone() },
                     expected,
                     "seed {seed}, {from:?}"
                 );
             }
-            let of_btc: Vec<Recent> =
+            let of_btc: Vec<RollingWindow> =
                 found.into_iter().filter(|recent| recent.symbol == symbol("BTC")).collect();
             assert_eq!(history.recent(Some(symbol("BTC")), from).await.unwrap(), of_btc);
         }

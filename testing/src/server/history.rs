@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tallow_model::Error;
 use tallow_model::rows::{AlertRow, CandleRow};
-use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History, Recent};
+use tallow_model::store::{
+    AlertQuery, CandlePage, CandleQuery, CandleStats, Direction, History, RollingWindow,
+};
 use tallow_model::{AlertStatus, AlertType, EventTime, Interval, Severity, Symbol};
 use tokio::sync::{Notify, Semaphore};
 
@@ -151,7 +153,7 @@ impl History for MemoryHistory {
         }))
     }
 
-    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<RollingWindow>, Error> {
         self.check().await?;
         let mut rows = self.rows.lock().unwrap().clone();
         rows.retain(|(_, row)| symbol.is_none_or(|symbol| row.symbol == symbol));
@@ -167,7 +169,7 @@ impl History for MemoryHistory {
             let rest = quarters.clone().next_back().map_or(from, |row| row.window_end);
             let mut candles = quarters.chain(of(Interval::OneMinute).filter(|row| row.window_start >= rest));
             let before = of(Interval::FifteenMinutes).find(|row| row.window_end == from);
-            let mut recent = Recent::of(candles.next()?, before.map(|row| row.close_price));
+            let mut recent = RollingWindow::of(candles.next()?, before.map(|row| row.close_price));
             candles.for_each(|row| recent.add(row));
             Some(recent)
         });

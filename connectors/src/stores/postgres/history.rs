@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tallow_model::error::Error;
 use tallow_model::rows::AlertRow;
-use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
+use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, RollingWindow};
 use tallow_model::{EventTime, Symbol};
 
 /// Time limit for a query. The server itself gives up a statement sooner.
@@ -64,7 +64,7 @@ impl History for PostgresHistory {
         self.readers.ask(&Stats(query), QUERY_TIMEOUT).await
     }
 
-    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<RollingWindow>, Error> {
         self.readers.ask(&Since { symbol, from }, QUERY_TIMEOUT).await
     }
 

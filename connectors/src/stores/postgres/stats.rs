@@ -8,8 +8,8 @@ use super::statements;
 use super::time::Time;
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
-use tallow_model::candle_stats::Figures;
-use tallow_model::store::{CandleQuery, CandleStats, Recent};
+use tallow_model::candle_stats::StatsAccumulator;
+use tallow_model::store::{CandleQuery, CandleStats, RollingWindow};
 use tallow_model::{EventTime, Symbol};
 use tokio_postgres::{Error, Row};
 
@@ -22,7 +22,7 @@ impl ReadQuery for Stats<'_> {
     const ACTION: &'static str = "read candles from";
 
     async fn ask(&self, database: &Transaction<'_>) -> Result<Self::Output, Error> {
-        let mut figures = Figures::default();
+        let mut figures = StatsAccumulator::default();
         let windows = PostgresWindows::of(database, self.0).await?;
         windows.each(database, |row| figures.add(&row)).await?;
         Ok(figures.stats())
@@ -41,10 +41,10 @@ pub(super) struct Since {
 
 #[async_trait]
 impl ReadQuery for Since {
-    type Output = Vec<Recent>;
+    type Output = Vec<RollingWindow>;
     const ACTION: &'static str = "read candles from";
 
-    async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<Recent>, Error> {
+    async fn ask(&self, database: &Transaction<'_>) -> Result<Vec<RollingWindow>, Error> {
         let (from, symbol) = (Time::from(self.from), self.symbol.map(|symbol| symbol.to_string()));
         let statement = database.prepare_cached(&statements::recent()).await?;
         let rows = database.query(&statement, &[&from, &symbol]).await?;
@@ -56,8 +56,8 @@ impl ReadQuery for Since {
     }
 }
 
-fn recent(row: &Row) -> Result<Recent, Error> {
-    Ok(Recent {
+fn recent(row: &Row) -> Result<RollingWindow, Error> {
+    Ok(RollingWindow {
         symbol: row.try_get::<_, NameText<_>>(0)?.0,
         start: row.try_get::<_, Time>(1)?.into(),
         previous_close: row.try_get(2)?,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use std::path::Path;
 use tallow_model::error::Error;
 use tallow_model::rows::AlertRow;
-use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, Recent};
+use tallow_model::store::{AlertQuery, CandlePage, CandleQuery, CandleStats, History, RollingWindow};
 use tallow_model::{EventTime, Symbol};
 
 /// Answers queries from the embedded store.
@@ -63,7 +63,7 @@ impl History for SqliteHistory {
         self.readers.read("read candles from", Weight::Heavy, figures).await
     }
 
-    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<Recent>, Error> {
+    async fn recent(&self, symbol: Option<Symbol>, from: EventTime) -> Result<Vec<RollingWindow>, Error> {
         let weight = if symbol.is_none() { Weight::Heavy } else { Weight::Light };
         let recent = move |connection: &rusqlite::Connection| stats::recent(connection, symbol, from);
         self.readers.read("read candles from", weight, recent).await

@@ -2,13 +2,13 @@
 
 use super::candles;
 use rusqlite::Connection;
-use tallow_model::candle_stats::Figures;
-use tallow_model::store::{CandleQuery, CandleStats, Recent};
+use tallow_model::candle_stats::StatsAccumulator;
+use tallow_model::store::{CandleQuery, CandleStats, RollingWindow};
 use tallow_model::{EventTime, Interval, Symbol};
 
 /// Returns the statistics of a query's candles; `None` for a range without candles.
 pub(super) fn of(connection: &Connection, query: &CandleQuery) -> rusqlite::Result<Option<CandleStats>> {
-    let mut figures = Figures::default();
+    let mut figures = StatsAccumulator::default();
     candles::each(connection, query, |row| figures.add(&row))?;
     Ok(figures.stats())
 }
@@ -18,7 +18,7 @@ pub(super) fn recent(
     connection: &Connection,
     symbol: Option<Symbol>,
     from: EventTime,
-) -> rusqlite::Result<Vec<Recent>> {
+) -> rusqlite::Result<Vec<RollingWindow>> {
     let symbols = match symbol {
         Some(symbol) => vec![symbol],
         None => candles::symbols(connection)?,
@@ -27,9 +27,13 @@ pub(super) fn recent(
     recent.filter_map(Result::transpose).collect()
 }
 
-fn recent_of(connection: &Connection, symbol: Symbol, from: EventTime) -> rusqlite::Result<Option<Recent>> {
+fn recent_of(
+    connection: &Connection,
+    symbol: Symbol,
+    from: EventTime,
+) -> rusqlite::Result<Option<RollingWindow>> {
     let quarter_before = EventTime(from.millis().saturating_sub(Interval::FifteenMinutes.millis()));
-    let (mut recent, mut previous_close, mut rest): (Option<Recent>, _, _) = (None, None, from);
+    let (mut recent, mut previous_close, mut rest): (Option<RollingWindow>, _, _) = (None, None, from);
     for (interval, since) in [(Interval::FifteenMinutes, Some(quarter_before)), (Interval::OneMinute, None)] {
         let query = CandleQuery { from: since.or(Some(rest)), ..CandleQuery::all(symbol, interval) };
         candles::each(connection, &query, |row| {
@@ -40,7 +44,7 @@ fn recent_of(connection: &Connection, symbol: Symbol, from: EventTime) -> rusqli
             rest = rest.max(row.window_end);
             match &mut recent {
                 Some(recent) => recent.add(&row),
-                None => recent = Some(Recent::of(&row, previous_close)),
+                None => recent = Some(RollingWindow::of(&row, previous_close)),
             }
         })?;
     }

@@ -229,7 +229,7 @@ fn another_format_version_is_refused_and_not_called_damage() {
 #[test]
 fn rows_in_more_than_a_chunk_keep_their_order() {
     let mut piece = one_of_each();
-    piece.returns = (0..2 * CHUNK_ROWS as u32 + 5)
+    piece.returns = (0..2 * MAX_CHUNK_ROWS as u32 + 5)
         .map(|revision| RetainedReturn { revision, ..piece.returns[0] })
         .collect();
     let state = decoded(encoded(vec![piece.clone(), State::default(), one_of_each()])).unwrap();
@@ -294,7 +294,7 @@ proptest! {
     ) {
         let whole = encoded(Vec::new());
         let mut bytes = whole[..whole.len() - CHECKSUM].to_vec();
-        let compressed = zstd::bulk::compress(&raw, LEVEL).unwrap();
+        let compressed = zstd::bulk::compress(&raw, COMPRESSION_LEVEL).unwrap();
         bytes.push(section);
         for number in [rows, raw.len() as u32, compressed.len() as u32] {
             bytes.extend_from_slice(&number.to_le_bytes());

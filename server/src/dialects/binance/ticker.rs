@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use tallow_model::Error;
 use tallow_model::Symbol;
 use tallow_model::rows::LatestCandle;
-use tallow_model::store::Recent;
+use tallow_model::store::RollingWindow;
 
 /// The extent of a ticker.
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ async fn settled(
     data: &Data,
     symbol: Option<Symbol>,
     kind: TickerKind,
-) -> Result<BTreeMap<Symbol, Recent>, Error> {
+) -> Result<BTreeMap<Symbol, RollingWindow>, Error> {
     match kind {
         TickerKind::Price => Ok(BTreeMap::new()),
         TickerKind::Mini | TickerKind::Full => day::settled(data, symbol).await,
@@ -99,7 +99,7 @@ async fn ticker(
     data: &Data,
     symbol: Symbol,
     cached: Option<&LatestCandle>,
-    settled: Option<&Recent>,
+    settled: Option<&RollingWindow>,
     kind: TickerKind,
 ) -> Result<Option<Value>, Error> {
     let day = match settled {

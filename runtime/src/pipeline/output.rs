@@ -1,8 +1,8 @@
 //! The output of a worker: to the queues of the stores, to the cache and to the status. Nothing
 //! here waits.
 
-use super::board::Board;
 use super::checkpoints::PartSink;
+use super::status::StatusBoard;
 use crate::sinks::SinkQueue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tallow_model::{Interval, LiveCandle, PartitionProgress, Reject, SettledCandl
 #[derive(Clone)]
 pub struct Destinations {
     /// The stores, each of which must store everything that it takes.
-    pub stores: Vec<Store>,
+    pub stores: Vec<StoreOutput>,
     /// The cache, which shows the present.
     pub cache: Arc<dyn Publish>,
     /// The sink of checkpoints; `None` if none are taken.
@@ -26,7 +26,7 @@ pub struct Destinations {
 /// The queue of a store, and the kinds of results that it takes. Every step goes to every store, so
 /// that each knows how far it is complete.
 #[derive(Clone)]
-pub struct Store {
+pub struct StoreOutput {
     /// The queue before the store's sink.
     pub queue: Arc<SinkQueue>,
     /// Whether the store takes candles.
@@ -37,7 +37,7 @@ pub struct Store {
     pub rejects: bool,
 }
 
-impl Store {
+impl StoreOutput {
     /// Returns the step with the results that the store takes.
     fn share(&self, step: &Step) -> Step {
         Step {
@@ -55,14 +55,14 @@ impl Store {
 /// thousands of closed candles that are no news, and open candles of windows long past. Once the
 /// present is reached, the newest closed candle of each symbol and interval is published, and from
 /// then on everything.
-pub struct WorkerOutlet {
+pub struct WorkerOutput {
     destinations: Destinations,
-    board: Arc<Board>,
-    past: Past,
+    board: Arc<StatusBoard>,
+    catch_up: CatchUp,
 }
 
 /// The results of the past that the cache has yet to get.
-enum Past {
+enum CatchUp {
     /// The log has not been read up to the present.
     Reading(Newest),
     /// The log has been read, and not everything has settled. Open candles are those of the
@@ -75,14 +75,14 @@ enum Past {
 /// The newest closed candle of each series.
 type Newest = BTreeMap<(Symbol, Interval), SettledCandle>;
 
-impl WorkerOutlet {
+impl WorkerOutput {
     /// Returns the output of a worker that is about to read its partitions from their beginning.
-    pub fn new(destinations: Destinations, board: Arc<Board>) -> WorkerOutlet {
-        WorkerOutlet { destinations, board, past: Past::Reading(Newest::new()) }
+    pub fn new(destinations: Destinations, board: Arc<StatusBoard>) -> WorkerOutput {
+        WorkerOutput { destinations, board, catch_up: CatchUp::Reading(Newest::new()) }
     }
 
     fn publish(&mut self, step: &Step) {
-        if let Past::Reading(newest) | Past::Settling(newest) = &mut self.past {
+        if let CatchUp::Reading(newest) | CatchUp::Settling(newest) = &mut self.catch_up {
             for settled in &step.candles {
                 let newest = newest.entry((settled.symbol, settled.interval)).or_insert(*settled);
                 if newest.version() <= settled.version() {
@@ -94,7 +94,7 @@ impl WorkerOutlet {
             {
                 let candles = std::mem::take(newest).into_values().collect();
                 self.destinations.cache.publish_settled(&Step { candles, ..Step::default() });
-                self.past = Past::Over;
+                self.catch_up = CatchUp::Over;
             }
         } else {
             self.destinations.cache.publish_settled(step);
@@ -108,7 +108,7 @@ impl WorkerOutlet {
     }
 }
 
-impl Output for WorkerOutlet {
+impl Output for WorkerOutput {
     fn settled(&mut self, step: Step) {
         self.board.settled(&step);
         self.publish(&step);
@@ -118,11 +118,11 @@ impl Output for WorkerOutlet {
     }
 
     fn live(&mut self, candles: Vec<LiveCandle>) {
-        if let Past::Reading(newest) = &mut self.past {
+        if let CatchUp::Reading(newest) = &mut self.catch_up {
             if self.board.present().is_none() {
                 return;
             }
-            self.past = Past::Settling(std::mem::take(newest));
+            self.catch_up = CatchUp::Settling(std::mem::take(newest));
         }
         self.destinations.cache.publish_live(&candles);
     }

@@ -31,7 +31,7 @@ pub trait LogStatus: Send + Sync {
 }
 
 /// The parts of a pipeline that its status covers.
-pub struct BoardSettings {
+pub struct StatusSettings {
     /// The source of the ticks.
     pub source: String,
     /// The workers of this process.
@@ -51,14 +51,14 @@ pub struct BoardSettings {
 }
 
 /// The status that all threads write to, for moments and without waiting for anything else.
-pub struct Board {
-    settings: BoardSettings,
-    state: Mutex<State>,
+pub struct StatusBoard {
+    settings: StatusSettings,
+    state: Mutex<Reports>,
 }
 
 /// The progress of catching up with the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CatchUp {
+enum CatchUpPhase {
     /// The records that the log held at the start have not all been read.
     Reading,
     /// They have been read; everything with a logical time below this is yet to be settled and
@@ -68,8 +68,8 @@ enum CatchUp {
     Done(EventTime),
 }
 
-struct State {
-    catch_up: CatchUp,
+struct Reports {
+    catch_up: CatchUpPhase,
     partitions: Partitions,
     /// The time at which each partition last had a record, or first reported.
     heard: BTreeMap<u32, Instant>,
@@ -84,11 +84,11 @@ struct State {
     failure: Option<String>,
 }
 
-impl Board {
+impl StatusBoard {
     /// Returns the status of a pipeline that is about to start.
-    pub fn new(settings: BoardSettings) -> Board {
-        let state = State {
-            catch_up: CatchUp::Reading,
+    pub fn new(settings: StatusSettings) -> StatusBoard {
+        let state = Reports {
+            catch_up: CatchUpPhase::Reading,
             partitions: Partitions::new(),
             heard: BTreeMap::new(),
             close_seconds: Distribution::new(CLOSE_SECONDS),
@@ -100,7 +100,7 @@ impl Board {
             restore_seconds: None,
             failure: None,
         };
-        Board { settings, state: Mutex::new(state) }
+        StatusBoard { settings, state: Mutex::new(state) }
     }
 
     /// Notes how far a worker has read.
@@ -125,7 +125,7 @@ impl Board {
         {
             state.restore_seconds = Some(since.elapsed().as_secs_f64());
         }
-        let is_present = matches!(state.catch_up, CatchUp::Done(_));
+        let is_present = matches!(state.catch_up, CatchUpPhase::Done(_));
         let now_ms = if step.candles.is_empty() { 0 } else { SystemClock.now_ms() };
         for SettledCandle { interval, revision, candle, .. } in &step.candles {
             let place = Interval::ALL.iter().position(|it| it == interval).unwrap_or_default();
@@ -166,8 +166,8 @@ impl Board {
     /// been read up to it.
     pub fn present(&self) -> Option<EventTime> {
         match self.state().catch_up {
-            CatchUp::Settling(present) | CatchUp::Done(present) => Some(present),
-            CatchUp::Reading => None,
+            CatchUpPhase::Settling(present) | CatchUpPhase::Done(present) => Some(present),
+            CatchUpPhase::Reading => None,
         }
     }
 
@@ -175,42 +175,42 @@ impl Board {
     pub fn is_ready(&self) -> bool {
         let mut state = self.state();
         self.follow(&mut state);
-        matches!(state.catch_up, CatchUp::Done(_))
+        matches!(state.catch_up, CatchUpPhase::Done(_))
     }
 
     /// Advances the catch-up as far as possible.
-    fn follow(&self, state: &mut State) {
-        if state.catch_up == CatchUp::Reading && self.settings.log.is_read(&state.partitions) {
+    fn follow(&self, state: &mut Reports) {
+        if state.catch_up == CatchUpPhase::Reading && self.settings.log.is_read(&state.partitions) {
             // The newest and not the least of the watermarks: the history belongs to the present
             // only once the partition that is furthest behind has reached that.
             let watermark = state
                 .max_event_time()
                 .map_or(0, |time| time.millis().saturating_sub(self.settings.max_out_of_orderness_ms));
             let present = if watermark == 0 { 0 } else { next_second(watermark) };
-            state.catch_up = CatchUp::Settling(EventTime(present));
+            state.catch_up = CatchUpPhase::Settling(EventTime(present));
         }
-        if let CatchUp::Settling(present) = state.catch_up
+        if let CatchUpPhase::Settling(present) = state.catch_up
             && (present.millis() == 0 || state.frontiers.through() >= Some(present))
         {
             let stored = |store: &Arc<SinkQueue>| store.status().stored_through >= Some(present);
             if present.millis() == 0 || self.settings.stores.iter().all(stored) {
-                state.catch_up = CatchUp::Done(present);
+                state.catch_up = CatchUpPhase::Done(present);
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Reports> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Reports {
     fn max_event_time(&self) -> Option<EventTime> {
         self.partitions.values().filter_map(|progress| progress.max_event_time).max()
     }
 }
 
-impl Pipeline for Board {
+impl Pipeline for StatusBoard {
     fn source(&self) -> String {
         self.settings.source.clone()
     }

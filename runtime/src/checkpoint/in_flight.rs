@@ -9,10 +9,10 @@ use tallow_model::clock::SystemClock;
 
 /// The time that a worker may take to give its part. After it the next checkpoint begins without
 /// that part.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of newest checkpoints that are remembered once none of their parts is under way.
-const REMEMBERED: usize = 4;
+const MAX_REMEMBERED: usize = 4;
 
 /// The checkpoints of this process. One counts as stored once all parts of this process are;
 /// whether the parts of other processes are stored too, only the store can tell.
@@ -41,19 +41,19 @@ pub struct CheckpointStatus {
 
 /// The state that all threads share. Locked only for moments.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct InFlight {
     workers: usize,
     min_pause: Duration,
-    state: Mutex<State>,
+    state: Mutex<Parts>,
     /// Notified when a part was stored or given up, or old checkpoints were removed.
     settled: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Parts {
     status: CheckpointStatus,
     /// The checkpoints with parts under way, and some of the newest.
-    begun: BTreeMap<CheckpointId, Progress>,
+    begun: BTreeMap<CheckpointId, BegunCheckpoint>,
     /// The problem of each worker's part.
     problems: BTreeMap<usize, String>,
     /// The number of removals of old checkpoints that are running.
@@ -62,7 +62,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Progress {
+struct BegunCheckpoint {
     since: Instant,
     given: usize,
     stored: usize,
@@ -71,16 +71,16 @@ struct Progress {
     encoding: Duration,
 }
 
-impl Progress {
+impl BegunCheckpoint {
     fn under_way(&self) -> usize {
         self.given.saturating_sub(self.stored + self.given_up)
     }
 }
 
-impl Board {
+impl InFlight {
     /// Returns the state of a process with this many workers.
-    pub(super) fn new(workers: usize, min_pause: Duration) -> Board {
-        Board { workers, min_pause, state: Mutex::default(), settled: Condvar::new() }
+    pub(super) fn new(workers: usize, min_pause: Duration) -> InFlight {
+        InFlight { workers, min_pause, state: Mutex::default(), settled: Condvar::new() }
     }
 
     /// Returns whether another checkpoint may begin.
@@ -90,7 +90,8 @@ impl Board {
             return false;
         }
         state.begun.values().next_back().is_none_or(|last| {
-            let pause = if last.given < self.workers { self.min_pause.max(PATIENCE) } else { self.min_pause };
+            let pause =
+                if last.given < self.workers { self.min_pause.max(PART_TIMEOUT) } else { self.min_pause };
             last.since.elapsed() >= pause
         })
     }
@@ -102,7 +103,7 @@ impl Board {
             return false;
         }
         let since = Instant::now();
-        let progress = state.begun.entry(id).or_insert(Progress {
+        let progress = state.begun.entry(id).or_insert(BegunCheckpoint {
             since,
             given: 0,
             stored: 0,
@@ -125,7 +126,7 @@ impl Board {
     }
 
     /// Notes that a part is stored. Returns true for the last part of this process: then the caller
-    /// removes old checkpoints and calls [`Board::collected`].
+    /// removes old checkpoints and calls [`InFlight::collected`].
     pub(super) fn stored(&self, id: CheckpointId, worker: usize, bytes: u64, encoding: Duration) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -190,7 +191,7 @@ impl Board {
     pub(super) fn wait_settled(&self, deadline: Instant) -> usize {
         let mut state = self.lock();
         loop {
-            let under_way: usize = state.begun.values().map(Progress::under_way).sum();
+            let under_way: usize = state.begun.values().map(BegunCheckpoint::under_way).sum();
             let left = deadline.saturating_duration_since(Instant::now());
             if under_way + state.collecting == 0 || left.is_zero() {
                 return under_way;
@@ -200,16 +201,16 @@ impl Board {
     }
 
     /// Forgets the checkpoints that can't change any more.
-    fn forget(&self, mut state: MutexGuard<'_, State>) {
+    fn forget(&self, mut state: MutexGuard<'_, Parts>) {
         // Some of the newest stay: a worker may be late with its part.
-        if let Some(oldest) = state.begun.keys().rev().nth(REMEMBERED - 1).copied() {
+        if let Some(oldest) = state.begun.keys().rev().nth(MAX_REMEMBERED - 1).copied() {
             state.begun.retain(|id, progress| progress.under_way() > 0 || *id >= oldest);
         }
         drop(state);
         self.settled.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Parts> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

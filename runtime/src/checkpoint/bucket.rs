@@ -23,18 +23,18 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 /// The time that a store may take for a small request.
-const PATIENCE: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The slowest transfer rate that is tolerated, in bytes a second.
-const SLOWEST: u64 = 1 << 20;
+const MIN_BYTES_PER_SECOND: u64 = 1 << 20;
 /// The time for which the client of a remote store retries by itself. It is short: the caller
 /// retries too, and reports it.
-const CLIENT_RETRIES: Duration = Duration::from_secs(10);
-/// The client's own limit to a request; [`Objects`] has a tighter one, by size.
+const CLIENT_RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The client's own limit to a request; [`CheckpointBucket`] has a tighter one, by size.
 const CLIENT_TIMEOUT: &str = "3600 seconds";
 
 /// An object in a listing.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedObject {
     /// The name, below the bucket's URL.
     pub(super) name: String,
     /// The size in bytes.
@@ -45,7 +45,7 @@ pub(super) struct Listed {
 
 /// The objects below a URL. No object is ever overwritten.
 #[derive(Debug)]
-pub(super) struct Objects {
+pub(super) struct CheckpointBucket {
     /// Present until the bucket is dropped.
     runtime: Option<Runtime>,
     store: Arc<dyn ObjectStore>,
@@ -55,10 +55,10 @@ pub(super) struct Objects {
     folder: Option<PathBuf>,
 }
 
-impl Objects {
+impl CheckpointBucket {
     /// Opens the bucket at `url`. Creates a local folder; makes no network request. `variables` are
     /// the environment variables that a store's client reads.
-    pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Objects, Error> {
+    pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<CheckpointBucket, Error> {
         if let Some(folder) = folder_of(url)? {
             let failed = |source| Error::file("create folder", &folder, source);
             std::fs::create_dir_all(&folder).map_err(failed)?;
@@ -66,22 +66,22 @@ impl Objects {
             let place = folder.display().to_string();
             let local =
                 LocalFileSystem::new_with_prefix(&folder).map_err(|source| unusable(&place, &source))?;
-            let mut objects = Objects::on(Arc::new(local.with_fsync(true)), place)?;
-            objects.folder = Some(folder);
-            return Ok(objects);
+            let mut bucket = CheckpointBucket::on(Arc::new(local.with_fsync(true)), place)?;
+            bucket.folder = Some(folder);
+            return Ok(bucket);
         }
         let url = remote(url)?;
         let place = url.to_string();
         let (store, prefix) = connect(&url, variables).map_err(|source| unusable(&place, &source))?;
-        Objects::on(Arc::new(PrefixStore::new(store, prefix)), place)
+        CheckpointBucket::on(Arc::new(PrefixStore::new(store, prefix)), place)
     }
 
     /// Opens a bucket on an existing store.
-    pub(super) fn on(store: Arc<dyn ObjectStore>, place: String) -> Result<Objects, Error> {
+    pub(super) fn on(store: Arc<dyn ObjectStore>, place: String) -> Result<CheckpointBucket, Error> {
         let started = Builder::new_current_thread().enable_all().build();
         let runtime =
             started.map_err(|source| Error::Thread { name: "of checkpoints".to_owned(), source })?;
-        Ok(Objects { runtime: Some(runtime), store, place, folder: None })
+        Ok(CheckpointBucket { runtime: Some(runtime), store, place, folder: None })
     }
 
     /// Returns the bucket's name in messages.
@@ -126,14 +126,14 @@ impl Objects {
     }
 
     /// Lists all objects, or those in the folder `under`.
-    pub(super) async fn list(&self, under: Option<&str>) -> Result<Vec<Listed>, Error> {
+    pub(super) async fn list(&self, under: Option<&str>) -> Result<Vec<ListedObject>, Error> {
         let prefix = under.map(Path::from);
-        let found = self.store.list(prefix.as_ref()).map_ok(|meta| Listed {
+        let found = self.store.list(prefix.as_ref()).map_ok(|meta| ListedObject {
             name: meta.location.to_string(),
             size: meta.size,
             written_ms: meta.last_modified.timestamp_millis(),
         });
-        self.within(PATIENCE, "list", under.unwrap_or_default(), found.try_collect()).await
+        self.within(REQUEST_TIMEOUT, "list", under.unwrap_or_default(), found.try_collect()).await
     }
 
     /// Removes objects. A missing object is no error.
@@ -150,7 +150,7 @@ impl Objects {
             }
             Ok(())
         };
-        self.within(PATIENCE, "remove", &first, removed).await
+        self.within(REQUEST_TIMEOUT, "remove", &first, removed).await
     }
 
     /// Lists the folders, if the bucket is one. A writer that was killed leaves folders behind that
@@ -197,7 +197,7 @@ impl Objects {
     }
 }
 
-impl Drop for Objects {
+impl Drop for CheckpointBucket {
     /// Does not wait for a disk or a server that hangs.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -222,7 +222,7 @@ fn action(error: &object_store::Error) -> Action {
 }
 
 fn limit(size: u64) -> Duration {
-    PATIENCE + Duration::from_secs(size / SLOWEST)
+    REQUEST_TIMEOUT + Duration::from_secs(size / MIN_BYTES_PER_SECOND)
 }
 
 fn unusable(place: &str, source: &object_store::Error) -> Error {
@@ -288,7 +288,7 @@ fn connect(
     variables: &[(String, String)],
 ) -> Result<(Box<dyn ObjectStore>, Path), object_store::Error> {
     let (scheme, prefix) = ObjectStoreScheme::parse(url)?;
-    let retry = RetryConfig { max_retries: 3, retry_timeout: CLIENT_RETRIES, ..RetryConfig::default() };
+    let retry = RetryConfig { max_retries: 3, retry_timeout: CLIENT_RETRY_TIMEOUT, ..RetryConfig::default() };
     let timeout = ClientConfigKey::Timeout;
     let store: Box<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::Memory => Box::new(InMemory::new()),
@@ -339,7 +339,7 @@ mod tests {
     use tallow_model::error::chain;
 
     fn refusal(url: &str) -> String {
-        chain(&Objects::open(url, &[]).expect_err(url))
+        chain(&CheckpointBucket::open(url, &[]).expect_err(url))
     }
 
     #[test]
