@@ -7,7 +7,8 @@
 //! - what is expected: `== name` before the content of each file that is not empty but for its header, then the
 //!   buckets of the records.
 //!
-//! `UPDATE=1 cargo test --test golden` writes down what comes out. Then read the difference: a golden file is a claim.
+//! `UPDATE=1 cargo test --test golden` writes down what comes out. Then read the difference: a
+//! golden file is a claim.
 
 use std::fmt::Write;
 use std::fs;

@@ -80,7 +80,8 @@ fn dead_letters_are_the_bytes_with_headers_and_a_restart_repeats_none() {
 fn dead_letters_of_two_source_topics_do_not_suppress_each_other() {
     let Some(([_, topic], config)) = topics("dead_shared", 1) else { return };
     let other = KafkaConfig { topic: "other".to_owned(), ..config.clone() };
-    // The one that comes second has the lower offsets, and a record that is the same but for its topic.
+    // The one that comes second has the lower offsets, and a record that is the same but for its
+    // topic.
     let (first, second) =
         ([reject(0, 7, b"a"), reject(0, 9, b"b")], [reject(0, 3, b"c"), reject(0, 7, b"a")]);
     for _ in 0..2 {
@@ -104,7 +105,7 @@ fn letters_that_do_not_say_their_topic_count_for_that_of_the_settings() {
     });
     let letter = BaseRecord::to(&config.dead_letters_topic).key("0").payload("a").headers(headers);
     writer.producer.send(letter).map_err(|(error, _)| error).unwrap();
-    writer.producer.flush(tallow_testing::wait::PATIENCE).unwrap();
+    writer.producer.flush(tallow_testing::wait::LIMIT).unwrap();
     let mut sink = KafkaDeadLetters::open(&config, 0..1).unwrap();
     sink.write_rejects(&[reject(0, 5, b"before"), reject(0, 7, b"a"), reject(0, 7, b"another")]).unwrap();
     let of = |rest: &str| format!("{} {rest}", config.topic);

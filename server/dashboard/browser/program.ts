@@ -16,6 +16,8 @@ const BINARY = process.env["TALLOW_BIN"] ?? fileURLToPath(new URL("../../../targ
 /** The longest time that a test waits for something: a busy machine may need most of it. */
 export const DEADLINE_SECONDS = 180;
 const LOOK_INTERVAL_MS = 50;
+/** The longest time of a start, in which the program settles hours of backfilled trades. */
+const START_DEADLINE_SECONDS = 900;
 
 /**
  * Waits until `look` returns something, and returns that; throws what was awaited after the
@@ -91,7 +93,8 @@ export class Program {
       if (child.exitCode !== null) throw new Error(this.output);
       return Promise.resolve(Number(/listening url="?http:\/\/127\.0\.0\.1:(\d+)/.exec(this.output)?.[1]) || undefined);
     });
-    await until("the pipeline to have caught up", async () => (await fetch(`${this.url}/ready`)).ok);
+    const isReady = async (): Promise<boolean> => (await fetch(`${this.url}/ready`)).ok;
+    await until("the pipeline to have caught up", isReady, START_DEADLINE_SECONDS);
   }
 
   /** Kills the program, as a failure of the machine would. */

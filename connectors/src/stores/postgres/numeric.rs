@@ -77,10 +77,10 @@ fn parsed(digits: impl Iterator<Item = u16>, exponent: i32) -> Result<f64, Box<d
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::stores::postgres::services::database::Database;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
     use std::cell::RefCell;
+    use tallow_testing::database::Database;
 
     fn wire(count: u16, weight: i16, sign: u16, digits: &[u16]) -> Vec<u8> {
         let head = [count, weight.cast_unsigned(), sign, 0];

@@ -143,11 +143,11 @@ pub(super) fn recent() -> String {
 pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::stores::postgres::services::database::Database;
     use crate::stores::postgres::time::Time;
     use crate::stores::postgres::{PostgresConfig, migrate};
     use ::postgres::types::ToSql;
     use tallow_model::EventTime;
+    use tallow_testing::database::Database;
 
     /// PostgreSQL's plans for statements over a year of candles and as many alerts; absent without
     /// a server.
