@@ -1,4 +1,5 @@
-//! `tallow backtest` on larger input: determinism, compressed and broken files, full disks, signals.
+//! `tallow backtest` on larger input: determinism, compressed and broken files, full disks,
+//! signals.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +16,8 @@ const RESULTS: [&str; 4] = ["alerts.csv", "candles.csv", "rejects.jsonl", "summa
 /// When the simulated market opens: 2025-11-16T05:30:00Z.
 const START_MS: u64 = 1_763_271_000_000;
 
-/// A simulated market of some minutes in partitions: trades out of order, late and too late, and lines that are none.
+/// A simulated market of some minutes in partitions: trades out of order, late and too late, and
+/// lines that are none.
 fn market(minutes: u64, partitions: usize) -> Vec<Vec<u8>> {
     let market = SimulatorSettings { seed: 7, jumps_per_hour: 4.0, ..SimulatorSettings::default() };
     let disorder = DisorderSettings {

@@ -12,13 +12,13 @@ use tallow_connectors::feeds::simulator::{Disorder, DisorderSettings, Simulator,
 use tallow_testing::program::{backtest, buckets, fail, file, succeed, summary, tallow, text};
 use tallow_testing::services::{kafka, unique};
 use tallow_testing::topic::Topic;
+use tallow_testing::wait::LIMIT;
 
-/// How long the broker may take.
-const LIMIT: Duration = Duration::from_secs(60);
 /// When the simulated market opens: 2025-11-16T05:30:00Z.
 const START_MS: u64 = 1_763_271_000_000;
 
-/// An hour of a simulated market in three partitions: the time at which each line was written, and the line.
+/// An hour of a simulated market in three partitions: the time at which each line was written, and
+/// the line.
 fn market() -> Vec<Vec<(u64, Vec<u8>)>> {
     let market = SimulatorSettings { seed: 7, jumps_per_hour: 4.0, ..SimulatorSettings::default() };
     let disorder = DisorderSettings {

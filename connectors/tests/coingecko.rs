@@ -1,7 +1,7 @@
-//! The CoinGecko feed against recorded answers, which a server of the test's own gives.
+//! The CoinGecko feed against recorded responses from a server of the test's own.
 //!
-//! The recordings stand beside the checkout (`../shared/data`). Where they don't, the tests say so and pass, unless
-//! `TALLOW_REQUIRE_ALL` is set.
+//! The recordings stand beside the checkout (`../shared/data`). Where they don't, the tests say so
+//! and pass, unless `TALLOW_REQUIRE_ALL` is set.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
@@ -14,11 +14,9 @@ use tallow_connectors::feeds::coingecko::{
 use tallow_model::error::{Action, chain};
 use tallow_model::secret::Secret;
 use tallow_model::{EventTime, decode};
+use tallow_testing::wait::LIMIT;
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
-
-/// How long anything may take before a test gives up.
-const LIMIT: Duration = Duration::from_secs(30);
 
 fn recording(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/coingecko").join(name);

@@ -1,4 +1,5 @@
-//! A log that is not read takes a bounded amount of memory. Alone in its process, whose memory is what is measured.
+//! A log that is not read takes a bounded amount of memory. Alone in its process, whose memory is
+//! what is measured.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![cfg(target_os = "linux")]
 

@@ -9,8 +9,7 @@ use tallow_model::error::{Action, chain};
 use tallow_model::secret::Secret;
 use tallow_testing::services::{kafka, unique};
 use tallow_testing::topic::Topic;
-
-const LIMIT: Duration = Duration::from_secs(30);
+use tallow_testing::wait::LIMIT;
 
 fn config(brokers: &str, options: &[&str]) -> KafkaConfig {
     KafkaConfig {

@@ -1,5 +1,5 @@
-//! The producer against librdkafka's mock cluster, which fails on demand: what passes by itself changes nothing, and what
-//! does not is told.
+//! The producer against librdkafka's mock cluster, which fails on demand: what passes by itself
+//! changes nothing, and what does not is told.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use rdkafka::mocking::MockCluster;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tallow_connectors::logs::kafka::{Deliveries, KafkaConfig, KafkaProducer, ProducerRecord};
 use tallow_model::error::{Action, chain};
 use tallow_testing::topic::Topic;
+use tallow_testing::wait::LIMIT;
 
-const LIMIT: Duration = Duration::from_secs(30);
 const TOPIC: &str = "ticks";
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -48,7 +48,7 @@ fn send(producer: &KafkaProducer, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// The numbers that are in the topic.
+/// Returns the numbers in the topic.
 fn read(cluster: &Cluster) -> Vec<u32> {
     let records = Topic::existing(&cluster.bootstrap_servers(), TOPIC.to_owned(), 3).read();
     let number = |payload: Vec<u8>| String::from_utf8(payload).unwrap().parse().unwrap();

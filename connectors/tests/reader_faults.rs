@@ -1,5 +1,5 @@
-//! Readers against librdkafka's mock cluster, which fails on demand: what passes by itself loses and repeats nothing, and
-//! what does not ends the reading with its reason.
+//! Readers against librdkafka's mock cluster, which fails on demand: what passes by itself loses
+//! and repeats nothing, and what does not ends the reading with its reason.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use rdkafka::mocking::MockCluster;

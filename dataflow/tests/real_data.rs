@@ -4,22 +4,11 @@
 //! The recordings lie beside the checkout (`../shared/data`). Without them the tests print that
 //! they are skipped and pass, unless `TALLOW_REQUIRE_ALL` is set.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-use std::path::PathBuf;
 use tallow_dataflow::Settings;
 use tallow_model::Interval;
 use tallow_testing::graph::settle;
-
-fn recording(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("TALLOW_REQUIRE_ALL").is_none(), "{} is missing", path.display());
-    eprintln!("skipped: {} is missing", path.display());
-    None
-}
+use tallow_testing::recordings::recording;
 
 #[test]
 fn krakens_trades_give_krakens_bars_to_the_digit() {
@@ -56,7 +45,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     let output = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap();
     let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 69_808);
-    let counts = |outcome: &support::Outcome| {
+    let counts = |outcome: &tallow_testing::graph::Outcome| {
         assert_eq!(outcome.counts.buckets().iter().map(|(_, n)| n).sum::<u64>(), outcome.counts.records_in);
         let minutes = outcome.candles.iter().filter(|c| c.interval == Interval::OneMinute);
         minutes.map(|c| u64::from(c.candle.count)).sum::<u64>()
@@ -72,7 +61,7 @@ fn every_record_of_the_binance_recording_is_accounted_for() {
     }
     let split = settle(&markets, 2, &Settings::default());
     assert_eq!(counts(&split), 69_808);
-    let closes = |outcome: &support::Outcome| {
+    let closes = |outcome: &tallow_testing::graph::Outcome| {
         let figures = |c: &tallow_model::SettledCandle| {
             (c.symbol, c.interval, c.candle.window_start, c.candle.size_sum)
         };

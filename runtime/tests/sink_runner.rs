@@ -12,8 +12,7 @@ use tallow_model::retry::BackoffSettings;
 use tallow_model::store::{Sink, SinkStatus};
 use tallow_model::{Alert, AlertStatus, EventTime, Price, Reject, RejectReason, SettledAlert, Step};
 use tallow_runtime::sinks::{SinkQueue, SinkRunner, SinkSettings};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use tallow_testing::wait::LIMIT as PATIENCE;
 
 /// The outcomes of the next writes; once they are used up, writes succeed.
 enum Turn {

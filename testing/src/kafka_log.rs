@@ -1,4 +1,4 @@
-//! Topics, records in them as any client may write them, and readers read to their end.
+//! Topics with records as any client may write them, and readers that are read to their end.
 
 use crate::services;
 use crate::topic::Topic;
@@ -14,7 +14,8 @@ use tallow_model::{EventTime, ReadStatus};
 /// The time of the first record that a test writes: 2025-11-16T05:30:00Z.
 pub const START_MS: i64 = 1_763_271_000_000;
 
-/// A topic of the test's own with so many partitions, and settings that lead to it; none where there is no broker.
+/// Creates a topic and the settings that lead to it, or returns `None` after saying that the test
+/// is skipped.
 pub fn topic(what: &str, partitions: i32) -> Option<(Topic, KafkaConfig)> {
     let brokers = services::kafka()?;
     let name = services::unique(what);
@@ -36,7 +37,7 @@ pub fn config(brokers: &str, topic: &str) -> KafkaConfig {
     }
 }
 
-/// A producer that is not the one under test.
+/// A producer that is not under test.
 pub struct Writer {
     /// The client of librdkafka.
     pub producer: BaseProducer,
@@ -67,7 +68,8 @@ impl Writer {
         }
     }
 
-    /// Writes `count` records into each of the partitions, a second apart, and waits until the broker has them.
+    /// Writes `count` records into each of the partitions, a second apart, and waits until the
+    /// broker has them.
     pub fn write_many(&self, partitions: i32, count: i64, name: &str) {
         for i in 0..count {
             for partition in 0..partitions {
@@ -83,7 +85,7 @@ impl Writer {
     }
 }
 
-/// What was read of a partition.
+/// The records that were read from a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
     /// The offsets that were read.
@@ -92,14 +94,14 @@ pub struct Records {
     pub payloads: Vec<Option<String>>,
     /// The times of the records.
     pub times: Vec<Option<EventTime>>,
-    /// Why it could not be read on.
+    /// The message of the failure that ended the reading.
     pub failure: Option<String>,
 }
 
-/// By partition.
+/// The records by their partition.
 pub type All = BTreeMap<u32, Records>;
 
-/// Reads once, and says how that ended.
+/// Reads once and returns the status.
 pub fn read(reader: &mut Reader, limit: usize, into: &mut All) -> ReadStatus {
     let records = into.entry(reader.partition()).or_default();
     let status = reader.read(limit, &mut |record| {

@@ -1,4 +1,4 @@
-//! A place of a test's own on the services: topics, a database, keys.
+//! A pipeline of a test's own on the services: topics, a database, keys.
 
 use crate::database::Database;
 use crate::ports::free_addresses;
@@ -11,15 +11,16 @@ use crate::wait::until;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// After this silence a market counts as over. Short, so that a test need not wait for the last candles; longer than
-/// anything keeps a market that goes on from being read.
+/// After this silence a market counts as over. Short, so that a test need not wait for the last
+/// candles; longer than anything keeps a market that goes on from being read.
 const IDLE_TIMEOUT_MS: &str = "10000";
 
-/// When a simulated market opens that has alerts in its first hour, which not every one has: the start of a quarter of an
-/// hour, so that a market that closes some quarters later leaves no window open.
+/// When a simulated market opens that has alerts in its first hour, which not every one has: the
+/// start of a quarter of an hour, so that a market that closes some quarters later leaves no window
+/// open.
 pub const OPENS: &str = "2026-01-05T15:00:00Z";
 
-/// The place, cleaned up when dropped.
+/// The pipeline's topics, database and keys, removed when dropped.
 pub struct PipelineFixture {
     settings: Vec<(String, String)>,
     topics: [Topic; 3],
@@ -28,12 +29,13 @@ pub struct PipelineFixture {
 }
 
 impl PipelineFixture {
-    /// One on the services of the checkout; none, which is said, where there are none.
+    /// Prepares a pipeline on the services of the checkout, or returns `None` after saying that the
+    /// test is skipped.
     pub fn of_the_checkout() -> Option<PipelineFixture> {
         Some(PipelineFixture::on(&services::kafka()?, &services::postgres()?, &services::redis()?))
     }
 
-    /// One on these services.
+    /// Prepares a pipeline on these services.
     pub fn on(kafka: &str, postgres: &str, redis: &str) -> PipelineFixture {
         let database = Database::create_on(postgres);
         let id = unique("pipeline");
@@ -58,7 +60,7 @@ impl PipelineFixture {
         PipelineFixture { settings, topics, _database: database, _checkpoints: checkpoints }
     }
 
-    /// The value of a setting.
+    /// Returns the value of a setting.
     pub fn setting(&self, name: &str) -> String {
         let found = self.settings.iter().find(|(known, _)| known == name);
         found.unwrap_or_else(|| panic!("no {name}")).1.clone()
@@ -74,7 +76,7 @@ impl PipelineFixture {
         &self.topics[2]
     }
 
-    /// Starts a command on this place, with further settings.
+    /// Starts a command on this pipeline, with further settings.
     pub fn start(&self, arguments: &[&str], further: &[(&str, &str)]) -> Tallow {
         let settings = self.settings.iter().map(|(name, value)| (&**name, &**value));
         let settings: Vec<(&str, &str)> = settings.chain(further.iter().copied()).collect();
@@ -98,7 +100,7 @@ impl PipelineFixture {
         run
     }
 
-    /// Starts `tallow serve` beside a process that runs, and waits until it has heard of it.
+    /// Starts `tallow serve` beside a running process, and waits until the process answers it.
     pub fn serve(&self, run: &Tallow) -> Tallow {
         let pipeline = format!("http://{}", run.address().expect("it has said where it listens"));
         let mut serve = self.start(&["serve"], &[("TALLOW__SERVER__PIPELINES", &pipeline)]);
@@ -111,7 +113,7 @@ impl PipelineFixture {
         self.start(&[&["produce", "--feed", "sim"], flags].concat(), &[])
     }
 
-    /// What a backtest makes of the topic.
+    /// Returns the folder of results of a backtest of the topic.
     pub fn backtest(&self) -> tempfile::TempDir {
         let out = tempfile::tempdir().unwrap();
         let ended = tallow()
@@ -137,7 +139,7 @@ impl PipelineFixture {
     }
 }
 
-/// Whether the tables agree, and what was said of it.
+/// Returns whether the tables agree, and the output of the comparison.
 fn compare(expected: &Path, database: &str) -> (bool, String) {
     let output = Command::new(checkout().join("scripts/compare"))
         .arg(expected)
@@ -149,7 +151,7 @@ fn compare(expected: &Path, database: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// A file of addresses on this machine that nobody listens on, and the addresses.
+/// Returns a file of free addresses of this machine, and the addresses.
 pub fn hosts(count: usize) -> (tempfile::NamedTempFile, Vec<String>) {
     let addresses = free_addresses(count);
     let file = tempfile::NamedTempFile::new().unwrap();

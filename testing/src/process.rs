@@ -1,4 +1,4 @@
-//! The real binary as a process: started, asked over HTTP, stopped or killed.
+//! The `tallow` program as a process: started, queried over HTTP, stopped or killed.
 
 use crate::wait::{LIMIT, until};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// The process, killed when dropped.
+/// A process of the `tallow` program, killed when dropped.
 pub struct Tallow {
     child: Child,
     stderr: Arc<Mutex<String>>,
@@ -16,17 +16,17 @@ pub struct Tallow {
 }
 
 impl Tallow {
-    /// Starts it with these arguments and settings. What the environment says of settings does not count.
+    /// Starts the program with arguments and settings; settings of the environment are left out.
     pub fn start(arguments: &[&str], settings: &[(&str, &str)]) -> Tallow {
         Tallow::start_with(arguments, settings, Stdio::null())
     }
 
-    /// Starts it with something on its standard input.
+    /// Starts the program with a standard input.
     pub fn start_with(arguments: &[&str], settings: &[(&str, &str)], input: Stdio) -> Tallow {
         Tallow::spawn(crate::program::tallow(), arguments, settings, input)
     }
 
-    /// Starts it under limits, set by these words of a shell.
+    /// Starts the program under the limits that a shell command sets.
     pub fn start_limited(limits: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Tallow {
         let tallow = crate::program::tallow();
         let mut shell = Command::new("sh");
@@ -61,17 +61,17 @@ impl Tallow {
     }
 
     /// The id of the process.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Fails with what it has said when it has ended.
+    /// Fails with the log if the process has ended.
     pub fn still_runs(&mut self) {
         let ended = self.child.try_wait().expect("a status");
         assert!(ended.is_none(), "ended with {ended:?}: {}", self.said());
     }
 
-    /// Waits until it has said this.
+    /// Waits until the log contains `words`.
     pub fn says(&mut self, words: &str) {
         until(words, || {
             let said = self.said().contains(words);
@@ -82,17 +82,17 @@ impl Tallow {
         });
     }
 
-    /// Its standard input.
+    /// Takes the standard input of the process.
     pub fn input(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("a pipe")
     }
 
-    /// What it has said on stderr so far.
+    /// Returns the standard error output so far.
     pub fn said(&self) -> String {
         self.stderr.lock().expect("not poisoned").clone()
     }
 
-    /// Where it listens, once it has said so.
+    /// Returns the address of the server once it is in the log.
     pub fn address(&self) -> Option<SocketAddr> {
         let said = self.said();
         let (_, after) = said.split_once("http://127.0.0.1:")?;
@@ -100,19 +100,20 @@ impl Tallow {
         after.contains('\n').then(|| SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port"))))
     }
 
-    /// The status and body of `GET path`.
+    /// Returns the status and the body of `GET path`.
     pub fn get(&self, path: &str) -> (u16, String) {
         self.get_with(path, "")
     }
 
-    /// The same with further lines in the request's head, each with its end.
+    /// Returns the status and the body of `GET path` with further header lines, each with its line
+    /// end.
     pub fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
         let (head, body) = self.exchange(path, headers);
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
         (status, body)
     }
 
-    /// The value of a header of `GET path`, which must succeed.
+    /// Returns the value of a header of `GET path`, which must succeed.
     pub fn header(&self, path: &str, name: &str) -> Option<String> {
         let (head, _) = self.exchange(path, "");
         assert_eq!(head.split(' ').nth(1), Some("200"), "{path}: {head}");
@@ -123,7 +124,7 @@ impl Tallow {
         head.lines().find_map(value)
     }
 
-    /// The head and the body of what `GET path` is answered.
+    /// Returns the head and the body of the response to `GET path`.
     fn exchange(&self, path: &str, headers: &str) -> (String, String) {
         let address = self.address().expect("an address");
         let mut stream = TcpStream::connect(address).expect("a connection");
@@ -136,7 +137,7 @@ impl Tallow {
         (head.to_owned(), body.to_owned())
     }
 
-    /// The JSON of `GET path`, which must succeed.
+    /// Returns the JSON of `GET path`, which must succeed.
     pub fn json(&self, path: &str) -> Value {
         let (status, body) = self.get(path);
         assert_eq!(status, 200, "{path}: {body}");
@@ -149,7 +150,7 @@ impl Tallow {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// Waits until it has ended; its status and all that it said.
+    /// Waits until the process has ended, and returns its status and its log.
     pub fn ended(mut self) -> (ExitStatus, String) {
         let status = until("ended", || self.child.try_wait().expect("a status"));
         let listener = self.listener.take().expect("a listener");
@@ -157,7 +158,7 @@ impl Tallow {
         (status, self.said())
     }
 
-    /// Waits until it has done what it was to do; all that it said.
+    /// Waits until the process has ended with exit code 0, and returns its log.
     pub fn stop_by_itself(self) -> String {
         let (status, said) = self.ended();
         assert_eq!(status.code(), Some(0), "{said}");
@@ -170,7 +171,7 @@ impl Tallow {
         self.stop_by_itself()
     }
 
-    /// Kills it where it stands.
+    /// Kills the process at once.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");

@@ -1,4 +1,4 @@
-//! Runs the real binary, and makes what it reads.
+//! Runs of the `tallow` program to their end, and the files for them.
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,7 @@ fn program() -> PathBuf {
     })
 }
 
-/// The binary, without any setting of the environment that runs the tests.
+/// The program, without the settings in the environment of the tests.
 pub fn tallow() -> Command {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TALLOW__")) {
@@ -23,27 +23,27 @@ pub fn tallow() -> Command {
     command
 }
 
-/// A replay of these files into a folder.
+/// A backtest of these files into a folder.
 pub fn backtest(files: &[PathBuf], out: &Path) -> Command {
     let mut command = tallow();
     command.arg("backtest").arg("--from").args(files).arg("--out").arg(out);
     command
 }
 
-/// How a process ended: its exit code and what it wrote to standard error.
+/// Returns the exit code and the standard error output of a process.
 pub fn ended(output: &Output) -> (Option<i32>, String) {
     assert!(output.stdout.is_empty(), "nothing belongs on standard output");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Runs it to an end that must be a success.
+/// Runs a command, which must succeed, and returns its standard error output.
 pub fn succeed(command: &mut Command) -> String {
     let (code, stderr) = ended(&command.output().expect("started"));
     assert_eq!(code, Some(0), "{stderr}");
     stderr
 }
 
-/// Runs it to an end with this exit code and one line on standard error, which is returned.
+/// Runs a command, which must end with `code` and one line on standard error, and returns the line.
 pub fn fail(command: &mut Command, code: i32) -> String {
     let (ended_with, stderr) = ended(&command.output().expect("started"));
     assert_eq!(ended_with, Some(code), "{stderr}");
@@ -53,7 +53,7 @@ pub fn fail(command: &mut Command, code: i32) -> String {
     line.to_owned()
 }
 
-/// Runs it with this on its standard input.
+/// Runs a command with `input` on its standard input.
 pub fn with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
@@ -61,19 +61,19 @@ pub fn with_input(command: &mut Command, input: &[u8]) -> Output {
     child.wait_with_output().expect("ended")
 }
 
-/// Writes a file into a folder.
+/// Writes a file into a folder and returns its path.
 pub fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, content).expect("written");
     path
 }
 
-/// The text of a file of results.
+/// Returns the text of a file of results.
 pub fn text(out: &Path, name: &str) -> String {
     fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The names of the files in a folder, hidden ones too, in order.
+/// Returns the names of the files in a folder, hidden ones too, in order.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> =
@@ -82,12 +82,13 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// `summary.json`.
+/// Returns `summary.json` of a folder of results.
 pub fn summary(out: &Path) -> serde_json::Value {
     serde_json::from_str(&text(out, "summary.json")).expect("JSON")
 }
 
-/// The buckets that records ended in, by name; checks that they add up to the records read.
+/// Returns the buckets that are not empty, after checking that all of them add up to the records
+/// read.
 pub fn buckets(out: &Path) -> Vec<(&'static str, u64)> {
     const BUCKETS: [&str; 7] =
         ["on_time", "late", "malformed", "invalid", "future", "too_late", "tombstones"];

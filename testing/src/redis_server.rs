@@ -1,11 +1,12 @@
-//! A Redis server of a test's own, on a free port, that can be killed, started again and stopped in its tracks.
+//! A Redis server of a test's own on a free port, which can be killed, restarted, paused and
+//! resumed.
 
 use crate::ports::free_port;
 use crate::wait::{LIMIT, until};
 use std::process::{Child, Command, Stdio};
 use tallow_connectors::caches::redis::RedisConfig;
 
-/// Ended when dropped.
+/// A server that is killed when dropped.
 pub struct RedisServer {
     port: u16,
     password: &'static str,
@@ -14,12 +15,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one; none, which is said, where Redis is not installed.
+    /// Starts a server, or returns `None` after saying that the test is skipped.
     pub fn start() -> Option<RedisServer> {
         RedisServer::start_with("")
     }
 
-    /// Starts one that asks for a password.
+    /// Starts a server that asks for a password.
     pub fn start_with(password: &'static str) -> Option<RedisServer> {
         let mut server = RedisServer::stopped(password);
         if Command::new("redis-server").arg("--version").output().is_err() {
@@ -35,7 +36,7 @@ impl RedisServer {
         RedisServer { port: free_port(), password, folder: tempfile::tempdir().unwrap(), process: None }
     }
 
-    /// Starts it empty, on the port that it had.
+    /// Starts the server again, empty and on the same port.
     pub fn start_again(&mut self) {
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", self.password])
@@ -56,7 +57,7 @@ impl RedisServer {
         }
     }
 
-    /// From now on it takes connections and bytes, as its system does that for it, and does nothing.
+    /// Pauses the server: the system still accepts connections and bytes, and nothing answers.
     pub fn pause(&self) {
         self.signal("STOP");
     }
@@ -78,7 +79,7 @@ impl RedisServer {
         Ok(connection)
     }
 
-    /// A connection past everything that is tested.
+    /// Opens a connection that bypasses the code under test.
     pub fn connect(&self) -> redis::Connection {
         self.try_connect().unwrap()
     }
@@ -103,7 +104,7 @@ impl RedisServer {
         RedisConfig { url, prefix: "crypto".to_owned(), ttl_seconds: 300 }
     }
 
-    /// Waits until so many connections have subscribed to the updates.
+    /// Waits until `subscribers` connections have subscribed to the updates.
     pub fn until_subscribed(&self, subscribers: usize) {
         let mut connection = self.connect();
         until("the cache subscribes", || {

@@ -7,13 +7,13 @@ use tallow_model::{
     Alert, AlertStatus, Candle, EventTime, Interval, Price, SettledAlert, SettledCandle, Step, Symbol,
 };
 
-/// A Sunday's midnight, so that every window length of a day or less is aligned to it.
+/// The midnight of a Sunday, to which every window of a day or less is aligned.
 pub const MIDNIGHT: u64 = 1_763_251_200_000;
 /// A minute in milliseconds.
 pub const MINUTE: u64 = 60_000;
 /// An hour in milliseconds.
 pub const HOUR: u64 = 60 * MINUTE;
-/// After everything that the samples hold.
+/// A time after all samples.
 pub const FAR: u64 = MIDNIGHT + 1_000 * 24 * HOUR;
 
 /// Parses a symbol that must be valid.
@@ -45,7 +45,7 @@ pub fn candle(name: &str, interval: Interval, window_start: u64, count: u32, pri
     }
 }
 
-/// The same candle after another tick.
+/// Returns the candle after another tick.
 pub fn corrected(settled: &SettledCandle, close: f64) -> SettledCandle {
     let mut newer = *settled;
     newer.candle.count += 1;
@@ -55,7 +55,7 @@ pub fn corrected(settled: &SettledCandle, close: f64) -> SettledCandle {
     newer
 }
 
-/// The same candle of a feed without sizes.
+/// Returns the candle as a feed without sizes would make it.
 pub fn quoted(settled: &SettledCandle, day_volume: Option<f64>) -> SettledCandle {
     let mut quoted = *settled;
     quoted.candle.sized = 0;
@@ -72,7 +72,7 @@ pub fn step(candles: Vec<SettledCandle>, alerts: Vec<SettledAlert>) -> Step {
     Step { worker: 0, frontier, candles, alerts }
 }
 
-/// A step that says only how far its worker is.
+/// A step with the frontier of a worker alone.
 pub fn frontier(worker: usize, frontier: Option<u64>) -> Step {
     Step { worker, frontier: frontier.map(EventTime), ..Step::default() }
 }

@@ -1,4 +1,5 @@
-//! The addresses of the real services, from the environment: `eval "$(scripts/services env)"` sets them.
+//! The addresses of the real services, from the environment: `eval "$(scripts/services env)"` sets
+//! them.
 //!
 //! A test whose service is missing says that it is skipped; with `TALLOW_REQUIRE_ALL` it fails.
 

@@ -1,4 +1,5 @@
-//! A topic of a test's own: made, read to its end by another client than the one under test, and deleted.
+//! A topic of a test's own: created, read to its end by a client that is not under test, and
+//! deleted.
 
 use crate::wait::LIMIT;
 use rdkafka::ClientConfig;
@@ -10,7 +11,7 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
-/// A topic, deleted when dropped if it was made here.
+/// A topic, deleted when dropped unless it existed before.
 pub struct Topic {
     brokers: String,
     /// The name of the topic.
@@ -20,7 +21,7 @@ pub struct Topic {
     own: bool,
 }
 
-/// A record as it was read.
+/// A record as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The partition of the record.
@@ -36,7 +37,7 @@ pub struct Read {
 }
 
 impl Topic {
-    /// Makes the topic and waits until its partitions can be written.
+    /// Creates the topic and waits until its partitions can be written.
     pub fn make(brokers: &str, name: String, partitions: i32, settings: &[(&str, &str)]) -> Topic {
         let topic = Topic::adopt(brokers, name, partitions);
         let mut new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(1));
@@ -55,12 +56,12 @@ impl Topic {
         topic
     }
 
-    /// A topic that somebody else makes, deleted like the others.
+    /// A topic that another client creates, deleted when dropped.
     pub fn adopt(brokers: &str, name: String, partitions: i32) -> Topic {
         Topic { brokers: brokers.to_owned(), name, partitions, own: true }
     }
 
-    /// A topic that is there already.
+    /// An existing topic, which is not deleted.
     pub fn existing(brokers: &str, name: String, partitions: i32) -> Topic {
         Topic { brokers: brokers.to_owned(), name, partitions, own: false }
     }
@@ -89,7 +90,7 @@ impl Topic {
         self.client().create().expect("a consumer")
     }
 
-    /// Gives it more partitions.
+    /// Raises the number of partitions.
     pub fn grow(&self, partitions: usize) {
         let more = [NewPartitions::new(&self.name, partitions)];
         let grown = block_on(self.admin().create_partitions(&more, &AdminOptions::new())).expect("an answer");
@@ -103,19 +104,19 @@ impl Topic {
         block_on(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 
-    /// How many offsets of its partitions are taken: by records, and in a topic of transactions by their ends too.
+    /// Returns the number of used offsets: records and, in a topic of transactions, their markers.
     pub fn count(&self) -> i64 {
         let consumer = self.consumer();
         let end = |it| consumer.fetch_watermarks(&self.name, it, LIMIT).expect("watermarks").1;
         (0..self.partitions).map(end).sum()
     }
 
-    /// All its records that are committed, those of a partition in their order.
+    /// Returns all committed records, those of a partition in order.
     pub fn read(&self) -> Vec<Read> {
         self.read_as("read_committed")
     }
 
-    /// All its records, also those of transactions that were aborted or are still open.
+    /// Returns all records, also those of aborted and open transactions.
     pub fn read_uncommitted(&self) -> Vec<Read> {
         self.read_as("read_uncommitted")
     }

@@ -1,5 +1,5 @@
-//! The services that run Tallow, as the real program sees them: it takes their commands and settings, and what it then
-//! fails at is only that the other services are not there.
+//! The services that run Tallow, as the real program sees them: it takes their commands and
+//! settings, and what it then fails at is only that the other services are not there.
 
 use super::{compose, read, services, texts};
 use serde_json::{Map, Value};
@@ -14,8 +14,9 @@ fn own() -> Map<String, Value> {
     services
 }
 
-/// Starts a service's own command with its own settings, where its file of hosts is this one. There is nobody at the
-/// addresses of other services; that at which `run` would listen is taken, and `serve` gets a free one.
+/// Starts a service's own command with its own settings, where its file of hosts is this one. There
+/// is nobody at the addresses of other services; that at which `run` would listen is taken, and
+/// `serve` gets a free one.
 fn start(service: &Value, hosts: &Path, taken: &str) -> Tallow {
     let path = |it| if it == "/etc/tallow/hosts" { hosts.to_str().unwrap() } else { it };
     let command: Vec<&str> = texts(&service["command"]).into_iter().map(path).collect();

@@ -20,7 +20,7 @@ pub(crate) fn yaml(text: &str) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// What stands between `${` and `}`, and around it.
+/// The text before, inside and after the first `${…}`.
 fn variables(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     text.split("${").enumerate().map(|(number, part)| match number {
         0 => (part, None),

@@ -1,7 +1,7 @@
 //! `docker-compose.yml` and the `Dockerfile`: valid, and fit to be started by a stranger.
 //!
-//! `compose_spec` has a type for every key of the Compose Specification and refuses what it does not know, so the
-//! file is checked on a machine without Docker too.
+//! `compose_spec` has a type for every key of the Compose Specification and refuses what it does
+//! not know, so the file is checked on a machine without Docker too.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod commands;
@@ -13,14 +13,14 @@ use compose_spec::{Compose, Options};
 use files::{interpolated, read, yaml};
 use serde_json::Value;
 
-/// The services that serve nothing, so that there is nothing to ask.
+/// The services without an address to ask.
 const UNASKED: [&str; 2] = ["migrate", "producer"];
 
 fn parse(text: &str) -> Result<Compose, String> {
     Options::default().apply_merge(true).from_yaml_str(text).map_err(|error| error.to_string())
 }
 
-/// The file as a user would have it who has set nothing but the passwords.
+/// The file with the defaults of all variables but the passwords.
 fn compose() -> Value {
     yaml(&interpolated(&read("docker-compose.yml")))
 }

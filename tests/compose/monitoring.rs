@@ -4,7 +4,7 @@ use super::{read, services, texts, yaml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// The jobs of Prometheus, and the services that each asks.
 fn jobs() -> BTreeMap<String, BTreeSet<String>> {
@@ -31,7 +31,8 @@ fn panels() -> Vec<Value> {
     panels
 }
 
-/// The metrics of a program that runs, by the names that Prometheus gives them, and the label of each that has values.
+/// The metrics of a program that runs, by the names that Prometheus gives them, and the label of
+/// each that has values.
 fn metrics() -> BTreeMap<String, Option<String>> {
     let data = tempfile::tempdir().unwrap();
     let data = data.path().join("data");
@@ -47,8 +48,8 @@ fn metrics() -> BTreeMap<String, Option<String>> {
         tallow.stop();
         text
     };
-    // The last to come are the watermark, once something has been read, and then those of the first checkpoint; the next
-    // start takes that one up.
+    // The last to come are the watermark, once something has been read, and then those of the first
+    // checkpoint; the next start takes that one up.
     let last = ["tallow_watermark_timestamp_seconds", "tallow_checkpoint_bytes"];
     run(&last);
     let text = run(&[&last[..], &["tallow_restore_duration_seconds"]].concat());

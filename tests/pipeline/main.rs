@@ -1,4 +1,5 @@
-//! `tallow run` and `tallow serve` on the real Kafka, PostgreSQL and Redis, fed by `tallow produce` and by others.
+//! `tallow run` and `tallow serve` on the real Kafka, PostgreSQL and Redis, fed by `tallow produce`
+//! and by others.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cluster;
@@ -7,7 +8,7 @@ mod refusals;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tallow_testing::pipeline::PipelineFixture;
+use tallow_testing::pipeline::{OPENS, PipelineFixture, hosts};
 use tallow_testing::process::Tallow;
 use tallow_testing::services;
 use tallow_testing::wait::until;
@@ -27,7 +28,8 @@ fn the_demo_agrees_row_for_row() {
     assert!(output.status.success() && said.contains("everything agrees"), "{said}\n{complained}");
 }
 
-/// What another client sends, in the shape of the contract: every form of a price, a time and a volume.
+/// Messages of another client in the shape of the contract: every form of a price, a time and a
+/// volume.
 const FOREIGN: [(&str, &str); 4] = [
     (
         "BTC",
@@ -101,10 +103,8 @@ fn messages_of_another_client_become_candles() {
 fn two_processes_fill_the_tables_as_one_does_and_a_restart_changes_nothing() {
     let Some(place) = PipelineFixture::of_the_checkout() else { return };
     place.migrate();
-    place
-        .produce(&["--speed", "max", "--start", place::OPENS, "--duration", "60m", "--disorder"])
-        .stop_by_itself();
-    let (hosts, _) = pipeline::hosts(2);
+    place.produce(&["--speed", "max", "--start", OPENS, "--duration", "60m", "--disorder"]).stop_by_itself();
+    let (hosts, _) = hosts(2);
     let process = |number: &str| {
         place.start_run(&["-w", "1", "-n", "2", "-p", number, "--hostfile", hosts.path().to_str().unwrap()])
     };

@@ -10,7 +10,7 @@ use tallow_testing::process::Tallow;
 use tallow_testing::services;
 use tallow_testing::wait::until;
 
-/// How long Redis is away.
+/// The time for which Redis is away.
 const REDIS_AWAY: Duration = Duration::from_secs(60);
 
 /// PostgreSQL, Redis and Kafka of the test's own, stopped when dropped.
@@ -61,7 +61,7 @@ impl Drop for Services {
     }
 }
 
-/// What `/health` says of a service.
+/// The status of a service in `/health`.
 fn health(server: &Tallow, service: &str) -> String {
     let health = server.json("/health");
     health["services"][service].as_str().unwrap_or_else(|| panic!("no {service} in {health}")).to_owned()
@@ -150,7 +150,7 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     assert!(!said.contains("ERROR"), "{said}");
 }
 
-/// How many candles have settled.
+/// The number of candles that have settled.
 fn settled(run: &Tallow) -> u64 {
     run.json("/api/v1/stats")["candles_settled"]["1m"].as_u64().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What is not there or not prepared is said in one line, with what to do.
+//! Missing or unprepared services: one line says what to do.
 
 use tallow_testing::pipeline::PipelineFixture;
 use tallow_testing::process::Tallow;

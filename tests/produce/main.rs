@@ -1,4 +1,5 @@
-//! `tallow produce` as its users meet it: the real binary, a real broker, and what another client reads from the topic.
+//! `tallow produce` as its users meet it: the real binary, a real broker, and what another client
+//! reads from the topic.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
@@ -36,7 +37,7 @@ fn by_symbol(records: &[Read]) -> BTreeMap<Symbol, Vec<Tick>> {
     ticks
 }
 
-/// What makes a trade the same trade: its time, its price's digits and their exponent, its size's digits.
+/// The identity of a trade: time, digits and exponent of the price, digits of the size.
 type Trade = (u64, u64, i32, Option<u64>);
 
 fn trade(tick: &Tick) -> Trade {

@@ -1,6 +1,6 @@
 //! CoinGecko as a feed, given by a server of the test's own.
 
-use crate::process::{LIMIT, Producing, until};
+use crate::process::{Producing, until};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use tokio::runtime::Runtime;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// Says one answer after the other, the last one for ever, and when it was asked.
+/// A responder that sends its responses in turn, the last one for ever, and keeps the times of
+/// requests.
 struct Answers {
     answers: Vec<ResponseTemplate>,
     asked: std::sync::Arc<Mutex<Vec<Instant>>>,
@@ -112,10 +113,8 @@ fn a_refused_key_ends_it_with_a_reason_that_does_not_show_the_key() {
     let topic = Topic::make(&brokers, unique("key"), 1, &[]);
     let source = Source::new(vec![ResponseTemplate::new(401)]);
     let key = [("TALLOW__COINGECKO__PLAN", "demo"), ("TALLOW__COINGECKO__API_KEY", "CG-hunter2")];
-    let started = Instant::now();
     let (status, said) = source.feed(&brokers, &topic.name, &key).ended();
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(started.elapsed() < LIMIT / 2, "took {:?}", started.elapsed());
     assert!(said.contains("tallow: ask CoinGecko: status 401, the API key or the plan is refused"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong while it runs: waited for where that helps, else the end, with a reason.
+//! Faults of a running program: waited for where that helps, otherwise the end with a reason.
 
 use crate::process::{ready, spawn};
 use crate::reference::ticks;
@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 use tallow_model::{Symbol, Tick};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
-/// Waits until it has ended with exit code 1; the last line it has said.
+/// Waits until the process has ended with exit code 1, and returns the last line of its log.
 fn reason(tallow: Tallow) -> String {
     let (status, said) = tallow.ended();
     assert_eq!(status.code(), Some(1), "{said}");

@@ -1,4 +1,4 @@
-//! The limit of open files, as a shell sets it.
+//! The limit of open files.
 
 use super::process::SETTINGS;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 /// The settings that all tests start with: few symbols, some history, alerts on any odd minute.
 pub(crate) const SETTINGS: [(&str, &str); 4] = [

@@ -1,4 +1,4 @@
-//! What a data folder holds, and what it must hold: the graph run over the same log, on its own and to its end.
+//! The rows of a data folder, and the expected rows: those of the graph alone over the same log.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Books {
         books
     }
 
-    /// What is in the store.
+    /// The rows of the store.
     pub(crate) fn stored(data: &Path) -> Books {
         let history = SqliteHistory::open(data.join("tallow.db")).expect("a store");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -62,7 +62,7 @@ impl Books {
         })
     }
 
-    /// What the log makes, by the settings of the tests.
+    /// The rows that the log makes under the settings of the tests.
     pub(crate) fn of_log(data: &Path) -> Books {
         let log = FileLog::open(data.join("log")).expect("a log");
         let settings = Settings {

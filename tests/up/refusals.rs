@@ -1,11 +1,12 @@
-//! Starts that can't be: each ends with exit code 1 and one line that says what was tried on what.
+//! Starts that are refused: each ends with exit code 1 and one line that says what was tried on
+//! what.
 
 use crate::process::{ready, spawn};
 use std::net::TcpListener;
 use std::path::Path;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
-/// The last line that a start says which must fail.
+/// The last line of a start that must fail.
 fn refusal(data: &Path, settings: &[(&str, &str)]) -> String {
     let (status, said) = spawn(data, settings).ended();
     assert_eq!(status.code(), Some(1), "{said}");

@@ -1,4 +1,5 @@
-//! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market goes on.
+//! Stopped or killed and started again: nothing settled is lost, nothing comes twice, the market
+//! goes on.
 
 use crate::process::{SETTINGS, ready, spawn};
 use crate::reference::{Books, ticks};
@@ -11,7 +12,7 @@ use tallow_connectors::logs::filelog::{FileLogConfig, FileLogWriter};
 use tallow_model::clock::SystemClock;
 use tallow_model::{Clock, EventTime, Symbol, Tick};
 use tallow_testing::process::Tallow;
-use tallow_testing::wait::{LIMIT, until};
+use tallow_testing::wait::until;
 
 const PARTITIONS: u32 = 3;
 const MINUTE_MS: u64 = 60_000;
@@ -148,7 +149,8 @@ fn the_store_holds_what_the_log_makes_row_for_row() {
     tallow.stop();
 
     let (stored, expected) = (Books::stored(folder.path()), Books::of_log(folder.path()));
-    // What has settled between the question and the stop may be there too, and is then right as well.
+    // What has settled between the question and the stop may be there too, and is then right as
+    // well.
     for (key, row) in &stored.candles {
         assert_eq!(Some(row), expected.candles.get(key));
     }

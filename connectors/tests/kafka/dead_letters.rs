@@ -80,7 +80,8 @@ fn dead_letters_are_the_bytes_with_headers_and_a_restart_repeats_none() {
 fn dead_letters_of_two_source_topics_do_not_suppress_each_other() {
     let Some(([_, topic], config)) = topics("dead_shared", 1) else { return };
     let other = KafkaConfig { topic: "other".to_owned(), ..config.clone() };
-    // The one that comes second has the lower offsets, and a record that is the same but for its topic.
+    // The one that comes second has the lower offsets, and a record that is the same but for its
+    // topic.
     let (first, second) =
         ([reject(0, 7, b"a"), reject(0, 9, b"b")], [reject(0, 3, b"c"), reject(0, 7, b"a")]);
     for _ in 0..2 {

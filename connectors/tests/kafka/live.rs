@@ -185,7 +185,7 @@ fn a_topic_that_is_missing_and_brokers_that_are_away_are_said_at_the_start() {
     assert!((14..20).contains(&seconds), "{seconds} s");
 }
 
-/// What the group has committed.
+/// The offset that the group has committed.
 fn committed(config: &KafkaConfig, partition: i32) -> Option<u64> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &config.bootstrap_servers)

@@ -1,4 +1,5 @@
-//! Kafka as the pipeline uses it, against a real broker: the live log, ranges of it, alerts, dead letters, topics.
+//! Kafka as the pipeline uses it, against a real broker: the live log, ranges of it, alerts, dead
+//! letters, topics.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod absence;

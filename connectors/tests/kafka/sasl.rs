@@ -2,7 +2,7 @@
 
 use crate::absence::OwnBroker;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tallow_connectors::logs::kafka::{
     KafkaAlerts, KafkaConfig, KafkaDeadLetters, KafkaLog, KafkaProducer, ProducerRecord, ensure_topics,
 };
@@ -15,10 +15,8 @@ use tallow_testing::services;
 use tallow_testing::topic::Topic;
 use tallow_testing::wait::LIMIT;
 
-/// How long a producer asks at a time.
+/// The time limit of one request of a producer.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long a login that is refused may take to be told.
-const SOON: Duration = Duration::from_secs(20);
 
 /// Settings with the user of the broker's listener, and a password.
 fn login(broker: &OwnBroker, password: &str) -> KafkaConfig {
@@ -77,13 +75,11 @@ fn a_login_that_is_accepted_reads_and_writes_and_one_that_is_refused_stops() {
         }),
     ];
     for (what, attempt) in attempts {
-        let begun = Instant::now();
         let refused = attempt(&wrong).unwrap_err();
         assert_eq!(refused.action(), Action::Stop, "{what}: {refused:?}");
         let told = chain(&refused);
         assert!(told.contains(&wrong.bootstrap_servers), "{what}: {told}");
         assert!(told.contains("Authentication failed"), "{what}: {told}");
         assert!(!told.contains("hunter2"), "{what}: {told}");
-        assert!(begun.elapsed() < SOON, "{what}: {:?}", begun.elapsed());
     }
 }

@@ -1,4 +1,5 @@
-//! PostgreSQL beyond the contract: its schema, several processes that write, and what goes wrong outside.
+//! PostgreSQL beyond the contract: its schema, several processes that write, and what goes wrong
+//! outside.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod faults;
@@ -15,7 +16,7 @@ fn config(url: &str) -> PostgresConfig {
     PostgresConfig { url: url.to_owned().into(), pool_size: 4, ..PostgresConfig::default() }
 }
 
-/// A database with its tables; none, which is said, where there is no server.
+/// A migrated database, or `None` after saying that the test is skipped.
 fn migrated() -> Option<(Database, PostgresConfig)> {
     let database = Database::create()?;
     let config = config(&database.url());
@@ -52,7 +53,7 @@ fn candle(name: &str, minute: u64, price: f64) -> SettledCandle {
     }
 }
 
-/// The step of a worker that settles these, and is past them.
+/// The step of a worker that settles these candles and whose frontier is past them.
 fn step(worker: usize, candles: Vec<SettledCandle>) -> Step {
     let newest = candles.iter().map(|it| it.settled_at.millis()).max();
     Step { worker, frontier: newest.map(|newest| EventTime(newest + 1_000)), candles, alerts: Vec::new() }

@@ -1,4 +1,4 @@
-//! Several processes of one pipeline: the store is complete as far as all of them are.
+//! Several processes of one pipeline: the store is complete up to the slowest of them.
 
 use super::{Database, candle, migrated, step};
 use tallow_connectors::stores::postgres::{PostgresConfig, PostgresSink, Share};
@@ -11,7 +11,7 @@ fn open(config: &PostgresConfig, process: usize, processes: usize) -> PostgresSi
     PostgresSink::open(config, Share { process, processes, workers: 2 * process..2 * process + 2 }).unwrap()
 }
 
-/// Lets both workers of a process come so far.
+/// Moves both workers of a process to `seconds`.
 fn advance(sink: &mut PostgresSink, process: usize, minute: u64) {
     let name = ["BTC", "ETH"][process];
     let steps = [0, 1].map(|worker| step(2 * process + worker, vec![candle(name, minute - 1, 1.0)]));
@@ -22,7 +22,7 @@ fn through(minute: u64) -> Option<EventTime> {
     Some(EventTime(minute * MINUTE_MS + 1_000))
 }
 
-/// What each process has recorded, in seconds.
+/// The recorded progress of each process in seconds.
 fn recorded(database: &Database) -> Vec<Option<i64>> {
     let rows = "SELECT EXTRACT(EPOCH FROM stored_through)::INT8 FROM sink_progress ORDER BY process";
     database.connect().query(rows, &[]).unwrap().iter().map(|row| row.get(0)).collect()
@@ -37,7 +37,8 @@ fn what_is_stored_is_what_all_processes_have_stored() {
     assert_eq!(first.stored_through(), through(9));
     assert_eq!(recorded(&database), [Some(541), None]);
 
-    // Nothing is known to be complete before the other has spoken. The first says again how far it is.
+    // Nothing is known to be complete before the other has spoken. The first says again how far it
+    // is.
     let mut second = open(&config, 1, 2);
     assert_eq!(second.stored_through(), None);
     advance(&mut second, 1, 5);
@@ -56,7 +57,8 @@ fn another_number_of_processes_begins_where_all_were() {
     advance(&mut sinks[1], 1, 5);
     drop(sinks);
 
-    // The symbols of both are now one process's, and half of them are complete only to where the slower one was.
+    // The symbols of both are now one process's, and half of them are complete only to where the
+    // slower one was.
     assert_eq!(open(&config, 0, 1).stored_through(), through(5));
     assert_eq!(recorded(&database), [Some(301)]);
     assert_eq!(open(&config, 2, 3).stored_through(), through(5));

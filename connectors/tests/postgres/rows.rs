@@ -1,4 +1,4 @@
-//! What stands in the tables, digit for digit, read as another program would.
+//! The rows of the tables, digit for digit, as another program reads them.
 
 use super::{candle, migrated, step, symbol};
 use postgres::Client;

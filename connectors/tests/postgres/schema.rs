@@ -72,7 +72,7 @@ fn of_two_migrations_at_once_one_makes_the_tables() {
     assert_eq!(applied, NAMES.len());
 }
 
-/// What a sink and a history say of a database that they refuse.
+/// The errors of a sink and a history for a database that they refuse.
 fn refusals(database: &Database) -> [String; 2] {
     let config = config(&database.url());
     let sink = PostgresSink::open(&config, Share::whole(1)).unwrap_err();

@@ -1,4 +1,5 @@
-//! TimescaleDB itself, where the server has the extension: hypertables, policies, and what has been compressed.
+//! TimescaleDB itself, where the server has the extension: hypertables, policies, and what has been
+//! compressed.
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 use super::{Database, candle, config, symbol};
@@ -14,7 +15,7 @@ const DAY_MINUTES: u64 = 24 * 60;
 /// A Monday: 2026-01-05T00:00:00Z, in minutes since the epoch.
 const MONDAY: u64 = 1_767_571_200 / 60;
 
-/// A database on a server that has the extension; none, which is said, where there is none.
+/// A database on a server with the extension, or `None` after saying that the test is skipped.
 fn database() -> Option<(Database, Client)> {
     let database = Database::create()?;
     let mut client = database.connect();
@@ -124,7 +125,7 @@ fn tables_with_rows_become_hypertables_that_have_them() {
     assert!(number(&mut client, "SELECT COUNT(*) FROM price_aggregates_1m") > rows);
 }
 
-/// What a server would be asked, with the words of the question.
+/// The statements that a server would get.
 fn answers(config: &PostgresConfig) -> Vec<String> {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
@@ -203,7 +204,8 @@ fn a_replay_of_more_rows_than_a_statement_may_decompress_by_default_is_taken() {
     used(&config);
     let mut sink = PostgresSink::open(&config, Share::whole(1)).unwrap();
     let symbols: Vec<String> = (0..11).map(|number| format!("COIN{number}")).collect();
-    // More than the 100,000 of `timescaledb.max_tuples_decompressed_per_dml_transaction`, in one transaction.
+    // More than the 100,000 of `timescaledb.max_tuples_decompressed_per_dml_transaction`, in one
+    // transaction.
     let everything = |count: u32| -> Vec<SettledCandle> {
         let of = |name: &String| -> Vec<SettledCandle> {
             let minutes = (0..10_000).map(|minute| candle(name, MONDAY + minute, 1.0));

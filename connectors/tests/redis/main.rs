@@ -9,7 +9,7 @@ mod outages;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tallow_connectors::caches::redis::{RedisCache, RedisConfig, RedisPublisher};
 use tallow_model::error::{Action, chain};
 use tallow_model::rows::{AlertMessage, LatestCandle};
@@ -84,7 +84,7 @@ impl Collected {
         self.last(name, |candle| candle.is_closed).map(|candle| window(&candle))
     }
 
-    /// How often a number did not grow.
+    /// The number of updates whose sequence number did not grow.
     fn regressions(&self) -> usize {
         let mut last = HashMap::new();
         let candles = self.0.lock().unwrap();
@@ -179,22 +179,15 @@ async fn a_password_is_in_no_text() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_update_takes_milliseconds_and_no_interval() {
+async fn an_update_arrives_before_the_next_one_is_published() {
     let Some(server) = RedisServer::start() else { return };
     let publisher = RedisPublisher::start(&server.config()).unwrap();
     let cache = RedisCache::start(&server.config(), 16).unwrap();
     server.until_subscribed(1);
     let mut updates = cache.subscribe();
-    let mut delays = Vec::new();
     for count in 1..=1_000 {
-        let start = Instant::now();
         publisher.publish_live(&[live("BTC", 0, count)]);
         let update = tokio::time::timeout(LIMIT, updates.recv()).await.unwrap().unwrap();
-        delays.push(start.elapsed());
         assert!(matches!(update, Update::Candle { candle, .. } if candle.seq == u64::from(count)));
     }
-    delays.sort_unstable();
-    eprintln!("median {:?}, p99 {:?}", delays[500], delays[990]);
-    // Half of them: the rest may have waited for a processor.
-    assert!(delays[500] < Duration::from_millis(5), "{:?}", delays[500]);
 }

@@ -8,7 +8,7 @@ use tallow_model::store::{Cache, Publish};
 use tallow_testing::redis_server::RedisServer;
 use tallow_testing::wait::{LIMIT, until};
 
-/// What is under the key.
+/// The value of the key.
 fn latest(server: &RedisServer) -> LatestCandle {
     let json: String = redis::cmd("GET").arg("crypto:BTC:latest").query(&mut server.connect()).unwrap();
     serde_json::from_str(&json).unwrap()

@@ -10,8 +10,7 @@ use tallow_model::{Counts, EventTime, MINUTE_MS, Price};
 use tallow_runtime::checkpoint::{
     CheckpointConfig, CheckpointStore, CheckpointWriter, Found, Origin, PartHead, WriterSettings,
 };
-
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use tallow_testing::wait::LIMIT as PATIENCE;
 
 /// A part that is put together by hand instead of by a graph.
 pub(crate) type Part = (PartHead, Vec<State>);

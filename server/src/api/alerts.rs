@@ -15,15 +15,15 @@ use tallow_model::{EventTime, Interval, Severity, Symbol};
 const HOUR_MS: u64 = 60 * Interval::OneMinute.millis();
 
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 100, "How many alerts at most.").or(Literal::Number(10));
+    Parameter::integer("limit", 1, 100, "The most alerts in the response.").or(Literal::Number(10));
 const HOURS: Parameter =
-    Parameter::integer("hours", 1, 168, "How far to look back, from now.").or(Literal::Number(24));
+    Parameter::integer("hours", 1, 168, "The hours to look back from now.").or(Literal::Number(24));
 const SEVERITIES: [(&str, Severity); 3] =
     [("LOW", Severity::Low), ("MEDIUM", Severity::Medium), ("HIGH", Severity::High)];
 const SEVERITY_NAMES: [&str; 3] = names(&SEVERITIES);
 const SEVERITY: Parameter = Parameter::choice("severity", &SEVERITY_NAMES, "Only alerts of this severity.");
 const INCLUDE_RETRACTED: Parameter =
-    Parameter::flag("include_retracted", "Also alerts that a correction has undone.")
+    Parameter::flag("include_retracted", "Whether alerts that a correction has undone are included.")
         .or(Literal::Flag(false));
 
 /// The parameters of both routes.

@@ -41,7 +41,7 @@ const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter = Parameter::choice(
     "format",
     &FORMAT_NAMES,
-    "How the file is written: a table under the names of its columns, or an object a line.",
+    "The format of the file: a table under the names of its columns, or one object a line.",
 )
 .or(Literal::Text("csv"));
 

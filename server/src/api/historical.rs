@@ -49,17 +49,17 @@ pub(super) const END_TIME: Parameter = Parameter::time(
 )
 .like(Literal::Text("9999-12-31T00:00:00Z"));
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 1000, "How many candles at most.").or(Literal::Number(100));
+    Parameter::integer("limit", 1, 1000, "The most candles in the response.").or(Literal::Number(100));
 /// Two hundred years of minutes: more than any store has, and within the integers of every store.
 const MAX_OFFSET: u64 = 100_000_000;
 const OFFSET: Parameter =
-    Parameter::integer("offset", 0, MAX_OFFSET, "How many candles to leave out. Not together with `cursor`.")
+    Parameter::integer("offset", 0, MAX_OFFSET, "The number of candles to skip. Not together with `cursor`.")
         .like(Literal::Number(0));
 const CURSOR: Parameter = Parameter::integer(
     "cursor",
     0,
     MAX_EVENT_TIME.0,
-    "Where the page before has ended, as its `X-Next-Cursor` says. Not together with `offset`.",
+    "The end of the page before, from its header `X-Next-Cursor`. Not together with `offset`.",
 );
 pub(super) const ORDERS: [(&str, Direction); 2] =
     [("asc", Direction::Ascending), ("desc", Direction::Descending)];
@@ -71,7 +71,7 @@ const FILL_NAMES: [&str; 2] = names(&FILLS);
 const FILL: Parameter = Parameter::choice(
     "fill",
     &FILL_NAMES,
-    "What becomes of windows in which nothing happened: left out (`none`), or flat at the close before, with `vwap` null and \
+    "The treatment of windows without ticks: left out (`none`), or flat at the close before, with `vwap` null and \
      volumes and `trade_count` 0 (`previous`). Filled is what lies between the oldest and the newest candle of the range, and \
      `limit`, `offset`, `cursor` and `X-Total-Count` count the flat ones too.",
 )
@@ -79,7 +79,7 @@ const FILL: Parameter = Parameter::choice(
 const FORMATS: [(&str, PageFormat); 2] = [("json", PageFormat::Json), ("csv", PageFormat::Csv)];
 const FORMAT_NAMES: [&str; 2] = names(&FORMATS);
 const FORMAT: Parameter =
-    Parameter::choice("format", &FORMAT_NAMES, "How the answer is written.").or(Literal::Text("json"));
+    Parameter::choice("format", &FORMAT_NAMES, "The format of the response.").or(Literal::Text("json"));
 
 /// The parameters of a page of candles.
 pub(crate) const LIST_PARAMETERS: [Parameter; 9] =

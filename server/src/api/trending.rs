@@ -21,10 +21,10 @@ const DIRECTIONS: [(&str, Direction); 3] =
     [("abs", Direction::Abs), ("gainers", Direction::Gainers), ("losers", Direction::Losers)];
 const DIRECTION_NAMES: [&str; 3] = names(&DIRECTIONS);
 const DIRECTION: Parameter =
-    Parameter::choice("direction", &DIRECTION_NAMES, "Which way to have moved; `abs` is either.")
+    Parameter::choice("direction", &DIRECTION_NAMES, "The direction of the move; `abs` is either.")
         .or(Literal::Text("abs"));
 const LIMIT: Parameter =
-    Parameter::integer("limit", 1, 50, "How many symbols at most.").or(Literal::Number(10));
+    Parameter::integer("limit", 1, 50, "The most symbols in the response.").or(Literal::Number(10));
 
 /// The parameters of the route.
 pub(crate) const PARAMETERS: [Parameter; 2] = [DIRECTION, LIMIT];

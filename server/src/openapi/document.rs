@@ -9,15 +9,16 @@ use serde_json::{Map, Value, json};
 
 /// The introduction of the document.
 const INTRODUCTION: &str = "Candles and anomaly alerts from a log of crypto market ticks, live and replayed.\n\n\
-    Everything is read with `GET`; `HEAD` has the same headers without the body, and `OPTIONS` tells the methods.\n\n\
-    - A symbol is taken in any case, as are names to choose from. A parameter that is not known is refused.\n\
+    Every operation is a `GET`; `HEAD` returns the same headers without the body, and `OPTIONS` the allowed methods.\n\n\
+    - Symbols and names to choose from are accepted in any case. An unknown parameter is refused.\n\
     - Times are RFC 3339 in UTC unless a unit is named. Windows are half-open: a candle has its start and not its end.\n\
-    - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own for what \
-    the caller did wrong.\n\
-    - `X-Request-ID` of a request comes back with its answer and stands in the log. `If-None-Match` with the `ETag` of an \
-    earlier answer is answered 304 while that holds. Answers are compressed after `Accept-Encoding`: zstd, br or gzip.\n\
-    - What can't be read as a request of HTTP/1.1, has a head above 64 KiB or more than 1,024 headers, is refused before it \
-    is one: by 400, 414 or 431 with neither body nor `X-Request-ID`, and the end of the connection.";
+    - Errors are `application/problem+json` after RFC 9457; the dialects of Binance and TradingView have their own shape \
+    for mistakes of the caller.\n\
+    - The `X-Request-ID` of a request is returned with its response and stands in the log. `If-None-Match` with the `ETag` \
+    of an earlier response returns 304 while that response is still valid. Responses are compressed after \
+    `Accept-Encoding`: zstd, br or gzip.\n\
+    - Bytes that are no request of HTTP/1.1, a head above 64 KiB and more than 1,024 headers are refused with 400, 414 or \
+    431, without a body and without `X-Request-ID`, and the connection ends.";
 
 /// The schemas of all responses; the tests compare them with real responses.
 const SCHEMAS: &str = include_str!("schemas.json");
@@ -54,9 +55,9 @@ pub(super) fn document() -> Value {
             "responses": errors::components(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "One of the server's keys, if it has any."},
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of the server's keys, if it has any."},
                 "socketKey": {"type": "apiKey", "in": "query", "name": api_key::PARAMETER,
-                    "description": "The same, for WebSockets: browsers give them no headers to set."},
+                    "description": "One of the server's keys, for WebSockets: browsers let a page set no headers on them."},
             },
         },
     })
@@ -71,7 +72,7 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
     responses.insert(status.to_owned(), success);
     if operation.is_storable {
         let headers = references(operation.headers.iter().copied().chain(["CacheControl", "ETag"]));
-        let description = "The client has this very answer already, by its `If-None-Match`.";
+        let description = "The client has this response already, by its `If-None-Match`.";
         responses.insert("304".to_owned(), json!({"description": description, "headers": headers}));
     }
     responses.extend(errors::responses(operation.errors));
@@ -112,5 +113,5 @@ fn success(operation: &Operation, schemas: &Map<String, Value>) -> (&'static str
     let tag = operation.is_storable.then_some("ETag");
     let common = ["CacheControl", "ContentEncoding"].into_iter().chain(tag);
     let headers = references(operation.headers.iter().copied().chain(common));
-    ("200", json!({"description": "As asked.", "headers": headers, "content": content}))
+    ("200", json!({"description": "The requested data.", "headers": headers, "content": content}))
 }

@@ -29,8 +29,8 @@ const REFUSALS: [Refusal; 14] = [
         400,
         "Bad Request",
         "invalid_parameter",
-        "A parameter that is not known, given twice or not what it may be (`invalid_parameter`, with `errors` that name \
-         each and what is allowed), or a request that the store can't answer (`unusable_request`).",
+        "A parameter is unknown, given twice or invalid (`invalid_parameter`; `errors` names each parameter and the allowed \
+         values), or the store can't serve such a request (`unusable_request`).",
         "limit: \"0\" is not an integer within the bounds; allowed: 1–100",
     ),
     Refusal {
@@ -39,7 +39,7 @@ const REFUSALS: [Refusal; 14] = [
             401,
             "Unauthorized",
             "unauthorized",
-            "The server wants a key, and none or another was sent.",
+            "The server demands a key, and the request has none or a wrong one.",
             "an API key is needed, as Authorization: Bearer or X-API-Key",
         )
     },
@@ -65,7 +65,7 @@ const REFUSALS: [Refusal; 14] = [
             405,
             "Method Not Allowed",
             "method_not_allowed",
-            "Another method than GET, HEAD and OPTIONS.",
+            "The method is none of GET, HEAD and OPTIONS.",
             "/api/v1/symbols is read with GET or HEAD",
         )
     },
@@ -73,7 +73,7 @@ const REFUSALS: [Refusal; 14] = [
         406,
         "Not Acceptable",
         "not_acceptable",
-        "By its `Accept-Encoding` the client takes the answer in no way that the server can write it.",
+        "The `Accept-Encoding` of the client allows no coding of the server.",
         "the client accepts none of zstd, br, gzip and identity",
     ),
     refusal(
@@ -96,7 +96,7 @@ const REFUSALS: [Refusal; 14] = [
             426,
             "Upgrade Required",
             "upgrade_required",
-            "The request is no WebSocket's.",
+            "The request is no handshake of a WebSocket.",
             "this is a WebSocket: No \"Connection: upgrade\" header",
         )
     },
@@ -106,7 +106,7 @@ const REFUSALS: [Refusal; 14] = [
             429,
             "Too Many Requests",
             "too_many_requests",
-            "More requests from this address than it may make.",
+            "The address has exceeded its rate.",
             "more requests from this address than it may make; ask again in 1 s",
         )
     },
@@ -114,14 +114,14 @@ const REFUSALS: [Refusal; 14] = [
         431,
         "Request Header Fields Too Large",
         "headers_too_long",
-        "The headers have more than 16384 bytes, or are more than 100.",
+        "The headers have more than 16384 bytes, or there are more than 100.",
         "the headers have 20000 bytes, the most is 16384",
     ),
     refusal(
         500,
         "Internal Server Error",
         "internal_error",
-        "The server is at fault, and its log says how.",
+        "The server failed; its log has the cause.",
         "the request failed inside the server; its log has the cause under this request id",
     ),
     Refusal {
@@ -130,7 +130,7 @@ const REFUSALS: [Refusal; 14] = [
             503,
             "Service Unavailable",
             "unavailable",
-            "A store can't answer, the answer has taken too long, or the server has as much to do as it takes.",
+            "A store can't be read, the response took too long, or the server is too busy.",
             "a store can't answer at the moment; /health says which",
         )
     },

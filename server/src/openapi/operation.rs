@@ -16,10 +16,10 @@ pub(super) enum Tag {
 
 impl Tag {
     pub(super) const ALL: [(Tag, &'static str, &'static str); 7] = [
-        (Tag::Prices, "Prices", "Candles and what is made of them."),
-        (Tag::Alerts, "Alerts", "Anomalies: returns far out of those of the hour before."),
-        (Tag::Live, "Live", "WebSockets. A page like this one can't try them."),
-        (Tag::Process, "Process", "Whether everything works, and its figures."),
+        (Tag::Prices, "Prices", "Candles, and figures made of them."),
+        (Tag::Alerts, "Alerts", "Anomalies: returns far outside the returns of the hour before."),
+        (Tag::Live, "Live", "WebSockets. They can't be tried on this page."),
+        (Tag::Process, "Process", "The health and the figures of the process."),
         (
             Tag::Binance,
             "Binance",

@@ -43,7 +43,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/api/v1/latest/{symbol}",
         id: "latest",
         summary: "The newest one-minute candle of a symbol, open or closed",
-        description: "From the cache; where that has none or can't answer, the newest closed candle.",
+        description: "The candle comes from the cache. If the cache has none or can't be read, the newest closed candle is returned.",
         content: &[(JSON, "Latest")],
         headers: &["DataSource", "CacheHit", "DataAge"],
         ..OF_SYMBOL
@@ -61,8 +61,8 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/api/v1/historical/{symbol}",
         id: "historical",
         summary: "Closed candles",
-        description: "Candles that are still open are left out. Beyond `15m` they are rolled up in the query, and shown \
-            once all of them has settled. Where there are more than `limit`, `Link` leads to the next page.",
+        description: "Candles that are still open are left out. Intervals beyond `15m` are rolled up in the query; a candle \
+            is shown once all of its parts have settled. If there are more candles than `limit`, `Link` leads to the next page.",
         parameters: &historical::LIST_PARAMETERS,
         content: &[(JSON, "Candles"), ("text/csv; charset=utf-8", "CandlesCsv")],
         headers: &["TotalCount", "ReturnedCount", "HasMore", "NextCursor", "Link"],
@@ -205,8 +205,8 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/health",
         id: "health",
         tag: Tag::Process,
-        summary: "Whether each part works",
-        description: "200 also where a part does not: `status` is then `degraded`.",
+        summary: "The health of each part",
+        description: "The status is 200 even if a part does not work: `status` is then `degraded`.",
         content: &[(JSON, "Health")],
         is_storable: false,
         errors: Errors::Probe,
@@ -216,7 +216,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/ready",
         id: "ready",
         tag: Tag::Process,
-        summary: "Whether the answers are of the present",
+        summary: "The readiness of the process",
         description: "503 until the pipeline has caught up with its log, and after it has failed.",
         content: &[(JSON, "Ready")],
         is_storable: false,
@@ -275,7 +275,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
     Operation {
         path: "/api/v3/uiKlines",
         id: "binanceUiKlines",
-        summary: "The same, under the name by which charts ask",
+        summary: "Candles, under the name that charts use",
         parameters: &binance::KLINES_PARAMETERS,
         content: &[(JSON, "BinanceKlines")],
         ..BINANCE
@@ -299,14 +299,14 @@ pub(super) const OPERATIONS: [Operation; 36] = [
     Operation {
         path: "/udf/config",
         id: "udfConfig",
-        summary: "What the feed can do",
+        summary: "The abilities of the feed",
         content: &[(JSON, "UdfConfig")],
         ..UDF
     },
     Operation {
         path: "/udf/symbols",
         id: "udfSymbol",
-        summary: "What a chart needs to know of a symbol",
+        summary: "The facts that a chart needs about a symbol",
         parameters: &udf::SYMBOL_PARAMETERS,
         content: &[(JSON, "UdfSymbol")],
         ..UDF
@@ -323,7 +323,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/udf/history",
         id: "udfHistory",
         summary: "Bars",
-        description: "At most a week of minutes; of more, the newest.",
+        description: "At most a week of minutes; of more bars, the newest are returned.",
         parameters: &udf::HISTORY_PARAMETERS,
         content: &[(JSON, "UdfHistory")],
         ..UDF
@@ -339,7 +339,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/udf/marks",
         id: "udfMarks",
         summary: "Alerts, as marks on the bars",
-        description: "Both bounds are included. Of more than a thousand, the newest.",
+        description: "Both bounds are included. Of more than a thousand marks, the newest are returned.",
         parameters: &udf::MARKS_PARAMETERS,
         content: &[(JSON, "UdfMarks")],
         ..UDF
@@ -356,9 +356,10 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/assets/{name}",
         id: "pageAsset",
         summary: "A file of the dashboard",
-        description: "Its name has a hash of its content, so it may be kept for ever. `/` has the names.",
+        description: "The name of a file has a hash of its content, so a client may keep the file for ever. `/` has the names.",
         place: Some(
-            Parameter::text("name", "^[A-Za-z0-9._-]+$", "Its name.").like(Literal::Text("index.js")),
+            Parameter::text("name", "^[A-Za-z0-9._-]+$", "The name of the file.")
+                .like(Literal::Text("index.js")),
         ),
         content: &[
             (SCRIPT, "Text"),
@@ -387,7 +388,7 @@ pub(super) const OPERATIONS: [Operation; 36] = [
         path: "/docs/{file}",
         id: "docsFile",
         summary: "A file of that page",
-        place: Some(Parameter::choice("file", &super::docs::FILE_NAMES, "Its name.")),
+        place: Some(Parameter::choice("file", &super::docs::FILE_NAMES, "The name of the file.")),
         content: &[(SCRIPT, "Text"), (STYLE, "Text"), ("image/png", "Text")],
         ..PAGE
     },

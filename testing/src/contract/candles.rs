@@ -65,7 +65,8 @@ pub async fn the_revision_never_goes_down<B: StoreFixture>() {
     let mut sink = fixture.sink(1);
     let mut corrected_twice = candle("BTC", BASE, MIDNIGHT, 5, 100.0);
     corrected_twice.revision = 2;
-    // A run that read the late ticks in time comes to the same candle, and more, with fewer corrections.
+    // A run that read the late ticks in time comes to the same candle, and more, with fewer
+    // corrections.
     let with_more_ticks = candle("BTC", BASE, MIDNIGHT, 6, 100.0);
     write(&mut *sink, &[step(vec![corrected_twice], vec![]), step(vec![with_more_ticks], vec![])]);
     let stored = &rows(&*fixture.history(), BASE).await[0];

@@ -1,4 +1,5 @@
-//! What every store must do, as functions over the traits. The macros make a test of each for a fixture.
+//! The contract suite: claims about every store and cache, as functions over fixtures. The macros
+//! make a test of each claim.
 #![allow(missing_docs, reason = "the name of a function is the claim that it checks")]
 
 pub mod alerts;
@@ -10,7 +11,7 @@ pub mod stats;
 use tallow_model::Step;
 use tallow_model::store::Sink;
 
-/// Sinks block; this lets the rest of the test's runtime go on.
+/// Writes steps; the other tasks of the runtime go on while the sink blocks.
 pub fn write(sink: &mut dyn Sink, steps: &[Step]) {
     tokio::task::block_in_place(|| sink.write(steps)).unwrap();
 }

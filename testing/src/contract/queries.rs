@@ -65,10 +65,11 @@ fn assert_close(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() <= 1e-12 * expected.abs(), "{what}: {found} is not {expected}");
 }
 
-/// What a query that counts has where there is nothing.
+/// The page of a counting query that finds nothing.
 const NOTHING: CandlePage = CandlePage { rows: Vec::new(), total: Some(0) };
 
-/// Sums of floats may differ in the last digits with the order of adding; nothing else may differ at all.
+/// Sums of floats may differ in the last digits with the order of adding; nothing else may differ
+/// at all.
 fn assert_same(found: &CandlePage, expected: &CandlePage, what: &str) {
     assert_eq!((found.total, found.rows.len()), (expected.total, expected.rows.len()), "{what}");
     for (found, expected) in found.rows.iter().zip(&expected.rows) {
@@ -163,7 +164,8 @@ pub async fn a_rolled_up_window_is_answered_when_it_is_over<B: StoreFixture>() {
     assert_eq!(hours_over().await, 1);
     assert_eq!(history.stats(&hours).await.unwrap().unwrap().candle_count, 1);
 
-    // The symbol's last quarter says that the hour is over, even before the other worker has spoken.
+    // The symbol's last quarter says that the hour is over, even before the other worker has
+    // spoken.
     let mut sink = fixture.sink(2);
     write(&mut *sink, &[step(vec![quarter(6), quarter(7), quarter(8)], vec![])]);
     let page = history.candles(&hours).await.unwrap();

@@ -6,9 +6,9 @@
 //! - **Lines.** They end with `
 //! ` or `\r
 //! `; the last one need not end at all. A line of white space is no record. A byte order mark at
-//! the start of the stream is skipped. Of a line longer than [`MAX_LINE`] only the first
-//! [`MAX_LINE`] bytes are shown, so that one endless line can't take all memory; no tick is that
-//! long.
+//!   the start of the stream is skipped. Of a line longer than [`MAX_LINE`] only the first
+//!   [`MAX_LINE`] bytes are shown, so that one endless line can't take all memory; no tick is that
+//!   long.
 //! - **Failure.** The records before the failure are delivered, then the partition fails with the
 //!   reason.
 

@@ -55,9 +55,15 @@ pub(crate) const PARAMETERS: [Parameter; 6] = [
         u64::MAX,
         "Windows that open at or before this, in milliseconds since 1970.",
     ),
-    Parameter::choice("timeZone", &["0"], "Where days begin: at midnight UTC.").or(Literal::Text("0")),
-    Parameter::integer("limit", 1, u64::MAX, "How many candles at most; more than 1000 counts as 1000.")
-        .or(Literal::Number(DEFAULT_LIMIT)),
+    Parameter::choice("timeZone", &["0"], "The time zone in which days begin: UTC only.")
+        .or(Literal::Text("0")),
+    Parameter::integer(
+        "limit",
+        1,
+        u64::MAX,
+        "The most candles in the response; more than 1000 counts as 1000.",
+    )
+    .or(Literal::Number(DEFAULT_LIMIT)),
 ];
 
 /// Returns a list of candles.

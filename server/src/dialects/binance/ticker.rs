@@ -32,7 +32,7 @@ enum TickerKind {
 }
 
 const TYPE: Parameter =
-    Parameter::choice("type", &["FULL", "MINI"], "How much to tell of each.").or(Literal::Text("FULL"));
+    Parameter::choice("type", &["FULL", "MINI"], "The extent of each ticker.").or(Literal::Text("FULL"));
 
 /// The parameters of the newest prices.
 pub(crate) const PRICE_PARAMETERS: [Parameter; 2] = [symbols::SYMBOL, symbols::SYMBOLS];

@@ -21,13 +21,13 @@ const MAX_BARS: u64 = 7 * 24 * 60;
 pub(crate) const PARAMETERS: [Parameter; 5] = [
     SYMBOL,
     RESOLUTION,
-    FROM.about("From when on, itself included, in seconds since 1970; needed without `countback`."),
-    TO.about("Up to when, itself not included, in seconds since 1970; after `from`."),
+    FROM.about("The start of the range, included, in seconds since 1970; needed without `countback`."),
+    TO.about("The end of the range, excluded, in seconds since 1970; after `from`."),
     Parameter::integer(
         "countback",
         0,
         u64::MAX,
-        "How many bars before `to`, whatever `from` says; 0 for none such.",
+        "The number of bars before `to`, whatever `from` is; 0 counts as missing.",
     ),
 ];
 

@@ -35,10 +35,11 @@ pub(super) const RESOLUTION: Parameter = Parameter::choice(
 
 /// The left edge of a range.
 pub(super) const FROM: Parameter =
-    Parameter::seconds("from", "From when on, in seconds since 1970.").like(Literal::Number(1_763_251_200));
+    Parameter::seconds("from", "The start of the range, in seconds since 1970.")
+        .like(Literal::Number(1_763_251_200));
 
 /// The right edge of a range.
-pub(super) const TO: Parameter = Parameter::seconds("to", "Up to when, in seconds since 1970.")
+pub(super) const TO: Parameter = Parameter::seconds("to", "The end of the range, in seconds since 1970.")
     .required()
     .like(Literal::Number(4_102_444_800));
 
