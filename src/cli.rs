@@ -1,6 +1,7 @@
 //! The command line: commands and flags. A flag overrides the setting that it stands for.
 
-use crate::config::{FeedKind, Layers, LogFormat, Speed};
+use crate::config::layers::Layers;
+use crate::config::{FeedKind, LogFormat, Speed};
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;

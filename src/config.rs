@@ -5,7 +5,7 @@
 //! layer is checked against the bounds when it is laid; [`Config::check`] checks the rules between
 //! settings.
 
-mod layers;
+pub(crate) mod layers;
 mod produce;
 
 use anyhow::{Context, bail};
@@ -24,7 +24,6 @@ use tallow_runtime::checkpoint::CheckpointConfig;
 use tallow_runtime::remote::ProcessUrl;
 use tallow_server::{ServerSettings, Tls};
 
-pub(crate) use layers::Layers;
 pub(crate) use produce::{FeedKind, ProduceConfig, Speed};
 
 /// The names of log levels.
@@ -239,6 +238,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use super::layers::Layers;
     use super::*;
     use tallow_model::error::chain;
     use toml::Table;

@@ -12,7 +12,8 @@ mod web;
 
 use anyhow::Context;
 use cli::{Cli, Command};
-use config::{Config, Layers};
+use config::Config;
+use config::layers::Layers;
 use logging::Traces;
 use signal_hook::consts::TERM_SIGNALS;
 use std::io::Write;
