@@ -1,4 +1,4 @@
-//! What holds of the repository as a whole: which crate may know which, and what no file may contain.
+//! Rules of the whole repository: which crate may know which, and what no file may contain.
 //!
 //! `tallow → {runtime → dataflow, connectors, server} → model`, and what each layer must not know of the world outside.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
