@@ -4,8 +4,8 @@
 //! - lines that begin with `#`: what the case shows; and `TALLOW__…=…`: settings for it;
 //! - the input, a record a line, `--` between partitions;
 //! - a blank line;
-//! - what is expected: `== name` before the content of each file that is not empty but for its header, then the
-//!   buckets of the records.
+//! - the expected results: `== name` before the content of each file that has more than a header,
+//!   then the buckets of the records.
 //!
 //! `UPDATE=1 cargo test --test golden` writes down what comes out. Then read the difference: a
 //! golden file is a claim.

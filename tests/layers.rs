@@ -1,6 +1,8 @@
-//! Rules of the whole repository: which crate may know which, and what no file may contain.
+//! Rules of the whole repository: the crates that a crate may know, and texts that no file may
+//! contain.
 //!
-//! `tallow → {runtime → dataflow, connectors, server} → model`, and what each layer must not know of the world outside.
+//! The arrows are `tallow → {runtime → dataflow, connectors, server} → model`. The tests also list
+//! the libraries that a layer must not know.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -18,7 +20,8 @@ fn table(path: &str) -> toml::Table {
     toml::from_str(&std::fs::read_to_string(root().join(path)).unwrap()).unwrap()
 }
 
-/// The names of what a crate depends on, on whatever platform; those of its tests only if asked for.
+/// Returns the names of the dependencies of a crate on every platform, those of its tests only
+/// with `with_tests`.
 fn dependencies(folder: &str, with_tests: bool) -> BTreeSet<String> {
     let manifest = table(&format!("{folder}/Cargo.toml"));
     let mut kinds = vec!["dependencies", "build-dependencies"];
@@ -39,7 +42,7 @@ fn dependencies(folder: &str, with_tests: bool) -> BTreeSet<String> {
     names
 }
 
-/// The crates of this workspace among them.
+/// Returns the dependencies that are crates of this workspace.
 fn own(folder: &str, with_tests: bool) -> Vec<String> {
     dependencies(folder, with_tests).into_iter().filter(|name| name.starts_with("tallow")).collect()
 }
@@ -79,7 +82,7 @@ fn only_the_dataflow_and_its_benchmarks_know_timely_and_differential() {
 
 #[test]
 fn the_dataflow_has_no_way_to_the_world_outside() {
-    // What it may have is listed, not what it may not, so that every new dependency is looked at here.
+    // The list names allowed dependencies, so that every new dependency is looked at here.
     let allowed = [
         "abomonation",
         "differential-dataflow",
@@ -197,7 +200,7 @@ fn crates_come_from_the_public_registry_alone() {
         let public = "registry+https://github.com/rust-lang/crates.io-index";
         assert!(source.is_none_or(|source| source == public), "{} comes from {source:?}", package["name"]);
     }
-    // A mirror is the business of the machine that uses it, and so stands in no file of the repository.
+    // A mirror of the registry belongs to a machine, so no file of the repository names one.
     for name in ["config.toml", "config"] {
         assert!(!root().join(".cargo").join(name).exists(), ".cargo/{name} is in the repository");
     }

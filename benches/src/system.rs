@@ -55,7 +55,7 @@ impl System {
         let seconds = start.elapsed().as_secs_f64();
         let ticks_per_second = totals.records.records_in as f64 / seconds;
         let peak_rss_bytes = match peak_rss_bytes() {
-            0 => bail!("find the peak memory of the process: the system does not say"),
+            0 => bail!("find the peak memory of the process: the system does not report it"),
             bytes => bytes,
         };
         Ok(Outcome { ticks_per_second, settled: totals.settled(), peak_rss_bytes })

@@ -363,7 +363,8 @@ async fn stats_and_metrics_show_the_progress_of_the_pipeline() {
             "partitions": [{"partition": 2, "records_in": 10, "offset": 9, "max_event_time": "2025-11-16T05:31:00Z",
                 "idle": false, "pending": 4}],
             "sinks": [{"name": "books", "queue": 0, "retries": 0, "stored_through": "2025-11-16T05:30:00Z", "problem": null}],
-            "checkpoint": null, "failure": null})
+            "checkpoint": null, "failure": null,
+            "settings": {"keepalive_ms": 30_000, "stale_after_ms": 120_000, "allowed_lateness_ms": null}})
     );
 
     for path in ["/api/v1/latest/NONE", "/nowhere", "/nowhere/else"] {

@@ -20,7 +20,7 @@ struct Return {
 }
 
 /// A return that is far out.
-pub(super) struct Verdict {
+pub(super) struct Anomaly {
     pub(super) previous_close: f64,
     pub(super) z_score: f64,
     pub(super) mean: f64,
@@ -40,7 +40,7 @@ pub(super) struct Returns {
 
 impl Returns {
     /// Adds the minute that follows on those before, and judges it.
-    pub(super) fn push(&mut self, start: u64, close: f64, settings: &AnomalySettings) -> Option<Verdict> {
+    pub(super) fn push(&mut self, start: u64, close: f64, settings: &AnomalySettings) -> Option<Anomaly> {
         while let Some(old) = self.list.get(self.oldest)
             && start - old.start > settings.lookback_ms
         {
@@ -94,7 +94,7 @@ impl Returns {
         }
     }
 
-    fn judge(&self, previous_close: f64, log_return: i64, settings: &AnomalySettings) -> Option<Verdict> {
+    fn judge(&self, previous_close: f64, log_return: i64, settings: &AnomalySettings) -> Option<Anomaly> {
         let samples = self.samples;
         if samples < i128::from(settings.min_samples.max(2)) {
             return None;
@@ -104,7 +104,7 @@ impl Returns {
         let spread = samples * self.squares - self.sum * self.sum;
         let stddev = (spread as f64 / (samples * (samples - 1)) as f64).sqrt() / RETURN_UNITS;
         let z_score = (log_return as f64 / RETURN_UNITS - mean) / stddev.max(settings.stddev_floor);
-        (z_score.abs() >= settings.threshold).then(|| Verdict {
+        (z_score.abs() >= settings.threshold).then(|| Anomaly {
             previous_close,
             z_score,
             mean,

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tallow_benches::fanout::{Clients, Dialect, Fleet, Plan, raise_file_limit, serve};
+use tallow_benches::fanout::{Clients, Dialect, Fleet, FleetPlan, raise_file_limit, serve};
 use tallow_benches::usage::{self, Usage};
 
 /// Measures the fan-out of updates to WebSocket clients.
@@ -101,7 +101,7 @@ fn main() -> Result<()> {
     let server = Server::start(&arguments)?;
     let before = server.usage()?.memory;
     let fleet = Arc::new(Fleet::default());
-    let plan = Plan {
+    let plan = FleetPlan {
         dialect: arguments.dialect,
         hearing: arguments.clients,
         deaf: arguments.deaf,

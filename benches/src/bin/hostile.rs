@@ -22,12 +22,12 @@ use tallow_benches::usage::{self, Usage};
 const SOURCES: [Ipv4Addr; 3] =
     [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3), Ipv4Addr::new(127, 0, 0, 4)];
 /// Time between two measurements of the server's memory.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Bound of the server's additional memory in bytes.
 const MEMORY: u64 = 256 << 20;
 /// Time in which the server must close the last connections: longer than it waits for a request's
 /// head.
-const RECOVERY: Duration = Duration::from_secs(120);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Attacks a server and measures the effect on its customers.
 #[derive(Parser)]
@@ -66,11 +66,11 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        let said = BufReader::new(child.stderr.take().context("what the server says")?);
-        let mut lines = said.lines();
+        let log = BufReader::new(child.stderr.take().context("the server has no standard error")?);
+        let mut lines = log.lines();
         let mut address = None;
         for line in lines.by_ref() {
-            let line = line.context("read what the server says")?;
+            let line = line.context("read the log of the server")?;
             if let Some((_, url)) = line.split_once("listening url=") {
                 address = Some(url.trim_matches('"').trim_start_matches("http://").parse()?);
             }
@@ -106,7 +106,7 @@ impl Drop for Server {
 /// Watches the server for a while and returns its peak memory.
 async fn watch(server: &Server, seconds: u64) -> Result<u64> {
     let mut most = 0;
-    let mut looks = tokio::time::interval(LOOK);
+    let mut looks = tokio::time::interval(POLL_INTERVAL);
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(seconds) {
         looks.tick().await;
@@ -148,7 +148,7 @@ async fn main() -> Result<()> {
     let afterwards = customers.served();
     customers.stop().await;
     let over = Instant::now();
-    while server.usage()?.sockets > before.sockets && over.elapsed() < RECOVERY {
+    while server.usage()?.sockets > before.sockets && over.elapsed() < RECOVERY_TIMEOUT {
         watch(&server, 1).await?;
     }
     let (after, recovery) = (server.usage()?, over.elapsed());
@@ -185,7 +185,7 @@ async fn main() -> Result<()> {
         bail!("the server took more than {} MiB on top", MEMORY >> 20);
     }
     if after.sockets > before.sockets {
-        bail!("the server still holds connections {RECOVERY:?} after the last attack");
+        bail!("the server still holds connections {RECOVERY_TIMEOUT:?} after the last attack");
     }
     Ok(())
 }

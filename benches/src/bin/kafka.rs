@@ -27,7 +27,7 @@ use tallow_connectors::logs::kafka::{
 use tallow_dataflow::Settings;
 
 /// Time limit of requests to the brokers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Measures the speed at which one worker settles a topic.
 #[derive(Parser)]
@@ -104,7 +104,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let (Some(bootstrap), Some(topic)) = (arguments.bootstrap, arguments.topic) else {
-        bail!("which brokers and which topic are not said");
+        bail!("--bootstrap and --topic are required");
     };
     let files = Log::Ticks.files(&arguments.data)?;
     let records = fill(&config(&bootstrap, &topic), &files)?;
@@ -153,11 +153,11 @@ fn fill(config: &KafkaConfig, files: &[PathBuf]) -> Result<u64> {
                 headers: &[],
                 timestamp_ms: None,
             };
-            producer.send(&record, PATIENCE)?;
+            producer.send(&record, BROKER_TIMEOUT)?;
             records += 1;
         }
     }
-    producer.flush(PATIENCE)?;
+    producer.flush(BROKER_TIMEOUT)?;
     Ok(records)
 }
 
@@ -203,7 +203,7 @@ fn consume(config: &KafkaConfig) -> Result<u64> {
         // By default the fetcher pauses for a second whenever its queue is full.
         .set("fetch.queue.backoff.ms", "2")
         .create()?;
-    let metadata = consumer.fetch_metadata(Some(&config.topic), PATIENCE)?;
+    let metadata = consumer.fetch_metadata(Some(&config.topic), BROKER_TIMEOUT)?;
     let topic = metadata.topics().first().context("find the topic")?;
     let mut list = TopicPartitionList::new();
     for partition in topic.partitions() {
@@ -212,11 +212,11 @@ fn consume(config: &KafkaConfig) -> Result<u64> {
     consumer.assign(&list)?;
     let (mut records, mut open) = (0, topic.partitions().len());
     while open > 0 {
-        match consumer.poll(PATIENCE) {
+        match consumer.poll(BROKER_TIMEOUT) {
             Some(Ok(_)) => records += 1,
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
             Some(Err(error)) => return Err(error.into()),
-            None => bail!("nothing came within {PATIENCE:?}"),
+            None => bail!("nothing came within {BROKER_TIMEOUT:?}"),
         }
     }
     Ok(records)

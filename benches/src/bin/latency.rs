@@ -21,7 +21,7 @@ use tallow_model::{Clock, Interval};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Time after the last tick in which ticks may become visible.
-const PATIENCE: Duration = Duration::from_secs(10);
+const VISIBLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Measures the latency of a tick until it is visible to a WebSocket client.
 #[derive(Parser)]
@@ -126,9 +126,9 @@ fn main() -> Result<()> {
                     headers: &[],
                     timestamp_ms: None,
                 };
-                producer.send(&record, PATIENCE)?;
+                producer.send(&record, VISIBLE_TIMEOUT)?;
             }
-            producer.flush(PATIENCE)?;
+            producer.flush(VISIBLE_TIMEOUT)?;
             Ok(events.send(Event::AllSent)?)
         })
     };
@@ -144,9 +144,9 @@ fn measure(events: &Receiver<Event>, symbols: usize) -> Result<Vec<f64>> {
     let mut latencies = Vec::new();
     let mut all_sent = false;
     while !all_sent || waiting.iter().any(|ticks| !ticks.is_empty()) {
-        let Ok(event) = events.recv_timeout(PATIENCE) else {
+        let Ok(event) = events.recv_timeout(VISIBLE_TIMEOUT) else {
             let left: usize = waiting.iter().map(VecDeque::len).sum();
-            bail!("{left} ticks have not become visible within {PATIENCE:?}");
+            bail!("{left} ticks have not become visible within {VISIBLE_TIMEOUT:?}");
         };
         match event {
             Event::Sent(tick) => waiting[tick.symbol].push_back(tick),

@@ -82,11 +82,11 @@ impl Deck {
         let all = Fault::ALL.map(|(fault, _)| fault);
         let mut faults = if only.is_empty() { all.to_vec() } else { only.to_vec() };
         if !has_small_disk {
-            say("no full disk will be shown: checkpoints are not on a small file system of their own")?;
+            say("no full disk is injected: checkpoints are not on a small file system of their own")?;
             faults.retain(|fault| *fault != Fault::FullDisk);
         }
         if faults.is_empty() {
-            bail!("there is no fault to come");
+            bail!("no fault to inject");
         }
         Ok(Deck { faults, left: Vec::new() })
     }

@@ -37,16 +37,16 @@ impl Process {
         Ok(Process { child, log })
     }
 
-    fn said(&self) -> Result<String> {
+    fn log_text(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
     }
 
     /// Fails with the end of the process's log if the process has ended.
     fn still_runs(&mut self) -> Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };
-        let said = self.said()?;
-        let last: Vec<&str> = said.lines().rev().take(5).collect();
-        bail!("it has ended with {status}, see {}:\n{}", self.log.display(), last.join("\n"))
+        let text = self.log_text()?;
+        let last: Vec<&str> = text.lines().rev().take(5).collect();
+        bail!("the process has ended with {status}, see {}:\n{}", self.log.display(), last.join("\n"))
     }
 
     /// Asks the process to stop and waits for its end.
@@ -56,7 +56,7 @@ impl Process {
         let child = &mut self.child;
         let status = until("the process to stop", STOP_TIMEOUT, || Ok(child.try_wait()?))?;
         if !status.success() {
-            bail!("it ended with {status}, see {}", self.log.display());
+            bail!("the process ended with {status}, see {}", self.log.display());
         }
         Ok(())
     }
@@ -141,8 +141,8 @@ impl Pipeline {
 
     /// Returns the processes that have been started, oldest first.
     fn pids(&self) -> Result<Vec<u32>> {
-        let said = self.launch.said()?;
-        let started = said.lines().filter(|line| line.contains("process started"));
+        let text = self.launch.log_text()?;
+        let started = text.lines().filter(|line| line.contains("process started"));
         let pid = |line: &str| line.split("pid=").nth(1)?.split_whitespace().next()?.parse().ok();
         Ok(started.filter_map(pid).collect())
     }

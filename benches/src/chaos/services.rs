@@ -56,8 +56,8 @@ impl Services {
     /// Compares the tables with files.
     pub(super) fn compare(&self, expected: &Path) -> Result<(bool, String)> {
         let output = Command::new(self.scripts.join("compare")).arg(expected).output()?;
-        let said = [&output.stdout[..], &output.stderr[..]].concat();
-        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+        let text = [&output.stdout[..], &output.stderr[..]].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> Result<()> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Time between two queries.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Polls on a thread of its own, which ends with the program. While the database is down the newest
 /// candle stays.
@@ -29,10 +29,10 @@ impl Watch {
                         &[],
                     ) {
                         seen.fetch_max(row.get(0), Ordering::Relaxed);
-                        std::thread::sleep(LOOK);
+                        std::thread::sleep(POLL_INTERVAL);
                     }
                 }
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
         });
         Watch { newest }

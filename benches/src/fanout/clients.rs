@@ -22,7 +22,7 @@ const MOST_MS: usize = 60_000;
 /// Number of threads that serve clients.
 const THREADS: usize = 2;
 /// Time between two polls of the sockets.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Number of readable sockets handled at a time.
 const EVENTS: usize = 16 * 1024;
 /// Size of the read buffer in bytes.
@@ -83,7 +83,7 @@ pub struct Lost {
 }
 
 /// Parameters of the clients.
-pub struct Plan {
+pub struct FleetPlan {
     /// Dialect of the clients.
     pub dialect: Dialect,
     /// Number of clients that read their updates.
@@ -120,7 +120,7 @@ impl Clients {
     ///
     /// # Errors
     /// Returns an error if a client is refused.
-    pub fn connect(address: &str, fleet: &Arc<Fleet>, plan: &Plan) -> Result<Clients> {
+    pub fn connect(address: &str, fleet: &Arc<Fleet>, plan: &FleetPlan) -> Result<Clients> {
         let end = Arc::new(AtomicBool::new(false));
         let (mut threads, mut entrances) = (Vec::new(), Vec::new());
         for _ in 0..THREADS {
@@ -194,7 +194,7 @@ fn listen(
         for event in &events {
             clients[event.token().0].hear(&mut buffer, dialect, fleet);
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(clients)
 }

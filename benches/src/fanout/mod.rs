@@ -5,7 +5,7 @@ mod dialect;
 mod server;
 mod socket;
 
-pub use clients::{Clients, Figures, Fleet, Lost, Plan};
+pub use clients::{Clients, Figures, Fleet, FleetPlan, Lost};
 pub use dialect::Dialect;
 pub use server::serve;
 

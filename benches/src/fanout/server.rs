@@ -17,7 +17,7 @@ use tallow_server::{App, ServerSettings};
 use tokio::net::TcpListener;
 
 /// Time between two updates of a symbol.
-const PACE: Duration = Duration::from_millis(250);
+const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 /// Number of updates after which a candle is closed.
 const UPDATES: u64 = 8;
 /// Number of updates that the hub may be behind.
@@ -68,7 +68,7 @@ pub async fn serve(symbols: usize, clients: usize, burst: bool) -> Result<()> {
 async fn publish(cache: Arc<MemoryCache>, symbols: Vec<Symbol>, burst: bool) -> Result<()> {
     let at_once = if burst { symbols.len() } else { 1 };
     let groups: Vec<&[Symbol]> = symbols.chunks(at_once).collect();
-    let mut turns = tokio::time::interval(PACE / groups.len() as u32);
+    let mut turns = tokio::time::interval(UPDATE_INTERVAL / groups.len() as u32);
     let begins = begins();
     for turn in 0.. {
         let (minute, number) = (turn / UPDATES, turn % UPDATES);

@@ -14,13 +14,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Time for which an attacker waits for a response, or holds a connection without using it.
-const PATIENCE: Duration = Duration::from_secs(15);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause between the bytes of a slow sender.
-const SLOWLY: Duration = Duration::from_millis(400);
+const BYTE_INTERVAL: Duration = Duration::from_millis(400);
 /// Number of requests sent at once, whose responses are not read.
 const PIPELINED: usize = 200;
 /// Time for which those responses are left unread.
-const UNREAD: Duration = Duration::from_secs(3);
+const UNREAD_TIME: Duration = Duration::from_secs(3);
 /// Number of frames sent at once.
 const FRAMES: usize = 1000;
 
@@ -132,7 +132,7 @@ async fn once(
 ) -> Result<String> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((source, 0).into())?;
-    let mut stream = match timeout(PATIENCE, socket.connect(server)).await {
+    let mut stream = match timeout(RESPONSE_TIMEOUT, socket.connect(server)).await {
         Ok(connected) => connected?,
         Err(_) => bail!("not accepted"),
     };
@@ -144,7 +144,7 @@ async fn once(
                 if stream.write_all(&[byte]).await.is_err() {
                     break;
                 }
-                tokio::time::sleep(SLOWLY).await;
+                tokio::time::sleep(BYTE_INTERVAL).await;
             }
             end(stream).await
         }
@@ -169,8 +169,8 @@ async fn once(
         Attack::Pipeline => {
             let request =
                 "GET /api/v1/historical/BTC?limit=1000 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(PIPELINED);
-            let _ = timeout(UNREAD, stream.write_all(request.as_bytes())).await;
-            tokio::time::sleep(UNREAD).await;
+            let _ = timeout(UNREAD_TIME, stream.write_all(request.as_bytes())).await;
+            tokio::time::sleep(UNREAD_TIME).await;
             Ok("left".to_owned())
         }
         Attack::Abandon => {
@@ -207,14 +207,14 @@ async fn once(
         Attack::Pings => {
             upgrade(stream, ALL).await?;
             let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES);
-            let _ = timeout(UNREAD, stream.write_all(&pings)).await;
-            tokio::time::sleep(UNREAD).await;
+            let _ = timeout(UNREAD_TIME, stream.write_all(&pings)).await;
+            tokio::time::sleep(UNREAD_TIME).await;
             Ok("left".to_owned())
         }
         Attack::Deaf | Attack::Returning => {
             let path = if attack == Attack::Deaf { ALL } else { "/ws/prices/BTC?resume_from=0" };
             upgrade(stream, path).await?;
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(RESPONSE_TIMEOUT).await;
             Ok("left".to_owned())
         }
     }
@@ -222,14 +222,14 @@ async fn once(
 
 /// Sends bytes and reads the response. The server may hang up before it has read everything.
 async fn say(stream: &mut TcpStream, bytes: &[u8]) -> Result<String> {
-    let _ = timeout(PATIENCE, stream.write_all(bytes)).await;
+    let _ = timeout(RESPONSE_TIMEOUT, stream.write_all(bytes)).await;
     end(stream).await
 }
 
 /// Returns the server's end of the connection: the status of its response, or a close.
 async fn end(stream: &mut TcpStream) -> Result<String> {
     let mut answer = [0; 12];
-    match timeout(PATIENCE, stream.read_exact(&mut answer)).await {
+    match timeout(RESPONSE_TIMEOUT, stream.read_exact(&mut answer)).await {
         Ok(Ok(_)) => Ok(String::from_utf8_lossy(&answer[9..]).into_owned()),
         Ok(Err(_)) => Ok("closed".to_owned()),
         Err(_) => bail!("kept"),
@@ -253,20 +253,20 @@ async fn upgrade(stream: &mut TcpStream, path: &str) -> Result<()> {
 
 /// Sends frames and reads until the server closes with a code or without one.
 async fn tell(stream: &mut TcpStream, frames: &[u8]) -> Result<String> {
-    let _ = timeout(PATIENCE, stream.write_all(frames)).await;
-    let mut said = Vec::new();
-    match timeout(PATIENCE, stream.read_to_end(&mut said)).await {
+    let _ = timeout(RESPONSE_TIMEOUT, stream.write_all(frames)).await;
+    let mut received = Vec::new();
+    match timeout(RESPONSE_TIMEOUT, stream.read_to_end(&mut received)).await {
         // A connection that is closed properly ends with four bytes: a close frame with a code and
         // no reason.
-        Ok(_) => Ok(close_code(&said).map_or_else(|| "closed".to_owned(), |code| code.to_string())),
+        Ok(_) => Ok(close_code(&received).map_or_else(|| "closed".to_owned(), |code| code.to_string())),
         Err(_) => bail!("kept"),
     }
 }
 
 /// Returns the code of the close frame that follows the response's head and other frames.
-fn close_code(said: &[u8]) -> Option<u16> {
-    let head = said.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-    let mut rest = &said[head..];
+fn close_code(received: &[u8]) -> Option<u16> {
+    let head = received.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let mut rest = &received[head..];
     loop {
         let [first, length, ..] = *rest else { return None };
         let (skip, length) = match length {

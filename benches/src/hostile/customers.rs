@@ -11,9 +11,9 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 /// Longest wait of a customer. A customer whom an attack shuts out waits for good; one on a busy
 /// machine waits for seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two requests of a customer.
-const EVERY: Duration = Duration::from_millis(50);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(50);
 /// Number of customers that send requests, and of customers that listen.
 const ASKING: usize = 4;
 const LISTENING: usize = 4;
@@ -60,7 +60,7 @@ impl Customers {
     /// it needs none.
     pub fn start(server: SocketAddr) -> Result<Customers> {
         let served = Arc::<Mutex<Served>>::default();
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().context("make a client")?;
+        let client = reqwest::Client::builder().timeout(RESPONSE_TIMEOUT).build().context("make a client")?;
         let mut tasks = JoinSet::new();
         for number in 0..ASKING {
             tasks.spawn(ask(client.clone(), server, number, served.clone()));
@@ -93,7 +93,7 @@ fn lock(served: &Mutex<Served>) -> std::sync::MutexGuard<'_, Served> {
 }
 
 async fn ask(client: reqwest::Client, server: SocketAddr, number: usize, served: Arc<Mutex<Served>>) {
-    let mut turns = tokio::time::interval(EVERY);
+    let mut turns = tokio::time::interval(REQUEST_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for path in PATHS.iter().cycle().skip(number) {
         turns.tick().await;
@@ -111,11 +111,11 @@ async fn ask(client: reqwest::Client, server: SocketAddr, number: usize, served:
 
 /// Listens to all prices until nothing arrives for seconds or the connection ends.
 async fn listen(server: SocketAddr, served: &Mutex<Served>) -> Result<std::convert::Infallible> {
-    let stream = timeout(PATIENCE, TcpStream::connect(server)).await.context("not accepted")??;
+    let stream = timeout(RESPONSE_TIMEOUT, TcpStream::connect(server)).await.context("not accepted")??;
     let handshake = tokio_tungstenite::client_async(format!("ws://{server}/ws/prices/ALL"), stream);
-    let (mut socket, _) = timeout(PATIENCE, handshake).await.context("no handshake")??;
+    let (mut socket, _) = timeout(RESPONSE_TIMEOUT, handshake).await.context("no handshake")??;
     loop {
-        match timeout(PATIENCE, socket.next()).await.context("no update")? {
+        match timeout(RESPONSE_TIMEOUT, socket.next()).await.context("no update")? {
             Some(message) => lock(served).updates += u64::from(message?.is_text()),
             None => bail!("the connection has ended"),
         }

@@ -209,7 +209,7 @@ impl Source {
         let settled = self.shared.settled_before(held);
         self.partitions.iter().for_each(|partition| partition.give_up(frontier, settled));
         // One checkpoint at a time: until all workers have given their parts of the last one,
-        // nobody knows how long the stores take.
+        // the time that the stores take is unknown.
         let is_done = self.last_checkpoint.is_none_or(|last| settled > last);
         if self.worker != 0 || !is_done || !(policy.may_begin)() {
             return None;

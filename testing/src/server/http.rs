@@ -80,7 +80,11 @@ impl PartialReply {
         Some(frame.map(|frame| frame.into_data().unwrap()))
     }
 
-    /// The rest of the body; an error if the body ends abruptly.
+    /// Returns the rest of the body.
+    ///
+    /// # Errors
+    ///
+    /// If the body ends abruptly.
     pub async fn rest(mut self) -> Result<Bytes, hyper::Error> {
         within((&mut self.body).collect()).await.map(|body| body.to_bytes())
     }
