@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tallow_connectors::caches::redis::RedisConfig;
 use tallow_connectors::feeds::coingecko::CoinGeckoConfig;
 use tallow_connectors::logs::kafka::KafkaConfig;
@@ -216,19 +216,6 @@ pub(crate) enum LogFormat {
 }
 
 impl Config {
-    /// Returns the layers below the flags: the defaults, then `file`, then the environment.
-    ///
-    /// # Errors
-    /// If a layer can't be read, has an unknown key or a value out of bounds.
-    pub(crate) fn layers(file: Option<&Path>) -> anyhow::Result<Layers> {
-        let mut layers = Layers::defaults()?;
-        if let Some(path) = file {
-            layers.file(path)?;
-        }
-        layers.environment(std::env::vars_os())?;
-        Ok(layers)
-    }
-
     /// Checks the rules between settings, after all layers.
     ///
     /// # Errors

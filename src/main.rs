@@ -12,7 +12,7 @@ mod web;
 
 use anyhow::Context;
 use cli::{Cli, Command};
-use config::Config;
+use config::{Config, Layers};
 use logging::Traces;
 use signal_hook::consts::TERM_SIGNALS;
 use std::io::Write;
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 
 /// Reads and checks the settings of all layers, and starts logging and tracing.
 fn configure(cli: Cli) -> anyhow::Result<(Config, Command, Traces)> {
-    let mut layers = Config::layers(cli.config())?;
+    let mut layers = Layers::below_flags(cli.config())?;
     let command = cli.apply(&mut layers)?;
     let config = layers.config();
     config.check()?;

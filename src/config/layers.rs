@@ -23,6 +23,19 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
+    /// Returns the layers below the flags: the defaults, then `file`, then the environment.
+    ///
+    /// # Errors
+    /// If a layer can't be read, has an unknown key or a value out of bounds.
+    pub(crate) fn below_flags(file: Option<&Path>) -> anyhow::Result<Layers> {
+        let mut layers = Layers::defaults()?;
+        if let Some(path) = file {
+            layers.file(path)?;
+        }
+        layers.environment(std::env::vars_os())?;
+        Ok(layers)
+    }
+
     /// Reads the defaults.
     pub(super) fn defaults() -> anyhow::Result<Layers> {
         let table: Table = DEFAULTS.parse().context("read the defaults")?;
