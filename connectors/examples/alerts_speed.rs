@@ -11,7 +11,7 @@ use tallow_model::store::Sink;
 use tallow_model::{Alert, AlertStatus, EventTime, Price, SettledAlert, Step};
 
 const MINUTE_MS: u64 = 60_000;
-/// How many single alerts are written.
+/// Number of single alerts that are written.
 const SINGLE: u64 = 1_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
