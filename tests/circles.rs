@@ -1,8 +1,9 @@
-//! No circle of files inside a crate: what uses a file is never used by it, directly or through others.
+//! No circle of files inside a crate: what uses a file is never used by it, directly or through
+//! others.
 //!
-//! An arrow leads from file A to file B if A names something that B defines. Re-exports are followed to
-//! the file that defines the name, so a `mod.rs` that only lists its files ties nothing together. Tests
-//! inside a file, and modules that exist only for tests, are left out.
+//! An arrow leads from file A to file B if A names something that B defines. Re-exports are
+//! followed to the file that defines the name, so a `mod.rs` that only lists its files ties nothing
+//! together. Tests inside a file, and modules that exist only for tests, are left out.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,7 +162,8 @@ fn read(folder: &Path, file: &Path, path: ModulePath, modules: &mut BTreeMap<Mod
     modules.insert(path, module);
 }
 
-/// Returns the module that defines what `path` names, seen from the module `from`; `None` for names of other crates.
+/// Returns the module that defines what `path` names, seen from the module `from`; `None` for names
+/// of other crates.
 fn definition(
     modules: &BTreeMap<ModulePath, Module>,
     from: &ModulePath,

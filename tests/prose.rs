@@ -1,4 +1,5 @@
-//! Prose that a reader understands at once: the rules of comments and documents that a program can check.
+//! Prose that a reader understands at once: the rules of comments and documents that a program can
+//! check.
 //!
 //! - A doc comment opens with a noun or a verb, never with a relative or a possessive word.
 //! - The doc comment of a public item has at least three words.
@@ -29,7 +30,8 @@ fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() {
-                // The folder `data` of the dashboard's sources is source; one at the top holds a running log.
+                // The folder `data` of the dashboard's sources is source; one at the top holds a
+                // running log.
                 let is_source = name == "data" && folder != root;
                 if is_source || !NOT_SOURCE.contains(&name) {
                     folders.push(path);
@@ -44,7 +46,8 @@ fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// A doc comment: the number of its first line, its lines without the marks, and the line of code below.
+/// A doc comment: the number of its first line, its lines without the marks, and the line of code
+/// below.
 #[derive(Debug, PartialEq)]
 struct DocComment<'a> {
     line: usize,

@@ -1,7 +1,8 @@
-//! Measures the sink of alerts: opening it on a topic that has some, reading them back, and single alerts.
+//! Measures the sink of alerts: opening it on a topic that has some, reading them back, and single
+//! alerts.
 //!
-//! `cargo run --release -p tallow-connectors --example alerts_speed BROKERS NAME [WORKERS [ALERTS]]`; it makes the topics
-//! NAME-ticks, NAME-alerts and NAME-dead-letters.
+//! `cargo run --release -p tallow-connectors --example alerts_speed BROKERS NAME [WORKERS
+//! [ALERTS]]`; it makes the topics NAME-ticks, NAME-alerts and NAME-dead-letters.
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! Measures PostgreSQL: upserts a second, and how long typical queries take over a year of candles. The database must be
-//! an empty one of its own.
+//! Measures PostgreSQL: upserts a second, and how long typical queries take over a year of candles.
+//! The database must be an empty one of its own.
 //!
 //! `cargo run --release -p tallow-connectors --example postgres_speed URL`
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]

@@ -1,4 +1,5 @@
-//! Measures the producer: small records a second into a topic that is there, acknowledged by all replicas.
+//! Measures the producer: small records a second into a topic that is there, acknowledged by all
+//! replicas.
 //!
 //! `cargo run --release -p tallow-connectors --example producer_speed BROKERS TOPIC [RECORDS]`
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]

@@ -1,4 +1,5 @@
-//! Measures the embedded store: upserts a second, and how long typical queries take over a year of candles.
+//! Measures the embedded store: upserts a second, and how long typical queries take over a year of
+//! candles.
 //!
 //! `cargo run --release -p tallow-connectors --example sqlite_speed [FILE]`
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]

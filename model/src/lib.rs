@@ -1,8 +1,8 @@
 //! The vocabulary that all crates of Tallow share: time, numbers, symbols, ticks, candles and
 //! alerts; the traits of logs, stores and caches; errors, retries, clocks and secrets.
 //!
-//! No driver and no timely: a crate that knows this one knows no outside system. Of tokio it has the
-//! channel that a cache publishes updates on.
+//! No driver and no timely: a crate that knows this one knows no outside system. Of tokio it has
+//! the channel that a cache publishes updates on.
 
 mod alert;
 mod candle;

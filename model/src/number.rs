@@ -1,9 +1,10 @@
 //! Prices that are compared, and exact sums that are added.
 //!
-//! A price is a 64-bit float: read from decimal text, printed as the shortest text that reads back the same, and
-//! only ever compared. Whatever is *summed* (prices for the mean, sizes, notionals) is summed in 128-bit fixed
-//! point, taken from the decimal text and not from the float, so that sums depend on no order, retract exactly
-//! and equal what an exchange computes from the same decimals.
+//! A price is a 64-bit float: read from decimal text, printed as the shortest text that reads back
+//! the same, and only ever compared. Whatever is *summed* (prices for the mean, sizes, notionals)
+//! is summed in 128-bit fixed point, taken from the decimal text and not from the float, so that
+//! sums depend on no order, retract exactly and equal what an exchange computes from the same
+//! decimals.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -145,7 +146,8 @@ pub fn nearest_ratio(numerator: i128, denominator: i128) -> f64 {
     let denominator = denominator.unsigned_abs();
     let mut quotient = numerator.unsigned_abs() / denominator;
     let mut remainder = numerator.unsigned_abs() % denominator;
-    // Extend the quotient bit by bit until it has more bits than a float's mantissa and its rounding bit.
+    // Extend the quotient bit by bit until it has more bits than a float's mantissa and its
+    // rounding bit.
     let mut shift = 0i32;
     while remainder != 0 && quotient < (1 << 64) && shift < 1100 {
         quotient <<= 1;

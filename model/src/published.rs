@@ -32,8 +32,8 @@ impl PublishedSeries {
         self.sequence.seq()
     }
 
-    /// Numbers the candle and keeps it if it is the newest; `None` if it is out of date and must not
-    /// be published. See [`Sequence::admit`].
+    /// Numbers the candle and keeps it if it is the newest; `None` if it is out of date and must
+    /// not be published. See [`Sequence::admit`].
     pub fn admit(&mut self, mut candle: LatestCandle) -> Option<Arc<LatestCandle>> {
         let admission = self.sequence.admit(candle.version())?;
         candle.seq = admission.seq;
@@ -74,7 +74,8 @@ mod tests {
     fn a_resumed_series_counts_on_and_keeps_its_candle_until_a_newer_one_comes() {
         let left = LatestCandle { seq: 7, ..candle(120, false, 5) };
         let mut series = PublishedSeries::resume(Some(left.clone()), 9);
-        // A replay: open candles of windows that were shown, and a closed one, which is a correction.
+        // A replay: open candles of windows that were shown, and a closed one, which is a
+        // correction.
         assert_eq!(series.admit(candle(60, false, 50)), None);
         assert_eq!(series.admit(candle(120, false, 4)), None);
         let old = series.admit(candle(60, true, 50)).expect("a correction");

@@ -57,8 +57,8 @@ pub mod optional_rfc3339 {
     }
 }
 
-/// The newest candle of a symbol and interval, open or closed: the value of `crypto:{SYMBOL}:latest`, a message on
-/// `crypto:updates`, and `data` of a WebSocket frame.
+/// The newest candle of a symbol and interval, open or closed: the value of
+/// `crypto:{SYMBOL}:latest`, a message on `crypto:updates`, and `data` of a WebSocket frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LatestCandle {

@@ -17,8 +17,8 @@
 //! assert!(refused.err().unwrap().to_string().starts_with("0 is below the minimum of 1"));
 //! ```
 //!
-//! The error names the value and the bound. Whoever reads the settings adds the key. The fields keep
-//! their plain types, so that a caller in Rust writes `workers: 4`.
+//! The error names the value and the bound. Whoever reads the settings adds the key. The fields
+//! keep their plain types, so that a caller in Rust writes `workers: 4`.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,5 @@
-//! The name of a market, kept inline so that keys are copied and compared without following a pointer.
+//! The name of a market, kept inline so that keys are copied and compared without following a
+//! pointer.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -8,8 +9,9 @@ pub const MAX_SYMBOL_LEN: usize = 20;
 
 /// 1–20 characters of `A–Z 0–9 . _ -`, lower case folded up.
 ///
-/// Stored as zero-padded big-endian words: the derived order is the order of the text, and comparing or hashing
-/// touches three machine words. Why not an interned number: workers in other processes would have to agree on it.
+/// Stored as zero-padded big-endian words: the derived order is the order of the text, and
+/// comparing or hashing touches three machine words. Why not an interned number: workers in other
+/// processes would have to agree on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol([u64; 3]);
 
@@ -75,7 +77,8 @@ impl Symbol {
     /// Returns a hash that is the same in every process and every version of Tallow. It decides
     /// which worker and which partition a symbol belongs to.
     pub fn stable_hash(&self) -> u64 {
-        // A multiply-xorshift chain with the constants of SplitMix64: full avalanche, three multiplications a word.
+        // A multiply-xorshift chain with the constants of SplitMix64: full avalanche, three
+        // multiplications a word.
         let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
         for word in self.0 {
             hash = (hash ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);

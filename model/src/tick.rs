@@ -1,10 +1,11 @@
 //! The tick: one observation of a price, and its decoder from JSON.
 //!
-//! The decoder is a single pass over the bytes, written by hand for one reason: sums are exact only if the decimals
-//! are taken as they were written, and a general JSON library hands out floats. (Keeping each number's raw text
-//! through `serde_json` costs three times the whole decoding.) It accepts exactly the JSON that `serde_json` accepts,
-//! which a fuzz target checks, and then asks for the fields of a tick. Unknown fields are ignored, `null` means
-//! absent, and of a name that stands twice the last one counts.
+//! The decoder is a single pass over the bytes, written by hand for one reason: sums are exact only
+//! if the decimals are taken as they were written, and a general JSON library hands out floats.
+//! (Keeping each number's raw text through `serde_json` costs three times the whole decoding.) It
+//! accepts exactly the JSON that `serde_json` accepts, which a fuzz target checks, and then asks
+//! for the fields of a tick. Unknown fields are ignored, `null` means absent, and of a name that
+//! stands twice the last one counts.
 
 mod error;
 mod json;

@@ -13,8 +13,8 @@
 //! 3. the number of ticks: a correction only ever adds ticks;
 //! 4. the revision, for a correction that leaves the number of ticks as it was.
 //!
-//! A store keeps closed candles by symbol, interval and window, so that the last two fields
-//! decide. [`REPLACES_STORED`] is the rule in SQL, [`SettledCandle::replace_if_newer`] in Rust; the
+//! A store keeps closed candles by symbol, interval and window, so that the last two fields decide.
+//! [`REPLACES_STORED`] is the rule in SQL, [`SettledCandle::replace_if_newer`] in Rust; the
 //! contract suite that every store passes binds the two.
 //!
 //! # Which update comes next, and which are missing?
@@ -45,7 +45,8 @@
 //! - *Faithful*: a reader of every update finds each `Next` and stands where the publisher stands.
 //! - *Idempotent*: an update that was followed before is a `Duplicate`, and writing versions to a
 //!   store a second time changes nothing.
-//! - *Complete*: a reader that lost updates finds the next one a `Gap`, and knows the first lost one.
+//! - *Complete*: a reader that lost updates finds the next one a `Gap`, and knows the first lost
+//!   one.
 //! - *Right after a restart*: a publisher that resumes anywhere continues the numbers and opens no
 //!   window before the newest one; with its counters lost, readers follow it from its first newer
 //!   update.
@@ -253,8 +254,8 @@ impl SettledCandle {
         }
     }
 
-    /// Becomes `other`, a candle of the same window, if that is newer, as [`REPLACES_STORED`] has it.
-    /// The revision never decreases.
+    /// Becomes `other`, a candle of the same window, if that is newer, as [`REPLACES_STORED`] has
+    /// it. The revision never decreases.
     pub fn replace_if_newer(&mut self, other: &SettledCandle) {
         if other.version() > self.version() {
             let revision = self.revision.max(other.revision);

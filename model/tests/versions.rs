@@ -109,7 +109,8 @@ proptest! {
     ) {
         let (mut publisher, mut reader) = (Sequence::default(), Sequence::default());
         follow(&mut reader, &publish(&mut publisher, &before));
-        // The publisher replays everything, from the number and the newest version that the cache kept.
+        // The publisher replays everything, from the number and the newest version that the cache
+        // kept.
         let mut resumed = Sequence::resume(publisher.seq(), publisher.newest());
         let replay: Vec<Version> = before.iter().chain(&after).copied().collect();
         for (seq, version) in publish(&mut resumed, &replay) {

@@ -1,5 +1,5 @@
-//! Measures how long a part of a checkpoint takes to write down and to read, and how many bytes it has, with the
-//! compression that is used and with others.
+//! Measures how long a part of a checkpoint takes to write down and to read, and how many bytes it
+//! has, with the compression that is used and with others.
 //!
 //! `cargo run --release -p tallow-connectors --example checkpoint_speed [SYMBOLS]`
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]

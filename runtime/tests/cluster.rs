@@ -1,4 +1,5 @@
-//! Processes that look for each other, here as threads: those that belong together, those that do not, and strangers.
+//! Processes that look for each other, here as threads: those that belong together, those that do
+//! not, and strangers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -185,7 +186,8 @@ fn what_differs_is_told_on_both_sides() {
 fn strangers_are_dropped_and_hold_up_nobody() {
     let addresses = free_addresses(2);
     let first = Process::of(&addresses, 0);
-    // One says nothing, one stops in the middle, one announces too much, and one speaks of other things.
+    // One says nothing, one stops in the middle, one announces too much, and one speaks of other
+    // things.
     let _silent = visit(&addresses[0]);
     let mut slow = visit(&addresses[0]);
     slow.write_all(&framed(&words(1, 0, 2))[..20]).unwrap();
@@ -196,7 +198,8 @@ fn strangers_are_dropped_and_hold_up_nobody() {
     let mut no_json = visit(&addresses[0]);
     no_json.write_all(&framed("{\"program\":")).unwrap();
     for dropped in [&mut endless, &mut rubbish, &mut no_json] {
-        // Nothing is said to them. Whether that is an end or a reset depends on what was left unread.
+        // Nothing is said to them. Whether that is an end or a reset depends on what was left
+        // unread.
         assert!(matches!(dropped.read(&mut [0; 100]), Ok(0) | Err(_)));
     }
     assert!(!first.thread.is_finished());
@@ -380,7 +383,8 @@ struct Machine {
 }
 
 impl Machine {
-    /// None, which is said, where networks can't be made: that takes the rights of the administrator.
+    /// None, which is said, where networks can't be made: that takes the rights of the
+    /// administrator.
     fn make(number: u32) -> Option<Machine> {
         let id = std::process::id() % 10_000;
         let name = format!("tallow{id}x{number}");
@@ -414,7 +418,8 @@ impl Machine {
         child
     }
 
-    /// Takes it off the network, as a power failure does: nothing comes from there any more, not even an end.
+    /// Takes it off the network, as a power failure does: nothing comes from there any more, not
+    /// even an end.
     fn vanish(&self) {
         // What arrives there is lost too, or its system would answer with a reset.
         for rule in ["to", "from"] {

@@ -22,7 +22,8 @@ pub struct App {
     pub(crate) settings: ServerSettings,
     /// The certificate for HTTPS; `None` for plain HTTP.
     pub(crate) tls: Option<Tls>,
-    /// The time in which the pipeline still corrects a closed candle; `None` if the server does not know it.
+    /// The time in which the pipeline still corrects a closed candle; `None` if the server does not
+    /// know it.
     pub(crate) allowed_lateness_ms: Option<u64>,
     /// The clock of timestamps, ages and lookbacks.
     pub(crate) clock: Arc<dyn Clock>,
@@ -30,7 +31,8 @@ pub struct App {
 
 /// The data of the routes about candles, alerts and symbols.
 pub(crate) struct Data {
-    /// The newest candles and the stream of updates. The cache must store an update before it publishes it.
+    /// The newest candles and the stream of updates. The cache must store an update before it
+    /// publishes it.
     pub(crate) cache: Arc<dyn Cache>,
     /// Closed candles and alerts.
     pub(crate) history: Arc<dyn History>,
@@ -72,7 +74,8 @@ impl App {
         App { tls, ..self }
     }
 
-    /// Sets the time in which the pipeline still corrects a closed candle, for clients that ask for it.
+    /// Sets the time in which the pipeline still corrects a closed candle, for clients that ask for
+    /// it.
     pub fn with_allowed_lateness_ms(self, allowed_lateness_ms: u64) -> App {
         App { allowed_lateness_ms: Some(allowed_lateness_ms), ..self }
     }
@@ -126,7 +129,8 @@ impl Data {
         }
     }
 
-    /// Whether one of the stores has the symbol. Fails only if neither has it and one can't be read.
+    /// Whether one of the stores has the symbol. Fails only if neither has it and one can't be
+    /// read.
     pub(crate) async fn knows(&self, symbol: Symbol) -> Result<bool, Error> {
         match self.cache.latest(symbol).await {
             Ok(Some(_)) => Ok(true),

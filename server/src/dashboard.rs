@@ -1,8 +1,9 @@
 //! The dashboard: a document and the files that it loads, all of them part of the program.
 //!
-//! The build script makes the files out of `server/dashboard`. The name of a file holds a hash of its content, so a
-//! browser may keep the file for ever; the document, which has the names, is revalidated each time. A program that was
-//! built without the dashboard has a document that says what was missing.
+//! The build script makes the files out of `server/dashboard`. The name of a file holds a hash of
+//! its content, so a browser may keep the file for ever; the document, which has the names, is
+//! revalidated each time. A program that was built without the dashboard has a document that says
+//! what was missing.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response, set_header};
@@ -10,8 +11,8 @@ use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use rust_embed::RustEmbed;
 
-/// The content security policy of the page: its own script and style, and data from this server. Pictures are drawn, or
-/// part of the style.
+/// The content security policy of the page: its own script and style, and data from this server.
+/// Pictures are drawn, or part of the style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -1,4 +1,5 @@
-//! Hands each request to the handler of its route. Every route is read-only: `GET`, and `HEAD` with the same headers.
+//! Hands each request to the handler of its route. Every route is read-only: `GET`, and `HEAD` with
+//! the same headers.
 
 use crate::api::{alerts, export, health, historical, latest, metrics, stats, symbols, trending};
 use crate::dialects::{binance, udf};

@@ -1,8 +1,10 @@
-//! The names of markets: a symbol of Tallow and the dollar, `BTCUSD`, as other programs name it; and `ALL`.
+//! The names of markets: a symbol of Tallow and the dollar, `BTCUSD`, as other programs name it;
+//! and `ALL`.
 
 use tallow_model::Symbol;
 
-/// The name that stands for every symbol, in any case. A market of this name can't be addressed on paths that take it.
+/// The name that stands for every symbol, in any case. A market of this name can't be addressed on
+/// paths that take it.
 pub(crate) const ALL: &str = "ALL";
 
 /// The currency of every price.
@@ -13,7 +15,8 @@ pub(crate) fn name(symbol: Symbol) -> String {
     format!("{symbol}{QUOTE}")
 }
 
-/// Returns the symbol of a market's name, in any case; `None` if the name is no symbol with `USD` behind it.
+/// Returns the symbol of a market's name, in any case; `None` if the name is no symbol with `USD`
+/// behind it.
 pub(crate) fn symbol(name: &str) -> Option<Symbol> {
     let (base, quote) = name.split_at_checked(name.len().checked_sub(QUOTE.len())?)?;
     if !quote.eq_ignore_ascii_case(QUOTE) {

@@ -1,4 +1,5 @@
-//! A parameter of a request: one declaration for the handler that reads it and the document that describes it.
+//! A parameter of a request: one declaration for the handler that reads it and the document that
+//! describes it.
 
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;

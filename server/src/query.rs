@@ -1,4 +1,5 @@
-//! The parameters of a request: a parameter that is unknown, given twice or out of bounds is named in the error.
+//! The parameters of a request: a parameter that is unknown, given twice or out of bounds is named
+//! in the error.
 
 use crate::http::problem::{ParameterError, Problem};
 use crate::parameter::Parameter;
@@ -27,7 +28,8 @@ impl Named for &'static str {
     }
 }
 
-/// The parameters of one request. Getters record errors and return the default; [`Query::finish`] reports the first
+/// The parameters of one request. Getters record errors and return the default; [`Query::finish`]
+/// reports the first
 /// [`MAX_ERRORS`] of them.
 pub(crate) struct Query {
     known: Vec<&'static str>,
@@ -62,7 +64,8 @@ impl Query {
         Query::parse(raw, &[] as &[Parameter]).finish()
     }
 
-    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it could never be given.
+    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it
+    /// could never be given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.contains(&name), "{name} is read and not declared");
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -77,7 +80,8 @@ impl Query {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), detail, allowed });
     }
 
-    /// Reads one of the choices, by its name in any case. The choices must be those of the parameter.
+    /// Reads one of the choices, by its name in any case. The choices must be those of the
+    /// parameter.
     pub(crate) fn choice<T: Copy>(&mut self, parameter: &Parameter, choices: &[(&str, T)]) -> Option<T> {
         debug_assert!(parameter.choices().iter().eq(choices.iter().map(|(name, _)| name)), "{parameter:?}");
         self.one_of(parameter.name, choices)
@@ -159,7 +163,8 @@ fn time(text: &str) -> Option<EventTime> {
     Some(EventTime(millis)).filter(|time| *time <= MAX_EVENT_TIME)
 }
 
-/// Reads the instant of a text in RFC 3339 from its parts: `jiff::Timestamp` ends a day before the year 9999 does.
+/// Reads the instant of a text in RFC 3339 from its parts: `jiff::Timestamp` ends a day before the
+/// year 9999 does.
 fn epoch_millis(text: &str) -> Option<i128> {
     let parts = jiff::fmt::temporal::Pieces::parse(text).ok()?;
     let offset = parts.to_numeric_offset()?;

@@ -39,9 +39,10 @@ pub(crate) enum DataRoute {
     CombinedStreams,
 }
 
-/// Every path with a handler, as `docs/api-contract.md` writes it: the first one that matches counts. `{…}` matches one
-/// segment, even an empty one, `{streams}` all that are left; `all` matches in any case. These rules are why no router of
-/// a library is used. Every path is described in `/openapi.json`.
+/// Every path with a handler, as `docs/api-contract.md` writes it: the first one that matches
+/// counts. `{…}` matches one segment, even an empty one, `{streams}` all that are left; `all`
+/// matches in any case. These rules are why no router of a library is used. Every path is described
+/// in `/openapi.json`.
 pub(crate) const ROUTES: [(&str, Route); 36] = {
     use binance::BinanceRoute as B;
     use udf::UdfRoute as U;
@@ -124,7 +125,8 @@ impl Found {
         matches!(self.route, Route::Health | Route::Ready)
     }
 
-    /// Whether the route needs no key: a probe, a file of the dashboard, or the description of the API.
+    /// Whether the route needs no key: a probe, a file of the dashboard, or the description of the
+    /// API.
     pub(crate) fn is_open(self) -> bool {
         use DataRoute::{Asset, Docs, DocsFile, Document, OpenApi};
         self.is_probe() || matches!(self.route, Route::Data(Document | Asset | OpenApi | Docs | DocsFile))
@@ -141,7 +143,8 @@ pub(crate) fn find(path: &str) -> Option<Found> {
     found.map(|(&(template, route), _)| Found { template, route })
 }
 
-/// Returns the segment of the path that `{…}` of the template matches; `None` if the path does not match.
+/// Returns the segment of the path that `{…}` of the template matches; `None` if the path does not
+/// match.
 pub(crate) fn named<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     let mut name = "";
     let mut segments = path.split('/');

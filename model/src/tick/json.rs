@@ -1,7 +1,7 @@
 //! A strict JSON scanner that keeps a number's digits.
 //!
-//! Grammar: RFC 8259, with the limits of `serde_json` (128 levels of nesting, escapes must form valid Unicode),
-//! so that the two accept the same texts.
+//! Grammar: RFC 8259, with the limits of `serde_json` (128 levels of nesting, escapes must form
+//! valid Unicode), so that the two accept the same texts.
 
 mod number;
 

@@ -37,8 +37,8 @@ impl CheckpointConfig {
     /// Checks the URL, without a network call, and the interval.
     ///
     /// # Errors
-    /// If the URL names no folder or object store, or the interval is no whole number of seconds. The
-    /// text never repeats a part of the URL that may be a secret.
+    /// If the URL names no folder or object store, or the interval is no whole number of seconds.
+    /// The text never repeats a part of the URL that may be a secret.
     pub fn check(&self) -> Result<(), Error> {
         if !self.interval_ms.is_multiple_of(1_000) {
             return Err(Error::Invalid(format!(

@@ -13,8 +13,9 @@
 //!   rows           postcard, one after the other, compressed by zstd
 //! checksum         32 bytes   BLAKE3 of all bytes before
 //! ```
-//! Numbers are little-endian. What stays the same in every version: the magic, the version after it, and the checksum at the
-//! end. So damage is told from a version that this program doesn't know.
+//! Numbers are little-endian. What stays the same in every version: the magic, the version after
+//! it, and the checksum at the end. So damage is told from a version that this program doesn't
+//! know.
 
 use super::header::Header;
 use super::origin::Origin;

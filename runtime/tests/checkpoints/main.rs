@@ -1,4 +1,5 @@
-//! Checkpoints: what is found of those that were written, and how they are written when not all goes well.
+//! Checkpoints: what is found of those that were written, and how they are written when not all
+//! goes well.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod disk;

@@ -1,10 +1,11 @@
-//! The bars of a chart: the closed candles of a range and, at the right end, the candle that is still open.
+//! The bars of a chart: the closed candles of a range and, at the right end, the candle that is
+//! still open.
 //!
-//! The open candle is included for settled intervals only, and only if it is newer than the newest closed candle: it
-//! comes from the cache, which may lag behind. In the seconds between the end of a window and its settling, the cache
-//! already has the next window, and the ended window is in neither store. Until the ended window has settled, the next
-//! window is left out: a client reads bars that end early again, but not a hole in them. A window without ticks has no
-//! bar.
+//! The open candle is included for settled intervals only, and only if it is newer than the newest
+//! closed candle: it comes from the cache, which may lag behind. In the seconds between the end of
+//! a window and its settling, the cache already has the next window, and the ended window is in
+//! neither store. Until the ended window has settled, the next window is left out: a client reads
+//! bars that end early again, but not a hole in them. A window without ticks has no bar.
 
 use crate::api::history::{closed_until, newest_closed};
 use crate::app::Data;
@@ -24,7 +25,8 @@ pub(crate) struct Bar {
     pub(crate) high: f64,
     pub(crate) low: f64,
     pub(crate) close: f64,
-    /// Sum of the traded sizes; 0 for a feed without sizes. A rolling 24-hour volume is not the volume of a bar.
+    /// Sum of the traded sizes; 0 for a feed without sizes. A rolling 24-hour volume is not the
+    /// volume of a bar.
     pub(crate) volume: f64,
     /// Sum of price × size; 0 for a feed without sizes.
     pub(crate) quote_volume: f64,
@@ -57,10 +59,11 @@ pub(crate) const fn span(minutes: u64) -> Span {
     Span { base, window_ms: minutes * MINUTE_MS }
 }
 
-/// Returns the bars of a query, oldest first. If there are more than the limit, an ascending query keeps the oldest and
-/// a descending query the newest.
+/// Returns the bars of a query, oldest first. If there are more than the limit, an ascending query
+/// keeps the oldest and a descending query the newest.
 pub(crate) async fn bars(data: &Data, query: &CandleQuery) -> Result<Vec<Bar>, Error> {
-    // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
+    // A window starts at or after a time exactly if it starts at or after the next multiple of its
+    // length.
     let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(query.span.window_ms));
     let (from, until) = (query.from.map(aligned), query.until.map(aligned));
     if until.is_some_and(|until| from.unwrap_or(EventTime(0)) >= until) {
@@ -108,8 +111,8 @@ fn start(candle: &LatestCandle) -> EventTime {
     EventTime(candle.window_start.saturating_mul(1000))
 }
 
-/// Returns the bar of the open candle if it is newer than every closed candle and no window between them may still
-/// settle.
+/// Returns the bar of the open candle if it is newer than every closed candle and no window between
+/// them may still settle.
 async fn newer(
     data: &Data,
     symbol: Symbol,

@@ -1,8 +1,9 @@
 //! The last 24 hours of a symbol.
 //!
-//! The figures are made of the settled 15-minute candles that start within 24 hours before now, and of the minutes that
-//! have settled since the last of them: at most 97 quarters and some thirty minutes of each symbol, all symbols in one
-//! query. The newest price is that of the open candle if the cache has one; the volume is of settled candles only.
+//! The figures are made of the settled 15-minute candles that start within 24 hours before now, and
+//! of the minutes that have settled since the last of them: at most 97 quarters and some thirty
+//! minutes of each symbol, all symbols in one query. The newest price is that of the open candle if
+//! the cache has one; the volume is of settled candles only.
 
 use crate::api::history::newest_closed;
 use crate::app::Data;
@@ -105,7 +106,8 @@ pub(crate) async fn price(
     }))
 }
 
-/// Returns what has settled in the last 24 hours: of one symbol, or of every symbol with a settled candle.
+/// Returns what has settled in the last 24 hours: of one symbol, or of every symbol with a settled
+/// candle.
 pub(crate) async fn settled(
     data: &Data,
     symbol: Option<Symbol>,

@@ -1,9 +1,10 @@
 //! `/api/v1/historical/{symbol}/export`: the closed candles of a range of any length, in one file.
 //!
-//! The handler reads one page after the other from the store, each after the last window of the page before, at the
-//! pace of the client. So the memory is that of a page, and a slow client holds no transaction and no connection of the
-//! store. Candles that settle or are corrected meanwhile neither move a window from page to page nor appear twice; a
-//! window shows its state when its page was read. If the store fails to return a page, the body breaks off.
+//! The handler reads one page after the other from the store, each after the last window of the
+//! page before, at the pace of the client. So the memory is that of a page, and a slow client holds
+//! no transaction and no connection of the store. Candles that settle or are corrected meanwhile
+//! neither move a window from page to page nor appear twice; a window shows its state when its page
+//! was read. If the store fails to return a page, the body breaks off.
 
 use crate::api::historical::{
     END_TIME, INTERVAL, ORDER_BY as PAGE_ORDER_BY, ORDERS, SPANS, START_TIME, csv, range,
@@ -116,7 +117,8 @@ pub(crate) async fn export(
     let name = file_name(&candles, format);
     let mut pages =
         Pages { data: data.clone(), query: candles, is_over: false, _permits: exports.take(address)? };
-    // The first page is read before there is a response, so that an empty range and a failing store are ordinary problems.
+    // The first page is read before there is a response, so that an empty range and a failing store
+    // are ordinary problems.
     let first = pages.next().await?;
     if first.is_empty() {
         return Err(no_candles(data, symbol).await);
@@ -190,7 +192,8 @@ impl ExportFormat {
     }
 }
 
-/// Returns a name such as `BTC-1m-20251116T0530Z-20251116T0930Z.csv`, with the bounds of the query, the end exclusive.
+/// Returns a name such as `BTC-1m-20251116T0530Z-20251116T0930Z.csv`, with the bounds of the query,
+/// the end exclusive.
 fn file_name(query: &CandleQuery, format: ExportFormat) -> String {
     // A window starts on a whole minute.
     let compact = |time: EventTime| time.rfc3339().replace(['-', ':', ' '], "").replacen("00Z", "Z", 1);

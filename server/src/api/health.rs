@@ -1,4 +1,5 @@
-//! `/health`: whether each part works, with status 200 even if a part does not. `/ready`: whether the data is current.
+//! `/health`: whether each part works, with status 200 even if a part does not. `/ready`: whether
+//! the data is current.
 
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -82,7 +83,8 @@ async fn pinged(ping: impl Future<Output = Result<(), Error>>) -> Option<String>
     }
 }
 
-/// Returns 200 once the pipeline has caught up with its log, and 503 before that and after a failure.
+/// Returns 200 once the pipeline has caught up with its log, and 503 before that and after a
+/// failure.
 pub(crate) fn ready(app: &App, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
     let status = app.pipeline.status();

@@ -120,9 +120,9 @@ struct RangeStats {
     volume_price_correlation: Option<f64>,
 }
 
-/// Returns a page of candles. The next page begins after the last window of this page (`cursor`), so that candles which
-/// settle meanwhile neither move a window from page to page nor are counted twice. `offset` counts from the first candle
-/// that the store has at the moment.
+/// Returns a page of candles. The next page begins after the last window of this page (`cursor`),
+/// so that candles which settle meanwhile neither move a window from page to page nor are counted
+/// twice. `offset` counts from the first candle that the store has at the moment.
 pub(crate) async fn list(
     data: &Data,
     symbol: Symbol,
@@ -239,7 +239,8 @@ fn newest(
     start: Option<EventTime>,
     end: Option<EventTime>,
 ) -> CandleQuery {
-    // A window starts at or after a time exactly if it starts at or after the next multiple of its length.
+    // A window starts at or after a time exactly if it starts at or after the next multiple of its
+    // length.
     let aligned = |time: EventTime| EventTime(time.millis().next_multiple_of(span.window_ms));
     let end = end.map(aligned);
     let until = match closed_until(data, span) {

@@ -20,9 +20,9 @@ pub(crate) async fn newest_closed(
     Ok(data.history.candles(&query).await?.rows.into_iter().next())
 }
 
-/// Returns the start of the first window that may still be open; `None` for a settled interval, of which the store has
-/// closed windows only. A window that is rolled up of several settled windows is closed once the last of them is: once
-/// its end lies below the frontier.
+/// Returns the start of the first window that may still be open; `None` for a settled interval, of
+/// which the store has closed windows only. A window that is rolled up of several settled windows
+/// is closed once the last of them is: once its end lies below the frontier.
 pub(crate) fn closed_until(data: &Data, span: Span) -> Option<EventTime> {
     if span.window_ms == span.base.millis() {
         return None;

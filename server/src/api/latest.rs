@@ -1,7 +1,8 @@
-//! `/api/v1/latest/{symbol}` and `/api/v1/latest/all`: the newest one-minute candle, open or closed.
+//! `/api/v1/latest/{symbol}` and `/api/v1/latest/all`: the newest one-minute candle, open or
+//! closed.
 //!
-//! The candle comes from the cache. If the cache has none or can't be read, the newest closed candle comes from the
-//! history.
+//! The candle comes from the cache. If the cache has none or can't be read, the newest closed
+//! candle comes from the history.
 
 use crate::api::history::{LOOKUPS, newest_closed};
 use crate::app::Data;

@@ -1,4 +1,5 @@
-//! `/metrics`: the figures of the running pipeline for Prometheus, under the names of `docs/api-contract.md`.
+//! `/metrics`: the figures of the running pipeline for Prometheus, under the names of
+//! `docs/api-contract.md`.
 
 use crate::app::App;
 use crate::http::problem::Problem;

@@ -1,4 +1,5 @@
-//! `/api/v1/stats`: the figures of the running pipeline, and the settings that a client has to know.
+//! `/api/v1/stats`: the figures of the running pipeline, and the settings that a client has to
+//! know.
 
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -24,7 +25,8 @@ struct ClientSettings {
     keepalive_ms: u64,
     /// The age of the newest event of a symbol from which its price is stale.
     stale_after_ms: u64,
-    /// The time after its end in which a closed candle may still be corrected; `null` if the server does not know it.
+    /// The time after its end in which a closed candle may still be corrected; `null` if the server
+    /// does not know it.
     allowed_lateness_ms: Option<u64>,
 }
 

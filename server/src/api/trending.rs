@@ -1,7 +1,8 @@
 //! `/api/v1/trending`: the symbols that have moved most in the last 24 hours.
 //!
-//! The change is the newest price against the open of the first settled candle of these 24 hours, in percent. A symbol
-//! without a settled candle is left out. Symbols with the same change are sorted by name.
+//! The change is the newest price against the open of the first settled candle of these 24 hours,
+//! in percent. A symbol without a settled candle is left out. Symbols with the same change are
+//! sorted by name.
 
 use crate::api::day::{self, Day};
 use crate::api::history::LOOKUPS;

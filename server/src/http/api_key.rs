@@ -1,8 +1,8 @@
 //! API keys, without which a server that has keys refuses requests.
 //!
-//! The server knows the name and the SHA-256 of each key, so that neither its settings nor its memory give a key away.
-//! A key must be long and random, as the hash of a guessable one can be guessed: `openssl rand -hex 32` makes one, and
-//! `printf %s "$KEY" | sha256sum` its hash.
+//! The server knows the name and the SHA-256 of each key, so that neither its settings nor its
+//! memory give a key away. A key must be long and random, as the hash of a guessable one can be
+//! guessed: `openssl rand -hex 32` makes one, and `printf %s "$KEY" | sha256sum` its hash.
 
 use crate::http::problem::Problem;
 use hyper::StatusCode;
@@ -27,7 +27,8 @@ pub struct ApiKey {
     hash: [u8; HASH_BYTES],
 }
 
-/// A text is no [`ApiKey`]. The error does not show the text, which may be the key itself by mistake.
+/// A text is no [`ApiKey`]. The error does not show the text, which may be the key itself by
+/// mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API key is given as name:hash, the hash as the 64 hexadecimal digits of its SHA-256")]
 pub struct InvalidApiKey;
@@ -78,7 +79,8 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Returns the key that authorises the request, from its headers or from `given`; `None` if no keys are configured.
+/// Returns the key that authorises the request, from its headers or from `given`; `None` if no keys
+/// are configured.
 ///
 /// # Errors
 /// If keys are configured and the request has none of them.
@@ -98,7 +100,8 @@ pub(crate) fn check<'k>(
         return refused("an API key is needed, as Authorization: Bearer or X-API-Key", "Bearer");
     };
     let hash = Sha256::digest(key);
-    // All keys are compared to the end, so that the time taken does not tell which key was nearly right.
+    // All keys are compared to the end, so that the time taken does not tell which key was nearly
+    // right.
     let known =
         keys.iter().fold(None, |known, key| if key.hash.ct_eq(&hash[..]).into() { Some(key) } else { known });
     if known.is_some() {
@@ -116,7 +119,8 @@ fn in_headers(headers: &HeaderMap) -> Option<&[u8]> {
     bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()))
 }
 
-/// Takes the key out of a query: the key is no parameter of any route, and must neither be shown nor logged.
+/// Takes the key out of a query: the key is no parameter of any route, and must neither be shown
+/// nor logged.
 pub(crate) fn split_query(query: &str) -> (Option<String>, String) {
     let mut key = None;
     let mut rest = form_urlencoded::Serializer::new(String::new());

@@ -22,7 +22,8 @@ impl Caller {
         Caller { address, origin: origin.map(str::to_owned), is_same_origin }
     }
 
-    /// Whether the caller may read responses. A caller that is no page of another origin always may.
+    /// Whether the caller may read responses. A caller that is no page of another origin always
+    /// may.
     pub(crate) fn is_allowed(&self, allowed_origins: &[String]) -> bool {
         let Some(origin) = &self.origin else { return true };
         self.is_same_origin

@@ -1,9 +1,11 @@
-//! Content codings after RFC 9110: the choice of a coding from `Accept-Encoding`, and the compression.
+//! Content codings after RFC 9110: the choice of a coding from `Accept-Encoding`, and the
+//! compression.
 //!
-//! The levels are low, as a response is compressed for each request. A thousand candles, the longest response of 320 kB,
-//! take on one core of a small virtual machine: zstd at level 1 0.5 ms to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at
-//! level 3 1.7 ms to 21 %. The next levels take twice the time for two percentage points less, and gzip's level 1 leaves
-//! 32 %. Responses longer than [`INLINE_BYTES`] are compressed on a thread of their own, so that no other request waits.
+//! The levels are low, as a response is compressed for each request. A thousand candles, the
+//! longest response of 320 kB, take on one core of a small virtual machine: zstd at level 1 0.5 ms
+//! to 18 %, brotli at level 1 1.3 ms to 20 %, gzip at level 3 1.7 ms to 21 %. The next levels take
+//! twice the time for two percentage points less, and gzip's level 1 leaves 32 %. Responses longer
+//! than [`INLINE_BYTES`] are compressed on a thread of their own, so that no other request waits.
 
 pub(crate) mod streamed;
 
@@ -89,7 +91,8 @@ impl Coding {
     }
 }
 
-/// The weights that a client gives to the codings, in thousandths; `None` for a coding that it does not name.
+/// The weights that a client gives to the codings, in thousandths; `None` for a coding that it does
+/// not name.
 #[derive(Default)]
 pub(crate) struct Accepted {
     codings: [Option<u16>; Coding::ALL.len()],

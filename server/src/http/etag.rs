@@ -1,19 +1,21 @@
-//! Conditional requests after RFC 9110: an entity tag on every response that may be stored, and 304 for a client that
-//! has the response already.
+//! Conditional requests after RFC 9110: an entity tag on every response that may be stored, and 304
+//! for a client that has the response already.
 //!
-//! The tag is strong: it is made of the bytes of the body, so equal tags mean equal bodies, whichever process responds
-//! and whenever it was started. BLAKE3 is a function of the bytes alone, while the faster hashes for tables may change
-//! with a version, and nobody can make two bodies with one tag.
+//! The tag is strong: it is made of the bytes of the body, so equal tags mean equal bodies,
+//! whichever process responds and whenever it was started. BLAKE3 is a function of the bytes alone,
+//! while the faster hashes for tables may change with a version, and nobody can make two bodies
+//! with one tag.
 
 use crate::http::response::{Content, Response};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 
-/// The hexadecimal digits of the hash in a tag: 128 bits, so that no two bodies share a tag by chance.
+/// The hexadecimal digits of the hash in a tag: 128 bits, so that no two bodies share a tag by
+/// chance.
 const TAG_DIGITS: usize = 32;
 
-/// Returns the tag of a body in this content coding, with its quotation marks. Each coding has a tag of its own, as its
-/// bytes differ.
+/// Returns the tag of a body in this content coding, with its quotation marks. Each coding has a
+/// tag of its own, as its bytes differ.
 pub(crate) fn tag(body: &[u8], coding: Option<&str>) -> String {
     let hash = blake3::hash(body).to_hex();
     let digits = &hash[..TAG_DIGITS];
@@ -26,8 +28,8 @@ pub(crate) fn is_storable(response: &Response) -> bool {
         && response.headers().get(CACHE_CONTROL).is_some_and(|value| value != "no-store")
 }
 
-/// Whether the client has the response of this tag, by its `If-None-Match`. The standard demands the weak comparison
-/// for this header: a cache on the way may have made a tag weak.
+/// Whether the client has the response of this tag, by its `If-None-Match`. The standard demands
+/// the weak comparison for this header: a cache on the way may have made a tag weak.
 pub(crate) fn has(request: &HeaderMap, tag: &str) -> bool {
     request.get_all(IF_NONE_MATCH).iter().any(|line| {
         let Ok(line) = line.to_str() else { return false };
@@ -35,8 +37,8 @@ pub(crate) fn has(request: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-/// Returns the tags of a list, each with its quotation marks and without the mark of weakness. Anything that is no tag
-/// ends the list.
+/// Returns the tags of a list, each with its quotation marks and without the mark of weakness.
+/// Anything that is no tag ends the list.
 fn tags(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! Limits for each address: on connections, WebSocket clients and exports at a time.
 //!
-//! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a provider gives each customer at least a
-//! network of that size, so a smaller one is no caller of its own.
+//! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a provider gives each
+//! customer at least a network of that size, so a smaller one is no caller of its own.
 //!
 //! State: one number for each address that has a permit.
 

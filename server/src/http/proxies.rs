@@ -1,8 +1,9 @@
 //! Trusted proxies: the server believes their `X-Forwarded-For`.
 //!
-//! A proxy appends the address that its request came from, so the nearest proxy wrote the rightmost address. The client
-//! is the rightmost address that belongs to no trusted proxy: anyone may have written the addresses left of it. If the
-//! next entry is no address, the client is the proxy that let the entry through.
+//! A proxy appends the address that its request came from, so the nearest proxy wrote the rightmost
+//! address. The client is the rightmost address that belongs to no trusted proxy: anyone may have
+//! written the addresses left of it. If the next entry is no address, the client is the proxy that
+//! let the entry through.
 
 use hyper::header::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};

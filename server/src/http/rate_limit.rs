@@ -1,7 +1,8 @@
-//! The rate limit: a token bucket for each address, which bounds its requests in the long run and at once.
+//! The rate limit: a token bucket for each address, which bounds its requests in the long run and
+//! at once.
 //!
-//! A full bucket is forgotten, as a new bucket would be the same. So the state is that of the addresses with a request
-//! in the time that it takes to fill a bucket, plus [`CLEANUP`].
+//! A full bucket is forgotten, as a new bucket would be the same. So the state is that of the
+//! addresses with a request in the time that it takes to fill a bucket, plus [`CLEANUP`].
 
 use crate::http::headers;
 use crate::http::per_address::Address;
@@ -107,8 +108,8 @@ impl Allowance {
         Err(problem.with(RETRY_AFTER, seconds))
     }
 
-    /// Adds the state to a response, as the three headers that clients know. The single header of the newer IETF drafts is
-    /// not settled yet.
+    /// Adds the state to a response, as the three headers that clients know. The single header of
+    /// the newer IETF drafts is not settled yet.
     pub(crate) fn show(&self, response: &mut Response) {
         set_header(response, headers::RATE_LIMIT, self.limit);
         set_header(response, headers::RATE_REMAINING, self.remaining);

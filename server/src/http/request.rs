@@ -17,8 +17,8 @@ use uuid::Uuid;
 /// The longest request id that is taken over from a client, in characters.
 const MAX_REQUEST_ID: usize = 128;
 
-/// A request as the layers see it. The context travels in the place of the body, so that each layer finds it without a
-/// lookup by type, as it would need in the extensions of the request.
+/// A request as the layers see it. The context travels in the place of the body, so that each layer
+/// finds it without a lookup by type, as it would need in the extensions of the request.
 pub(crate) type Request = hyper::Request<Received>;
 
 /// The body of a request and the context of the request.
@@ -41,7 +41,8 @@ pub(crate) struct Context {
     pub(crate) found: Option<Found>,
     /// The rate that the address has left; `None` without a limit, and for a probe.
     pub(crate) allowance: Option<Allowance>,
-    /// Whether the request has a body. Nobody reads it, so the connection has to be closed after the response.
+    /// Whether the request has a body. Nobody reads it, so the connection has to be closed after
+    /// the response.
     pub(crate) has_body: bool,
     /// The span of the request, which is made only if spans are exported.
     pub(crate) span: Span,
@@ -84,7 +85,8 @@ impl Context {
         template(self.found)
     }
 
-    /// Whether the request is a probe, which is answered however busy the server is and whoever asks.
+    /// Whether the request is a probe, which is answered however busy the server is and whoever
+    /// asks.
     pub(crate) fn is_probe(&self) -> bool {
         self.found.is_some_and(Found::is_probe)
     }

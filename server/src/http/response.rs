@@ -44,8 +44,8 @@ impl Default for Content {
     }
 }
 
-/// A response of this content type with this body. A cache may store a response with status 200 if it revalidates the
-/// response each time; it may store no other.
+/// A response of this content type with this body. A cache may store a response with status 200 if
+/// it revalidates the response each time; it may store no other.
 pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Content::Whole(body.into()));
     *response.status_mut() = status;
@@ -56,8 +56,9 @@ pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: im
     response
 }
 
-/// A response of this content type with a body that is made while it is sent. No cache may store the response: it has no
-/// tag to revalidate it by, as its bytes are not known before they have been sent.
+/// A response of this content type with a body that is made while it is sent. No cache may store
+/// the response: it has no tag to revalidate it by, as its bytes are not known before they have
+/// been sent.
 pub(crate) fn streamed(content_type: &'static str, chunks: Chunks) -> Response {
     no_store(with_body(StatusCode::OK, content_type, Bytes::new()).map(|_| Content::Streamed(chunks)))
 }

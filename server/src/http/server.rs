@@ -48,12 +48,13 @@ pub enum ServeError {
     },
 }
 
-/// Serves until `stop` is ready. Then the server accepts nothing more, closes WebSocket clients with 1001, lets running
-/// requests finish within the shutdown timeout of the settings, cuts off the others and returns.
+/// Serves until `stop` is ready. Then the server accepts nothing more, closes WebSocket clients
+/// with 1001, lets running requests finish within the shutdown timeout of the settings, cuts off
+/// the others and returns.
 ///
 /// # Errors
-/// If the listener itself has failed. A failed connection is no error, and neither is a lack of file descriptors: the
-/// server then waits until it can continue.
+/// If the listener itself has failed. A failed connection is no error, and neither is a lack of
+/// file descriptors: the server then waits until it can continue.
 pub async fn serve(listener: TcpListener, app: App, stop: impl Future) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Address)?;
     let app = Arc::new(app);
@@ -156,7 +157,8 @@ fn may_pass(error: &io::Error) -> bool {
 async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     // Small frames should leave at once. A socket that refuses the option still works, only later.
     let _ = stream.set_nodelay(true);
-    // A WebSocket client that accepts nothing is sent a close frame first; hence the farewell on top.
+    // A WebSocket client that accepts nothing is sent a close frame first; hence the farewell on
+    // top.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(shared.app.settings.send_timeout.saturating_add(FAREWELL_LIMIT)));
     let stream = Box::pin(stream);

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Default)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
-    /// Cancelled when the tasks that still run are cut off; a task that is spawned later ends at once.
+    /// Cancelled when the tasks that still run are cut off; a task that is spawned later ends at
+    /// once.
     cut_off: CancellationToken,
 }
 
@@ -31,7 +32,8 @@ impl Tasks {
         &self.cut_off
     }
 
-    /// Waits at most `limit` until all tasks have ended, then cuts off the others. Returns how many were cut off.
+    /// Waits at most `limit` until all tasks have ended, then cuts off the others. Returns how many
+    /// were cut off.
     pub(crate) async fn finish(&self, limit: Duration) -> usize {
         self.tracker.close();
         // Running out of time shows in what the tracker still has.

@@ -1,12 +1,17 @@
-//! The layers that every request passes, from the outside in, and every response from the inside out.
+//! The layers that every request passes, from the outside in, and every response from the inside
+//! out.
 //!
-//! The layers of [`tower`] and [`tower_http`] stand here where they do the same. These are the server's own:
+//! The layers of [`tower`] and [`tower_http`] stand here where they do the same. These are the
+//! server's own:
 //!
-//! - Request ids: those of tower-http keep an id that is not usable, and count as a header for the limits.
-//! - Spans: those of tower-http wrap a body, and the bodies here become bodies only in the outermost layer.
-//! - Panics: the problem document needs the request id, which tower-http's handler of panics is not given.
-//! - Compression: a tag names the coding and is compared before anything is compressed; tower-http compresses first,
-//!   and sends a body of known length without its length.
+//! - Request ids: those of tower-http keep an id that is not usable, and count as a header for the
+//!   limits.
+//! - Spans: those of tower-http wrap a body, and the bodies here become bodies only in the
+//!   outermost layer.
+//! - Panics: the problem document needs the request id, which tower-http's handler of panics is not
+//!   given.
+//! - Compression: a tag names the coding and is compared before anything is compressed; tower-http
+//!   compresses first, and sends a body of known length without its length.
 //! - CORS: `OPTIONS` on an unknown path is 404, and only a list of origins adds `Vary`.
 //! - Concurrency: tower's limit makes requests wait, and has no exception for probes.
 
@@ -45,9 +50,11 @@ pub(super) fn stack(
 + 'static {
     let timeout = shared.app.settings.request_timeout;
     ServiceBuilder::new()
-        // First: the time of the request, its id, its route and its caller are what all other layers go by.
+        // First: the time of the request, its id, its route and its caller are what all other
+        // layers go by.
         .map_request(move |request| Context::attach(shared.clone(), peer, request))
-        // Outside of all that makes a response, so that the log and the metrics have every one, with all of its time.
+        // Outside of all that makes a response, so that the log and the metrics have every one,
+        // with all of its time.
         .layer(layer_fn(access_log))
         // Around everything that may refuse a request: a page has to be able to read a problem too.
         .layer(layer_fn(cors))
@@ -57,7 +64,8 @@ pub(super) fn stack(
         ))
         // Around the problems, as they have a request id, timings and a rate too.
         .layer(layer_fn(common_headers))
-        // Outside of all that may take long or log something, so that it belongs to the span of the request.
+        // Outside of all that may take long or log something, so that it belongs to the span of the
+        // request.
         .layer(layer_fn(trace))
         // From here on outwards there are responses only; from here on inwards a request may fail.
         .layer(layer_fn(problems))
@@ -77,7 +85,8 @@ pub(super) fn stack(
         .layer(layer_fn(concurrency_limit))
         // Next to the handler, as the tag is that of the body which it makes.
         .layer(layer_fn(encoding))
-        // Boxed once: the future is as large as that of the largest handler, and each layer moves it.
+        // Boxed once: the future is as large as that of the largest handler, and each layer moves
+        // it.
         .service(service_fn(|request: Request| {
             Box::pin(async { dispatch(request).await.map_err(BoxError::from) })
         }))

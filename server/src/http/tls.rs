@@ -43,8 +43,8 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the certificate, followed by those that lead from it to its issuer, and its key (PKCS #8, PKCS #1 or SEC 1),
-    /// both as PEM. A certificate that is renewed is read at the next start.
+    /// Reads the certificate, followed by those that lead from it to its issuer, and its key (PKCS
+    /// #8, PKCS #1 or SEC 1), both as PEM. A certificate that is renewed is read at the next start.
     ///
     /// # Errors
     /// If a file is missing or of another kind, or the key does not belong to the certificate.

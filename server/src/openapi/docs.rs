@@ -1,4 +1,5 @@
-//! `/docs`: the document as a page on which every operation can be tried: Swagger UI, from the files of its crate.
+//! `/docs`: the document as a page on which every operation can be tried: Swagger UI, from the
+//! files of its crate.
 
 use crate::http::problem::Problem;
 use crate::http::response::{self, Response, set_header};
@@ -7,8 +8,8 @@ use hyper::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::Config;
 
-/// The content security policy of the page: its own files, and data from this server. Swagger UI sets styles on elements,
-/// and its own style has pictures in it.
+/// The content security policy of the page: its own files, and data from this server. Swagger UI
+/// sets styles on elements, and its own style has pictures in it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

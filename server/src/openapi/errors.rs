@@ -202,7 +202,8 @@ fn dialect(prefix: &str, refusal: &Refusal, schema: &str, example: Value) -> (St
     (format!("{prefix}{}", refusal.name()), response)
 }
 
-/// Returns the responses of an operation that are no success: the status, and a reference to the description.
+/// Returns the responses of an operation that are no success: the status, and a reference to the
+/// description.
 pub(super) fn responses(errors: Errors) -> impl Iterator<Item = (String, Value)> {
     let applies = move |refusal: &&Refusal| match refusal.status {
         401 => !matches!(errors, Errors::Probe | Errors::Page),

@@ -4,8 +4,8 @@
 //! - `schemas.json` and `headers.json` describe successful responses, `errors` all others.
 //! - `document` puts them together.
 //!
-//! The tests compare the routes with the document, in both directions, and real responses of every operation with its
-//! schemas.
+//! The tests compare the routes with the document, in both directions, and real responses of every
+//! operation with its schemas.
 
 mod docs;
 mod document;

@@ -1,5 +1,5 @@
-//! The checks that compile something of their own, with a low priority: dependencies, fuzzing, Miri,
-//! documentation, and the exchange in its other encoding.
+//! The checks that compile something of their own, with a low priority: dependencies, fuzzing,
+//! Miri, documentation, and the exchange in its other encoding.
 
 use super::context::Checks;
 use super::report::Output;

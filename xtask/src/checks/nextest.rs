@@ -28,8 +28,8 @@ impl Checks {
         is_built
     }
 
-    /// Builds everything, and writes the list of the test binaries. With that list the tests are run
-    /// without cargo, which would wait for other builds.
+    /// Builds everything, and writes the list of the test binaries. With that list the tests are
+    /// run without cargo, which would wait for other builds.
     fn build_tests(&self, output: &Output) -> Result<()> {
         let list = ["nextest", "list", "--workspace", "--list-type", "binaries-only", "--cargo-quiet"];
         let mut build = self.command("cargo", &list);

@@ -1,8 +1,9 @@
-//! BatchedReads of newest candles, batched over all concurrent readers.
+//! Reads of newest candles, batched over all concurrent readers.
 //!
 //! One query is in flight at a time. Readers that arrive meanwhile wait for the next one, which
-//! reads all their series, each once. Results that Redis tracks are then kept, see [`TrackedCache`]: so a
-//! symbol that everybody reads costs Redis and the parser no more than one that few read.
+//! reads all their series, each once. Results that Redis tracks are then kept, see
+//! [`TrackedCache`]: so a symbol that everybody reads costs Redis and the parser no more than one
+//! that few read.
 
 use super::RedisConfig;
 use super::keys::Keys;
@@ -69,7 +70,7 @@ impl ReadConnection {
         answer.map_err(self.server.error(action))
     }
 
-    /// BatchedReads the newest candle of each of these series.
+    /// Reads the newest candle of each of these series.
     pub(super) async fn candles(
         &self,
         series: &[SeriesKey],
@@ -81,7 +82,7 @@ impl ReadConnection {
         Ok(self.read(series, stored))
     }
 
-    /// BatchedReads the newest candles over the tracked connection, and keeps those that are not
+    /// Reads the newest candles over the tracked connection, and keeps those that are not
     /// invalidated meanwhile.
     async fn remembered(
         &self,

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 /// Upper bound for the capacity of the channel.
 const MAX_CAPACITY: usize = 1 << 22;
 
-/// BatchedReads newest candles from Redis and follows its channels.
+/// Reads newest candles from Redis and follows its channels.
 ///
 /// Every query returns within a second, with a result or an error; on an error the caller reads the
 /// history instead. While Redis is away the stream of updates pauses; afterwards it resumes with

@@ -261,7 +261,7 @@ impl Subscription {
         drop(self.updates.send(update));
     }
 
-    /// BatchedReads the newest candles of these series, as far as Redis has them.
+    /// Reads the newest candles of these series, as far as Redis has them.
     async fn stored(
         &mut self,
         connection: &mut MultiplexedConnection,

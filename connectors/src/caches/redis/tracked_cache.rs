@@ -35,9 +35,9 @@ pub(super) struct TrackedCache {
 struct TrackedState {
     /// Number of connections so far.
     connections: u64,
-    /// TrackedConnection whose reads are tracked, if there is one.
+    /// Connection whose reads are tracked, if there is one.
     connection: Option<TrackedConnection>,
-    /// SeriesKey of the query in flight that have not been invalidated meanwhile.
+    /// Series of the query in flight that have not been invalidated meanwhile.
     asked: HashSet<SeriesKey>,
     candles: HashMap<SeriesKey, Candle>,
 }

@@ -1,11 +1,11 @@
 //! The feed: asks at an interval, and after a failure when that makes sense again.
 //!
-//! **When.** After a success one interval after the last request began. After a failure no earlier than the back-off says
-//! (twice as long each time, up to a cap, with jitter), no earlier than the source asks for (`Retry-After`), and while the
-//! breaker is open not at all.
+//! **When.** After a success one interval after the last request began. After a failure no earlier
+//! than the back-off says (twice as long each time, up to a cap, with jitter), no earlier than the
+//! source asks for (`Retry-After`), and while the breaker is open not at all.
 //!
-//! **What.** The quotes of an answer, unchanged ones too: each is an observation of its own. A coin that has none is left
-//! out, counted, and logged when the reason changes.
+//! **What.** The quotes of an answer, unchanged ones too: each is an observation of its own. A coin
+//! that has none is left out, counted, and logged when the reason changes.
 
 use super::breaker::{Breaker, Stand};
 use super::client::Client;

@@ -62,7 +62,8 @@ impl Listener {
         Listener { trouble, ..Listener::default() }
     }
 
-    /// Creates a listener that also records in `fetch_states` how far each partition has been fetched.
+    /// Creates a listener that also records in `fetch_states` how far each partition has been
+    /// fetched.
     pub(super) fn with_fetch_states(trouble: Arc<Trouble>, fetch_states: Arc<FetchStates>) -> Listener {
         Listener { trouble, fetch_states: Some(fetch_states), ..Listener::default() }
     }

@@ -5,9 +5,9 @@
 //! for many messages at once, which rdkafka does not expose; this file makes it.
 //!
 //! **Safety.** All pointers come from librdkafka. A queue and its messages belong to a client,
-//! which [`PartitionQueue`] and [`MessageBatch`] keep alive for as long as they live; each is returned once, before
-//! that. What is read out of a message borrows the message. librdkafka lets every thread use a
-//! queue.
+//! which [`PartitionQueue`] and [`MessageBatch`] keep alive for as long as they live; each is
+//! returned once, before that. What is read out of a message borrows the message. librdkafka lets
+//! every thread use a queue.
 #![allow(
     unsafe_code,
     reason = "rdkafka has no safe function for a batch; what makes the calls sound stands above"

@@ -1,6 +1,6 @@
 //! Reads one of Tallow's own topics to its end, to find out what it contains. Of a longer partition
-//! only the newest [`MAX_OFFSETS`] offsets are read: a start must not take hours, and what is settled
-//! again afterwards is usually of the last minutes.
+//! only the newest [`MAX_OFFSETS`] offsets are read: a start must not take hours, and what is
+//! settled again afterwards is usually of the last minutes.
 //!
 //! Only committed records are shown. The end of an open transaction is awaited: it may yet be
 //! committed.

@@ -1,4 +1,5 @@
-//! `/api/v3/exchangeInfo`: the symbols, each with the facts that clients read before any other request.
+//! `/api/v3/exchangeInfo`: the symbols, each with the facts that clients read before any other
+//! request.
 
 use super::mistake::Failure;
 use super::parameters::BinanceParameters;

@@ -1,9 +1,9 @@
 //! `/api/v3/klines` and `/uiKlines`: candles, oldest first, each a list of twelve.
 //!
-//! Without a bound the newest candles are returned; with `startTime`, the oldest of the range; with `endTime` alone, the
-//! newest of the range. Both bounds are included and compared with the open time. As at Binance the last candle may
-//! still be open, if the interval is a settled one (1m, 5m, 15m). A limit above the greatest counts as the greatest.
-//! Windows without ticks are left out.
+//! Without a bound the newest candles are returned; with `startTime`, the oldest of the range; with
+//! `endTime` alone, the newest of the range. Both bounds are included and compared with the open
+//! time. As at Binance the last candle may still be open, if the interval is a settled one (1m, 5m,
+//! 15m). A limit above the greatest counts as the greatest. Windows without ticks are left out.
 
 use super::mistake::{Failure, Mistake};
 use super::parameters::BinanceParameters;
@@ -20,8 +20,8 @@ use tallow_model::{EventTime, MAX_EVENT_TIME};
 const DEFAULT_LIMIT: u64 = 500;
 const MAX_LIMIT: u64 = 1000;
 
-/// The intervals of Binance that candles can be rolled up to, and their minutes. `1w` is missing as it starts on a
-/// Monday, and `1M` as it has no fixed length.
+/// The intervals of Binance that candles can be rolled up to, and their minutes. `1w` is missing as
+/// it starts on a Monday, and `1M` as it has no fixed length.
 const INTERVALS: [(&str, u64); 11] = [
     ("1m", 1),
     ("5m", 5),
@@ -102,8 +102,9 @@ fn time(parameters: &BinanceParameters, name: &'static str) -> Result<Option<Eve
     Ok(parameters.integer(name)?.map(|millis| EventTime(millis).min(MAX_EVENT_TIME)))
 }
 
-/// Returns a candle as a list: open time, open, high, low, close, volume, close time, quote volume, trades, the base and
-/// quote volume of takers, and an unused value. Rust prints no float with an exponent.
+/// Returns a candle as a list: open time, open, high, low, close, volume, close time, quote volume,
+/// trades, the base and quote volume of takers, and an unused value. Rust prints no float with an
+/// exponent.
 fn kline(bar: &Bar, span: Span) -> Value {
     let close_time = bar.start.millis() + span.window_ms - 1;
     json!([

@@ -1,11 +1,11 @@
 //! The market data of Binance's REST interface, `/api/v3`, for programs that speak it already.
 //!
-//! A symbol is a symbol of Tallow with `USD` behind it, `BTCUSD`, in any case. Figures that Tallow does not know are `0`:
-//! the share of the takers, the best bid and ask, the last quantity. Nothing can be traded here, so the filters of a
-//! symbol bound nothing.
+//! A symbol is a symbol of Tallow with `USD` behind it, `BTCUSD`, in any case. Figures that Tallow
+//! does not know are `0`: the share of the takers, the best bid and ask, the last quantity. Nothing
+//! can be traded here, so the filters of a symbol bound nothing.
 //!
-//! Mistakes are answered as Binance does, with status 400 and its [codes]; a store that can't be read is 503 as on every
-//! other route.
+//! Mistakes are answered as Binance does, with status 400 and its [codes]; a store that can't be
+//! read is 503 as on every other route.
 //!
 //! [codes]: https://developers.binance.com/docs/binance-spot-api-docs/errors
 

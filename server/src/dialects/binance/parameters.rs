@@ -34,7 +34,8 @@ impl BinanceParameters {
         Ok(BinanceParameters { known, sent: parameters })
     }
 
-    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it could never be sent.
+    /// Returns the text of a parameter. Debug builds panic at a parameter that is not declared: it
+    /// could never be sent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.contains(&name), "{name} is read and not declared");
         self.sent.iter().find(|(other, _)| *other == name).map(|(_, text)| text.as_str())

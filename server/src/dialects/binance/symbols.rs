@@ -47,7 +47,8 @@ pub(super) async fn one(data: &Data, parameters: &BinanceParameters) -> Result<S
     if data.knows(symbol).await? { Ok(symbol) } else { Err(Mistake::Symbol.into()) }
 }
 
-/// Returns the symbol of `symbol`, the symbols of `symbols`, or without either every symbol of the stores.
+/// Returns the symbol of `symbol`, the symbols of `symbols`, or without either every symbol of the
+/// stores.
 pub(super) async fn which(data: &Data, parameters: &BinanceParameters) -> Result<Which, Failure> {
     match (parameters.text("symbol"), parameters.text("symbols")) {
         (Some(_), Some(_)) => Err(Mistake::Combination.into()),

@@ -1,8 +1,10 @@
-//! `/api/v3/ticker/price` and `/api/v3/ticker/24hr`: the newest price, and what happened in the last 24 hours.
+//! `/api/v3/ticker/price` and `/api/v3/ticker/24hr`: the newest price, and what happened in the
+//! last 24 hours.
 //!
-//! The figures are those of `api::day`: settled candles against the newest price. `openTime` is the start of the first
-//! candle and `closeTime` the time of the newest price. The last quantity, bid and ask are unknown and therefore `0`; the
-//! ids of trades are -1. If nothing has settled in 24 hours, every price is the newest and every other figure is `0`.
+//! The figures are those of `api::day`: settled candles against the newest price. `openTime` is the
+//! start of the first candle and `closeTime` the time of the newest price. The last quantity, bid
+//! and ask are unknown and therefore `0`; the ids of trades are -1. If nothing has settled in 24
+//! hours, every price is the newest and every other figure is `0`.
 
 use super::mistake::{Failure, Mistake};
 use super::parameters::BinanceParameters;

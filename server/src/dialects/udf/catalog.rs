@@ -1,4 +1,5 @@
-//! The names under which charts find markets here: the exchange, the type of every symbol, and the resolutions.
+//! The names under which charts find markets here: the exchange, the type of every symbol, and the
+//! resolutions.
 
 /// The exchange that symbols are listed under.
 pub(super) const EXCHANGE: &str = "TALLOW";

@@ -1,8 +1,9 @@
 //! `/udf/history`: the bars from `from`, included, up to `to`, not included.
 //!
-//! With `countback` the response has that many of the newest bars before `to`, however far back they lie, and `from` is
-//! ignored. The last bar may still be open, if the resolution is a settled interval (1, 5, 15). If the range has no bar
-//! and there are older bars, `nextTime` is the newest of them; at the left edge there is no `nextTime`.
+//! With `countback` the response has that many of the newest bars before `to`, however far back
+//! they lie, and `from` is ignored. The last bar may still be open, if the resolution is a settled
+//! interval (1, 5, 15). If the range has no bar and there are older bars, `nextTime` is the newest
+//! of them; at the left edge there is no `nextTime`.
 
 use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
 use super::refusal::UdfError;

@@ -1,4 +1,5 @@
-//! `/udf/marks`: the alerts that are not retracted, as marks on the bars that they judge; both bounds are included.
+//! `/udf/marks`: the alerts that are not retracted, as marks on the bars that they judge; both
+//! bounds are included.
 
 use super::parameters::{FROM, RESOLUTION, SYMBOL, TO, UdfParameters};
 use super::refusal::UdfError;

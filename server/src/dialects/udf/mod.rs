@@ -1,8 +1,10 @@
-//! TradingView's data feed over HTTP, [UDF], under `/udf`: for its charts and whatever else reads such feeds.
+//! TradingView's data feed over HTTP, [UDF], under `/udf`: for its charts and whatever else reads
+//! such feeds.
 //!
-//! Times are epoch seconds. A symbol is a symbol of Tallow, `BTC`; with the exchange before it or the dollar behind it,
-//! `TALLOW:BTC` and `BTCUSD`, it is understood too. Unknown parameters are ignored, as every version of the charts sends
-//! more of them. Mistakes are `{"s":"error","errmsg":…}` with a status of 4xx.
+//! Times are epoch seconds. A symbol is a symbol of Tallow, `BTC`; with the exchange before it or
+//! the dollar behind it, `TALLOW:BTC` and `BTCUSD`, it is understood too. Unknown parameters are
+//! ignored, as every version of the charts sends more of them. Mistakes are
+//! `{"s":"error","errmsg":…}` with a status of 4xx.
 //!
 //! [UDF]: https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF
 

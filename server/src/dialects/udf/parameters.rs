@@ -50,8 +50,8 @@ impl UdfParameters {
         UdfParameters { known, given }
     }
 
-    /// Returns the text of a parameter; `None` if it is missing or empty. Debug builds panic at a parameter that is not
-    /// declared.
+    /// Returns the text of a parameter; `None` if it is missing or empty. Debug builds panic at a
+    /// parameter that is not declared.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.iter().any(|known| known.name == name), "{name} is read and not declared");
         let value = self.given.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
@@ -68,8 +68,8 @@ impl UdfParameters {
         self.text(name).map(|text| text.parse().map_err(|_| refusal(text))).transpose()
     }
 
-    /// Reads a time in epoch seconds, if it is there. Charts go left of 1970 if they do not know how far back the data
-    /// goes; such a time counts as 1970.
+    /// Reads a time in epoch seconds, if it is there. Charts go left of 1970 if they do not know
+    /// how far back the data goes; such a time counts as 1970.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<EventTime>, UdfError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let seconds: i64 = text

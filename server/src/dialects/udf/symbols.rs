@@ -1,4 +1,5 @@
-//! `/udf/symbols` and `/udf/search`: the facts that a chart needs about a symbol, and the search for symbols.
+//! `/udf/symbols` and `/udf/search`: the facts that a chart needs about a symbol, and the search
+//! for symbols.
 
 use super::catalog::{EXCHANGE, TYPE, resolutions};
 use super::parameters::{SYMBOL, UdfParameters};
@@ -95,8 +96,8 @@ fn description(symbol: Symbol) -> String {
     format!("{} / US dollar", symbols::name(symbol))
 }
 
-/// Returns the steps of a dollar on the chart: 10 to the power of the decimals of the newest price. Prices of a symbol
-/// differ in their decimals only by zeros at the end.
+/// Returns the steps of a dollar on the chart: 10 to the power of the decimals of the newest price.
+/// Prices of a symbol differ in their decimals only by zeros at the end.
 fn price_scale(price: f64) -> u64 {
     let decimals = price.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len());
     10u64.pow(decimals.clamp(DECIMALS.0, DECIMALS.1) as u32)

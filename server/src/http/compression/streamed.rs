@@ -1,5 +1,6 @@
-//! Content codings of a body that is made while it is sent. Each chunk is compressed when it comes, on a thread of its
-//! own, and the client can read it when it arrives; the coding looks back over the chunks before.
+//! Content codings of a body that is made while it is sent. Each chunk is compressed when it comes,
+//! on a thread of its own, and the client can read it when it arrives; the coding looks back over
+//! the chunks before.
 
 use super::{BROTLI_BUFFER, BROTLI_LEVEL, BROTLI_WINDOW, Coding, GZIP_LEVEL, ZSTD_LEVEL};
 use crate::http::response::{Broken, Chunks};

@@ -1,9 +1,11 @@
-//! The access log: a line in the log and a duration in the metrics for each response, once its body has ended.
+//! The access log: a line in the log and a duration in the metrics for each response, once its body
+//! has ended.
 //!
-//! The layer also makes the body of the connection out of the content of the response. Hyper asks for a chunk once the
-//! one before is in the buffer of the connection. So at most one chunk is made ahead of a slow client, and none for a
-//! client that has left: the connection drops the body, and with it the work. A chunk that can't be made ends the
-//! connection before the mark of the end, so that no client takes a part for the whole.
+//! The layer also makes the body of the connection out of the content of the response. Hyper asks
+//! for a chunk once the one before is in the buffer of the connection. So at most one chunk is made
+//! ahead of a slow client, and none for a client that has left: the connection drops the body, and
+//! with it the work. A chunk that can't be made ends the connection before the mark of the end, so
+//! that no client takes a part for the whole.
 
 use super::Handler;
 use crate::http::headers::millis;
@@ -79,8 +81,8 @@ impl AccessLog {
         }
     }
 
-    /// Records a response whose body has ended now. A body that broke off counts as 500 in the metrics, so that it is seen
-    /// there: its client was told 200, and then lost the connection.
+    /// Records a response whose body has ended now. A body that broke off counts as 500 in the
+    /// metrics, so that it is seen there: its client was told 200, and then lost the connection.
     fn ended(&self, end: &End) {
         let took = self.context.started.elapsed();
         let Context { id, client, method, path, .. } = &*self.context;

@@ -1,4 +1,5 @@
-//! The form in which a response is sent: its tag, 304 for a client that has it already, and its content coding.
+//! The form in which a response is sent: its tag, 304 for a client that has it already, and its
+//! content coding.
 
 use super::Handler;
 use crate::http::compression::{self, Accepted, Coding, NoneAccepted};
@@ -10,7 +11,8 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, IF_NONE_MATCH}
 use hyper::{StatusCode, Version};
 use tower::{BoxError, service_fn};
 
-/// Tags responses that may be stored, leaves out the body that the client has, and compresses the others.
+/// Tags responses that may be stored, leaves out the body that the client has, and compresses the
+/// others.
 pub(crate) fn encoding(mut inner: impl Handler<BoxError>) -> impl Handler<BoxError> {
     service_fn(move |request: Request| {
         let (conditions, version) = (conditions(request.headers()), request.version());
@@ -34,7 +36,8 @@ fn conditions(request: &HeaderMap) -> HeaderMap {
     conditions
 }
 
-/// Refuses a body of unknown length to HTTP/1.0, where it would end with the connection, whole or not.
+/// Refuses a body of unknown length to HTTP/1.0, where it would end with the connection, whole or
+/// not.
 fn check_version(version: Version, response: &Response) -> Result<(), Problem> {
     if version >= Version::HTTP_11 || !matches!(response.body(), Content::Streamed(_)) {
         return Ok(());
@@ -43,8 +46,8 @@ fn check_version(version: Version, response: &Response) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version", detail))
 }
 
-/// The tag is made of the plain body and the name of the coding, so that a body which need not be sent is not compressed
-/// either.
+/// The tag is made of the plain body and the name of the coding, so that a body which need not be
+/// sent is not compressed either.
 async fn encode(conditions: &HeaderMap, mut response: Response) -> Result<Response, Problem> {
     let length = match response.body() {
         Content::Whole(body) => body.len(),

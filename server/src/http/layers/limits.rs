@@ -1,4 +1,5 @@
-//! The limits that a request must keep: of its address, its size, and how many are answered at the same time.
+//! The limits that a request must keep: of its address, its size, and how many are answered at the
+//! same time.
 
 use super::Handler;
 use crate::http::problem::Problem;
@@ -43,7 +44,8 @@ fn headers_too_long(detail: String) -> Problem {
     Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long", detail)
 }
 
-/// Lets a request pass that has no body. Another method than those of the routes is refused later, by its name.
+/// Lets a request pass that has no body. Another method than those of the routes is refused later,
+/// by its name.
 pub(crate) fn body_limit(request: Request) -> Result<Request, Problem> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_read && !request.body().body.is_end_stream() {

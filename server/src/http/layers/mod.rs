@@ -1,5 +1,5 @@
-//! The server's own layers, one file each. A layer is a function from a service to the service around it: neither
-//! needs a future with a name, and no future is boxed on the way.
+//! The server's own layers, one file each. A layer is a function from a service to the service
+//! around it: neither needs a future with a name, and no future is boxed on the way.
 //!
 //! All services here are ready at any time, so no layer asks the next one whether it is.
 

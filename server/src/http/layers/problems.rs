@@ -25,7 +25,8 @@ pub(crate) fn problems(mut inner: impl Handler<BoxError>) -> impl Handler<Infall
     })
 }
 
-/// The problem of an error that is none: the request has run out of time, or the server is at fault.
+/// The problem of an error that is none: the request has run out of time, or the server is at
+/// fault.
 fn unforeseen(error: &BoxError, timeout_seconds: f64) -> Problem {
     if error.is::<Elapsed>() {
         return Problem::unavailable(format!("no answer within {timeout_seconds} s"));

@@ -128,8 +128,8 @@ impl DeliveryReports {
     }
 
     /// Returns why waiting records don't get through: trouble reported while they waited, or, after
-    /// `silence`, the lack of acknowledgements. BrokerTrouble from before, while there was nothing to
-    /// send, may be over.
+    /// `silence`, the lack of acknowledgements. BrokerTrouble from before, while there was nothing
+    /// to send, may be over.
     pub(super) fn problem(&self, silence: Duration) -> Option<String> {
         let counts = self.counts();
         let settled = counts.acknowledged + counts.failed;
