@@ -93,6 +93,8 @@ fn outages_of_every_service_lose_nothing_and_repeat_nothing() {
     let mut produce = place.produce(&flags);
     let records = |server: &Tallow| server.json("/api/v1/stats")["records_in"].as_u64().unwrap();
     until("records", || (records(&run) > 1_000).then_some(()));
+    // Without a stored candle the server could not answer from PostgreSQL.
+    until("a stored candle", || (serve.get("/api/v1/historical/BTC?limit=1").0 == 200).then_some(()));
 
     // Redis: the pipeline goes on, and the server answers from PostgreSQL.
     own.script(&["down", "redis"]);
