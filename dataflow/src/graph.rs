@@ -61,7 +61,7 @@ pub struct WorkerIo {
 /// Builds the graph on one worker.
 ///
 /// Every worker must call it at the same point of its program, with the same settings.
-/// [`run`](crate::run) does so on worker threads of its own.
+/// [`run`](crate::run()) does so on worker threads of its own.
 pub fn build(worker: &mut Worker, settings: &Settings, io: WorkerIo) {
     let settings = Arc::new(settings.clone());
     let output = Rc::new(RefCell::new(io.output));
