@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The roots of the crates: each crate's folder of sources, and its first file.
-const CRATES: [(&str, &str); 8] = [
+const CRATES: [(&str, &str); 9] = [
     ("model/src", "lib.rs"),
     ("dataflow/src", "lib.rs"),
     ("connectors/src", "lib.rs"),
     ("runtime/src", "lib.rs"),
     ("server/src", "lib.rs"),
     ("benches/src", "lib.rs"),
+    ("testing/src", "lib.rs"),
     ("xtask/src", "main.rs"),
     ("src", "main.rs"),
 ];
