@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use tallow_testing::sources::sources;
 
 /// The crates of the workspace beside the root package.
 const MEMBERS: [&str; 9] =
@@ -121,33 +122,10 @@ fn the_server_knows_no_store_and_the_connectors_serve_nothing() {
     }
 }
 
-/// Every text file that belongs to the repository, by its path in it.
-fn files() -> Vec<(PathBuf, String)> {
-    // What is made and not kept, as .gitignore has it.
-    let made = ["target", ".git", "node_modules", "data", "corpus", "artifacts", "coverage"];
-    let mut folders = vec![root().to_path_buf()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            if made.contains(&name.as_str()) {
-                continue;
-            }
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else if let Ok(text) = std::fs::read_to_string(entry.path()) {
-                files.push((entry.path().strip_prefix(root()).unwrap().to_path_buf(), text));
-            }
-        }
-    }
-    files
-}
-
 #[test]
 fn every_source_file_says_first_what_it_is_for() {
     let mut seen = 0;
-    for (path, text) in files() {
+    for (path, text) in sources() {
         if path.extension().is_some_and(|extension| extension == "rs") {
             assert!(text.starts_with("//! "), "{} does not open with //!", path.display());
             seen += 1;
@@ -165,7 +143,7 @@ fn two_files_alone_are_exempt_from_the_ban_of_unsafe_code() {
         exemptions.iter().any(|exemption| text.contains(exemption))
     };
     let exempt: BTreeSet<PathBuf> =
-        files().into_iter().filter(|(_, text)| is_exempt(text)).map(|(path, _)| path).collect();
+        sources().into_iter().filter(|(_, text)| is_exempt(text)).map(|(path, _)| path).collect();
     assert_eq!(
         exempt,
         ["connectors/src/logs/kafka/queue.rs", "dataflow/src/wire.rs"].map(PathBuf::from).into()
@@ -185,7 +163,7 @@ fn no_file_names_a_folder_of_a_machine() {
     ];
     let homes = homes.map(|(start, end)| format!("{start}{end}"));
     let here = root().to_str().unwrap();
-    for (path, text) in files() {
+    for (path, text) in sources() {
         for place in homes.iter().map(String::as_str).chain([here]) {
             assert!(!text.contains(place), "{} contains {place}", path.display());
         }

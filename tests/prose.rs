@@ -6,7 +6,8 @@
 //! - Prose in Markdown is at most 100 columns wide; tables, code and links may be wider.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use tallow_testing::sources::sources;
 
 /// Words that no doc comment opens with: they stand for a noun that the reader does not have yet.
 const BANNED_OPENERS: [&str; 10] =
@@ -16,34 +17,13 @@ const MIN_WORDS: usize = 3;
 /// The widest line of prose, in columns.
 const MAX_COLUMNS: usize = 100;
 
-/// Folders that hold no source: products of a build, data, and what packages bring along.
-const NOT_SOURCE: [&str; 8] =
-    ["target", ".git", "node_modules", "data", "corpus", "artifacts", "coverage", "dist"];
-
-/// Returns the files below the root of the repository whose names end with one of `endings`.
+/// Returns the files of the repository whose names end with one of `endings`.
 fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.to_path_buf()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_dir() {
-                // The folder `data` of the dashboard's sources is source; one at the top holds a
-                // running log.
-                let is_source = name == "data" && folder != root;
-                if is_source || !NOT_SOURCE.contains(&name) {
-                    folders.push(path);
-                }
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
-                let text = std::fs::read_to_string(&path).unwrap();
-                found.push((path.strip_prefix(root).unwrap().to_path_buf(), text));
-            }
-        }
-    }
-    found.sort();
-    found
+    let is_asked_for = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        endings.iter().any(|ending| name.ends_with(ending))
+    };
+    sources().into_iter().filter(|(path, _)| is_asked_for(path)).collect()
 }
 
 /// A doc comment: the number of its first line, its lines without the marks, and the line of code

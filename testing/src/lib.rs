@@ -6,6 +6,7 @@
 //! | [`ports`] | free ports for programs that listen later |
 //! | [`process`], [`program`] | the `tallow` program: run to its end, or started, queried and stopped |
 //! | [`recordings`] | recordings of real markets that may lie beside the checkout |
+//! | [`sources`] | the files of the repository, for rules over all of them |
 //! | [`wait`] | waiting for a condition, with a limit that only guards against hanging |
 //! | `database`, `topic`, `redis_server`, `kafka_log`, `pipeline` | a database, a topic, a server, a log or a whole pipeline of a test's own (feature `connectors`) |
 //! | `fixtures`, `contract`, `samples` | stores and caches, the suite that each of them passes, and the rows for it (feature `connectors`) |
@@ -37,6 +38,7 @@ pub mod samples;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod services;
+pub mod sources;
 #[cfg(feature = "connectors")]
 pub mod topic;
 pub mod wait;
